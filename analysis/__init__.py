@@ -1,0 +1,1 @@
+"""What turns result files into tables, figures and a report."""

@@ -1,0 +1,34 @@
+"""What a submission tells its workers besides the study: the machine's side of things."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from stilt.config import Frozen
+from stilt.plan import Bundle
+
+
+class Settings(Frozen):
+    """Nothing in here can change a score."""
+
+    submission: str
+    data_dir: Path | None = None
+    cache: Path
+    model: str
+    """Hub id or folder that the study's model is loaded from."""
+    model_revision: str | None = None
+    device: str = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads per worker; None for what the scheduler gave."""
+    chunk: int | None = Field(default=None, ge=1)
+    """Examples per backward pass at most."""
+    checkpoint_seconds: float = Field(default=600.0, gt=0)
+    commit: str | None = None
+    command: str = ""
+
+
+class Assignment(Frozen):
+    """A bundle with the settings it runs under, as it lies in ``bundles/<id>.json``."""
+
+    bundle: Bundle
+    settings: Settings

@@ -1,0 +1,172 @@
+"""One worker process: what is loaded once and shared by all cells of its bundle."""
+
+import hashlib
+import os
+import platform
+import resource
+import socket
+import sys
+import time
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jobs.settings import Settings
+from stilt import data, train
+from stilt.cell import Source
+from stilt.encode import Encoded, encode_splits
+from stilt.errors import ResultError
+from stilt.interrupt import StopRequest
+from stilt.model import ModelShelf, file_digest
+from stilt.results import Provenance, SourceResult, read_record
+from stilt.study import Study, StudyFolder, fix_data
+from stilt.weights import ModelPlace, folder_digest
+
+PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "submitit")
+KEPT_TASKS = 4
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.*", "merges.txt", "*.model")
+
+
+class Worker:
+    """Imports, base weights, tokenizer and encoded data: paid once, used by many cells."""
+
+    def __init__(self, study: Study, folder: StudyFolder, settings: Settings) -> None:
+        torch.set_num_threads(settings.threads or train.default_threads())
+        self.study = study
+        self.folder = folder
+        self.settings = settings
+        self.accelerator = train.make_accelerator(settings.device)
+        self.shelf = ModelShelf(ModelPlace(settings.model, settings.model_revision))
+        self.stop = StopRequest()
+        self._encoded: dict[tuple[str, int | None], tuple[Encoded, Encoded, str]] = {}
+        self._checked: set[str] = set()
+
+    def runtime(self, chunk: int | None) -> train.Runtime:
+        """What training is told about the machine."""
+        return train.Runtime(
+            self.accelerator,
+            chunk=chunk,
+            stop=self.stop,
+            checkpoint_seconds=self.settings.checkpoint_seconds,
+        )
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        return self.shelf.tokenizer()
+
+    @cached_property
+    def tokenizer_digest(self) -> str:
+        """What identifies the tokenizer: its files, or the Hub's revision."""
+        place = Path(self.settings.model)
+        if place.is_dir():
+            return folder_digest(place, TOKENIZER_FILES)
+        return f"{self.settings.model}@{self.settings.model_revision}"
+
+    def encoded(self, name: str, train_size: int | None = None) -> tuple[Encoded, Encoded, str]:
+        """A task's encoded train and dev split and the digest of its rows.
+
+        Args:
+            name: the task.
+            train_size: use only that many training rows (a source of a certain size).
+
+        Raises:
+            DataError: No data, or other data than the study was begun with.
+        """
+        key = (name, train_size)
+        if key not in self._encoded:
+            task = self.study.tasks[name]
+            if train_size is not None:
+                task = task.model_copy(update={"train_size": train_size})
+            splits = data.load(task, self.settings.data_dir, self.folder.synthesis())
+            fix_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
+            parts = encode_splits(
+                task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
+            )
+            while len(self._encoded) >= KEPT_TASKS:
+                self._encoded.pop(next(iter(self._encoded)))
+            self._encoded[key] = (*parts, splits.digest())
+        return self._encoded[key]
+
+    def checkpoint(self, source: Source) -> Path:
+        """A source's checkpoint folder, proven to be what its result says.
+
+        Raises:
+            ResultError: No valid result, another source's, or weights that are not those scored.
+        """
+        folder = self.folder.source(source.id)
+        result = read_record(SourceResult, folder / "result.json")
+        if result is None:
+            raise ResultError(f"source {source.name} ({source.id}) has no result; train it first.")
+        if result.source != source or result.study != self.study.digest():
+            raise ResultError(f"{folder / 'result.json'}: belongs to another source or study.")
+        if result.status != "ok":
+            raise ResultError(f"source {source.name} diverged; its weights are of no use.")
+        if source.id not in self._checked:
+            if file_digest(folder / "model.safetensors") != result.checkpoint:
+                raise ResultError(
+                    f"{folder}: model.safetensors is not the checkpoint of result.json."
+                )
+            self._checked.add(source.id)
+        return folder
+
+    def provenance(self, started: datetime, attempt: int) -> Provenance:
+        """Where, when and with what the run that just ended was made."""
+        device = self.accelerator.device
+        on_gpu = device.type == "cuda"
+        return Provenance(
+            started=started.isoformat(timespec="seconds"),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            host=socket.gethostname(),
+            job=job_id(),
+            attempt=attempt,
+            device=torch.cuda.get_device_name(device) if on_gpu else f"cpu {platform.machine()}",
+            threads=torch.get_num_threads(),
+            peak_memory=torch.cuda.max_memory_allocated(device)
+            if on_gpu
+            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+            commit=self.settings.commit,
+            code=code_digest(),
+            command=self.settings.command,
+        )
+
+
+def job_id() -> str | None:
+    """SLURM's id of this array element, as ``array_task``; None outside SLURM."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
+@cache
+def code_digest() -> str:
+    """Hash of the code that decides results: this package and ``stilt``."""
+    seen = hashlib.sha256()
+    root = Path(__file__).parent.parent
+    for path in sorted([*root.glob("stilt/*.py"), *root.glob("jobs/*.py")]):
+        seen.update(path.name.encode() + path.read_bytes())
+    return seen.hexdigest()[:12]
+
+
+class Clock:
+    """Seconds spent on each named part of a run."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        """Adds the time since the last lap to a part."""
+        now = time.perf_counter()
+        self.parts[part] = self.parts.get(part, 0.0) + now - self._last
+        self._last = now
+
+
+def log(message: str) -> None:
+    """Writes a line of the job's log."""
+    sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {message}\n")
+    sys.stdout.flush()

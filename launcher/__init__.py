@@ -1,0 +1,1 @@
+"""What runs on the login node: plan, submit, watch, cancel. Never imports torch."""

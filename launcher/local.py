@@ -1,0 +1,354 @@
+"""The local executor: a bounded pool of worker processes on this machine, with one progress bar."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from launcher.opening import worker_environment
+from launcher.outstanding import release
+from stilt import claims
+from stilt.cell import digest
+from stilt.errors import ResultError
+from stilt.files import write_text
+from stilt.plan import SYNTHESIS, Bundle, Plan, cell_cost, source_cost
+from stilt.results import Failure, FailureKind, Result, SourceResult, read_record, write_record
+from stilt.study import Study, StudyFolder
+from stilt.task import Size
+
+POLL_SECONDS = 0.5
+INTERRUPTED = 75
+
+
+@dataclass
+class _Running:
+    bundle: Bundle
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    slot: int
+    bar: TaskID
+
+
+@dataclass
+class Outcome:
+    """How a pool's work ended."""
+
+    done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+
+class Pool:
+    """Runs a plan's bundles as worker processes, at most ``workers`` at a time."""
+
+    def __init__(
+        self,
+        study: Study,
+        folder: StudyFolder,
+        plan: Plan,
+        *,
+        submission: str,
+        workers: int,
+        threads: int,
+        gpus: int,
+        sizes: dict[str, Size],
+        console: Console,
+    ) -> None:
+        self.study = study
+        self.folder = folder
+        self.submission = submission
+        self.workers = workers
+        self.threads = threads
+        self.gpus = gpus
+        self.console = console
+        self.waiting = list(plan.bundles)
+        self.running: list[_Running] = []
+        self.outcome = Outcome()
+        self.costs = {
+            item: self._cost(item, sizes) for bundle in plan.bundles for item in bundle.items
+        }
+        self.open = dict.fromkeys(self.costs)
+        """Items that have neither result nor failure yet."""
+
+    def _cost(self, item: str, sizes: dict[str, Size]) -> float:
+        if item in self.study.sources:
+            return source_cost(self.study, item, sizes)
+        if item in self.study.cells:
+            return cell_cost(self.study, self.study.cells[item], sizes)
+        return 1.0
+
+    def run(self) -> Outcome:
+        """Runs everything; on Ctrl-C or SIGTERM workers save their state and the pool ends."""
+        bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            speed_estimate_period=600,
+        )
+        before = signal.signal(signal.SIGTERM, _as_interrupt)
+        try:
+            with bars:
+                overall = bars.add_task("all", total=sum(self.costs.values()))
+                while self.waiting or self.running:
+                    self._start_ready(bars)
+                    time.sleep(POLL_SECONDS)
+                    self._collect(bars)
+                    self._show(bars, overall)
+        except KeyboardInterrupt:
+            self._stop()
+            self.outcome.interrupted = True
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            release(self.folder, self.submission, self.costs)
+        return self.outcome
+
+    def _start_ready(self, bars: Progress) -> None:
+        for bundle in list(self.waiting):
+            if len(self.running) >= self.workers:
+                return
+            state = self._need(bundle.needs)
+            if state == "failed":
+                self.waiting.remove(bundle)
+                self._fail(bundle, "source", f"its {self._name(str(bundle.needs))} failed")
+            elif state == "ready":
+                self.waiting.remove(bundle)
+                self._start(bundle, bars)
+
+    def _need(self, need: str | None) -> str:
+        """Whether what a bundle needs is ``ready``, ``failed``, or still to ``wait`` for."""
+        if need is None or self._finished(need):
+            return "ready"
+        if need in self.open or self.folder.claim(need).exists():
+            return "wait"
+        return "failed"
+
+    def _finished(self, item: str) -> bool:
+        try:
+            if item == SYNTHESIS:
+                return (self.folder.synthesis() / "dev.jsonl").is_file()
+            if item in self.study.sources:
+                path = self.folder.source(item) / "result.json"
+                record = read_record(SourceResult, path)
+                return record is not None and record.status == "ok"
+            return read_record(Result, self.folder.result(item)) is not None
+        except ResultError:
+            return False
+
+    def _start(self, bundle: Bundle, bars: Progress) -> None:
+        slot = min(set(range(self.workers)) - {run.slot for run in self.running})
+        log = self.folder.logs / f"{bundle.id}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = worker_environment() | {
+            "OMP_NUM_THREADS": str(self.threads),
+            "STILT_LOG_FILE": str(log.relative_to(self.folder.path)),
+        }
+        if self.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = _gpu(slot % self.gpus)
+        file = log.open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jobs.bundle", str(self.folder.path), bundle.id],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            # a Ctrl-C goes to the launcher alone, which asks the workers to save
+            start_new_session=True,
+        )
+        bar = bars.add_task(f"  worker {slot + 1}: starting", total=None)
+        self.running.append(_Running(bundle, process, file, slot, bar))
+
+    def _collect(self, bars: Progress) -> None:
+        self._note_finished()
+        for run in list(self.running):
+            code = run.process.poll()
+            if code is None:
+                continue
+            self.running.remove(run)
+            run.log.close()
+            bars.remove_task(run.bar)
+            self._note_finished()
+            left = [item for item in run.bundle.items if item in self.open]
+            if left and code == INTERRUPTED:
+                self.waiting.append(_rest(run.bundle, left, self.folder))
+            elif left:
+                self._crashed(run.bundle, left, code)
+
+    def _note_finished(self) -> None:
+        for run in self.running:
+            for item in run.bundle.items:
+                # a claim lasts until the item's record is written
+                if item not in self.open or self.folder.claim(item).exists():
+                    continue
+                if self._finished(item):
+                    self._note(item, "done")
+                elif self.folder.failure(item).exists():
+                    self._note(item, "failed")
+
+    def _note(self, item: str, how: str) -> None:
+        self.open.pop(item, None)
+        (self.outcome.done if how == "done" else self.outcome.failed).append(item)
+        number = len(self.costs) - len(self.open)
+        colour = "green" if how == "done" else "red"
+        self.console.print(
+            f"[{number}/{len(self.costs)}] [{colour}]{how}[/{colour}] {self._name(item)}"
+            f"{self._ending(item, how)}",
+            highlight=False,
+        )
+
+    def _ending(self, item: str, how: str) -> str:
+        try:
+            if how == "failed":
+                failure = read_record(Failure, self.folder.failure(item))
+                return f": {failure.kind}: {failure.message}" if failure else ""
+            record: Any
+            if item in self.study.sources:
+                record = read_record(SourceResult, self.folder.source(item) / "result.json")
+            elif item in self.study.cells:
+                record = read_record(Result, self.folder.result(item))
+            else:
+                return ""
+        except ResultError:
+            return ""
+        if record is None:
+            return ""
+        score = "diverged" if record.score is None else f"{record.metric} {100 * record.score:.1f}"
+        seconds = sum(record.timings.model_dump().values())
+        return f"  {score}, {seconds:.0f} s"
+
+    def _name(self, item: str) -> str:
+        if item in self.study.sources:
+            return f"source {self.study.sources[item].name}"
+        if item not in self.study.cells:
+            return item
+        cell = self.study.cells[item]
+        text = f"{cell.source} → {cell.target}"
+        point = cell.hyperparameters
+        if point is None:
+            return f"{text} without training"
+        return (
+            f"{text} lr {point.learning_rate:g} batch {point.batch_size} "
+            f"warmup {point.warmup_ratio:g} seed {point.seed}"
+        )
+
+    def _crashed(self, bundle: Bundle, left: list[str], code: int) -> None:
+        """A worker died without a word: its running item failed, the rest is given out again."""
+        running = [i for i in left if (c := claims.read(self.folder.claim(i))) and c.running]
+        victims = running or left
+        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+        kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
+        log = self.folder.logs / f"{bundle.id}.log"
+        self._fail(
+            bundle.model_copy(update={"items": tuple(victims)}),
+            kind,
+            f"the worker ended with {how}; see {log}",
+        )
+        rest = [item for item in left if item not in victims]
+        if rest:
+            self.waiting.append(_rest(bundle, rest, self.folder))
+
+    def _fail(self, bundle: Bundle, kind: FailureKind, message: str) -> None:
+        for item in bundle.items:
+            path = self.folder.failure(item)
+            try:
+                before = read_record(Failure, path)
+            except ResultError:
+                before = None
+            write_record(
+                Failure(
+                    study=self.study.digest(),
+                    cell=self.study.cells.get(item),
+                    source=self.study.sources.get(item),
+                    kind=kind,
+                    message=message,
+                    attempts=(before.attempts if before else 0) + 1,
+                    host=socket.gethostname(),
+                    job=None,
+                    finished=datetime.now(UTC).isoformat(timespec="seconds"),
+                    log=f"logs/{bundle.id}.log",
+                ),
+                path,
+            )
+            self.folder.claim(item).unlink(missing_ok=True)
+            self._note(item, "failed")
+
+    def _show(self, bars: Progress, overall: TaskID) -> None:
+        finished = sum(cost for item, cost in self.costs.items() if item not in self.open)
+        for run in self.running:
+            for item in run.bundle.items:
+                claim = claims.read(self.folder.claim(item)) if item in self.open else None
+                if claim is not None and claim.running:
+                    share = claim.done / claim.total if claim.total else 0.0
+                    finished += share * self.costs[item]
+                    bars.update(
+                        run.bar,
+                        description=f"  worker {run.slot + 1}: {self._name(item)}",
+                        completed=100 * share,
+                        total=100,
+                    )
+        count = len(self.costs) - len(self.open)
+        bars.update(overall, completed=finished, description=f"{count}/{len(self.costs)} runs")
+
+    def _stop(self) -> None:
+        self.console.print("stopping: workers save their state (a second Ctrl-C kills them)")
+        for run in self.running:
+            run.process.send_signal(signal.SIGTERM)
+        try:
+            for run in self.running:
+                run.process.wait(timeout=120)
+        except (KeyboardInterrupt, subprocess.TimeoutExpired):
+            for run in self.running:
+                run.process.kill()
+                run.process.wait()
+        self._note_finished()
+
+
+def _rest(bundle: Bundle, items: list[str], folder: StudyFolder) -> Bundle:
+    """A new bundle of what is left of one, with the same settings."""
+    import json
+
+    rest = bundle.model_copy(update={"items": tuple(items), "id": digest([bundle.id, *items])})
+    table = json.loads((folder.bundles / f"{bundle.id}.json").read_text(encoding="utf-8"))
+    table["bundle"] = rest.model_dump(mode="json")
+    write_text(folder.bundles / f"{rest.id}.json", json.dumps(table) + "\n")
+    return rest
+
+
+def _as_interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _gpu(index: int) -> str:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[index] if visible else str(index)
+
+
+def gpu_count() -> int:
+    """GPUs that a worker may use, without importing torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([part for part in visible.split(",") if part.strip()])
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    run = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return sum(line.startswith("GPU ") for line in run.stdout.splitlines())

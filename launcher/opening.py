@@ -1,0 +1,143 @@
+"""From a command line to a study: grid, model and data checked before anything is written."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stilt import data
+from stilt.encode import cache_folder
+from stilt.errors import ConfigError
+from stilt.files import writable_folder
+from stilt.grid import Grid, ModelSpec, grid_path, load_grid
+from stilt.study import Study, StudyFolder, bind, fix_data, write_study
+from stilt.task import Size
+from stilt.weights import ModelPlace, identity, place
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A study, where it lives, and where its model and data were found."""
+
+    study: Study
+    folder: StudyFolder
+    model: ModelPlace | None
+    """None where a dry run could not find it."""
+    data_dir: Path | None
+    cache: Path
+
+
+def open_study(
+    grid_name: str,
+    *,
+    name: str | None = None,
+    root: Path = Path("logs"),
+    model: str | None = None,
+    data_dir: Path | None = None,
+    dry_run: bool = False,
+) -> Opened:
+    """Resolves a grid into a study; writes nothing.
+
+    Args:
+        grid_name: name or path of the grid.
+        name: the study's name, the grid's where absent.
+        root: folder that holds studies.
+        model: folder or ``hub-id@revision`` that replaces the grid's model.
+        data_dir: folder of local data files.
+        dry_run: go on without the model's files.
+
+    Raises:
+        ConfigError: The grid, a task or the model is not what it should be.
+    """
+    path = grid_path(grid_name)
+    grid = load_grid(grid_name)
+    if model:
+        grid = Grid.model_validate(grid.model_dump() | {"model": model_spec(model)})
+    found: ModelPlace | None
+    try:
+        found = place(grid.model, path.parent)
+        known = identity(grid.model, found)
+    except ConfigError:
+        if not dry_run:
+            raise
+        found, known = None, "not found"
+    study = bind(grid, known, name=name, near=path.parent)
+    folder = StudyFolder(root / study.name)
+    return Opened(study, folder, found, data.data_dir(data_dir), cache_folder())
+
+
+def model_spec(text: str) -> ModelSpec:
+    """Reads ``--model``: a folder, or a Hub id as ``namespace/name@revision``."""
+    if Path(text).is_dir():
+        return ModelSpec(path=str(Path(text).resolve()))
+    name, _, revision = text.partition("@")
+    if not revision:
+        raise ConfigError(
+            f"--model {text}: no such folder; a Hub id needs its revision, as {name}@<commit>."
+        )
+    return ModelSpec(hub=name, revision=revision)
+
+
+def check_data(
+    opened: Opened, progress: Callable[[str], None] = lambda task: None
+) -> dict[str, tuple[data.Splits, Size]]:
+    """Loads and renders every task that the study needs, before anything is submitted.
+
+    Raises:
+        DataError: A task's rows cannot be had or used; the message lists what was tried.
+    """
+    found = {}
+    for task in opened.study.tasks.values():
+        if task.synthesis:
+            continue
+        progress(task.name)
+        splits = data.load(task, opened.data_dir)
+        found[task.name] = (splits, data.measure(task, splits))
+    return found
+
+
+def begin(opened: Opened, found: dict[str, tuple[data.Splits, Size]]) -> None:
+    """Writes study.json and fixes the study's data, or checks that they are what is there.
+
+    Raises:
+        ConfigError: The folder cannot be written.
+        ResultError: Another study has this name.
+        DataError: The rows differ from those that the study began with.
+    """
+    writable_folder(opened.folder.path)
+    writable_folder(opened.cache)
+    write_study(opened.study, opened.folder)
+    for name, (splits, _) in found.items():
+        fix_data(opened.folder, name, splits)
+
+
+def commit() -> str | None:
+    """The repository's commit, with ``+`` where the working tree has changes."""
+    command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return run.stdout.strip() or None
+
+
+def command_line() -> str:
+    """The command as typed."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def worker_environment() -> dict[str, str]:
+    """Environment of a worker: this code on the path, nothing fetched, no bars in logs."""
+    inherited = os.environ.get("PYTHONPATH")
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *([inherited] if inherited else [])]),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TQDM_DISABLE": "1",
+    }

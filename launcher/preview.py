@@ -1,0 +1,130 @@
+"""What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from launcher.opening import Opened
+from launcher.outstanding import lives_here, outstanding
+from stilt.plan import TRAIN_TO_FORWARD, Plan, cell_cost, plan
+from stilt.results import Result, read_record
+from stilt.study import Study
+
+ASSUMED_FLOPS = 2e13
+"""Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
+
+
+def show(opened: Opened, console: Console, *, executor: str, bundles: int | None) -> int:
+    """Prints the plan of what is still to be run; returns 0."""
+    study = opened.study
+    state = outstanding(study, opened.folder, lives_here)
+    whole = plan(
+        study,
+        cells=state.missing,
+        sources_there=state.sources,
+        synthesis_there=state.synthesis,
+        held=state.held,
+        bundles=bundles or 64,
+    )
+    console.print(
+        f"study [bold]{study.name}[/bold]: {len(study.cells)} cells, {len(state.done)} done, "
+        f"{len(state.held)} held by live jobs, {len(state.missing)} to run. "
+        f"Model: {study.grid.model.name}.",
+        highlight=False,
+    )
+    console.print(_matrix(study, set(state.missing)))
+    console.print(_stages(study, whole))
+    console.print(_time(opened, whole), highlight=False)
+    console.print(_arrays(whole, executor), highlight=False)
+    console.print("Dry run: nothing was written.")
+    return 0
+
+
+def _matrix(study: Study, missing: set[str]) -> Table:
+    cells = [cell for cell in study.cells.values() if cell.id in missing]
+    count = Counter((cell.source, cell.target) for cell in cells)
+    targets = list(dict.fromkeys(cell.target for cell in study.cells.values()))
+    table = Table(title="cells to run", title_justify="left")
+    table.add_column("source")
+    for target in targets:
+        table.add_column(target, justify="right")
+    table.add_column("all", justify="right")
+    for source in dict.fromkeys(cell.source for cell in study.cells.values()):
+        row = [count[source, target] for target in targets]
+        table.add_row(source, *map(str, row), str(sum(row)))
+    table.add_row(
+        "all",
+        *(str(sum(n for (_, t), n in count.items() if t == target)) for target in targets),
+        str(len(cells)),
+        style="bold",
+    )
+    return table
+
+
+def _stages(study: Study, whole: Plan) -> Table:
+    table = Table(title="stages, in order", title_justify="left")
+    for name in ("stage", "runs", "bundles", "waits for", "million tokens"):
+        table.add_column(name, justify="left" if name in ("stage", "waits for") else "right")
+    for stage in ("synthesis", "source"):
+        for bundle in whole.stage(stage):
+            name = study.sources[bundle.items[0]].name if stage == "source" else "SynthesisGPT2"
+            table.add_row(
+                f"{stage} {name}", "1", "1", bundle.needs or "", f"{bundle.cost / 1e6:.1f}"
+            )
+    waits: dict[str | None, list[int]] = {}
+    costs: Counter[str | None] = Counter()
+    for bundle in whole.stage("target"):
+        waits.setdefault(bundle.needs, []).append(len(bundle.items))
+        costs[bundle.needs] += int(bundle.cost)
+    for need, sizes in waits.items():
+        after = study.sources[need].name if need in study.sources else need or ""
+        table.add_row(
+            "targets", str(sum(sizes)), str(len(sizes)), after, f"{costs[need] / 1e6:.1f}"
+        )
+    table.add_row(
+        "all",
+        str(sum(len(b.items) for b in whole.bundles)),
+        str(len(whole.bundles)),
+        "",
+        f"{whole.cost / 1e6:.1f}",
+        style="bold",
+    )
+    return table
+
+
+def tokens_per_second(opened: Opened) -> float | None:
+    """Training tokens a second of this study's finished cells: None while there is none."""
+    tokens = seconds = 0.0
+    for path in sorted(opened.folder.results.glob("*.json"))[:200]:
+        record = read_record(Result, path)
+        if record is not None and record.training is not None:
+            tokens += cell_cost(opened.study, record.cell)
+            seconds += sum(record.timings.model_dump().values())
+    return tokens / seconds if seconds else None
+
+
+def _time(opened: Opened, whole: Plan) -> str:
+    speed = tokens_per_second(opened)
+    if speed:
+        return f"about {whole.cost / speed / 3600:.1f} worker-hours, at the finished cells' speed."
+    parameters = opened.study.grid.model.parameters
+    if not parameters:
+        return (
+            "no estimate of hours: the grid's [model] gives no 'parameters'; no cell has finished."
+        )
+    hours = whole.cost * 2 * TRAIN_TO_FORWARD * parameters / ASSUMED_FLOPS / 3600
+    return (
+        f"about {hours:.1f} GPU-hours, if a GPU does {ASSUMED_FLOPS:.0e} FLOP/s in fp32 at these "
+        "batch sizes (assumed; the measured speed replaces it as soon as a cell has finished)."
+    )
+
+
+def _arrays(whole: Plan, executor: str) -> str:
+    stages = [(stage, whole.stage(stage)) for stage in ("synthesis", "source", "target")]
+    counts = ", ".join(f"{len(found)} {stage}" for stage, found in stages if found)
+    return (
+        f"{executor}: {len(whole.bundles)} array elements ({counts})."
+        if counts
+        else "nothing to run."
+    )

@@ -1,0 +1,4 @@
+"""What a STILT study is: tasks, grids, cells, results, data, training.
+
+Imports none of its sibling packages.
+"""

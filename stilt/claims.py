@@ -1,0 +1,117 @@
+"""Who is running, or about to run, a cell: one small file each, made atomically."""
+
+import json
+import os
+import socket
+import time
+import uuid
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from stilt.config import Frozen
+from stilt.files import create_text, write_text
+
+
+class Claim(Frozen):
+    """One item of a study that a submission holds."""
+
+    item: str
+    """Cell or source id, or ``synthesis``."""
+    submission: str
+    """The submission that claimed it."""
+    bundle: str
+    host: str
+    pid: int
+    """Process of the launcher, then of the worker."""
+    running: bool = False
+    job: str | None = None
+    """SLURM's id of the element that runs it."""
+    started: float | None = None
+    """Seconds since the epoch, when the worker began."""
+    updated: float | None = None
+    done: int = 0
+    """Work done, in tokens (or sentences)."""
+    total: int = 0
+
+
+def new_claim(item: str, submission: str, bundle: str) -> Claim:
+    """A claim by this process."""
+    return Claim(
+        item=item, submission=submission, bundle=bundle, host=socket.gethostname(), pid=os.getpid()
+    )
+
+
+def take(claim: Claim, path: Path) -> bool:
+    """Claims an item; False where another claim is there already."""
+    return create_text(path, claim.model_dump_json() + "\n")
+
+
+def read(path: Path) -> Claim | None:
+    """Reads a claim; None where there is none or it is being replaced."""
+    try:
+        return Claim.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, ValidationError):
+        return None
+
+
+def drop_stale(path: Path, seen: Claim) -> bool:
+    """Removes a claim whose holder is gone; of two who try, one succeeds.
+
+    Returns:
+        Whether this call removed the claim ``seen``, and not a newer one.
+    """
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return False
+    moved = read(aside)
+    if moved is not None and moved.submission != seen.submission:
+        # a newer claim came in between: it goes back, unless a third one is there by now
+        create_text(path, aside.read_text(encoding="utf-8"))
+        aside.unlink(missing_ok=True)
+        return False
+    aside.unlink(missing_ok=True)
+    return True
+
+
+class Progress:
+    """Writes a running item's progress into its claim, at most every few seconds."""
+
+    def __init__(self, claim: Claim, path: Path, *, job: str | None, every: float = 2.0) -> None:
+        self.path = path
+        self.every = every
+        self.claim = claim.model_copy(
+            update={
+                "running": True,
+                "job": job,
+                "started": time.time(),
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+            }
+        )
+        self._last = 0.0
+        self(0, 0)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Notes the work done so far and in all."""
+        now = time.time()
+        if now - self._last < self.every and done < total:
+            return
+        self._last = now
+        changes = {"updated": now, "done": done, "total": total}
+        write_text(self.path, self.claim.model_copy(update=changes).model_dump_json() + "\n")
+
+
+def process_lives(claim: Claim) -> bool | None:
+    """Whether the claim's process lives; None where it is on another machine."""
+    if claim.host != socket.gethostname():
+        return None
+    try:
+        os.kill(claim.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

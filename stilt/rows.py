@@ -1,0 +1,61 @@
+"""Named functions that a task file may ask for where a template cannot say it."""
+
+import hashlib
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stilt.errors import DataError
+
+Row = Mapping[str, Any]
+
+
+def split_at_blank(row: Row) -> dict[str, Any]:
+    """Splits a WinoGrande sentence at its blank ``_`` into ``before`` and ``after``.
+
+    ``before`` keeps its trailing space, ``after`` is stripped; an option and ``after`` are then
+    joined with one space, so "_'s" becomes "option 's".
+
+    Raises:
+        DataError: The sentence has no blank.
+
+    Source: Sakaguchi et al. 2019's input for RoBERTa; paper, appendix A.2.
+    """
+    before, blank, after = str(row["sentence"]).partition("_")
+    if not blank:
+        raise DataError(f"field 'sentence' has no blank '_': {row['sentence']!r}")
+    return {**row, "before": before, "after": after.strip()}
+
+
+def shuffle_fakes(row: Row) -> dict[str, Any]:
+    """Shuffles the words of every fake ending and leaves the gold ending alone (Hella-sh).
+
+    Words are split at white space. The shuffle is seeded by the ending itself, so a row gives the
+    same shuffled endings whatever its place in the file.
+
+    Raises:
+        DataError: The label is not the index of an ending.
+
+    Source: paper, section 5.1 ("shuffling the words in the fake endings"); seed and tokenisation
+    are not given there.
+    """
+    endings = list(row["endings"])
+    try:
+        gold = range(len(endings))[int(row["label"])]
+    except (ValueError, IndexError):
+        raise DataError(f"field 'label' = {row['label']!r} is not the index of an ending") from None
+    shuffled = [text if i == gold else _shuffled(text) for i, text in enumerate(endings)]
+    return {**row, "endings": shuffled}
+
+
+def _shuffled(text: str) -> str:
+    words = text.split()
+    random.Random(hashlib.sha256(text.encode()).digest()).shuffle(words)
+    return " ".join(words)
+
+
+FUNCTIONS: dict[str, Callable[[Row], dict[str, Any]]] = {
+    "split_at_blank": split_at_blank,
+    "shuffle_fakes": shuffle_fakes,
+}
+NAMES = tuple(FUNCTIONS)

@@ -1,0 +1,277 @@
+"""A study: a grid bound to a model and to task definitions, kept in one folder."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from stilt.cell import NONE, Cell, Hyperparameters, Source, digest
+from stilt.config import Frozen, explain
+from stilt.data import Splits
+from stilt.errors import ConfigError, DataError, ResultError
+from stilt.files import create_text
+from stilt.grid import Evaluation, Grid, SourceSpec, is_none
+from stilt.task import Task, load_task
+
+
+class Study(Frozen):
+    """Everything that decides which cells there are and what their scores can be.
+
+    A study carries its task definitions with it, so that a later edit of a TOML file never changes
+    what a pending job runs.
+    """
+
+    schema_version: Literal[1] = 1
+    name: str
+    grid: Grid
+    model_identity: str
+    """``hub-id@revision``, or the digest of the model's files."""
+    tasks: dict[str, Task]
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """Every source to be trained, by id; each once, however many cells name it."""
+        listed = [block.sources for block in self.grid.blocks]
+        listed += [evaluation.sources for evaluation in self.grid.evaluate]
+        specs = [spec for sources in listed for spec in sources if not is_none(spec)]
+        found = [self._source(spec, seed) for spec in specs for seed in self._seeds(spec)]
+        return {source.id: source for source in found}
+
+    @cached_property
+    def cells(self) -> dict[str, Cell]:
+        """Every cell of the study, by id, in a fixed order; each once."""
+        found: dict[str, Cell] = {}
+        for block in self.grid.blocks:
+            for spec in block.sources:
+                for source in self._trained(spec):
+                    for target in block.targets:
+                        for point in block.points():
+                            cell = self._cell(source, target, point)
+                            found.setdefault(cell.id, cell)
+        for evaluation in self.grid.evaluate:
+            for cell in self._evaluations(evaluation):
+                found.setdefault(cell.id, cell)
+        return found
+
+    def source_named(self, name: str) -> Source | None:
+        """The source with a name in tables, None for ``none``."""
+        return next((s for s in self.sources.values() if s.name == name), None)
+
+    def digest(self) -> str:
+        """Short hash of the whole study."""
+        return digest(self.model_dump(mode="json"))
+
+    def _seeds(self, spec: SourceSpec) -> tuple[int, ...]:
+        return spec.seeds or self.grid.source.seeds
+
+    def _trained(self, spec: SourceSpec) -> list[Source | None]:
+        if is_none(spec):
+            return [None]
+        return [self._source(spec, seed) for seed in self._seeds(spec)]
+
+    def _source(self, spec: SourceSpec, seed: int) -> Source:
+        training = self.grid.source
+        hyperparameters = Hyperparameters(
+            learning_rate=training.learning_rate,
+            batch_size=training.batch_size,
+            warmup_ratio=training.warmup_ratio,
+            seed=seed,
+        )
+        task = self.tasks[spec.task]
+        size = spec.train_size or task.train_size
+        content: dict[str, Any] = self._content(spec.task, hyperparameters) | {"train_size": size}
+        name = spec.task + (f"@{spec.train_size}" if spec.train_size else "")
+        if len(self._seeds(spec)) > 1 or seed != 42:
+            name += f"#{seed}"
+        return Source(
+            id=digest(content),
+            task=spec.task,
+            train_size=size,
+            name=name,
+            hyperparameters=hyperparameters,
+        )
+
+    def _cell(self, source: Source | None, target: str, point: Hyperparameters) -> Cell:
+        content = self._content(target, point) | {"source": source.id if source else None}
+        if source and self.grid.head != "keep":
+            content["head"] = self.grid.head
+        return Cell(
+            id=digest(content),
+            source=source.name if source else NONE,
+            source_id=source.id if source else None,
+            target=target,
+            hyperparameters=point,
+            seed=point.seed,
+        )
+
+    def _evaluations(self, evaluation: Evaluation) -> Iterable[Cell]:
+        for spec in evaluation.sources:
+            for source in self._trained(spec):
+                for task in evaluation.tasks:
+                    content = {
+                        "evaluate": True,
+                        "model": self.model_identity,
+                        "task": self.tasks[task].identity(),
+                        "synthesis": self._synthesis(task),
+                        "source": source.id if source else None,
+                        "seed": evaluation.seed,
+                    }
+                    yield Cell(
+                        id=digest(content),
+                        stage="evaluate",
+                        source=source.name if source else NONE,
+                        source_id=source.id if source else None,
+                        target=task,
+                        hyperparameters=None,
+                        seed=evaluation.seed,
+                    )
+
+    def _content(self, task: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
+        return {
+            "model": self.model_identity,
+            "recipe": self.grid.recipe,
+            "task": self.tasks[task].identity(),
+            "synthesis": self._synthesis(task),
+            "hyperparameters": hyperparameters.model_dump(exclude_none=True),
+        }
+
+    def _synthesis(self, task: str) -> Any:
+        if not self.tasks[task].synthesis or self.grid.synthesis is None:
+            return None
+        return self.grid.synthesis.model_dump(mode="json")
+
+
+def bind(
+    grid: Grid, model_identity: str, *, name: str | None = None, near: Path | None = None
+) -> Study:
+    """Binds a grid to its task definitions: after this, no TOML file is read again.
+
+    Args:
+        grid: the axes.
+        model_identity: see ``Study.model_identity``.
+        name: the study's name; the grid's where absent.
+        near: folder of the grid's file, whose task files win over built-in ones.
+
+    Raises:
+        ConfigError: A task is unknown, or cannot be used the way the grid does.
+    """
+    extra = [near, near / "tasks"] if near else []
+    names: set[str] = set()
+    for block in grid.blocks:
+        names |= {spec.task for spec in block.sources if not is_none(spec)} | {*block.targets}
+    for evaluation in grid.evaluate:
+        names |= {spec.task for spec in evaluation.sources if not is_none(spec)} | {
+            *evaluation.tasks
+        }
+    tasks = {task: load_task(task, extra) for task in sorted(names)}
+    needs_text = [task.name for task in tasks.values() if task.synthesis]
+    if needs_text and grid.synthesis is None:
+        raise ConfigError(
+            f"grid {grid.name!r}: task {needs_text[0]!r} is generated by the study, so the grid "
+            "needs a [synthesis] table (it may be empty)."
+        )
+    return Study(name=name or grid.name, grid=grid, model_identity=model_identity, tasks=tasks)
+
+
+class StudyFolder:
+    """Paths of a study on disk; the only place that joins them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.study_file = path / "study.json"
+        self.results = path / "results"
+        self.failures = path / "failures"
+        self.claims = path / "claims"
+        self.bundles = path / "bundles"
+        self.logs = path / "logs"
+        self.slurm = path / "slurm"
+        self.summary = path / "summary"
+        self.submissions = path / "submissions.jsonl"
+
+    def source(self, source_id: str) -> Path:
+        """Folder of a source's checkpoint and result.json."""
+        return self.path / "sources" / source_id
+
+    def result(self, cell_id: str) -> Path:
+        """Result of a cell."""
+        return self.results / f"{cell_id}.json"
+
+    def failure(self, cell_id: str) -> Path:
+        """Failure record of a cell or source."""
+        return self.failures / f"{cell_id}.json"
+
+    def claim(self, cell_id: str) -> Path:
+        """Claim of a cell or source by the job that holds it."""
+        return self.claims / f"{cell_id}.json"
+
+    def data_digest(self, task: str) -> Path:
+        """Digest of a task's rows, fixed when the study first sees them."""
+        return self.path / "data" / f"{task}.json"
+
+    def resume(self, cell_id: str) -> Path:
+        """State of an interrupted run."""
+        return self.path / "resume" / f"{cell_id}.pt"
+
+    def synthesis(self) -> Path:
+        """Folder of the generated rows."""
+        return self.path / "synthesis"
+
+
+def fix_data(folder: StudyFolder, name: str, splits: Splits) -> None:
+    """Fixes a task's rows for the study at first sight, and insists on the same rows after.
+
+    Raises:
+        DataError: The rows are not those that the study was begun with.
+    """
+    path = folder.data_digest(name)
+    content = {"digest": splits.digest(), "train": len(splits.train), "dev": len(splits.dev)}
+    if create_text(path, json.dumps(content | {"where": splits.where}) + "\n"):
+        return
+    there = json.loads(path.read_text(encoding="utf-8"))
+    if there["digest"] != content["digest"]:
+        raise DataError(
+            f"{splits.where}: task {name!r} has other rows ({content['train']} train, "
+            f"{content['dev']} dev) than this study began with ({there['train']}, "
+            f"{there['dev']} from {there['where']}). Use the same data, or begin another study."
+        )
+
+
+def read_study(folder: StudyFolder) -> Study:
+    """Reads a study back.
+
+    Raises:
+        ConfigError: The folder is no study, or a newer version wrote it.
+    """
+    try:
+        table = json.loads(folder.study_file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{folder.path}: no study here (study.json is absent).") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder.study_file}: cannot be read ({error}).") from None
+    try:
+        return Study.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{folder.study_file}: {explain(Study, error)}") from None
+
+
+def write_study(study: Study, folder: StudyFolder) -> None:
+    """Writes study.json, or checks that the folder already holds this very study.
+
+    Raises:
+        ResultError: The folder holds a study with another configuration; the message has a diff.
+    """
+    text = json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    if create_text(folder.study_file, text):
+        return
+    there = read_study(folder)
+    if there != study:
+        old = json.dumps(there.model_dump(mode="json"), indent=1, sort_keys=True).splitlines()
+        lines = difflib.unified_diff(old, text.splitlines(), "the study there", "this submit", n=1)
+        raise ResultError(
+            f"{folder.path}: holds a study with another configuration; give this one a name of its "
+            f"own with --study. The difference:\n" + "\n".join(list(lines)[2:40])
+        )

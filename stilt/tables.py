@@ -1,0 +1,129 @@
+"""Data files of any usual format -> rows (dicts), with errors that name the file and the line."""
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stilt.errors import DataError
+
+Row = dict[str, Any]
+
+FORMATS = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".lst", ".parquet", ".arrow")
+
+
+def find(path: Path) -> Path | None:
+    """The file itself or its ``.gz``; None where neither exists."""
+    zipped = path.with_name(path.name + ".gz")
+    return next((p for p in (path, zipped) if p.is_file()), None)
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
+    """Reads a file of rows: jsonl, json, csv, tsv, txt, lst, parquet or arrow, each also .gz.
+
+    Args:
+        path: the file; text formats may end in .gz.
+        columns: names for a delimited file without a header line.
+
+    Raises:
+        DataError: Unknown format, or a line that is not what the format says.
+    """
+    suffix = Path(path.name.removesuffix(".gz")).suffix
+    if suffix not in FORMATS:
+        raise DataError(f"{path}: format {suffix!r} is not known; known: {', '.join(FORMATS)}.")
+    try:
+        if suffix == ".parquet":
+            return list(pq.read_table(path).to_pylist())
+        if suffix == ".arrow":
+            return _read_arrow(path)
+        with _open(path) as file:
+            return list(_text_rows(file, suffix, path, columns))
+    except (OSError, UnicodeDecodeError, pa.ArrowInvalid, EOFError) as error:
+        raise DataError(f"{path}: cannot be read ({error}).") from None
+
+
+def read_lines(path: Path) -> list[str]:
+    """Reads a file of one value a line, such as SocialIQA's labels."""
+    try:
+        with _open(path) as file:
+            return [line.strip() for line in file if line.strip()]
+    except (OSError, UnicodeDecodeError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read ({error}).") from None
+
+
+def _open(path: Path) -> TextIO:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    file: TextIO = opener(path, "rt", encoding="utf-8-sig", newline="")
+    return file
+
+
+def _read_arrow(path: Path) -> list[Row]:
+    with pa.memory_map(str(path)) as source:
+        try:
+            return list(pa.ipc.open_stream(source).read_all().to_pylist())
+        except pa.ArrowInvalid:
+            return list(pa.ipc.open_file(source).read_all().to_pylist())
+
+
+def _text_rows(
+    file: TextIO, suffix: str, path: Path, columns: Sequence[str] | None
+) -> Iterator[Row]:
+    if suffix == ".jsonl":
+        return _json_lines(file, path)
+    if suffix == ".json":
+        return iter(_json_table(file, path))
+    return _delimited(file, suffix, path, columns)
+
+
+def _json_lines(file: TextIO, path: Path) -> Iterator[Row]:
+    # splitlines() would also split at U+2028, which JSON strings may hold
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: not JSON ({error}).") from None
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{path}, line {number}: an object is expected, not {line.strip()[:60]!r}."
+            )
+        yield row
+
+
+def _json_table(file: TextIO, path: Path) -> list[Row]:
+    try:
+        table = json.load(file)
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}).") from None
+    if isinstance(table, dict):
+        table = table.get("data", table)
+    if not isinstance(table, list) or not all(isinstance(row, dict) for row in table):
+        raise DataError(f"{path}: a list of objects is expected (or one under 'data').")
+    return table
+
+
+def _delimited(
+    file: TextIO, suffix: str, path: Path, columns: Sequence[str] | None
+) -> Iterator[Row]:
+    # the data sets' tab files quote nothing: a lone double quote is text
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if suffix == ".csv" else csv.QUOTE_NONE
+    reader = csv.reader(file, delimiter="," if suffix == ".csv" else "\t", quoting=quoting)
+    names = columns
+    for cells in reader:
+        if not cells:
+            continue
+        if names is None:
+            names = cells
+            continue
+        if len(cells) != len(names):
+            raise DataError(
+                f"{path}, line {reader.line_num}: {len(cells)} columns, expected {len(names)} "
+                f"({', '.join(names)})."
+            )
+        yield dict(zip(names, cells, strict=True))

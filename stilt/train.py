@@ -1,0 +1,378 @@
+"""Training and evaluation of one model on one task: the paper's recipe, without padded work."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from stilt import passes
+from stilt.cell import Hyperparameters
+from stilt.encode import Encoded
+from stilt.files import replacing
+from stilt.interrupt import Interrupted, StopRequest
+from stilt.results import CurvePoint, Tokens, Training
+from stilt.schedule import Schedule, plan_updates
+from stilt.task import Task
+
+CURVE_POINTS = 100
+PASS_OVERHEAD = {"cpu": 64, "cuda": 4096}
+"""Cost of one more forward pass in token positions: see benchmarks/padding.py."""
+EVALUATION_TOKENS = 16_384
+"""Token positions of one evaluation pass."""
+
+
+class Diverged(Exception):  # noqa: N818 - a result, not an error
+    """The loss is no longer finite; what was recorded so far is kept."""
+
+
+@dataclass
+class Curves:
+    """What is recorded while training: one loss and one gradient norm per update."""
+
+    loss: list[float] = field(default_factory=list)
+    norm: list[float] = field(default_factory=list)
+    epochs: list[CurvePoint] = field(default_factory=list)
+    real: int = 0
+    computed: int = 0
+
+    def summary(self, schedule: Schedule, carried: Any, fresh: Any) -> Training:
+        """The record's form: thinned curves and the losses that tell a failed run."""
+        window = max(1, len(self.loss) // 10)
+        means = [_mean(self.loss[i : i + window]) for i in range(0, len(self.loss), window)]
+        finite = [value for value in means if value is not None]
+        return Training(
+            updates=len(self.loss),
+            warmup_updates=schedule.warmup,
+            final_loss=_mean(self.loss[-window:]),
+            lowest_loss=min(finite, default=None),
+            loss=_thin(self.loss),
+            gradient_norm=_thin(self.norm),
+            tokens=Tokens(real=self.real, computed=self.computed),
+            carried=tuple(carried),
+            fresh=tuple(fresh),
+        )
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a machine decides and no score may depend on."""
+
+    accelerator: Accelerator
+    chunk: int | None = None
+    """Examples per backward pass at most, for memory; gradients are summed, so nothing changes."""
+    stop: StopRequest = field(default_factory=StopRequest)
+    checkpoint_seconds: float = 600.0
+    """Longest work that a sudden death may lose."""
+
+
+def make_accelerator(device: str) -> Accelerator:
+    """The process's accelerator: fp32, on the named device (``cpu``, ``cuda`` or ``auto``)."""
+    return Accelerator(cpu=device == "cpu", mixed_precision="no")
+
+
+def fit(
+    model: PreTrainedModel,
+    data: Encoded,
+    task: Task,
+    hyperparameters: Hyperparameters,
+    runtime: Runtime,
+    *,
+    state: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    after_epoch: Callable[[PreTrainedModel], float | None] | None = None,
+) -> tuple[PreTrainedModel, Schedule, Curves]:
+    """Fine-tunes a model with the paper's recipe.
+
+    AdamW (betas 0.9 and 0.999, eps 1e-8, no weight decay), linear warmup over
+    ``int(ratio * updates)`` updates and linear decay to 0, gradients clipped to norm 1.0 after
+    every backward pass, fp32, no evaluation that could change the run.
+
+    Args:
+        model: ready to train; moved to the accelerator's device.
+        data: encoded training split.
+        task: epochs and micro-batch.
+        hyperparameters: peak learning rate, effective batch size, warmup ratio, seeds.
+        runtime: device, memory chunk, and the request to stop.
+        state: file that an interrupted run leaves and that is taken up where it is present.
+        progress: called with (tokens done, tokens in all) after every update.
+        after_epoch: scores the model; called between epochs, outside the run's random state.
+
+    Returns:
+        The trained model, its schedule, and what was recorded.
+
+    Raises:
+        Diverged: The loss is not finite; ``curves`` is its argument.
+        Interrupted: A signal asked to stop; the state is saved.
+
+    Source: paper, section 4.1; the released code where the text is silent.
+    """
+    accelerator = runtime.accelerator
+    schedule = plan_updates(
+        rows=len(data),
+        epochs=task.epochs,
+        batch_size=hyperparameters.batch_size,
+        warmup_ratio=hyperparameters.warmup_ratio,
+        micro_batch=task.micro_batch,
+    )
+    order = torch.Generator().manual_seed(
+        hyperparameters.seed if hyperparameters.order_seed is None else hyperparameters.order_seed
+    )
+    torch.manual_seed(hyperparameters.seed)
+    model = accelerator.prepare_model(model).train()
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=hyperparameters.learning_rate,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        fused=True,
+    )
+    run = _Run(model, optimizer, schedule, hyperparameters.learning_rate, runtime, data)
+    first_epoch, first_step = run.load(state, order)
+    total = int(data.lengths.sum()) * task.epochs
+    saved = time.monotonic()
+    for epoch in range(first_epoch, task.epochs):
+        epoch_start = order.get_state()
+        permutation = torch.randperm(len(data), generator=order).numpy()
+        steps = -(-len(data) // schedule.micro_batch)
+        for step in range(first_step, steps):
+            rows = permutation[step * schedule.micro_batch : (step + 1) * schedule.micro_batch]
+            updated = run.micro_step(rows, last=(step + 1) % schedule.accumulation == 0)
+            if not updated:
+                continue
+            progress(run.curves.real, total)
+            if state is not None and (
+                runtime.stop or time.monotonic() - saved > runtime.checkpoint_seconds
+            ):
+                run.save(state, epoch, step + 1, epoch_start)
+                saved = time.monotonic()
+            if runtime.stop:
+                raise Interrupted
+        first_step = 0
+        if after_epoch is not None:
+            with outside_random_state():
+                run.curves.epochs.append(CurvePoint(epoch=epoch + 1, score=after_epoch(model)))
+            model.train()
+    run.check_finite()
+    accelerator.free_memory()
+    if state is not None:
+        state.unlink(missing_ok=True)
+    return accelerator.unwrap_model(model), schedule, run.curves
+
+
+class outside_random_state:  # noqa: N801 - reads as a statement
+    """Leaves torch's random state as it was, so that scoring along the way changes nothing."""
+
+    def __enter__(self) -> None:
+        """Remembers the state."""
+        self.cpu = torch.get_rng_state()
+        self.cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+
+    def __exit__(self, *_: object) -> None:
+        """Puts it back."""
+        torch.set_rng_state(self.cpu)
+        if self.cuda:
+            torch.cuda.set_rng_state_all(self.cuda)
+
+
+class _Run:
+    """The moving parts of one training run."""
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        rate: float,
+        runtime: Runtime,
+        data: Encoded,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.rate = rate
+        self.runtime = runtime
+        self.data = data
+        self.curves = Curves()
+        self._losses: list[torch.Tensor] = []
+        self._norms: list[torch.Tensor] = []
+        self._partial: list[torch.Tensor] = []
+
+    def micro_step(self, rows: np.ndarray, *, last: bool) -> bool:
+        """One backward pass over ``rows``; an update if it is the last of its accumulation."""
+        chunk = self.runtime.chunk or len(rows)
+        micro: list[torch.Tensor] = []
+        for start in range(0, len(rows), chunk):
+            part = rows[start : start + chunk]
+            logits, computed = forward(self.model, self.data, part, self.runtime.accelerator.device)
+            labels = torch.from_numpy(self.data.labels[part]).to(logits.device)
+            loss = functional.cross_entropy(logits, labels, reduction="sum") / len(rows)
+            self.runtime.accelerator.backward(loss / self.schedule.accumulation)
+            micro.append(loss.detach())
+            self.curves.computed += computed
+        self.curves.real += _tokens(self.data, rows)
+        # the released code clips after every backward pass, also on partial sums
+        norm = self.runtime.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        self._partial.append(torch.stack(micro).sum())
+        if not last:
+            return False
+        self._losses.append(torch.stack(self._partial).mean())
+        self._norms.append(norm.detach() if isinstance(norm, torch.Tensor) else torch.tensor(norm))
+        self._partial = []
+        done = len(self.curves.loss) + len(self._losses) - 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * self.schedule.factor(done)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if len(self._losses) >= 20 or self.runtime.accelerator.device.type == "cpu":
+            self.check_finite()
+        return True
+
+    def check_finite(self) -> None:
+        """Moves the newest losses off the device; the one place that waits for it."""
+        if not self._losses:
+            return
+        self.curves.loss += torch.stack(self._losses).tolist()
+        self.curves.norm += torch.stack(self._norms).tolist()
+        self._losses, self._norms = [], []
+        if not all(map(math.isfinite, self.curves.loss[-20:])):
+            raise Diverged(self.curves, self.schedule)
+
+    def save(self, path: Path, epoch: int, step: int, epoch_start: torch.Tensor) -> None:
+        """Saves everything that the rest of the run depends on; called right after an update."""
+        self.check_finite()
+        accelerator = self.runtime.accelerator
+        content = {
+            "model": accelerator.unwrap_model(self.model).state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": epoch,
+            "step": step,
+            "order": epoch_start,
+            "cpu_random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "loss": self.curves.loss,
+            "norm": self.curves.norm,
+            "epochs": [(point.epoch, point.score) for point in self.curves.epochs],
+            "tokens": (self.curves.real, self.curves.computed),
+        }
+        with replacing(path) as temporary:
+            torch.save(content, temporary)
+
+    def load(self, path: Path | None, order: torch.Generator) -> tuple[int, int]:
+        """Takes up a saved state; returns the (epoch, micro-step) to go on at."""
+        if path is None or not path.is_file():
+            return 0, 0
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        self.runtime.accelerator.unwrap_model(self.model).load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        order.set_state(content["order"])
+        torch.set_rng_state(content["cpu_random"])
+        if content["cuda_random"]:
+            torch.cuda.set_rng_state_all(content["cuda_random"])
+        self.curves.loss, self.curves.norm = content["loss"], content["norm"]
+        self.curves.epochs = [CurvePoint(epoch=e, score=s) for e, s in content["epochs"]]
+        self.curves.real, self.curves.computed = content["tokens"]
+        return content["epoch"], content["step"]
+
+
+def forward(
+    model: Any, data: Encoded, rows: np.ndarray, device: torch.device
+) -> tuple[torch.Tensor, int]:
+    """Logits of some examples, computed in passes of similar length.
+
+    Args:
+        model: multiple-choice or classification model.
+        data: encoded split.
+        rows: (B,) example indices.
+        device: where the model is.
+
+    Returns:
+        (B, K) logits in the order of ``rows``, and the token positions computed.
+    """
+    options = data.options
+    sequences = (rows[:, None] * options + np.arange(options)).ravel()
+    lengths = data.lengths[sequences]
+    groups = passes.group(lengths, PASS_OVERHEAD.get(device.type, 4096))
+    outputs = []
+    computed = 0
+    for members in groups:
+        batch = pad(data, sequences[members], model.config.pad_token_id or 0, device)
+        computed += batch["input_ids"].numel()
+        if options > 1:
+            # every option is a "batch of one choice": the same scores, without equal lengths
+            batch = {key: value.unsqueeze(1) for key, value in batch.items()}
+        outputs.append(model(**batch).logits)
+    back = torch.from_numpy(np.argsort(np.concatenate(groups))).to(device)
+    logits = torch.cat(outputs)[back]
+    return logits.view(len(rows), -1).float(), computed
+
+
+def pad(
+    data: Encoded, sequences: np.ndarray, pad_id: int, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """(n, L) tensors of some sequences; no mask where all are equally long."""
+    lengths = data.lengths[sequences]
+    longest = int(lengths.max())
+    inside = np.arange(longest) < lengths[:, None]
+    place = data.offsets[sequences][:, None] + np.arange(longest)
+    ids = np.full(inside.shape, pad_id, dtype=np.int64)
+    ids[inside] = data.ids[place[inside]]
+    batch = {"input_ids": ids}
+    if len(data.types):
+        types = np.zeros(inside.shape, dtype=np.int64)
+        types[inside] = data.types[place[inside]]
+        batch["token_type_ids"] = types
+    if not inside.all():
+        batch["attention_mask"] = inside.astype(np.int64)
+    return {key: torch.from_numpy(value).to(device) for key, value in batch.items()}
+
+
+def predict(model: Any, data: Encoded, device: torch.device) -> np.ndarray:
+    """(N, K) logits of a whole split, longest examples first, without gradients or dropout."""
+    model.eval()
+    longest = data.lengths.reshape(len(data), data.options).max(axis=1)
+    order = np.argsort(-longest, kind="stable")
+    logits = np.zeros((len(data), 0))
+    start = 0
+    with torch.inference_mode():
+        while start < len(order):
+            count = max(1, EVALUATION_TOKENS // int(longest[order[start]] * data.options))
+            rows = order[start : start + count]
+            part = forward(model, data, rows, device)[0].cpu().numpy()
+            if not logits.shape[1]:
+                logits = np.zeros((len(data), part.shape[1]))
+            logits[rows] = part
+            start += count
+    return logits
+
+
+def _tokens(data: Encoded, rows: np.ndarray) -> int:
+    first = data.offsets[rows * data.options]
+    return int((data.offsets[(rows + 1) * data.options] - first).sum())
+
+
+def _mean(values: list[float]) -> float | None:
+    mean = sum(values) / len(values) if values else math.nan
+    return mean if math.isfinite(mean) else None
+
+
+def _thin(values: list[float]) -> tuple[tuple[int, float | None], ...]:
+    step = max(1, math.ceil(len(values) / CURVE_POINTS))
+    return tuple(
+        (min(i + step, len(values)), _mean(values[i : i + step]))
+        for i in range(0, len(values), step)
+    )
+
+
+def default_threads() -> int:
+    """CPU threads of this process: what the scheduler gave, else every core."""
+    return int(os.environ.get("SLURM_CPUS_PER_TASK") or len(os.sched_getaffinity(0)))
