@@ -31,10 +31,16 @@ from stilt.results import (
 )
 from stilt.study import StudyFolder, read_study
 
-MAX_MEMORY_RETRIES = 6
-"""Halvings of the micro-batch before an out-of-memory error is final: 64 examples to 1."""
 INTERRUPTED = 75
 """Exit code of a worker that was asked to stop and can go on later (sysexits.h: EX_TEMPFAIL)."""
+
+
+class NodeFault(RuntimeError):  # noqa: N818 - what is at fault, not this program
+    """The device is broken: nothing more can be run in this process, perhaps on this node."""
+
+    def __init__(self, item: str, message: str) -> None:
+        super().__init__(message)
+        self.item = item
 
 
 def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> int:
@@ -45,9 +51,12 @@ def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> i
 
     Raises:
         Interrupted: A signal asked to stop; finished items are kept, the running one is saved.
+        NodeFault: The device broke under an item, which keeps its claim and has no record yet.
     """
     failed = 0
     for position, item in enumerate(assignment.bundle.items, 1):
+        if worker.stop:
+            raise Interrupted
         if _done(worker, item):
             folder.claim(item).unlink(missing_ok=True)
             continue
@@ -92,10 +101,11 @@ def _run_item(worker: Worker, item: str, progress: claims.Progress) -> bool:
     failure_path = worker.folder.failure(item)
     before = _attempts(failure_path)
     chunk = worker.settings.chunk
-    for _ in range(MAX_MEMORY_RETRIES):
+    while True:
         try:
             _execute(worker, item, progress, chunk, before + 1)
-        except Exception as error:  # noqa: BLE001 - the one place where a cell's failure is recorded
+        except Exception as error:
+            # the one place where a cell's failure is recorded
             kind = classify(error)
             if kind == "oom" and chunk != 1:
                 chunk = max(1, (chunk or _batch_size(worker, item)) // 2)
@@ -103,12 +113,13 @@ def _run_item(worker: Worker, item: str, progress: claims.Progress) -> bool:
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
                 continue
+            if kind == "node":
+                raise NodeFault(item, _one_line(error)) from error
             write_record(_failure(worker, item, error, kind, before + 1), failure_path)
             log(f"failed ({kind}): {_one_line(error)}")
             return False
         failure_path.unlink(missing_ok=True)
         return True
-    return False
 
 
 def _execute(
@@ -217,6 +228,13 @@ def main() -> int:
         return 1 if run_bundle(folder, assignment, worker) else 0
     except Interrupted:
         log("asked to stop; the state is saved")
+        return INTERRUPTED
+    except NodeFault as fault:
+        attempts = _attempts(folder.failure(fault.item)) + 1
+        record = _failure(worker, fault.item, fault, "node", attempts)
+        write_record(record, folder.failure(fault.item))
+        folder.claim(fault.item).unlink(missing_ok=True)
+        # what is left is for a new process
         return INTERRUPTED
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from stilt import claims
+from stilt.cell import digest
 from stilt.errors import ResultError
 from stilt.plan import SYNTHESIS, Bundle, Plan
 from stilt.results import SourceResult, read_record, read_result
@@ -100,7 +101,10 @@ def claim_bundles(plan: Plan, folder: StudyFolder, submission: str, lives: Lives
         The plan with the items that this submission now holds.
     """
     kept: list[Bundle] = []
-    for bundle in plan.bundles:
+    for planned in plan.bundles:
+        # two submits at once plan the same bundle and get a part each: the parts must not share
+        # the file that says what is in them
+        bundle = planned.model_copy(update={"id": digest([submission, planned.id])})
         mine = [item for item in bundle.items if _claim(item, bundle, folder, submission, lives)]
         if mine:
             kept.append(bundle.model_copy(update={"items": tuple(mine)}))
@@ -115,7 +119,8 @@ def _claim(item: str, bundle: Bundle, folder: StudyFolder, submission: str, live
     there = claims.read(path)
     if there is not None and lives(there):
         return False
-    return (there is None or claims.drop_stale(path, there)) and claims.take(claim, path)
+    # gone by now, or stale, or a damaged file that would hold its cell for ever
+    return (not path.exists() or claims.drop_stale(path, there)) and claims.take(claim, path)
 
 
 def release(folder: StudyFolder, submission: str, items: Iterable[str]) -> None:

@@ -1,12 +1,15 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
 
 from launcher.opening import Opened
-from launcher.outstanding import lives_here, outstanding
+from launcher.outstanding import outstanding
+from launcher.scheduler import Holders
+from stilt.errors import ResultError
 from stilt.plan import TRAIN_TO_FORWARD, Plan, cell_cost, plan
 from stilt.results import Result, read_record
 from stilt.study import Study
@@ -15,10 +18,25 @@ ASSUMED_FLOPS = 2e13
 """Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
 
 
-def show(opened: Opened, console: Console, *, executor: str, bundles: int | None) -> int:
-    """Prints the plan of what is still to be run; returns 0."""
+def show(
+    opened: Opened,
+    console: Console,
+    *,
+    executor: str,
+    bundles: int | None,
+    arrays: Callable[[Plan], None] = lambda plan: None,
+) -> int:
+    """Prints the plan of what is still to be run; returns 0.
+
+    Args:
+        opened: the study.
+        console: where to print.
+        executor: its name, for the text.
+        bundles: bundles to aim at.
+        arrays: prints what the executor would make of the plan.
+    """
     study = opened.study
-    state = outstanding(study, opened.folder, lives_here)
+    state = outstanding(study, opened.folder, Holders(opened.folder).lives)
     whole = plan(
         study,
         cells=state.missing,
@@ -37,6 +55,7 @@ def show(opened: Opened, console: Console, *, executor: str, bundles: int | None
     console.print(_stages(study, whole))
     console.print(_time(opened, whole), highlight=False)
     console.print(_arrays(whole, executor), highlight=False)
+    arrays(whole)
     console.print("Dry run: nothing was written.")
     return 0
 
@@ -97,8 +116,12 @@ def tokens_per_second(opened: Opened) -> float | None:
     """Training tokens a second of this study's finished cells: None while there is none."""
     tokens = seconds = 0.0
     for path in sorted(opened.folder.results.glob("*.json"))[:200]:
-        record = read_record(Result, path)
-        if record is not None and record.training is not None:
+        try:
+            record = read_record(Result, path)
+        except ResultError:
+            continue  # its cell is among those to run
+        known = record is not None and record.cell == opened.study.cells.get(record.cell.id)
+        if record is not None and known and record.training is not None:
             tokens += cell_cost(opened.study, record.cell)
             seconds += sum(record.timings.model_dump().values())
     return tokens / seconds if seconds else None

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,13 +15,19 @@ import tyro
 from rich.console import Console
 
 from jobs.settings import Assignment, Settings
-from launcher import local, preview
-from launcher.opening import begin, check_data, command_line, commit, open_study
-from launcher.outstanding import claim_bundles, lives_here, new_submission, outstanding
-from stilt.errors import ConfigError, exit_code
+from launcher import dispatch, local, preview, slurm
+from launcher.cluster import Flags, Profile, read_profile
+from launcher.limits import Limits, read_limits
+from launcher.losses import bury
+from launcher.opening import Opened, begin, check_data, command_line, commit, open_study
+from launcher.outstanding import claim_bundles, new_submission, outstanding
+from launcher.scheduler import Holders
+from launcher.snapshot import snapshot
+from stilt.errors import exit_code
 from stilt.files import write_text
 from stilt.plan import Plan, plan
 from stilt.study import StudyFolder
+from stilt.task import Size
 
 
 def submit(
@@ -35,6 +42,7 @@ def submit(
     threads: int | None = None,
     bundles: int | None = None,
     chunk: int | None = None,
+    cluster: Annotated[Flags, tyro.conf.arg(name="")] = Flags(),  # noqa: B008 - frozen
 ) -> int:
     """Runs every cell of a grid that has no result yet, sources before the targets that need them.
 
@@ -45,18 +53,31 @@ def submit(
         root: folder that holds studies.
         data_dir: folder of local data files; STILT_DATA_DIR by default.
         model: folder, or Hub id as namespace/name@commit, in place of the grid's model.
-        dry_run: print what would run, and write nothing.
+        dry_run: print what would run (slurm: and what sbatch would be given), and write nothing.
         workers: local: worker processes at a time; one per GPU, or per core, by default.
-        threads: local: CPU threads of each worker.
+        threads: CPU threads of each worker.
         bundles: bundles of cells to aim at: more balance better, fewer load less often.
         chunk: examples per backward pass at most, where memory is short; changes no result.
+        cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
     console = Console(stderr=False, soft_wrap=True)
+    profile = read_profile(cluster) if executor == "slurm" else None
     opened = open_study(
         grid, name=study, root=root, model=model, data_dir=data_dir, dry_run=dry_run
     )
     if dry_run:
-        return preview.show(opened, console, executor=executor, bundles=bundles)
+        if profile is None:
+            return preview.show(opened, console, executor=executor, bundles=bundles)
+        limits = read_limits(profile.account, profile.qos)
+        return preview.show(
+            opened,
+            console,
+            executor=executor,
+            bundles=bundles,
+            arrays=lambda todo: dispatch.preview(opened, todo, profile, limits, console),
+        )
+    if profile is not None:
+        slurm.insist_on_slurm()
     console.print(
         f"study [bold]{opened.study.name}[/bold] in {opened.folder.path}: checking data",
         highlight=False,
@@ -64,57 +85,95 @@ def submit(
     found = check_data(opened)
     sizes = {name: size for name, (_, size) in found.items()}
     begin(opened, found)
+    options = _Options(opened, sizes, executor, threads, bundles, chunk, console)
+    return _on_cluster(options, profile) if profile else _here(options, workers)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What both executors are told."""
+
+    opened: Opened
+    sizes: dict[str, Size]
+    executor: str
+    threads: int | None
+    bundles: int | None
+    chunk: int | None
+    console: Console
+
+    def claim(self, aim: int, limits: Limits, settings: Settings) -> Plan:
+        """Plans what is missing, claims it, and writes what each worker will read."""
+        opened, console = self.opened, self.console
+        lives = Holders(opened.folder).lives
+        state = outstanding(opened.study, opened.folder, lives)
+        for message in state.damaged:
+            console.print(f"[yellow]left out and run again:[/yellow] {message}", highlight=False)
+        whole = plan(
+            opened.study,
+            cells=state.missing,
+            sources_there=state.sources,
+            synthesis_there=state.synthesis,
+            held=state.held,
+            sizes=self.sizes,
+            bundles=aim,
+        )
+        fits, later = dispatch.within(whole, limits)
+        mine = claim_bundles(fits, opened.folder, settings.submission, lives)
+        runs = sum(len(bundle.items) for bundle in mine.bundles)
+        console.print(
+            f"{len(state.done)} of {len(opened.study.cells)} cells done, {len(state.held)} held by "
+            f"live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
+            highlight=False,
+        )
+        if later.bundles:
+            console.print(
+                f"[yellow]{sum(len(b.items) for b in later.bundles)} more runs[/yellow] exceed the "
+                f"{limits.room} jobs that you may still queue here; the same command sends them "
+                "when jobs have ended.",
+                highlight=False,
+            )
+        if not runs and not later.bundles:
+            console.print(f"nothing to do. Next: python analysis/summarize.py {opened.study.name}")
+        assign(mine, opened.folder, settings)
+        return mine
+
+    def settings(self, *, threads: int, device: str) -> Settings:
+        """What workers are told of this submit."""
+        assert self.opened.model is not None
+        data_dir = self.opened.data_dir
+        return Settings(
+            submission=new_submission(self.executor),
+            data_dir=data_dir.resolve() if data_dir else None,
+            cache=self.opened.cache.resolve(),
+            model=self.opened.model.name,
+            model_revision=self.opened.model.revision,
+            device=device,
+            threads=self.threads or threads,
+            chunk=self.chunk,
+            commit=commit(),
+            command=command_line(),
+        )
+
+
+def _here(options: _Options, workers: int | None) -> int:
+    """Runs everything on this machine and stays until it is done."""
+    opened, console = options.opened, options.console
     gpus = local.gpu_count()
     cores = len(os.sched_getaffinity(0))
     count = workers or gpus or cores
-    state = outstanding(opened.study, opened.folder, lives_here)
-    for message in state.damaged:
-        console.print(f"[yellow]left out and run again:[/yellow] {message}", highlight=False)
-    whole = plan(
-        opened.study,
-        cells=state.missing,
-        sources_there=state.sources,
-        synthesis_there=state.synthesis,
-        held=state.held,
-        sizes=sizes,
-        bundles=bundles or 4 * count,
-    )
-    submission = new_submission(executor)
-    mine = claim_bundles(whole, opened.folder, submission, lives_here)
-    runs = sum(len(bundle.items) for bundle in mine.bundles)
-    console.print(
-        f"{len(state.done)} of {len(opened.study.cells)} cells done, {len(state.held)} held by "
-        f"live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
-        highlight=False,
-    )
-    if not runs:
-        console.print(f"nothing to do. Next: python analysis/summarize.py {opened.study.name}")
+    settings = options.settings(threads=max(1, cores // count), device="auto" if gpus else "cpu")
+    mine = options.claim(options.bundles or 4 * count, Limits(), settings)
+    if not mine.bundles:
         return 0
-    assert opened.model is not None
-    settings = Settings(
-        submission=submission,
-        data_dir=opened.data_dir,
-        cache=opened.cache,
-        model=opened.model.name,
-        model_revision=opened.model.revision,
-        device="auto" if gpus else "cpu",
-        threads=threads or max(1, cores // count),
-        chunk=chunk,
-        commit=commit(),
-        command=command_line(),
-    )
-    assign(mine, opened.folder, settings)
-    if executor == "slurm":
-        raise ConfigError("--executor slurm: not there yet.")
     pool = local.Pool(
         opened.study,
         opened.folder,
         mine,
-        submission=submission,
+        submission=settings.submission,
         workers=count,
         threads=settings.threads or 1,
         gpus=gpus,
-        sizes=sizes,
+        sizes=options.sizes,
         console=console,
     )
     outcome = pool.run()
@@ -127,6 +186,47 @@ def submit(
     if outcome.interrupted:
         return 130
     return 1 if outcome.failed else 0
+
+
+def _on_cluster(options: _Options, profile: Profile) -> int:
+    """Sends everything to SLURM and leaves."""
+    opened, console = options.opened, options.console
+    taken = slurm.adopt(opened.folder)
+    if taken:
+        console.print(f"taken over from a launcher that died: jobs {', '.join(taken)}")
+    lost = bury(opened.study, opened.folder, Holders(opened.folder))
+    for message, items in dispatch.grouped(lost).items():
+        console.print(f"[yellow]lost:[/yellow] {len(items)} runs: {message}", highlight=False)
+    limits = read_limits(profile.account, profile.qos)
+    settings = options.settings(
+        threads=max(1, profile.cpus // profile.workers_per_gpu),
+        device="auto" if profile.element_gpus else "cpu",
+    )
+    aim = options.bundles or dispatch.BUNDLES
+    mine = options.claim(min(aim, limits.room or aim), limits, settings)
+    if not mine.bundles:
+        return 0
+    jobs = dispatch.dispatch(
+        opened,
+        mine,
+        submission=settings.submission,
+        profile=profile,
+        limits=limits,
+        code=snapshot(opened.folder),
+        threads=settings.threads or 1,
+        command=settings.command,
+        console=console,
+    )
+    name = opened.study.name
+    console.print(
+        f"{len(jobs)} arrays are in the queue; this terminal may be closed. Next:\n"
+        f"  python launcher/status.py {name} --watch      how it goes\n"
+        f"  python launcher/cancel.py {name}              stop it\n"
+        f"  python analysis/summarize.py {name}           tables and figures, also of a part\n"
+        "The same submit again runs only what is neither done nor in the queue.",
+        highlight=False,
+    )
+    return 0
 
 
 def assign(todo: Plan, folder: StudyFolder, settings: Settings) -> None:

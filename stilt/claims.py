@@ -55,11 +55,15 @@ def read(path: Path) -> Claim | None:
         return None
 
 
-def drop_stale(path: Path, seen: Claim) -> bool:
+def drop_stale(path: Path, seen: Claim | None) -> bool:
     """Removes a claim whose holder is gone; of two who try, one succeeds.
 
+    Args:
+        path: the claim's file.
+        seen: what it held when it was found stale; None for a file that is no claim.
+
     Returns:
-        Whether this call removed the claim ``seen``, and not a newer one.
+        Whether this call removed what was seen, and not a newer claim.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -67,7 +71,7 @@ def drop_stale(path: Path, seen: Claim) -> bool:
     except FileNotFoundError:
         return False
     moved = read(aside)
-    if moved is not None and moved.submission != seen.submission:
+    if moved is not None and (seen is None or moved.submission != seen.submission):
         # a newer claim came in between: it goes back, unless a third one is there by now
         create_text(path, aside.read_text(encoding="utf-8"))
         aside.unlink(missing_ok=True)

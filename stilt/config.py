@@ -1,8 +1,9 @@
 """TOML file -> frozen pydantic model, with errors that name the file, the field and the value."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -51,14 +52,55 @@ def parse(model: type[ModelT], table: dict[str, Any], where: object) -> ModelT:
 def explain(model: type[BaseModel], error: ValidationError) -> str:
     """Turns pydantic's report into one line: field, value, what is allowed."""
     parts = []
-    for item in error.errors():
-        field = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-            parts.append(unknown("field", field, model.model_fields))
+    found = error.errors()
+    for item in found:
+        where = item["loc"]
+        field = ".".join(str(part) for part in where)
+        if item["type"] == "extra_forbidden":
+            inner = _model_at(model, where[:-1])
+            place = f"field '{'.'.join(map(str, where[:-1]))}': " if where[:-1] else ""
+            known = inner.model_fields if inner else ()
+            parts.append(place + unknown("field", str(where[-1]), known))
         elif item["type"] == "missing":
             parts.append(f"field '{field}' is missing.")
+        elif item["type"] == "too_short" and any(
+            other["loc"][: len(where)] == where and other is not item for other in found
+        ):
+            continue  # pydantic counts only the valid items: their errors say it all
         else:
-            message = item["msg"].removeprefix("Value error, ").rstrip(".")
+            message = MESSAGES.get(item["type"], item["msg"]).removeprefix("Value error, ")
+            message = message.format(**item.get("ctx", {})) if item["type"] in MESSAGES else message
             value = "" if isinstance(item["input"], dict) else f" = {item['input']!r}"
-            parts.append(f"field '{field}'{value}: {message}." if field else f"{message}.")
+            place = f"field '{field}'{value}: " if field else ""
+            parts.append(f"{place}{message.rstrip('.')}.")
     return " ".join(parts)
+
+
+MESSAGES = {
+    "tuple_type": "a list is expected",
+    "int_type": "a whole number is expected",
+    "float_type": "a number is expected",
+    "string_type": "a string is expected",
+    "model_type": "a table is expected",
+    "dict_type": "a table is expected",
+    "too_short": "at least {min_length} expected, {actual_length} given",
+}
+"""What a person who writes TOML calls pydantic's types."""
+
+
+def _model_at(model: type[BaseModel], where: Sequence[int | str]) -> type[BaseModel] | None:
+    """The model that the table at a place of ``model`` should follow."""
+    for part in where:
+        if isinstance(part, str):
+            field = model.model_fields.get(part)
+            inner = _models_in(field.annotation) if field else []
+            if len(inner) != 1:
+                return None
+            model = inner[0]
+    return model
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -9,13 +9,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from stilt.cell import NONE, Hyperparameters
-from stilt.config import Frozen, parse, read_toml
+from stilt.config import Frozen, ModelT, parse, read_toml
 from stilt.errors import ConfigError, unknown
 
 BUILT_IN = Path(__file__).parent / "grids"
-Positive = Annotated[float, Field(gt=0)]
-Ratio = Annotated[float, Field(ge=0, lt=1)]
-Seed = Annotated[int, Field(ge=0)]
+FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Names of grids and studies, which become folders."""
+# strict: TOML has types, and neither true nor "8" is meant as a number
+Positive = Annotated[float, Field(gt=0, strict=True)]
+Ratio = Annotated[float, Field(ge=0, lt=1, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+Batch = Annotated[int, Field(ge=1, strict=True)]
 
 
 class SourceSpec(Frozen):
@@ -26,6 +30,12 @@ class SourceSpec(Frozen):
     seeds: tuple[Seed, ...] | None = Field(default=None, min_length=1)
     """Seeds that the source is trained with; the grid's ``source.seeds`` where absent."""
 
+    @model_validator(mode="after")
+    def _none_is_bare(self) -> Self:
+        if self.task == NONE and (self.train_size or self.seeds):
+            raise ValueError(f"source '{NONE}' is not trained: it has no 'train_size' or 'seeds'")
+        return self
+
 
 class SourceTraining(Frozen):
     """How every source is trained: the central hyperparameters, without a sweep.
@@ -35,7 +45,7 @@ class SourceTraining(Frozen):
     """
 
     learning_rate: Positive = 1e-5
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: Batch = 16
     warmup_ratio: Ratio = 0.1
     seeds: tuple[Seed, ...] = Field(default=(42,), min_length=1)
 
@@ -67,19 +77,43 @@ class Synthesis(Frozen):
     """How SynthesisGPT2's rows are generated (paper, section 3 and appendix A.1)."""
 
     text: str = "hub:wikimedia/wikipedia"
-    """Where sentences come from: ``hub:ID``, ``wheel:NAME/PATH``, or a .txt/.json/.jsonl file."""
+    """Where sentences come from: ``hub:ID``, ``wheel:NAME/PATH``, or a file (.txt, .json, .jsonl,
+    WikiText's .raw, .parquet, also .gz), relative to the data folder or this one."""
     text_revision: str | None = "b04c8d1ceb2f5cd4588862100d08de323dccfbaa"
+    """Commit of a Hub text; the default belongs to the default text."""
     text_config: str | None = "20231101.en"
-    generator: ModelSpec = ModelSpec(hub="openai-community/gpt2-medium")
+    generator: ModelSpec = ModelSpec(
+        hub="openai-community/gpt2-medium", revision="6dcaa7a952f72f9298047fd5137cd6e4f05f41da"
+    )
+    """Any causal language model; a folder or a Hub id with revision."""
     gguf: str | None = None
     """File name of a GGUF checkpoint in the generator's folder."""
     sentences: int = Field(default=30_000, ge=1)
     """Training rows."""
     dev_sentences: int = Field(default=1_000, ge=1)
+    """Development rows, from other documents than the training rows."""
     seed: Seed = 42
     top_p: float = Field(default=0.9, gt=0, le=1)
+    """Mass of the nucleus that endings are sampled from."""
     filter: bool = False
-    """Drop rows whose fakes are empty, repeated, or equal to the gold ending."""
+    """Drop rows whose fakes are empty, repeated, or equal to the gold ending, and draw others."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _revision_of_another_text(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("text", cls.model_fields["text"].default) == (
+            cls.model_fields["text"].default
+        ):
+            return value
+        return {"text_revision": None, "text_config": None} | value
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if self.text.startswith("hub:") and not self.text_revision:
+            raise ValueError("a text of the Hub needs 'text_revision', so that it cannot change")
+        if self.text.startswith("wheel:") and "/" not in self.text:
+            raise ValueError("a wheel's text is named 'wheel:NAME/PATH/OF/FILE'")
+        return self
 
 
 class Evaluation(Frozen):
@@ -99,7 +133,7 @@ class Block(Frozen):
     sources: tuple[SourceSpec, ...] = Field(min_length=1)
     targets: tuple[str, ...] = Field(min_length=1)
     learning_rate: tuple[Positive, ...] = Field(min_length=1)
-    batch_size: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    batch_size: tuple[Batch, ...] = Field(min_length=1)
     warmup_ratio: tuple[Ratio, ...] = Field(min_length=1)
     seed: tuple[Seed, ...] = Field(min_length=1)
     init_seed: tuple[Seed, ...] | None = Field(default=None, min_length=1)
@@ -111,8 +145,10 @@ class Block(Frozen):
     def _no_repeats(self) -> Self:
         for axis in type(self).model_fields:
             values = getattr(self, axis) or ()
-            if len(set(values)) < len(values):
-                raise ValueError(f"axis '{axis}' names a value twice")
+            for value in set(values):
+                if values.count(value) > 1:
+                    shown = value.task if isinstance(value, SourceSpec) else value
+                    raise ValueError(f"axis '{axis}' names {shown!r} twice")
         return self
 
     def points(self) -> list[Hyperparameters]:
@@ -128,7 +164,7 @@ class Block(Frozen):
 class Grid(Frozen):
     """What a study consists of: a model, a recipe, and blocks of axes."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=FOLDER_NAME)
     title: str = ""
     model: ModelSpec
     recipe: Literal["paper"] = "paper"
@@ -185,41 +221,63 @@ def grid_path(name: str) -> Path:
 def load_grid(name: str) -> Grid:
     """Loads a grid by name or path.
 
-    A grid file holds the axes of one block at its top level, or ``include`` lists other grids
-    whose blocks and evaluations are joined; the including file's other fields win.
+    A grid file holds the axes of one block at its top level. ``include`` lists other files whose
+    blocks and evaluations are joined to it; of all other fields the including file's own win. A
+    file with hyperparameters but neither sources nor targets, such as ``setup/paper``, makes no
+    block of its own: it hands its axes to the file that includes it.
 
     Raises:
         ConfigError: No such grid, or its file says something that is not allowed.
     """
     path = grid_path(name)
     table = _joined(path, ())
+    if table.pop("axes") and not table["blocks"] and not table["evaluate"]:
+        raise ConfigError(f"{path}: field 'sources' is missing. field 'targets' is missing.")
     table.setdefault("name", path.stem)
     return parse(Grid, table, path)
 
 
 def _joined(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    if path in seen:
+    if path.resolve() in seen:
         raise ConfigError(f"{path}: field 'include' leads back to this file.")
     table = read_toml(path)
+    allowed = {*Grid.model_fields, *Block.model_fields, "include"}
+    for field in table:
+        if field not in allowed:
+            raise ConfigError(f"{path}: {unknown('field', field, allowed)}")
     axes = {key: table.pop(key) for key in list(table) if key in Block.model_fields}
-    blocks = [*table.pop("blocks", []), *([axes] if axes else [])]
-    evaluate = list(table.pop("evaluate", []))
+    # each file's own blocks are checked here, so that an error names the file that is to be mended
+    blocks = _parsed(Block, table.pop("blocks", []), path, "blocks")
+    evaluate = _parsed(Evaluation, table.pop("evaluate", []), path, "evaluate")
     included: dict[str, Any] = {}
     for other in _names(table.pop("include", []), path):
         near = path.parent / f"{other}.toml"
-        found = near if near.is_file() else grid_path(other)
-        part = _joined(found, (*seen, path))
+        try:
+            found = near if near.is_file() else grid_path(other)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: field 'include': {error}") from None
+        part = _joined(found, (*seen, path.resolve()))
         blocks += part.pop("blocks")
         evaluate += part.pop("evaluate")
+        axes = {**part.pop("axes"), **axes}
         included = {**part, **included}
     for key in ("name", "title"):
         included.pop(key, None)
-    return {**included, **table, "blocks": blocks, "evaluate": evaluate}
+    if "sources" in axes or "targets" in axes:
+        blocks.append(parse(Block, axes, path))
+        axes = {}
+    return {**included, **table, "axes": axes, "blocks": blocks, "evaluate": evaluate}
+
+
+def _parsed(model: type[ModelT], value: Any, path: Path, field: str) -> list[ModelT]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ConfigError(f"{path}: field '{field}': tables are expected, each under [[{field}]].")
+    return [parse(model, item, f"{path}, [[{field}]] {n}") for n, item in enumerate(value, 1)]
 
 
 def _names(value: Any, path: Path) -> Iterable[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ConfigError(f"{path}: field 'include' = {value!r}: a list of grid names is expected.")
+        raise ConfigError(f"{path}: field 'include' = {value!r}: a list of grid names.")
     return value
 
 

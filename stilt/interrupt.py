@@ -23,7 +23,8 @@ class StopRequest:
             self._previous[number] = signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
+        # a second one, such as the SIGTERM at the time limit, must not hide what the first asked
+        self.signal = self.signal or number
 
     def __bool__(self) -> bool:
         """Whether a signal has come."""

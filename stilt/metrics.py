@@ -1,7 +1,6 @@
 """Scores of a dev set from its logits."""
 
 import numpy as np
-from sklearn.metrics import matthews_corrcoef
 
 from stilt.results import Score
 from stilt.task import Task
@@ -12,9 +11,10 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 def score(task: Task, logits: np.ndarray, gold: np.ndarray) -> Score:
     """Scores logits against labels; ties are broken fairly.
 
-    An example whose gold option ties with k - 1 others counts 1/k towards accuracy, so that a
-    constant model scores chance wherever the gold option stands. Its recorded prediction is one of
-    the tied options, drawn by the example's place in the file.
+    An example whose gold option ties with k - 1 others counts 1/k towards accuracy (and each tied
+    class 1/k in the confusion matrix), so that a constant model scores chance wherever the gold
+    option stands. Its recorded prediction is one of the tied options, drawn by the example's place
+    in the file.
 
     Args:
         task: names the metric.
@@ -30,7 +30,7 @@ def score(task: Task, logits: np.ndarray, gold: np.ndarray) -> Score:
     accuracy = float(np.mean(tied[np.arange(len(gold)), gold] / count))
     mcc = None
     if task.kind == "classification":
-        mcc = float(matthews_corrcoef(gold, predicted)) if len(set(gold)) > 1 else 0.0
+        mcc = _matthews(np.eye(logits.shape[1])[gold].T @ (tied / count[:, None]))
     shifted = logits - logits.max(axis=1, keepdims=True)
     loss = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(gold)), gold]
     return Score(
@@ -42,6 +42,19 @@ def score(task: Task, logits: np.ndarray, gold: np.ndarray) -> Score:
         gold=_digits(gold),
         ties=int((count > 1).sum()),
     )
+
+
+def _matthews(confusion: np.ndarray) -> float:
+    """Matthews correlation of a (K, K) confusion matrix, gold by predicted; 0 if undefined.
+
+    Source: Gorodkin 2004, the K-category correlation coefficient.
+    """
+    total = confusion.sum()
+    gold, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    spread = (total**2 - gold @ gold) * (total**2 - predicted @ predicted)
+    if spread <= 0:
+        return 0.0
+    return float((np.trace(confusion) * total - gold @ predicted) / np.sqrt(spread))
 
 
 def majority(task: Task, gold: np.ndarray) -> float:

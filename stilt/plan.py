@@ -80,38 +80,46 @@ def plan(
     Returns:
         Every id of ``cells`` in exactly one bundle, after the source it needs.
     """
-    wanted = [study.cells[cell] for cell in study.cells if cell in set(cells)]
+    chosen = set(cells)
+    wanted = [cell for cell in study.cells.values() if cell.id in chosen]
     needed = dict.fromkeys(c.source_id for c in wanted if c.source_id)
     missing = [s for s in needed if s not in sources_there and s not in held]
     found: list[Bundle] = []
     generates = _needs_synthesis(study, missing, wanted) and not synthesis_there
     if generates and SYNTHESIS not in held:
         found.append(_bundle("synthesis", [SYNTHESIS], None, 0.0))
+    # a bundle waits for one thing: where cells need a source and the rows, the source waits too
+    also = {c.source_id for c in wanted if study.tasks[c.target].synthesis}
     for source_id in missing:
         source = study.sources[source_id]
-        needs = SYNTHESIS if generates and study.tasks[source.task].synthesis else None
+        waits = study.tasks[source.task].synthesis or source_id in also
+        needs = SYNTHESIS if generates and waits else None
         found.append(_bundle("source", [source_id], needs, source_cost(study, source_id, sizes)))
     costs = {cell.id: cell_cost(study, cell, sizes) for cell in wanted}
     total = sum(costs.values()) or 1.0
-    groups: dict[str | None, list[str]] = defaultdict(list)
+    groups: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
     for cell in wanted:
-        needs = cell.source_id
+        needs = None if cell.source_id in sources_there else cell.source_id
         if needs is None and generates and study.tasks[cell.target].synthesis:
             needs = SYNTHESIS
-        groups[needs].append(cell.id)
-    for needs, members in groups.items():
+        groups[cell.source_id, needs].append(cell.id)
+    for (_, needs), members in groups.items():
         share = sum(costs[m] for m in members) / total
         count = max(1, round(share * bundles), -(-len(members) // max_cells))
-        waits = needs if needs not in sources_there else None
-        for packed in pack({m: costs[m] for m in members}, count):
-            found.append(_bundle("target", packed, waits, sum(costs[m] for m in packed)))
+        for packed in pack({m: costs[m] for m in members}, count, max_cells):
+            found.append(_bundle("target", packed, needs, sum(costs[m] for m in packed)))
     return Plan(bundles=tuple(_ordered(found)))
 
 
-def pack(costs: Mapping[str, float], count: int) -> list[list[str]]:
+def pack(costs: Mapping[str, float], count: int, most: int | None = None) -> list[list[str]]:
     """Packs items into ``count`` bundles of similar cost: longest first, into the lightest bundle.
 
     Source: Graham 1969, the LPT rule: no bundle exceeds 4/3 of the best possible.
+
+    Args:
+        costs: cost of each item.
+        count: bundles; with ``most``, at least as many as it takes to hold all items.
+        most: items in one bundle at most; a full bundle takes no more.
 
     Returns:
         At most ``count`` non-empty lists that hold every item once, dearest items first.
@@ -121,7 +129,8 @@ def pack(costs: Mapping[str, float], count: int) -> list[list[str]]:
     for item in sorted(costs, key=lambda item: -costs[item]):
         load, index = heapq.heappop(heap)
         packed[index].append(item)
-        heapq.heappush(heap, (load + costs[item], index))
+        if most is None or len(packed[index]) < most:
+            heapq.heappush(heap, (load + costs[item], index))
     return packed
 
 

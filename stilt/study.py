@@ -7,14 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from stilt.cell import NONE, Cell, Hyperparameters, Source, digest
-from stilt.config import Frozen, explain
+from stilt.config import Frozen, explain, parse
 from stilt.data import Splits
 from stilt.errors import ConfigError, DataError, ResultError
 from stilt.files import create_text
-from stilt.grid import Evaluation, Grid, SourceSpec, is_none
+from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec, is_none
 from stilt.task import Task, load_task
 
 
@@ -26,7 +26,7 @@ class Study(Frozen):
     """
 
     schema_version: Literal[1] = 1
-    name: str
+    name: str = Field(pattern=FOLDER_NAME)
     grid: Grid
     model_identity: str
     """``hub-id@revision``, or the digest of the model's files."""
@@ -38,8 +38,12 @@ class Study(Frozen):
         listed = [block.sources for block in self.grid.blocks]
         listed += [evaluation.sources for evaluation in self.grid.evaluate]
         specs = [spec for sources in listed for spec in sources if not is_none(spec)]
-        found = [self._source(spec, seed) for spec in specs for seed in self._seeds(spec)]
-        return {source.id: source for source in found}
+        found: dict[str, Source] = {}
+        for spec in specs:
+            for seed in self._seeds(spec):
+                source = self._source(spec, seed)
+                found.setdefault(source.id, source)
+        return found
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -71,7 +75,8 @@ class Study(Frozen):
     def _trained(self, spec: SourceSpec) -> list[Source | None]:
         if is_none(spec):
             return [None]
-        return [self._source(spec, seed) for seed in self._seeds(spec)]
+        # two specs may lead to one source: its cells bear the name that it was first given
+        return [self.sources[self._source(spec, seed).id] for seed in self._seeds(spec)]
 
     def _source(self, spec: SourceSpec, seed: int) -> Source:
         training = self.grid.source
@@ -97,8 +102,7 @@ class Study(Frozen):
 
     def _cell(self, source: Source | None, target: str, point: Hyperparameters) -> Cell:
         content = self._content(target, point) | {"source": source.id if source else None}
-        if source and self.grid.head != "keep":
-            content["head"] = self.grid.head
+        content |= self._head(source)
         return Cell(
             id=digest(content),
             source=source.name if source else NONE,
@@ -115,11 +119,12 @@ class Study(Frozen):
                     content = {
                         "evaluate": True,
                         "model": self.model_identity,
+                        "recipe": self.grid.recipe,
                         "task": self.tasks[task].identity(),
                         "synthesis": self._synthesis(task),
                         "source": source.id if source else None,
                         "seed": evaluation.seed,
-                    }
+                    } | self._head(source)
                     yield Cell(
                         id=digest(content),
                         stage="evaluate",
@@ -138,6 +143,10 @@ class Study(Frozen):
             "synthesis": self._synthesis(task),
             "hyperparameters": hyperparameters.model_dump(exclude_none=True),
         }
+
+    def _head(self, source: Source | None) -> dict[str, Any]:
+        """What becomes of a source's head; ``none`` has no head to keep."""
+        return {"head": self.grid.head} if source and self.grid.head != "keep" else {}
 
     def _synthesis(self, task: str) -> Any:
         if not self.tasks[task].synthesis or self.grid.synthesis is None:
@@ -160,21 +169,31 @@ def bind(
         ConfigError: A task is unknown, or cannot be used the way the grid does.
     """
     extra = [near, near / "tasks"] if near else []
-    names: set[str] = set()
+    fields: dict[str, str] = {}
+    specs: list[SourceSpec] = []
     for block in grid.blocks:
-        names |= {spec.task for spec in block.sources if not is_none(spec)} | {*block.targets}
+        fields |= dict.fromkeys(block.targets, "targets")
+        specs += block.sources
     for evaluation in grid.evaluate:
-        names |= {spec.task for spec in evaluation.sources if not is_none(spec)} | {
-            *evaluation.tasks
-        }
-    tasks = {task: load_task(task, extra) for task in sorted(names)}
+        fields |= dict.fromkeys(evaluation.tasks, "evaluate.tasks")
+        specs += evaluation.sources
+    fields |= {spec.task: "sources" for spec in specs if not is_none(spec)}
+    tasks = {task: _task(grid, fields[task], task, extra) for task in sorted(fields)}
     needs_text = [task.name for task in tasks.values() if task.synthesis]
     if needs_text and grid.synthesis is None:
         raise ConfigError(
             f"grid {grid.name!r}: task {needs_text[0]!r} is generated by the study, so the grid "
             "needs a [synthesis] table (it may be empty)."
         )
-    return Study(name=name or grid.name, grid=grid, model_identity=model_identity, tasks=tasks)
+    table = {"grid": grid, "model_identity": model_identity, "tasks": tasks}
+    return parse(Study, {"name": name or grid.name, **table}, "study")
+
+
+def _task(grid: Grid, field: str, name: str, extra: list[Path]) -> Task:
+    try:
+        return load_task(name, extra)
+    except ConfigError as error:
+        raise ConfigError(f"grid {grid.name!r}, field '{field}': {error}") from None
 
 
 class StudyFolder:
@@ -226,13 +245,18 @@ def fix_data(folder: StudyFolder, name: str, splits: Splits) -> None:
 
     Raises:
         DataError: The rows are not those that the study was begun with.
+        ResultError: The file that fixes them is damaged.
     """
     path = folder.data_digest(name)
     content = {"digest": splits.digest(), "train": len(splits.train), "dev": len(splits.dev)}
     if create_text(path, json.dumps(content | {"where": splits.where}) + "\n"):
         return
-    there = json.loads(path.read_text(encoding="utf-8"))
-    if there["digest"] != content["digest"]:
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        same = there["digest"] == content["digest"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ResultError(f"{path}: not the digest of a task's rows ({error!r}).") from None
+    if not same:
         raise DataError(
             f"{splits.where}: task {name!r} has other rows ({content['train']} train, "
             f"{content['dev']} dev) than this study began with ({there['train']}, "

@@ -2,7 +2,9 @@
 
 import csv
 import gzip
+import io
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -27,7 +29,7 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
     """Reads a file of rows: jsonl, json, csv, tsv, txt, lst, parquet or arrow, each also .gz.
 
     Args:
-        path: the file; text formats may end in .gz.
+        path: the file.
         columns: names for a delimited file without a header line.
 
     Raises:
@@ -37,14 +39,15 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
     if suffix not in FORMATS:
         raise DataError(f"{path}: format {suffix!r} is not known; known: {', '.join(FORMATS)}.")
     try:
-        if suffix == ".parquet":
-            return list(pq.read_table(path).to_pylist())
-        if suffix == ".arrow":
-            return _read_arrow(path)
+        if suffix in (".parquet", ".arrow"):
+            return _read_columns(path, suffix)
         with _open(path) as file:
             return list(_text_rows(file, suffix, path, columns))
-    except (OSError, UnicodeDecodeError, pa.ArrowInvalid, EOFError) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException, *DAMAGED) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from None
+
+
+DAMAGED = (EOFError, zlib.error, csv.Error)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -52,7 +55,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         with _open(path) as file:
             return [line.strip() for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+    except (OSError, UnicodeDecodeError, *DAMAGED) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from None
 
 
@@ -62,12 +65,13 @@ def _open(path: Path) -> TextIO:
     return file
 
 
-def _read_arrow(path: Path) -> list[Row]:
-    with pa.memory_map(str(path)) as source:
-        try:
-            return list(pa.ipc.open_stream(source).read_all().to_pylist())
-        except pa.ArrowInvalid:
-            return list(pa.ipc.open_file(source).read_all().to_pylist())
+def _read_columns(path: Path, suffix: str) -> list[Row]:
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if suffix == ".parquet":
+        return list(pq.read_table(io.BytesIO(content)).to_pylist())
+    if content.startswith(b"ARROW1"):
+        return list(pa.ipc.open_file(content).read_all().to_pylist())
+    return list(pa.ipc.open_stream(content).read_all().to_pylist())
 
 
 def _text_rows(
@@ -97,8 +101,9 @@ def _json_lines(file: TextIO, path: Path) -> Iterator[Row]:
 
 
 def _json_table(file: TextIO, path: Path) -> list[Row]:
+    text = file.read()
     try:
-        table = json.load(file)
+        table = json.loads(text)
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}).") from None
     if isinstance(table, dict):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -61,7 +62,7 @@ class Size(Frozen):
     train: int = Field(gt=0)
     dev: int = Field(gt=0)
     tokens: float = Field(gt=0)
-    """Mean tokens of one encoded sequence."""
+    """Mean tokens of one encoded sequence (of the built-in tasks: measured with WordPiece)."""
 
 
 class Task(Frozen):
@@ -105,7 +106,27 @@ class Task(Frozen):
     def _spellings(cls, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             return value
+        if not all(isinstance(x, (str, list, tuple)) for x in value):
+            raise ValueError("each class is a string, or a list of its spellings")
         return tuple((x,) if isinstance(x, str) else x for x in value)
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, value: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        spellings = [spelling for names in value for spelling in names]
+        if not all(value) or len(set(spellings)) < len(spellings):
+            raise ValueError("each class has a spelling, and no two spellings are the same")
+        return value
+
+    @field_validator("text_a", "text_b", "choices")
+    @classmethod
+    def _templates(cls, value: Any) -> Any:
+        for template in (value,) if isinstance(value, str) else value or ():
+            # raises ValueError where a brace is left open
+            fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+            if not all(field[:1].isalpha() or field[:1] == "_" for field in fields):
+                raise ValueError(f"template {template!r}: each {{}} names a column")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -182,26 +203,48 @@ def _load(name: str, where: tuple[Path, ...]) -> Task:
 def _table(
     name: str, where: tuple[Path, ...], seen: tuple[Path, ...]
 ) -> tuple[Path, dict[str, Any]]:
-    found = [path for folder in where if (path := folder / f"{name}.toml") not in seen]
-    files = [path for path in found if path.is_file()]
-    if not files:
-        known = {p.stem for folder in where for p in folder.glob("*.toml")}
+    files = [path for folder in where if (path := folder / f"{name}.toml").is_file()]
+    tables = {path: table for path in files if not is_grid(table := read_toml(path))}
+    found = [path for path in tables if path not in seen]
+    if tables and not found:
+        raise ConfigError(f"{seen[-1]}: field 'extends' = {name!r} leads back to this file.")
+    if not found:
+        known = {p.stem for folder in where for p in folder.glob("*.toml") if _is_task(p)}
+        place = f"{seen[-1]}: field 'extends': " if seen else ""
         raise ConfigError(
-            f"{unknown('task', name, known)} Task files are looked for in "
+            f"{place}{unknown('task', name, known)} Task files are looked for in "
             f"{', '.join(str(f) for f in where)}."
         )
-    path = files[0]
-    table = read_toml(path)
+    path = found[0]
+    table = tables[path]
     if "name" in table:
         raise ConfigError(
             f"{path}: field 'name' is not allowed: the file's name is the task's name."
         )
     parent, without = table.pop("extends", None), table.pop("without", [])
+    if not isinstance(without, list):
+        raise ConfigError(f"{path}: field 'without' = {without!r}: a list of fields is expected.")
+    if parent is None and without:
+        raise ConfigError(f"{path}: field 'without' is of use with 'extends' only.")
     if parent is None:
         return path, table
+    if not isinstance(parent, str):
+        raise ConfigError(f"{path}: field 'extends' = {parent!r}: the name of a task is expected.")
     inherited = _table(parent, where, (*seen, path))[1]
     for field in without:
         if field not in inherited:
             raise ConfigError(f"{path}: field 'without': {unknown('field', str(field), inherited)}")
         del inherited[field]
     return path, inherited | table
+
+
+def is_grid(table: dict[str, Any]) -> bool:
+    """Whether a TOML file is a grid: grids and tasks of a user may lie in one folder."""
+    return bool(table.keys() & {"sources", "targets", "blocks", "include", "evaluate", "model"})
+
+
+def _is_task(path: Path) -> bool:
+    try:
+        return not is_grid(read_toml(path))
+    except ConfigError:
+        return False

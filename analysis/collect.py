@@ -1,0 +1,317 @@
+"""A study's folder -> one row per cell of the grid, and the files that were left out.
+
+The rows come from the grid, so that a cell without a result shows as ``missing`` or ``failed`` and
+never shrinks a mean unseen.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from analysis.cache import cached_grid, cached_results, locked
+from analysis.records import CURVE, POINT, Problem, judge, results_frame, utc
+from stilt.cell import Cell, Source
+from stilt.results import Failure, Result, SourceResult
+from stilt.study import Study, StudyFolder
+
+FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
+    "study": pl.String,  # name of the study
+    "cell": pl.String,  # id; for a source its own id
+    "stage": pl.String,  # target | evaluate | source
+    "source": pl.String,  # name in tables; "none" for the pretrained model
+    "source_id": pl.String,  # null for none
+    "source_task": pl.String,  # null for none
+    "source_size": pl.Int64,  # training rows; null for all, and for none
+    "source_seed": pl.Int64,  # null for none
+    "target": pl.String,
+    "learning_rate": pl.Float64,  # this and the next five are null for an evaluation
+    "batch_size": pl.Int64,
+    "warmup_ratio": pl.Float64,
+    "seed": pl.Int64,  # never null
+    "init_seed": pl.Int64,  # null where the seed serves
+    "order_seed": pl.Int64,
+    "status": pl.String,  # ok | diverged | failed | missing
+    "metric": pl.String,  # accuracy | mcc; known for every cell
+    "score": pl.Float64,  # fraction; null unless ok
+    "accuracy": pl.Float64,
+    "mcc": pl.Float64,
+    "dev_loss": pl.Float64,  # nats
+    "majority": pl.Float64,  # score of the majority class; null without a result
+    "chance": pl.Float64,  # score of a random guess; known for every cell
+    "classes": pl.Int64,  # K; known for every cell
+    "train_rows": pl.Int64,
+    "dev_rows": pl.Int64,
+    "ties": pl.Int64,
+    "constant": pl.Boolean,  # predictions all of one class
+    "predictions": pl.String,  # one base-36 digit per dev example
+    "gold": pl.String,
+    "updates": pl.Int64,
+    "final_loss": pl.Float64,  # nats
+    "lowest_loss": pl.Float64,
+    "loss": CURVE,
+    "gradient_norm": CURVE,
+    "tokens_real": pl.Int64,
+    "tokens_computed": pl.Int64,
+    "seconds": pl.Float64,  # load + encode + train + evaluate
+    "train_seconds": pl.Float64,
+    "started": pl.Datetime("us", "UTC"),
+    "finished": pl.Datetime("us", "UTC"),
+    "host": pl.String,
+    "job": pl.String,
+    "attempt": pl.Int64,
+    "device": pl.String,
+    "commit": pl.String,
+    "code": pl.String,
+    "failure_kind": pl.String,  # null unless failed
+    "failure_message": pl.String,
+    "log": pl.String,  # relative to the study's folder
+}
+"""Columns of the frame of cells, in order. Rows stand in the grid's order."""
+
+CURVES = ("predictions", "gold", "loss", "gradient_norm")
+"""The four columns that are nine tenths of a frame."""
+
+_IDENTITY = ("stage", "source", "source_id", "target", "seed", *POINT)
+_KNOWN = (
+    "cell",
+    *_IDENTITY,
+    "source_task",
+    "source_size",
+    "source_seed",
+    "metric",
+    "chance",
+    "classes",
+)
+_FAILURE = ("failure_kind", "failure_message", "log")
+_AFTER_FAILURE = ("host", "job", "attempt", "finished")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a study has to show at one moment."""
+
+    study: Study
+    folder: StudyFolder
+    cells: pl.DataFrame
+    """``FRAME``: one row per cell of the grid, in the grid's order."""
+    sources: pl.DataFrame
+    """``FRAME`` with stage ``source``: one row per source, its own dev score on its own task."""
+    problems: tuple[Problem, ...]
+    """Files that were left out."""
+
+
+def collect(folder: StudyFolder, study: Study, columns: Sequence[str] | None = None) -> Collection:
+    """Reads a study, at any moment of its run.
+
+    Args:
+        folder: where it lies; ``summary/cache`` in it is written.
+        study: what ``read_study`` gave for this folder.
+        columns: those of ``FRAME`` that are wanted; all if None. Without ``CURVES``, a hundred
+            thousand cells take a tenth of the memory.
+
+    Returns:
+        The frames with the wanted columns, in ``FRAME``'s order.
+    """
+    wanted = [name for name in FRAME if columns is None or name in columns]
+    with locked(folder):
+        grid = cached_grid(folder, lambda: grid_frame(study))
+        present, problems = cached_results(folder)
+        checked = ("file", "study_id", "cell", *_IDENTITY, "metric", "classes", "sound")
+        taken = [name for name in wanted if name in present.collect_schema()]
+        # status tells a failed cell from a missing one, whether it is wanted or not
+        needed = list(dict.fromkeys([*checked, "status", *taken]))
+        results = present.select(needed).collect()
+    refused = _refused(results.select(checked), grid, study.digest())
+    if refused.height:
+        results = results.join(refused, on="file", how="anti")
+    problems += [Problem(*row) for row in refused.iter_rows()]
+    failures, wrong = _failures(folder, study, done=set(results["cell"]))
+    problems += wrong
+    sources, wrong = _sources(folder, study, failures)
+    problems += wrong
+    return Collection(
+        study=study,
+        folder=folder,
+        cells=_assemble(grid, results, failures, study, wanted),
+        sources=sources.select(wanted),
+        problems=tuple(sorted(problems, key=lambda problem: problem.file)),
+    )
+
+
+def grid_frame(study: Study) -> pl.DataFrame:
+    """What is known of every cell before it runs, in the grid's order."""
+    return _known_frame((cell for cell in study.cells.values()), study)
+
+
+def _known_frame(cells: Iterable[Cell], study: Study) -> pl.DataFrame:
+    rows = []
+    for cell in cells:
+        source = study.sources.get(cell.source_id) if cell.source_id else None
+        task, point = study.tasks[cell.target], cell.hyperparameters
+        rows.append(
+            (
+                *(cell.id, cell.stage, cell.source, cell.source_id, cell.target, cell.seed),
+                *(getattr(point, name, None) for name in POINT),
+                source.task if source else None,
+                source.train_size if source else None,
+                source.hyperparameters.seed if source else None,
+                *(task.metric, task.chance, len(task.labels)),
+            )
+        )
+    schema = {name: FRAME[name] for name in _KNOWN}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _refused(results: pl.DataFrame, grid: pl.DataFrame, study: str) -> pl.DataFrame:
+    """Well-formed results that are not this grid's: file, kind, message."""
+    agreed = (*_IDENTITY, "metric", "classes")
+    joined = results.join(
+        grid.select("cell", *agreed).with_columns(in_grid=True),
+        on="cell",
+        how="left",
+        suffix="_grid",
+    )
+    other = [
+        pl.when(pl.col(name).ne_missing(pl.col(f"{name}_grid"))).then(
+            pl.format("{}={}, not {}", pl.lit(name), _shown(name), _shown(f"{name}_grid"))
+        )
+        for name in agreed
+    ]
+    differences = pl.concat_str(other, separator=", ", ignore_nulls=True)
+    own_file = pl.format("results/{}.json", pl.col("cell"))
+    verdicts = [
+        (
+            "study",
+            pl.col("study_id") != study,
+            pl.format("a result of study {}, not of this one ({})", "study_id", pl.lit(study)),
+        ),
+        ("grid", pl.col("in_grid").is_null(), pl.format("cell {} is not in this grid", "cell")),
+        (
+            "duplicate",
+            pl.col("file") != own_file,
+            pl.format("holds cell {}, whose own file is {}", pl.col("cell"), own_file),
+        ),
+        ("grid", differences != "", pl.format("not the grid's cell of this id: {}", differences)),
+        (
+            "schema",
+            ~pl.col("sound"),
+            pl.lit("its status, score, predictions and row count do not agree"),
+        ),
+    ]
+    kind = pl.coalesce(pl.when(bad).then(pl.lit(name)) for name, bad, _ in verdicts)
+    message = pl.coalesce(pl.when(bad).then(text) for _, bad, text in verdicts)
+    return joined.select("file", kind=kind, message=message).filter(pl.col("kind").is_not_null())
+
+
+def _shown(column: str) -> pl.Expr:
+    return pl.col(column).cast(pl.String).fill_null("null")
+
+
+def _failures(
+    folder: StudyFolder, study: Study, done: set[str]
+) -> tuple[pl.DataFrame, list[Problem]]:
+    """Failure records of what has no result; ``cell`` holds a source's id where it is one's."""
+    rows: list[Failure] = []
+    names: list[str] = []
+    problems: list[Problem] = []
+    for path in sorted(folder.failures.glob("[!.]*.json")) if folder.failures.is_dir() else ():
+        file = f"{folder.failures.name}/{path.name}"
+        if path.stem in done:
+            continue
+        if path.stem not in study.cells and path.stem not in study.sources:
+            problems.append(Problem(file, "grid", f"{path.stem} is no cell or source of this grid"))
+            continue
+        verdict = judge(Failure, folder.path, file)
+        if isinstance(verdict, Problem):
+            problems.append(verdict)
+        elif verdict.study != study.digest():
+            text = f"a failure of study {verdict.study}, not of this one ({study.digest()})"
+            problems.append(Problem(file, "study", text))
+        else:
+            names.append(path.stem)
+            rows.append(verdict)
+    frame = pl.DataFrame(
+        {
+            "cell": names,
+            "failure_kind": [row.kind for row in rows],
+            "failure_message": [row.message for row in rows],
+            "log": [row.log for row in rows],
+            "host": [row.host for row in rows],
+            "job": [row.job for row in rows],
+            "attempt": [row.attempts for row in rows],
+            "finished": [row.finished for row in rows],
+        },
+        schema={
+            name: pl.String if name == "finished" else FRAME[name]
+            for name in ("cell", *_FAILURE, *_AFTER_FAILURE)
+        },
+    )
+    return frame.with_columns(utc("finished")), problems
+
+
+def _sources(
+    folder: StudyFolder, study: Study, failures: pl.DataFrame
+) -> tuple[pl.DataFrame, list[Problem]]:
+    """One row per source, as if it were a cell whose target is its own task."""
+    found: list[tuple[str, Result]] = []
+    problems: list[Problem] = []
+    for source in study.sources.values():
+        path = folder.source(source.id) / "result.json"
+        if not path.exists():
+            continue
+        file = str(path.relative_to(folder.path))
+        verdict = judge(SourceResult, folder.path, file)
+        if isinstance(verdict, Problem):
+            problems.append(verdict)
+        elif verdict.study != study.digest() or verdict.source != source:
+            text = f"not source {source.id} of study {study.digest()}"
+            problems.append(Problem(file, "study", text))
+        else:
+            shared = {name: getattr(verdict, name) for name in SourceResult.model_fields}
+            del shared["source"], shared["checkpoint"]
+            found.append((file, Result(**shared, cell=_as_cell(source))))
+    grid = _known_frame(map(_as_cell, study.sources.values()), study)
+    grid = grid.with_columns(stage=pl.lit("source"))
+    return _assemble(grid, results_frame(found), failures, study, list(FRAME)), problems
+
+
+def _as_cell(source: Source) -> Cell:
+    return Cell(
+        id=source.id,
+        source=source.name,
+        source_id=source.id,
+        target=source.task,
+        hyperparameters=source.hyperparameters,
+        seed=source.hyperparameters.seed,
+    )
+
+
+def _assemble(
+    grid: pl.DataFrame,
+    results: pl.DataFrame,
+    failures: pl.DataFrame,
+    study: Study,
+    wanted: Sequence[str],
+) -> pl.DataFrame:
+    """Every row of the grid with its result, or with its failure, or with neither."""
+    both = [name for name in _AFTER_FAILURE if name in results.columns]
+    return (
+        grid.join(
+            results.select(pl.exclude([name for name in _KNOWN if name != "cell"])),
+            on="cell",
+            how="left",
+            maintain_order="left",
+        )
+        .join(failures, on="cell", how="left", suffix="_failed", maintain_order="left")
+        .with_columns(
+            pl.lit(study.name).alias("study"),
+            pl.coalesce(
+                "status",
+                pl.when(pl.col("failure_kind").is_not_null()).then(pl.lit("failed")),
+                pl.lit("missing"),
+            ).alias("status"),
+            *(pl.coalesce(name, f"{name}_failed").alias(name) for name in both),
+        )
+        .select(pl.col(name).cast(FRAME[name]) for name in wanted)
+    )

@@ -1,0 +1,121 @@
+"""The figures of a study: which of them make sense for it, what each shows, and their files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from analysis.heatmap import heatmap
+from analysis.losses import losses
+from analysis.palette import save
+from analysis.sizes import sized_tasks, sizes
+from analysis.tuning import tuning
+from analysis.violins import violins
+from stilt.study import Study
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure: its files' name, its words, how it is drawn and when."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[pl.DataFrame, Study], Figure]
+    fits: Callable[[pl.DataFrame], bool]
+    """Whether the cells of the stage ``target`` have what the figure shows."""
+
+
+def _any(cells: pl.DataFrame) -> bool:
+    return not cells.is_empty()
+
+
+def _scored(cells: pl.DataFrame) -> bool:
+    return cells["score"].count() > 0
+
+
+def _varied(cells: pl.DataFrame) -> bool:
+    axes = cells.select("learning_rate", "batch_size").unique()
+    return _scored(cells) and len(axes) > 1
+
+
+def _sized(cells: pl.DataFrame) -> bool:
+    sized = pl.col("source_task").is_in(sized_tasks(cells))
+    return _scored(cells.filter(sized)) and _scored(cells.filter(pl.col("source") == "none"))
+
+
+def _curved(cells: pl.DataFrame) -> bool:
+    return bool((cells["loss"].list.len() > 0).any())
+
+
+PICTURES = (
+    Picture(
+        "violins",
+        "Scores of all runs",
+        "Each violin holds the runs of one source on one target; its lowest, mean and best score × "
+        "100 are written on it. Points are runs, crosses degenerate ones. The green dashed line is "
+        "the score of a random guess, the grey dotted one that of the majority class. At the foot "
+        "stand the degenerate runs of those that ended, and how many are still open (no result).",
+        violins,
+        _any,
+    ),
+    Picture(
+        "sizes",
+        "Improvement against the intermediate training size",
+        "Best (solid) and mean (dashed) improvement over None, × 100, for each number of training "
+        "rows of the intermediate task. Only hyperparameters that are scored on both sides count. "
+        "Bars span the seeds of a source that has several.",
+        sizes,
+        _sized,
+    ),
+    Picture(
+        "expected_best",
+        "Expected best score against the number of trials",
+        "What the best of k trials drawn from this grid without replacement scores on average, "
+        "× 100. A diverged run uses up a trial and leaves the majority-class baseline.",
+        tuning,
+        _scored,
+    ),
+    Picture(
+        "heatmap",
+        "Mean score by learning rate and batch size",
+        "Mean score × 100 over warmup ratios and seeds; ×n counts degenerate runs. Each target has "
+        "a colour scale of its own. Hatched: no score yet.",
+        heatmap,
+        _varied,
+    ),
+    Picture(
+        "losses",
+        "Training loss of degenerate and healthy runs",
+        "Median (thick) and 10th to 90th percentile (band) of the training loss over the course of "
+        "a run, for healthy runs (solid) and degenerate ones (dashed), with up to eight single "
+        "runs of each. The green dotted line is ln K, the loss of an even guess.",
+        losses,
+        _curved,
+    ),
+)
+"""Every figure, in the order of the report."""
+
+
+def write_figures(cells: pl.DataFrame, study: Study, folder: Path) -> list[Path]:
+    """Draws and writes the figures that make sense for these cells, as PNG, PDF and SVG.
+
+    Args:
+        cells: rows of ``collect.FRAME`` with the column ``degenerate``.
+        study: for the names of tasks.
+        folder: where the files go; files of figures that make no sense are removed from it.
+
+    Returns:
+        The files' paths, in the order of ``PICTURES``; the same cells give the same bytes.
+    """
+    trained = cells.filter(pl.col("stage") == "target")
+    paths: list[Path] = []
+    for picture in PICTURES:
+        if picture.fits(trained):
+            paths += save(picture.draw(trained, study), folder, picture.name)
+        else:
+            for kind in ("png", "pdf", "svg"):
+                (folder / f"{picture.name}.{kind}").unlink(missing_ok=True)
+    return paths

@@ -1,0 +1,124 @@
+"""Training loss of degenerate runs against the others, one panel per target."""
+
+import math
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from analysis.palette import (
+    BLUE,
+    COLUMN,
+    GREEN,
+    PAGE,
+    VERMILLION,
+    present,
+    short,
+    styled,
+    target_title,
+)
+from stilt.study import Study
+
+PROGRESS = np.linspace(0, 1, 51)
+"""Shares of a run at which its loss is read: runs of different length become comparable."""
+SINGLES = 8
+"""Runs of each kind that are drawn one by one, besides their median and spread."""
+
+
+@styled
+def losses(cells: pl.DataFrame, study: Study) -> Figure:
+    """Draws the loss over the course of training: healthy runs solid, degenerate ones dashed.
+
+    Thick lines are medians, bands span the 10th to the 90th percentile, thin lines are runs picked
+    evenly by their last loss. A loss that is no longer finite ends its line; one beyond three times
+    that of an even guess leaves the panel at the top.
+
+    Args:
+        cells: rows of collect.FRAME with ``degenerate``; rows without a curve are left out.
+        study: for the names of tasks.
+    """
+    drawn = cells.filter((pl.col("stage") == "target") & (pl.col("loss").list.len() > 0))
+    targets = present(drawn, "target")
+    most = min(4, len(targets))
+    rows = math.ceil(len(targets) / most)
+    across = math.ceil(len(targets) / rows)
+    figure = Figure(
+        figsize=(COLUMN if across < 3 else PAGE, 1.45 * rows + 0.7), layout="constrained"
+    )
+    axes = figure.subplots(rows, across, squeeze=False, sharex=True)
+    for ax in axes.flat[len(targets) :]:
+        ax.set_axis_off()
+    for target, ax in zip(targets, axes.flat, strict=False):
+        panel = drawn.filter(pl.col("target") == target)
+        ax.set_title(short([target_title(study, target)], 24)[0], loc="left")
+        _panel(ax, panel)
+    figure.supxlabel("share of the updates")
+    figure.supylabel("training loss (nats)")
+    figure.legend(
+        handles=[
+            Line2D([], [], color=BLUE, label="healthy runs (first count)"),
+            Line2D([], [], color=VERMILLION, ls=(0, (4, 1.5)), label="degenerate runs (second)"),
+            Line2D([], [], color=GREEN, ls=":", label="ln K: even guess"),
+        ],
+        loc="outside upper center",
+        ncols=3 if across > 2 else 2,
+    )
+    return figure
+
+
+def _panel(ax: Axes, panel: pl.DataFrame) -> None:
+    """Draws one target."""
+    even = math.log(float(panel["classes"].to_numpy().max()))
+    ax.axhline(even, color=GREEN, linestyle=":", linewidth=0.9, zorder=1)
+    count, highest = {}, even
+    for flag, colour, dash in ((False, BLUE, "-"), (True, VERMILLION, (0, (4, 1.5)))):
+        runs = panel.filter(pl.col("degenerate").fill_null(False) == flag)
+        count[flag] = len(runs)
+        if runs.is_empty():
+            continue
+        curves = np.stack([_curve(points) for points in runs["loss"].to_list()])
+        for curve in curves[_picked(curves)]:
+            ax.plot(PROGRESS, curve, color=colour, linestyle=dash, lw=0.35, alpha=0.55, zorder=2)
+        low, middle, high = _percentiles(curves)
+        highest = np.nanmax([highest, *curves[:, 0], *high])
+        ax.fill_between(PROGRESS, low, high, color=colour, alpha=0.15, lw=0, zorder=2)
+        ax.plot(PROGRESS, middle, color=colour, linestyle=dash, lw=1.4, zorder=3)
+    ax.set(xlim=(0, 1), ylim=(0, 1.04 * min(highest, 3 * even)))
+    ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+    ax.annotate(f"{count[False]} + {count[True]}", (1, 1), (0, 4), xycoords="axes fraction",
+                textcoords="offset points", ha="right", fontsize=6, color="#555555")  # fmt: skip
+
+
+def _curve(points: list[dict[str, float | None]]) -> NDArray[np.float64]:
+    """One run's loss at ``PROGRESS``; NaN from the first value that is not finite on.
+
+    Args:
+        points: ``{"step": update, "value": mean loss since the last point}``.
+    """
+    steps = np.array([point["step"] for point in points], dtype=float)
+    values = np.array([point["value"] for point in points], dtype=float)
+    share = steps / steps[-1]
+    broken = np.nonzero(~np.isfinite(values))[0]
+    end = broken[0] if len(broken) else len(values)
+    if end == 0:
+        return np.full(len(PROGRESS), np.nan)
+    return np.asarray(np.interp(PROGRESS, share[:end], values[:end], right=np.nan))
+
+
+def _percentiles(curves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """10th, 50th and 90th percentile over runs that still have a loss: (3, progress)."""
+    shown = np.full((3, curves.shape[1]), np.nan)
+    alive = np.isfinite(curves).any(axis=0)
+    shown[:, alive] = np.nanpercentile(curves[:, alive], (10, 50, 90), axis=0)
+    return shown
+
+
+def _picked(curves: NDArray[np.float64]) -> list[int]:
+    """Rows of at most ``SINGLES`` curves, spread evenly over their last losses."""
+    last = np.nan_to_num(curves[:, -1], nan=np.inf)
+    order = np.argsort(last, kind="stable")
+    places = np.linspace(0, len(order) - 1, min(SINGLES, len(order))).round().astype(int)
+    return sorted({int(order[place]) for place in places})

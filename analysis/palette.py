@@ -1,0 +1,153 @@
+"""Colours, marks and names that all figures share, and how a figure is made and saved."""
+
+import functools
+import itertools
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import polars as pl
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from stilt.cell import NONE
+from stilt.files import replacing
+from stilt.study import Study
+
+STYLE = Path(__file__).with_name("stilt.mplstyle")
+
+COLUMN = 3.03
+"""Inches: width of one column of a two-column page (ACL style files)."""
+PAGE = 6.3
+"""Inches: width of such a page's text."""
+
+# Okabe and Ito, "Color Universal Design", 2008: told apart with every kind of colour vision.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY = "#767676"
+
+TARGETS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
+"""Colours where lines are targets; a thin line of yellow would not show on white paper."""
+SOURCES = (BLUE, ORANGE, PURPLE, SKY, YELLOW, VERMILLION, BLACK)
+"""Colours where marks are sources; ``none`` is grey. Green is left to the chance line."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+"""Shapes beside the colours, so that a grey print tells as much."""
+HATCHES = ("", "////", "....", r"\\\\", "xxxx", "||||", "++++", "----")
+DASHES: tuple[Any, ...] = (
+    "-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)),
+    (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)), (0, (8, 1.5, 1.2, 1.5)),
+)  # fmt: skip
+
+
+def colour_of_sources(names: Iterable[str]) -> dict[str, str]:
+    """Colour of each source: grey for none, the others in turn."""
+    turn = itertools.cycle(SOURCES)
+    return {name: GREY if name == NONE else next(turn) for name in names}
+
+
+def darker(colour: str) -> tuple[float, float, float]:
+    """The colour with a quarter less light, so that an outline of yellow shows on white paper."""
+    red, green, blue = to_rgb(colour)
+    return 0.75 * red, 0.75 * green, 0.75 * blue
+
+
+def in_turn(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
+    """Gives each name one of the values, beginning anew when they are used up."""
+    return dict(zip(names, itertools.cycle(values), strict=False))
+
+
+def present(cells: pl.DataFrame, column: str) -> list[str]:
+    """Values of a column in the order in which the grid names them."""
+    return [str(value) for value in cells[column].unique(maintain_order=True).to_list()]
+
+
+def target_title(study: Study, name: str) -> str:
+    """A task's name for people."""
+    return study.tasks[name].title if name in study.tasks else name
+
+
+def source_title(study: Study, name: str) -> str:
+    """A source's name for people, such as ``HellaSwag-p@2k#12``: task, rows, seed."""
+    if name == NONE:
+        return "None"
+    source = study.source_named(name)
+    if source is None:
+        return name
+    rest = name.removeprefix(source.task)
+    rest = re.sub(r"(?<=@)\d+", lambda found: thousands(int(found[0])), rest)
+    return target_title(study, source.task) + rest
+
+
+def thousands(count: int) -> str:
+    """A count as short as it is exact: 2000 -> 2k, 39905 -> 39.9k, 512 -> 512."""
+    return f"{count / 1000:.1f}".removesuffix(".0") + "k" if count >= 1000 else str(count)
+
+
+def number(value: float) -> str:
+    """A hyperparameter as people write it: 5e-06 -> 5e-6, 0.20 -> 0.2."""
+    return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def short(names: Iterable[str], width: int) -> list[str]:
+    """Cuts long names in the middle; those that would become equal get their place in the list.
+
+    Args:
+        names: any names.
+        width: most characters of each, at least 8.
+    """
+    names = list(names)
+    tail = width // 3
+    cut = [n if len(n) <= width else f"{n[: width - tail - 1]}…{n[-tail:]}" for n in names]
+    twice = {name for name, count in Counter(cut).items() if count > 1}
+    return [
+        f"{name[: width - 4]} ({place})" if name in twice else name
+        for place, name in enumerate(cut, start=1)
+    ]
+
+
+@contextmanager
+def looks() -> Iterator[None]:
+    """Applies the style on top of matplotlib's defaults, whatever the user's own settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rc_file(STYLE, use_default_template=False)
+        yield
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Makes a drawing function use the style, and lays its figure out, once and for all."""
+
+    @functools.wraps(draw)
+    def inner(*args: Any, **kwargs: Any) -> Figure:
+        with looks():
+            figure = draw(*args, **kwargs)
+            figure.draw_without_rendering()
+            # each file would pay for the layout anew: most of the time of a figure of many panels
+            figure.set_layout_engine("none")
+            return figure
+
+    return inner
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Writes a figure as PNG (300 dpi), PDF and SVG; the same figure gives the same bytes.
+
+    Returns:
+        The three paths.
+    """
+    undated: dict[str, dict[str, str | None]] = {
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+        "svg": {"Date": None, "Creator": None},
+    }
+    paths = []
+    for kind, metadata in undated.items():
+        path = folder / f"{name}.{kind}"
+        with looks(), replacing(path) as temporary:
+            figure.savefig(temporary, format=kind, metadata=metadata)
+        paths.append(path)
+    return paths

@@ -1,0 +1,303 @@
+"""Result files -> a frame, thousands at a time; files that are no results are named, not read.
+
+To check every record with pydantic would cost most of the time of reading it. So polars reads the
+lines, and a line is taken as it is only if it has the shape of a line that pydantic accepted (the
+same field names in the same order, with values of the same kinds) and its values keep the model's
+limits. Any other is judged by pydantic alone: the quick way may only agree, never decide.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import polars as pl
+
+from analysis.lineschema import line_limits, line_types
+from stilt.errors import ResultError
+from stilt.results import RecordT, Result, read_record
+
+CURVE = pl.List(pl.Struct({"step": pl.Int64, "value": pl.Float64}))
+"""Points of a training curve; a value is null where it was not finite."""
+
+BATCH = 4096
+"""Files in memory at once: at about 10 kB a result, some 40 MB of text."""
+
+Kind = Literal["empty", "truncated", "foreign", "newer", "schema", "study", "duplicate", "grid"]
+
+POINT = ("learning_rate", "batch_size", "warmup_ratio", "init_seed", "order_seed")
+"""Hyperparameters that are columns; ``seed`` is the cell's own."""
+
+_TYPES = line_types(Result)
+_LIMITS = line_limits(Result)
+_SHAPE = r'"[^"\\]*":(?:["{ntf]|\[[^"\]]?)?|[\[,][^"{\]]'
+"""What compact JSON looks like without its values: each field's name and whether a string, table,
+list, null or truth value follows, and list items that are neither strings nor tables. Within a string
+a quote has a backslash before it, so no value passes for a name."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is left out, and why."""
+
+    file: str
+    """Path, relative to the study's folder."""
+    kind: Kind
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.message}"
+
+
+class _Line(NamedTuple):
+    """A result's line without its curves, which are half of it and read faster apart."""
+
+    file: str
+    text: bytes
+    loss: bytes | None
+    gradient_norm: bytes | None
+
+
+def read_results(
+    root: Path, files: Sequence[str], batch: int = BATCH
+) -> Iterator[tuple[pl.DataFrame, list[Problem]]]:
+    """Reads results, a batch at a time.
+
+    Args:
+        root: the study's folder.
+        files: paths below ``root``.
+        batch: files in memory at once.
+
+    Yields:
+        A frame with ``file`` and the columns that ``_flat`` makes of a result, and the files of
+        the batch that are no results. At least once, so that the columns are always known.
+    """
+    accepted: set[str] = set()
+    for start in range(0, max(1, len(files)), batch):
+        yield _read_batch(root, files[start : start + batch], accepted)
+
+
+def judge(model: type[RecordT], root: Path, file: str) -> RecordT | Problem:
+    """Reads one record strictly; a file that holds none is a problem, never an error."""
+    path = root / file
+    try:
+        record = read_record(model, path)
+    except ResultError as error:
+        message = str(error).removeprefix(f"{path}: ").removesuffix(".")
+        return Problem(file, _kind(path), message)
+    if record is None:
+        return Problem(file, "empty", "gone while it was read")
+    return record
+
+
+def _kind(path: Path) -> Kind:
+    """What is wrong with a file that is no record."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return "foreign"
+    if not text.strip():
+        return "empty"
+    try:
+        table = json.loads(text)
+    except ValueError:
+        return "truncated" if text.lstrip().startswith("{") else "foreign"
+    if not isinstance(table, dict) or "schema_version" not in table:
+        return "foreign"
+    version = table["schema_version"]
+    return "newer" if isinstance(version, int) and version > 1 else "schema"
+
+
+def utc(time: str | pl.Expr) -> pl.Expr:
+    """ISO 8601 text -> time in UTC; null where it is no time with a zone."""
+    column = pl.col(time) if isinstance(time, str) else time
+    return column.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+
+
+def _read_batch(
+    root: Path, files: Sequence[str], accepted: set[str]
+) -> tuple[pl.DataFrame, list[Problem]]:
+    lines = [line for file in files if (line := _read(root, file)) is not None]
+    frames = []
+    for parsed in _parse(lines):
+        agreed = parsed.filter(_agrees(parsed, root, accepted))
+        frames.append(_flat(agreed))
+    taken = {file for frame in frames for file in frame["file"]}
+    problems, odd = [], []
+    for file in files:
+        if file in taken:
+            continue
+        verdict = judge(Result, root, file)
+        if isinstance(verdict, Problem):
+            problems.append(verdict)
+        else:
+            odd.append((file, verdict))
+    return pl.concat([*frames, results_frame(odd)]), problems
+
+
+def results_frame(results: Sequence[tuple[str, Result]]) -> pl.DataFrame:
+    """Results that are already in memory, with the names of their files -> the same columns."""
+    lines = []
+    for file, result in results:
+        text = json.dumps(result.model_dump(mode="json"), separators=(",", ":"), allow_nan=False)
+        lines.append(_cut(file, f"{text}\n".encode()))
+    return _flat(_table([line for line in lines if line is not None]))
+
+
+def _read(root: Path, file: str) -> _Line | None:
+    try:
+        # half the time of Path.read_bytes, which counts a hundred thousand times
+        with io.FileIO(f"{root}/{file}") as opened:
+            return _cut(file, opened.readall())
+    except OSError:
+        return None
+
+
+def _cut(file: str, text: bytes) -> _Line | None:
+    """Cuts the curves out of a line; None where the text is not one compact line of ours."""
+    if not text.startswith(b'{"schema_version":') or text.find(b"\n") != len(text) - 1:
+        return None
+    text, loss = _curve(text, b'"loss":[[')
+    text, norm = _curve(text, b'"gradient_norm":[[')
+    return _Line(file, text, loss, norm)
+
+
+def _curve(text: bytes, opening: bytes) -> tuple[bytes, bytes | None]:
+    """A line with an empty list for a curve, and the curve as ``1,0.5],[2,null``."""
+    start = text.find(opening)
+    end = text.find(b"]]", start)
+    if start < 0 or end < 0:
+        return text, None
+    inner = start + len(opening)
+    points = text[inner:end]
+    if b'"' in points:
+        return text, None
+    return text[: inner - 1] + text[end + 1 :], points
+
+
+def _parse(lines: list[_Line]) -> list[pl.DataFrame]:
+    """Parses lines; those that polars cannot read are in none of the frames."""
+    if not lines:
+        return []
+    try:
+        return [_table(lines)]
+    except (pl.exceptions.PolarsError, UnicodeDecodeError):
+        half = len(lines) // 2
+        return _parse(lines[:half]) + _parse(lines[half:]) if half else []
+
+
+def _table(lines: list[_Line]) -> pl.DataFrame:
+    """One row per line: its fields, and ``file``, ``shape`` and the two curves.
+
+    Raises:
+        PolarsError, UnicodeDecodeError: A line is not what it should be.
+    """
+    own = {
+        "file": [line.file for line in lines],
+        "shape": [line.text.decode() for line in lines],
+        "loss": [line.loss and line.loss.decode() for line in lines],
+        "gradient_norm": [line.gradient_norm and line.gradient_norm.decode() for line in lines],
+    }
+    fields = pl.read_ndjson(io.BytesIO(b"".join(line.text for line in lines)), schema=_TYPES)
+    curves = ("loss", "gradient_norm")
+    frame = (
+        pl.DataFrame(own, schema=dict.fromkeys(own, pl.String))
+        .with_columns(
+            pl.col("shape").str.extract_all(_SHAPE).list.join(""),
+            *(_points(curve) for curve in curves),
+            *(
+                pl.col(curve).str.count_matches("null", literal=True).alias(f"{curve}_nulls")
+                for curve in curves
+            ),
+        )
+        .with_columns(whole=pl.all_horizontal(_whole(curve) for curve in curves))
+    )
+    return pl.concat([frame, fields], how="horizontal")
+
+
+def _points(curve: str) -> pl.Expr:
+    """``1,0.5],[2,null`` -> its points."""
+    part = pl.element()
+    return (
+        pl.col(curve)
+        .str.replace_all("],[", ",", literal=True)
+        .str.split(",")
+        .list.eval(
+            pl.struct(
+                step=part.gather_every(2).cast(pl.Int64, strict=False),
+                value=part.gather_every(2, 1).cast(pl.Float64, strict=False),
+            )
+        )
+    )
+
+
+def _whole(curve: str) -> pl.Expr:
+    """Whether every step of a curve is a whole number, and every value a number or null."""
+    points, point = pl.col(curve).list, pl.element().struct
+    steps = points.agg(point.field("step").null_count())
+    values = points.agg(point.field("value").null_count())
+    return pl.col(curve).is_null() | ((steps == 0) & (values == pl.col(f"{curve}_nulls")))
+
+
+def _agrees(frame: pl.DataFrame, root: Path, accepted: set[str]) -> pl.Series:
+    """Whether pydantic would accept each row: it has seen one of the same shape."""
+    within = frame.select(_LIMITS & pl.col("whole")).to_series()
+    for shape, file in (
+        frame.filter(within & ~frame["shape"].is_in(accepted))
+        .group_by("shape")
+        .agg(pl.col("file").first())
+        .iter_rows()
+    ):
+        if not isinstance(judge(Result, root, file), Problem):
+            accepted.add(shape)
+    return within & frame["shape"].is_in(accepted)
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """One column for everything of a result that the analysis uses.
+
+    ``sound`` says whether status, score, predictions and row count agree with each other.
+    """
+    cell, dev, training = pl.col("cell").struct, pl.col("dev").struct, pl.col("training").struct
+    point = cell.field("hyperparameters").struct
+    tokens, seconds = training.field("tokens").struct, pl.col("timings").struct
+    where = pl.col("provenance").struct
+    predictions, gold = dev.field("predictions"), dev.field("gold")
+    first = predictions.str.head(1)
+    sound = (
+        ((pl.col("status") == "ok") == pl.col("score").is_not_null())
+        & pl.col("score").is_between(-1, 1).fill_null(value=True)
+        & (pl.col("score").eq_missing(dev.field("score")))
+        & (predictions.str.len_bytes() == gold.str.len_bytes()).fill_null(value=True)
+        & (predictions.str.len_bytes() == pl.col("dev_rows")).fill_null(value=True)
+    )
+    return frame.select(
+        "file",
+        pl.col("study").alias("study_id"),
+        cell.field("id").alias("cell"),
+        *(cell.field(name) for name in ("stage", "source", "source_id", "target", "seed")),
+        *(point.field(name) for name in POINT),
+        "status",
+        "metric",
+        "score",
+        *(dev.field(name) for name in ("accuracy", "mcc")),
+        dev.field("loss").alias("dev_loss"),
+        *("majority", "chance", "classes", "train_rows", "dev_rows"),
+        dev.field("ties"),
+        (predictions.str.strip_chars_start(first) == "").alias("constant"),
+        *(predictions, gold),
+        *(training.field(name) for name in ("updates", "final_loss", "lowest_loss")),
+        *("loss", "gradient_norm"),
+        tokens.field("real").alias("tokens_real"),
+        tokens.field("computed").alias("tokens_computed"),
+        pl.sum_horizontal(
+            seconds.field(name) for name in ("load", "encode", "train", "evaluate")
+        ).alias("seconds"),
+        seconds.field("train").alias("train_seconds"),
+        utc(where.field("started")),
+        utc(where.field("finished")),
+        *(where.field(name) for name in ("host", "job", "attempt", "device", "commit", "code")),
+        sound=sound,
+    )

@@ -1,0 +1,152 @@
+"""Figure 3: improvement over ``none`` against the training size of the intermediate task."""
+
+import math
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.palette import (
+    COLUMN,
+    GREY,
+    MARKERS,
+    PAGE,
+    TARGETS,
+    in_turn,
+    present,
+    short,
+    styled,
+    target_title,
+    thousands,
+)
+from stilt.cell import NONE
+from stilt.study import Study
+
+POINT = ["target", "learning_rate", "batch_size", "warmup_ratio", "seed", "init_seed", "order_seed"]
+"""Columns that pair a run with the run of ``none`` that differs in the source alone."""
+
+
+def sized_tasks(cells: pl.DataFrame) -> list[str]:
+    """Source tasks that the study trains with more than one number of rows."""
+    sources = cells.filter((pl.col("stage") == "target") & (pl.col("source") != NONE))
+    sizes = sources.group_by("source_task", maintain_order=True).agg(
+        pl.col("source_size").fill_null(-1).n_unique().alias("sizes")
+    )
+    return sizes.filter(pl.col("sizes") > 1)["source_task"].to_list()
+
+
+def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
+    """Improvement over ``none`` of every source that is trained in several sizes.
+
+    Only hyperparameters that are scored with the source and with ``none`` count, so that a missing
+    run never looks like an improvement.
+
+    Args:
+        cells: rows of collect.FRAME.
+        study: for the number of rows of a source that uses all of them.
+
+    Returns:
+        Columns task, target, rows (null where the task's size is not known), seed (of the source),
+        runs, mean, best: fractions; in the grid's order.
+
+    Source: paper, section 5.3.
+    """
+    scored = cells.filter((pl.col("stage") == "target") & pl.col("score").is_not_null())
+    plain = scored.filter(pl.col("source") == NONE).select(*POINT, pl.col("score").alias("plain"))
+    wanted = scored.filter(pl.col("source_task").is_in(sized_tasks(cells)))
+    full = {
+        t: task.train_size or (task.size and task.size.train) for t, task in study.tasks.items()
+    }
+    rows = pl.col("source_task").replace_strict(full, default=None, return_dtype=pl.Int64)
+    return (
+        wanted.join(plain, on=POINT, nulls_equal=True, maintain_order="left")
+        .with_columns(pl.coalesce("source_size", rows).alias("rows"))
+        .group_by("source_task", "target", "rows", "source_seed", maintain_order=True)
+        .agg(
+            pl.len().alias("runs"),
+            (pl.col("score").mean() - pl.col("plain").mean()).alias("mean"),
+            (pl.col("score").max() - pl.col("plain").max()).alias("best"),
+        )
+        .rename({"source_task": "task", "source_seed": "seed"})
+    )
+
+
+@styled
+def sizes(cells: pl.DataFrame, study: Study) -> Figure:
+    """Draws best (solid) and mean (dashed) improvement over ``none`` against training rows.
+
+    Where a source has several seeds, the line goes through their mean and a bar spans them.
+
+    Args:
+        cells: rows of collect.FRAME, of a study with ``sized_tasks``.
+        study: for names and sizes of tasks.
+
+    Source: paper, Figure 3.
+    """
+    gains, tasks, targets = improvements(cells, study), sized_tasks(cells), present(cells, "target")
+    targets = [name for name in targets if name in set(gains["target"])]
+    across = min(len(tasks), 2)
+    figure = Figure(
+        figsize=(COLUMN if across == 1 else PAGE, 2.1 * math.ceil(len(tasks) / across) + 0.5),
+        layout="constrained",
+    )
+    axes = figure.subplots(math.ceil(len(tasks) / across), across, squeeze=False, sharey=True)
+    colours, markers = in_turn(targets, TARGETS), in_turn(targets, MARKERS)
+    for ax in axes.flat[len(tasks) :]:
+        ax.set_axis_off()
+    for task, ax in zip(tasks, axes.flat, strict=False):
+        ax.set_title(target_title(study, task), loc="left")
+        ax.axhline(0, color=GREY, linewidth=0.7, zorder=1)
+        ax.grid(axis="y")
+        for place, target in enumerate(targets):
+            lines = gains.filter((pl.col("task") == task) & (pl.col("target") == target))
+            aside = 1.02 ** (place - (len(targets) - 1) / 2)
+            _size_lines(ax, lines, colours[target], markers[target], aside)
+        _size_axis(ax, gains.filter(pl.col("task") == task))
+    figure.supxlabel("training rows of the intermediate task")
+    figure.supylabel("improvement over None × 100")
+    names = short((target_title(study, target) for target in targets), 20)
+    handles = [
+        Line2D([], [], color=colours[target], marker=markers[target], label=name)
+        for target, name in zip(targets, names, strict=True)
+    ]
+    handles.append(Line2D([], [], color="black", label="best"))
+    handles.append(Line2D([], [], color="black", ls=(0, (3, 1.5)), label="mean"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=3 if across == 1 else 5)
+    return figure
+
+
+def _size_lines(ax: Axes, lines: pl.DataFrame, colour: str, marker: str, aside: float) -> None:
+    """Draws one target's two lines, moved ``aside`` by a factor so that no mark hides another."""
+    for name, dash, face in (("best", "-", colour), ("mean", (0, (3, 1.5)), "white")):
+        spread = lines.group_by("rows").agg(
+            (pl.col(name).mean() * 100).alias("middle"),
+            (pl.col(name).min() * 100).alias("low"),
+            (pl.col(name).max() * 100).alias("high"),
+        )
+        spread = spread.with_columns(pl.col("rows").fill_null(_beyond(lines))).sort("rows")
+        middle = spread["middle"]
+        ax.errorbar(
+            spread["rows"] * aside, middle, [middle - spread["low"], spread["high"] - middle],
+            color=colour, linestyle=dash, marker=marker, mfc=face, mew=0.8, elinewidth=0.6,
+            capsize=1.2 if (spread["high"] > spread["low"]).any() else 0,
+        )  # fmt: skip
+
+
+def _beyond(lines: pl.DataFrame) -> int:
+    """Where a source of unknown size stands: right of all others."""
+    largest = lines["rows"].max()
+    return 2 * largest if isinstance(largest, int) else 1
+
+
+def _size_axis(ax: Axes, gains: pl.DataFrame) -> None:
+    """Puts a tick at each size, on a logarithmic axis."""
+    known = gains["rows"].drop_nulls().unique().sort().to_list()
+    ticks = {size: thousands(size) for size in known}
+    if gains["rows"].null_count():
+        ticks[_beyond(gains)] = "all"
+    ax.set_xscale("log")
+    ax.set_xticks(list(ticks), list(ticks.values()))
+    ax.minorticks_off()
+    ax.margins(x=0.12)

@@ -1,0 +1,260 @@
+"""Result files -> tables, exports, figures and a report: ``python analysis/summarize.py STUDY``.
+
+Works at any moment, also while the study runs: it says what is missing.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import polars as pl
+import tyro
+from rich.console import Console
+
+from analysis import exports
+from analysis.collect import Collection, collect
+from analysis.degenerate import Definition
+from analysis.gaps import describe
+from analysis.presentation import TextTable, as_rich, comparison, tables
+from analysis.summary import (
+    best_against_trials,
+    differences_against_none,
+    differences_between,
+    main_effects,
+    summarize_cells,
+)
+from stilt.errors import ConfigError, exit_code, unknown
+from stilt.study import Study, StudyFolder, read_study
+
+Format = Literal["table", "markdown", "latex", "csv", "json"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One study with everything that is derived from its cells."""
+
+    collection: Collection
+    definition: Definition
+    notes: list[str]
+    frames: dict[str, pl.DataFrame]
+    """``summary``, ``differences``, ``effects``, ``sources``, ``trials``."""
+
+    def tables(self) -> list[TextTable]:
+        """The tables that are shown."""
+        return tables(self.collection.study, self.frames, self.definition)
+
+    def content(self) -> dict[str, Any]:
+        """What summary.json holds."""
+        return exports.json_content(self.collection, self.frames, self.notes, self.definition)
+
+
+def summarize(
+    studies: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[STUDY ...]")
+    ] = (),
+    /,
+    *,
+    root: Path = Path("logs"),
+    degenerate: Definition = "majority",
+    format: Format = "table",  # the flag's name
+    compare: tuple[str, str] | None = None,
+    figures: bool = True,
+) -> int:
+    """Turns the results of studies into what goes in the paper.
+
+    Args:
+        studies: names below the root, or paths; all studies below the root if none is given.
+        root: folder that holds the studies.
+        degenerate: when a run counts as degenerate: its score is not above the majority class; nor
+            above it by 1.645 standard errors; it predicts one class only; its training loss never
+            fell below ln K.
+        format: of what is printed; every format is written to the study's summary folder anyway.
+        compare: two studies, the second to be subtracted from the first, cell by cell.
+        figures: also draw figures and write report.html.
+    """
+    if compare:
+        return _compare(_locate(compare[0], root), _locate(compare[1], root), degenerate, format)
+    found = [_locate(name, root) for name in studies] or _all(root)
+    summaries = []
+    for folder in found:
+        summary = summary_of(folder, read_study(folder), degenerate)
+        summaries.append(summary)
+        if format == "table":
+            _show(summary.tables(), summary.notes, summary.collection.study.name)
+        _say(write(summary, figures=figures))
+    _print(format, summaries)
+    return 0
+
+
+def summary_of(folder: StudyFolder, study: Study, definition: Definition = "majority") -> Summary:
+    """Collects a study and derives every frame; writes nothing but the cache."""
+    collection = collect(folder, study)
+    cells = collection.cells
+    frames = {
+        "summary": summarize_cells(cells, definition),
+        "differences": differences_against_none(cells, definition),
+        "effects": main_effects(cells, definition),
+        "sources": summarize_cells(collection.sources, definition),
+        "trials": best_against_trials(cells),
+    }
+    return Summary(collection, definition, describe(collection), frames)
+
+
+def write(summary: Summary, *, figures: bool) -> list[Path]:
+    """Writes a study's exports, and its figures and report if wanted; returns their paths."""
+    collection, frames = summary.collection, summary.frames
+    study, folder = collection.study, collection.folder
+    paths = exports.write_cells(collection, folder.summary)
+    paths += exports.write_summary(
+        summary.content(), frames["summary"], summary.tables(), summary.notes, folder.summary
+    )
+    exports.write_csv(frames["differences"], folder.summary / "differences.csv")
+    paths.append(folder.summary / "differences.csv")
+    if figures:
+        # matplotlib takes longer to import than a summary to make
+        from analysis.figures import write_figures
+        from analysis.report import write_report
+
+        drawn = write_figures(collection.cells, study, folder.summary)
+        problems = [*summary.notes, *map(str, collection.problems)]
+        report = write_report(
+            study,
+            folder,
+            collection.cells,
+            frames["summary"],
+            frames["differences"],
+            drawn,
+            problems,
+        )
+        paths += [*drawn, report]
+    return paths
+
+
+def _locate(name: str, root: Path) -> StudyFolder:
+    """Finds a study by name below the root, or by path.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    for path in (root / name, Path(name)):
+        if StudyFolder(path).study_file.is_file():
+            return StudyFolder(path)
+    for path in (root / name, Path(name)):
+        if path.is_dir():
+            raise ConfigError(f"{path}: no study here (study.json is absent).")
+    known = [folder.path.name for folder in _below(root)]
+    raise ConfigError(f"{unknown('study', name, known)} Studies are looked for in {root}.")
+
+
+def _below(root: Path) -> list[StudyFolder]:
+    return [StudyFolder(path.parent) for path in sorted(root.glob("*/study.json"))]
+
+
+def _all(root: Path) -> list[StudyFolder]:
+    """Every study below the root.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    found = _below(root)
+    if not found:
+        raise ConfigError(f"{root}: no study below this folder. Name one, or another --root.")
+    return found
+
+
+def _compare(
+    first: StudyFolder, second: StudyFolder, definition: Definition, format: Format
+) -> int:
+    names = [folder.path.name for folder in (first, second)]
+    if names[0] == names[1]:
+        names = [str(folder.path) for folder in (first, second)]
+    parts = [collect(folder, read_study(folder)) for folder in (first, second)]
+    notes = [
+        f"{name}: {line}"
+        for name, part in zip(names, parts, strict=True)
+        for line in describe(part)
+    ]
+    frame = differences_between(parts[0].cells, parts[1].cells, definition)
+    if frame.is_empty():
+        notes.append(
+            "No cell of the one has the source, target, hyperparameters and seed of the other's."
+        )
+    table = comparison(frame, names[0], names[1], definition)
+    content = {
+        "first": names[0],
+        "second": names[1],
+        "degenerate": definition,
+        "notes": notes,
+        "differences": frame.to_dicts(),
+    }
+    match format:
+        case "table":
+            _show([table], notes, " minus ".join(names))
+        case "markdown":
+            sys.stdout.write(exports.markdown([table], notes))
+        case "latex":
+            sys.stdout.write(exports.latex([table]))
+        case "csv":
+            sys.stdout.write(frame.write_csv())
+        case "json":
+            sys.stdout.write(exports.json_text(content))
+    _say(
+        exports.write_summary(
+            content, frame, [table], notes, first.summary, f"compare-{second.path.name}"
+        )
+    )
+    return 0
+
+
+def _print(format: Format, summaries: Sequence[Summary]) -> None:
+    """Writes summaries to stdout, all in one text of a format for other programs."""
+    match format:
+        case "table":
+            pass  # shown one by one, while the next is read
+        case "markdown":
+            parts = [
+                f"## {summary.collection.study.name}\n\n"
+                + exports.markdown(summary.tables(), summary.notes)
+                for summary in summaries
+            ]
+            sys.stdout.write("\n".join(parts))
+        case "latex":
+            sys.stdout.write("\n".join(exports.latex(summary.tables()) for summary in summaries))
+        case "csv":
+            named = [
+                summary.frames["summary"].select(
+                    pl.lit(summary.collection.study.name).alias("study"), pl.all()
+                )
+                for summary in summaries
+            ]
+            sys.stdout.write(pl.concat(named).write_csv())
+        case "json":
+            sys.stdout.write(exports.json_text([summary.content() for summary in summaries]))
+
+
+def _show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
+    console = Console()
+    console.rule(title)
+    for table in shown:
+        console.print(as_rich(table))
+        console.print(table.caption, style="dim", markup=False, highlight=False)
+        console.print()
+    for note in notes:
+        console.print(note, markup=False, highlight=False)
+
+
+def _say(paths: Sequence[Path]) -> None:
+    """Names each written file, on stderr: stdout is for results."""
+    for path in paths:
+        sys.stderr.write(f"wrote {path}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code: 0 done, 2 the user's mistake."""
+    return exit_code(lambda: tyro.cli(summarize, args=argv, prog="python analysis/summarize.py"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,294 @@
+"""What one element of a SLURM array runs, and how it stops, is requeued, and goes on.
+
+The launcher pickles a ``BundleTask``; so nothing here may load torch before the task runs.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from submitit import JobEnvironment
+from submitit.core.utils import DelayedSubmission, UncompletedJobError
+
+from jobs.settings import Assignment
+from stilt import claims
+from stilt.config import Frozen
+from stilt.files import write_text
+from stilt.interrupt import Interrupted, StopRequest
+from stilt.losses import attempts, dependants, item_name, reason, record_loss
+from stilt.plan import SYNTHESIS
+from stilt.results import FailureKind, SourceResult, read_record
+from stilt.study import StudyFolder, read_study
+
+if TYPE_CHECKING:
+    from jobs.bundle import NodeFault
+
+INTERRUPTED = 75
+"""Exit code of an element that saved its state and was not requeued (sysexits.h: EX_TEMPFAIL)."""
+MAX_NODE_FAULTS = 3
+"""Nodes on which an item may break before it counts as failed."""
+POLL_SECONDS = 0.5
+
+
+class CellsFailed(RuntimeError):  # noqa: N818 - an outcome, told by the exit code
+    """Some items of the bundle have a failure record instead of a result."""
+
+
+@dataclass(frozen=True)
+class BundleTask:
+    """The callable that submitit runs; calling it again goes on where it stopped."""
+
+    folder: str
+    bundle: str
+    workers: int = 1
+
+    def __call__(self) -> str:
+        """Runs the bundle; whatever does not end well raises, so that dependants see it."""
+        return _Element(self).run()
+
+    def checkpoint(self) -> Any:
+        """What submitit requeues: the same task, since all state lies in the study's folder."""
+        return DelayedSubmission(self)
+
+
+class _Element:
+    """One attempt at a bundle."""
+
+    def __init__(self, task: BundleTask) -> None:
+        from jobs.bundle import read_assignment
+
+        self.task = task
+        self.folder = StudyFolder(Path(task.folder))
+        self.study = read_study(self.folder)
+        self.environment = JobEnvironment()
+        log = os.path.relpath(self.environment.paths.stdout, self.folder.path)
+        os.environ["STILT_LOG_FILE"] = log
+        whole = read_assignment(self.folder, task.bundle)
+        self.settings = whole.settings
+        self.stage = whole.bundle.stage
+        self.planned = whole.bundle.items
+        self.items = self._held(whole.bundle.items)
+        self.bundle = whole.bundle
+
+    def _held(self, items: Sequence[str]) -> list[str]:
+        """Items that are still this submission's: what ended in an earlier attempt is not."""
+        found = []
+        for item in items:
+            claim = claims.read(self.folder.claim(item))
+            if claim is not None and claim.submission == self.settings.submission:
+                found.append(item)
+        return found
+
+    def run(self) -> str:
+        failed = self._run() if self.items else 0
+        if self.stage == "target":
+            if failed:
+                raise CellsFailed(f"{failed} of {len(self.items)} cells failed")
+            return f"{len(self.items)} cells"
+        item = self.planned[0]
+        claim = claims.read(self.folder.claim(item))
+        if claim is not None and claim.submission != self.settings.submission:
+            raise CellsFailed(f"{item_name(self.study, item)} is {claim.submission}'s by now")
+        if failed or not _ready(self.folder, item):
+            self._fail_dependants(item)
+            raise CellsFailed(f"{item_name(self.study, item)} has no usable result")
+        return item
+
+    def _run(self) -> int:
+        workers = min(self.task.workers, len(self.items))
+        stop = StopRequest()
+        try:
+            return self._share(workers, stop) if workers > 1 else self._alone(stop)
+        except Interrupted:
+            self._hand_back(stop)
+            raise SystemExit(INTERRUPTED) from None
+
+    def _alone(self, stop: StopRequest) -> int:
+        from jobs.bundle import NodeFault, run_bundle
+        from jobs.worker import Worker
+
+        worker = Worker(self.study, self.folder, self.settings)
+        worker.stop = stop
+        stop.listen(signal.SIGUSR2, signal.SIGTERM)
+        mine = self.bundle.model_copy(update={"items": tuple(self.items)})
+        try:
+            return run_bundle(self.folder, Assignment(bundle=mine, settings=self.settings), worker)
+        except NodeFault as fault:
+            self._leave_node(fault)
+            return 1
+
+    def _share(self, workers: int, stop: StopRequest) -> int:
+        """Runs the items in several processes of their own, which share the element's devices."""
+        stop.listen(signal.SIGUSR2, signal.SIGTERM)
+        pool = [_Share(self, slot, self.items[slot::workers]) for slot in range(workers)]
+        asked = False
+        while any(share.runs() for share in pool):
+            if stop and not asked:
+                asked = True
+                for share in pool:
+                    share.process.terminate()
+            time.sleep(POLL_SECONDS)
+            for share in pool:
+                if not share.runs() and not asked:
+                    share.go_on()
+        if stop:
+            raise Interrupted
+        return sum(self.folder.failure(item).exists() for item in self.items)
+
+    def _hand_back(self, stop: StopRequest) -> None:
+        """After the state is saved: submitit requeues this element, or says that it will not.
+
+        On SIGTERM SLURM is ending the job (``scancel``, a node going down, a preemption that it
+        requeues itself): there is nothing to ask for.
+        """
+        sys.stdout.write("asked to stop; the state is saved\n")
+        sys.stdout.flush()
+        if stop.signal != signal.SIGUSR2:
+            return
+        try:
+            stop.forward()
+        except UncompletedJobError as error:
+            for item in self._held(self.items):
+                self._lose(item, "timeout", str(error))
+            raise
+
+    def _leave_node(self, fault: "NodeFault") -> None:
+        """The node's device is broken: the item, and what is left, goes to another node."""
+        item = fault.item
+        self._lose(item, "node", str(fault), keep=attempts(self.folder, item) + 1 < MAX_NODE_FAULTS)
+        if self._held(self.items):
+            requeue_elsewhere(self.environment.job_id, os.environ.get("SLURMD_NODENAME", ""))
+            raise SystemExit(INTERRUPTED)
+
+    def _lose(self, item: str, kind: FailureKind, message: str, *, keep: bool = False) -> None:
+        record_loss(
+            self.study,
+            self.folder,
+            item,
+            kind,
+            message,
+            job=self.environment.job_id,
+            host=os.environ.get("SLURMD_NODENAME"),
+            log=os.environ["STILT_LOG_FILE"],
+        )
+        if not keep:
+            self.folder.claim(item).unlink(missing_ok=True)
+
+    def _fail_dependants(self, need: str) -> None:
+        """SLURM drops the jobs that wait for this one, and runs nothing that could say why."""
+        why = reason(self.folder, need) or "no usable result"
+        for item in dependants(self.study, need):
+            claim = claims.read(self.folder.claim(item))
+            if claim is None or claim.running or not claim.submission.startswith("slurm-"):
+                continue
+            message = f"its {item_name(self.study, need)} failed: {why}"
+            record_loss(self.study, self.folder, item, "source", message)
+            self.folder.claim(item).unlink(missing_ok=True)
+
+
+class _Share:
+    """One of several worker processes of an element."""
+
+    def __init__(self, element: _Element, slot: int, items: Sequence[str]) -> None:
+        self.element = element
+        self.slot = slot
+        self.items = list(items)
+        self.process = self._start()
+
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        element = self.element
+        folder = element.folder
+        name = f"{element.task.bundle}.{self.slot}"
+        part = element.bundle.model_copy(update={"items": tuple(self.items), "id": name})
+        _write(folder.bundles / f"{name}.json", Assignment(bundle=part, settings=element.settings))
+        log = folder.logs / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {"STILT_LOG_FILE": str(log.relative_to(folder.path))}
+        devices = [d for d in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if d]
+        if devices:
+            environment["CUDA_VISIBLE_DEVICES"] = devices[self.slot % len(devices)]
+        with log.open("ab") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", "jobs.bundle", str(folder.path), name],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+            )
+
+    def go_on(self) -> None:
+        """After a process died in the middle: its item failed, another takes up the rest."""
+        left = self.element._held(self.items)
+        code = self.process.returncode
+        if not left or code == 0:
+            return
+        if code != INTERRUPTED:
+            running = [i for i in left if (c := claims.read(self._claim(i))) and c.running]
+            kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
+            for item in running or left:
+                self.element._lose(item, kind, f"the worker ended with exit code {code}")
+            left = self.element._held(left)
+        if left:
+            self.items = left
+            self.process = self._start()
+
+    def _claim(self, item: str) -> Path:
+        return self.element.folder.claim(item)
+
+
+def requeue_elsewhere(job: str, node: str) -> None:
+    """Requeues an element and keeps it off a node, unless there would be no node left.
+
+    SLURM changes the excluded nodes of waiting jobs only, and an element waits as soon as it is
+    requeued, while its processes still have KillWait seconds (30 by default) to live.
+    """
+    shown = _scontrol("show", "job", "--oneliner", job)
+    excluded = re.search(r"ExcNodeList=([^\s(]+)", shown)
+    partition = re.search(r"Partition=(\S+)", shown)
+    nodes = _output("sinfo", "--noheader", "--Node", "--format=%N")
+    if partition:
+        nodes = _output(
+            *("sinfo", "--noheader", "--Node", "--format=%N", f"--partition={partition[1]}")
+        )
+    names = f"{excluded[1]},{node}" if excluded else node
+    listed = _output("scontrol", "show", "hostnames", names).split()
+    _scontrol("requeue", job)
+    if not node or not set(nodes.split()) - set(listed):
+        return
+    for _ in range(8):
+        # the requeue sends SIGTERM to all processes of the element, this one's children included
+        run = subprocess.run(
+            ["scontrol", "update", f"jobid={job}", f"excnodelist={names}"], check=False
+        )
+        if run.returncode == 0:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _scontrol(*arguments: str) -> str:
+    return _output("scontrol", *arguments)
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+
+
+def _ready(folder: StudyFolder, item: str) -> bool:
+    if item == SYNTHESIS:
+        return (folder.synthesis() / "dev.jsonl").is_file()
+    record = read_record(SourceResult, folder.source(item) / "result.json")
+    return record is not None and record.status == "ok"
+
+
+def _write(path: Path, content: Frozen) -> None:
+    write_text(path, content.model_dump_json() + "\n")

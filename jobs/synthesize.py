@@ -1,0 +1,250 @@
+"""SynthesisGPT2 as a stage: text in; train.jsonl, dev.jsonl and a datasheet out.
+
+``python jobs/synthesize.py FOLDER --text my.txt`` runs it on its own, ``--help`` lists the rest.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import tyro
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from jobs.sampler import Sampler, Split, Told
+from stilt import generate
+from stilt.cell import digest
+from stilt.config import explain, parse
+from stilt.data import data_dir as data_folder
+from stilt.datasheet import Datasheet, Part, TextSource, markdown, part
+from stilt.errors import ResultError, exit_code
+from stilt.files import writable_folder, write_text
+from stilt.generate import LanguageModel
+from stilt.grid import Synthesis
+from stilt.synthesis import Halves, halved, pools
+from stilt.text import licence, read_passages, text_digest
+
+BATCH = {"cpu": 64, "cuda": 256}
+"""Prompts in one batch; on a CPU more gains nothing, measured with SmolLM2 on two cores."""
+
+
+def synthesize(
+    spec: Synthesis,
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    device: str = "cpu",
+    progress: Told = lambda done, total: None,
+    batch: int | None = None,
+) -> None:
+    """Generates the rows of SynthesisGPT2, or the rest of them after an interruption.
+
+    The same text, model, seed and batch size on the same machine give the same files. dev.jsonl is
+    written last: where it is, all is there.
+
+    Args:
+        spec: text, generator, sizes, seed.
+        folder: gets train.jsonl, dev.jsonl and datasheet.json, .md; holds ``parts/`` until then.
+        data_dir: folder of local data files.
+        device: a torch device.
+        progress: told how many rows of how many are there; may raise to stop, nothing is lost.
+        batch: prompts in one batch; by device where absent. Changes results by rounding alone.
+
+    Raises:
+        ResultError: The folder holds rows made otherwise.
+        DataError: The text is absent, unreadable or too small.
+        ConfigError: The generator cannot be loaded.
+    """
+    total = spec.sentences + spec.dev_sentences
+    if finished(spec, folder):
+        progress(total, total)
+        return
+    passages = read_passages(spec, folder, data_dir)
+    sentences = halved(passages)
+    drawn_from = pools(sentences, spec)
+    lm = generate.load(spec.generator, spec.gguf, device)
+    source = TextSource(
+        name=spec.text,
+        sha256=text_digest(passages),
+        licence=licence(spec.text),
+        passages=len(passages),
+        documents=len({passage.document for passage in passages}),
+        sentences=len(sentences),
+    )
+    sampler = Sampler(
+        lm=lm,
+        spec=spec,
+        parts=folder / "parts" / _key(spec, source, lm),
+        batch=batch or BATCH.get(lm.device.type, BATCH["cuda"]),
+        progress=progress,
+    )
+    plan: tuple[tuple[Split, list[Halves], int], ...] = (
+        ("train", drawn_from.train, spec.sentences),
+        ("dev", drawn_from.dev, spec.dev_sentences),
+    )
+    files: dict[Split, str] = {}
+    parts: dict[Split, Part] = {}
+    for split, pool, wanted in plan:
+        rows, dropped, too_long = sampler.rows(split, pool, wanted)
+        lines = (json.dumps(row.row(), ensure_ascii=False) + "\n" for row in rows)
+        files[split] = "".join(lines)
+        sha256 = hashlib.sha256(files[split].encode()).hexdigest()
+        parts[split] = part(rows, sha256=sha256, dropped=dropped, too_long=too_long)
+    sheet = Datasheet(
+        spec=spec,
+        text=source,
+        generator=lm.identity,
+        versions=_versions(),
+        device=lm.device.type,
+        train=parts["train"],
+        dev=parts["dev"],
+    )
+    write_text(folder / "datasheet.md", markdown(sheet))
+    write_text(folder / "datasheet.json", sheet.model_dump_json(indent=1) + "\n")
+    write_text(folder / "train.jsonl", files["train"])
+    write_text(folder / "dev.jsonl", files["dev"])
+    shutil.rmtree(folder / "parts", ignore_errors=True)
+
+
+def finished(spec: Synthesis, folder: Path) -> bool:
+    """Whether a folder holds the whole rows of a synthesis.
+
+    Raises:
+        ResultError: It holds others, or files that are not those of its datasheet.
+    """
+    path = folder / "datasheet.json"
+    try:
+        sheet = Datasheet.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValidationError as error:
+        raise ResultError(f"{path}: {explain(Datasheet, error)[:400]}") from None
+    if sheet.spec != spec:
+        there, asked = sheet.spec.model_dump(mode="json"), spec.model_dump(mode="json")
+        changed = [
+            f"{key} {there[key]!r}, not {asked[key]!r}" for key in asked if there[key] != asked[key]
+        ]
+        raise ResultError(
+            f"{folder}: holds rows generated with {'; '.join(changed)}. Choose another folder."
+        )
+    for name, made in (("train.jsonl", sheet.train), ("dev.jsonl", sheet.dev)):
+        file = folder / name
+        if not file.is_file():
+            return False
+        if hashlib.sha256(file.read_bytes()).hexdigest() != made.sha256:
+            raise ResultError(f"{file}: not the file that {path.name} describes. Remove {folder}.")
+    return True
+
+
+def _key(spec: Synthesis, source: TextSource, lm: LanguageModel) -> str:
+    """Names what decides a batch's rows; parts of another run are never mixed in."""
+    content = {
+        "text": source.sha256,
+        "generator": lm.identity,
+        "spec": spec.model_dump(mode="json"),
+        "versions": _versions(),
+        "device": lm.device.type,
+    }
+    return digest(content)
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "transformers", "tokenizers", "numpy")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def command(
+    folder: Annotated[Path, tyro.conf.Positional],
+    text: str,
+    generator: str | None = None,
+    text_revision: str | None = None,
+    text_config: str | None = None,
+    sentences: int = 30_000,
+    dev_sentences: int = 1_000,
+    seed: int = 42,
+    top_p: float = 0.9,
+    filter_flawed: bool = False,
+    data_dir: Path | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    threads: int | None = None,
+    batch: int | None = None,
+) -> int:
+    """Generates the rows of SynthesisGPT2 from any text with any causal language model.
+
+    Args:
+        folder: gets train.jsonl, dev.jsonl and the datasheet; a second run goes on from the first.
+        text: hub:ID, wheel:NAME/PATH, or a file (.txt, .json, .jsonl, .raw, .parquet, also .gz).
+        generator: Hub id as namespace/name@commit, a folder, a .gguf file, or wheel:NAME/PATH of
+            either; GPT-2 medium from the Hub by default.
+        text_revision: commit of a Hub text.
+        text_config: configuration of a Hub text.
+        sentences: training rows.
+        dev_sentences: development rows, from other documents.
+        seed: decides which sentences are taken and what is sampled.
+        top_p: mass of the nucleus that endings are sampled from.
+        filter_flawed: drop rows with an empty or repeated fake, or one equal to gold; draw others.
+        data_dir: folder of local data files; STILT_DATA_DIR where absent.
+        device: where the model computes; auto takes a GPU if there is one.
+        threads: CPU threads; torch's own choice where absent.
+        batch: prompts in one batch; by device where absent.
+    """
+    table = {
+        "text": text,
+        "text_revision": text_revision,
+        "text_config": text_config,
+        "sentences": sentences,
+        "dev_sentences": dev_sentences,
+        "seed": seed,
+        "top_p": top_p,
+        "filter": filter_flawed,
+    } | (generator_fields(generator) if generator else {})
+    spec = parse(Synthesis, table, "synthesize")
+    if threads:
+        torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    console = Console(stderr=True)
+    columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("rows", total=sentences + dev_sentences)
+        synthesize(
+            spec,
+            writable_folder(folder),
+            data_dir=data_folder(data_dir),
+            device=device,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            batch=batch,
+        )
+    console.print(f"{folder}: train.jsonl, dev.jsonl, datasheet.md", highlight=False)
+    return 0
+
+
+def generator_fields(generator: str) -> dict[str, Any]:
+    """Fields of a synthesis that a generator's name on the command line stands for."""
+    name, gguf = generator, None
+    if name.endswith(".gguf"):
+        path = Path(name)
+        name, gguf = str(path.parent), path.name
+    if name.startswith("wheel:"):
+        wheel, _, inside = name.removeprefix("wheel:").partition("/")
+        return {"generator": {"wheel": wheel, "path": inside or "."}, "gguf": gguf}
+    if "@" in name and not Path(name).exists():
+        hub, _, revision = name.partition("@")
+        return {"generator": {"hub": hub, "revision": revision}, "gguf": gguf}
+    return {"generator": {"path": name}, "gguf": gguf}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    return exit_code(lambda: tyro.cli(command, args=arguments, prog="python jobs/synthesize.py"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

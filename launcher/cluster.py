@@ -1,0 +1,177 @@
+"""What a cluster is asked for: one small TOML file per user or project, and flags that override it.
+
+An example; every field may be left out::
+
+    account   = "nlp"
+    partition = "gpu"
+    gres      = "gpu:a100:1"
+    time      = "4:00:00"
+    memory    = "32G"
+    cpus      = 8
+    parallel  = 40
+    setup     = ["module load cuda"]
+    [extra]
+    mail-type = "FAIL"
+"""
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+from pydantic import Field, field_validator, model_validator
+
+from stilt.config import Frozen, parse, read_toml
+
+FILE = "cluster.toml"
+OURS = ("array", "dependency", "error", "job-name", "kill-on-invalid-dep", "output", "signal")
+"""Flags of sbatch that this launcher sets itself."""
+
+Count = Annotated[int, Field(ge=1)]
+Text = Annotated[str, Field(pattern=r"^\S+$")]
+
+
+class Profile(Frozen):
+    """Resources of one array element, and limits that hold for a whole submit."""
+
+    account: Text | None = None
+    partition: Text | None = None
+    qos: Text | None = None
+    gres: Text | None = None
+    """Generic resources, such as ``gpu:1``."""
+    constraint: str | None = None
+    exclude: Text | None = None
+    """Nodes that are not to be used."""
+    time: int = Field(default=240, ge=2)
+    """Minutes; written as minutes, or as SLURM's ``hours:minutes:seconds``, ``days-hours``."""
+    memory: str | None = Field(default=None, pattern=r"^\d+[KMGT]?$")
+    cpus: Count = 4
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    """GPUs of an element; one where neither this nor ``gres`` says so, 0 for none."""
+    workers_per_gpu: Count = 1
+    """Processes that share an element (and its GPU), each with a part of its cells."""
+    parallel: Count | None = None
+    """Elements that run at one time at most, over all arrays of a submit."""
+    array_size: Count | None = None
+    """Elements of one array at most; asked of the cluster where absent."""
+    signal_seconds: int = Field(default=120, ge=10)
+    """How long before the time limit a worker is told to save its state."""
+    max_timeouts: int = Field(default=20, ge=0)
+    """How often an element is requeued after the time limit."""
+    setup: tuple[str, ...] = ()
+    """Shell lines run before the worker: modules, proxies, scratch folders."""
+    extra: dict[str, str | int | bool] = Field(default_factory=dict)
+    """Any other flags of sbatch; true for a flag without a value."""
+
+    @field_validator("time", mode="before")
+    @classmethod
+    def _time(cls, value: Any) -> Any:
+        return minutes(value) if isinstance(value, str) else value
+
+    @field_validator("extra")
+    @classmethod
+    def _not_ours(cls, value: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
+        plain = {key.lstrip("-").replace("_", "-"): flag for key, flag in value.items()}
+        taken = sorted(set(plain) & {*OURS, *cls.model_fields})
+        if taken:
+            raise ValueError(f"'{taken[0]}' has a field of its own, or is set by the launcher")
+        return plain
+
+    @model_validator(mode="after")
+    def _time_to_save(self) -> "Profile":
+        if self.signal_seconds > 30 * self.time:
+            raise ValueError(
+                f"'signal_seconds' = {self.signal_seconds}: at most half of 'time' "
+                f"({self.time} minutes) can be kept for saving"
+            )
+        return self
+
+    @property
+    def element_gpus(self) -> int:
+        """GPUs that one element gets."""
+        if self.gpus is not None:
+            return self.gpus
+        counts = re.findall(
+            r"(?:^|,)gpu(?::[^:,]*[A-Za-z][^:,]*)?(?::(\d+))?", self.gres or "gpu:1"
+        )
+        return sum(int(count or 1) for count in counts)
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Flags that override the profile, for --executor slurm."""
+
+    profile: Path | None = None
+    """TOML file of the cluster; ./cluster.toml or the user's own by default."""
+    account: str | None = None
+    """Account to charge."""
+    partition: str | None = None
+    """Partition (queue)."""
+    qos: str | None = None
+    """Quality of service."""
+    gres: str | None = None
+    """Generic resources of one element, such as gpu:a100:1."""
+    constraint: str | None = None
+    """Features a node must have."""
+    exclude: str | None = None
+    """Nodes not to use."""
+    time: str | None = None
+    """Time limit of one element: minutes, or hours:minutes:seconds."""
+    memory: str | None = None
+    """Memory of one element, such as 32G."""
+    cpus: int | None = None
+    """CPUs of one element."""
+    gpus: int | None = None
+    """GPUs of one element; 0 for none."""
+    workers_per_gpu: int | None = None
+    """Processes that share an element and its GPU."""
+    parallel: int | None = None
+    """Elements that run at one time at most."""
+
+
+def read_profile(flags: Flags) -> Profile:
+    """Reads the cluster's profile and lets flags override it.
+
+    Raises:
+        ConfigError: The file, or a flag, says something that is not allowed.
+    """
+    path = flags.profile or next((place for place in places() if place.is_file()), None)
+    table = read_toml(path) if path else {}
+    given = {
+        name: value
+        for name, value in dataclasses.asdict(flags).items()
+        if value is not None and name != "profile"
+    }
+    where = path if path and not given else f"{path or 'flags'}" + (" with flags" if path else "")
+    return parse(Profile, table | given, where)
+
+
+def places() -> list[Path]:
+    """Files that hold a profile, the first one found wins: the project's, then the user's."""
+    return [Path(FILE), Path(platformdirs.user_config_dir("stilt", appauthor=False)) / FILE]
+
+
+def minutes(text: str) -> int:
+    """Whole minutes of a time as SLURM writes it, rounded up.
+
+    Source: sbatch(1), --time: minutes, minutes:seconds, hours:minutes:seconds, days-hours,
+    days-hours:minutes, days-hours:minutes:seconds.
+
+    Raises:
+        ValueError: It is not one of these forms.
+    """
+    matched = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    if matched is None:
+        raise ValueError("minutes, hours:minutes:seconds or days-hours are expected")
+    days, *rest = matched.groups()
+    parts = [int(part) for part in rest if part is not None]
+    if days is not None:
+        hours, mins, secs = [*parts, 0, 0][:3]
+    elif len(parts) == 3:
+        hours, mins, secs = parts
+    else:
+        hours, (mins, secs) = 0, [*parts, 0][:2]
+    total = ((int(days or 0) * 24 + hours) * 60 + mins) * 60 + secs
+    return -(-total // 60)

@@ -1,0 +1,212 @@
+"""From claimed bundles to SLURM's queue: what each waits for, what goes out, what is said of it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from launcher import slurm
+from launcher.arrays import Array, arrange
+from launcher.cluster import Profile
+from launcher.limits import Limits
+from launcher.losses import bad_nodes, finished
+from launcher.opening import Opened
+from launcher.outstanding import release
+from launcher.scheduler import Holders
+from stilt import claims
+from stilt.errors import ConfigError
+from stilt.losses import item_name
+from stilt.plan import Bundle, Plan
+from stilt.study import Study
+
+BUNDLES = 64
+"""Bundles aimed at where nobody says: the paper's 1,152 cells make 18 runs in each."""
+HOLDER_SECONDS = 30
+"""How long another launcher, which holds a source, is given to note its job."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the bundles of a submit wait for outside of it."""
+
+    jobs: Mapping[str, str]
+    """Source id (or ``synthesis``) -> the job that makes it."""
+    unmet: Mapping[str, str]
+    """Source id -> why nothing can wait for it."""
+
+
+def dispatch(
+    opened: Opened,
+    mine: Plan,
+    *,
+    submission: str,
+    profile: Profile,
+    limits: Limits,
+    code: Path,
+    threads: int,
+    command: str,
+    console: Console,
+) -> list[str]:
+    """Sends bundles that this submission has claimed; gives back what could not be sent.
+
+    Args:
+        opened: the study.
+        mine: bundles whose items this submission holds; their files are written.
+        submission: its id.
+        profile: what is asked for.
+        limits: what the cluster takes.
+        code: the code's snapshot.
+        threads: CPU threads of each worker process.
+        command: the command as typed.
+        console: where it is told.
+
+    Returns:
+        Job ids, one for each array.
+
+    Raises:
+        ConfigError: sbatch refused; the message is its own.
+    """
+    needs = outside_needs(opened, mine)
+    ready = [b for b in mine.bundles if b.needs is None or b.needs not in needs.unmet]
+    for need, why in needs.unmet.items():
+        console.print(
+            f"[yellow]not sent:[/yellow] what needs {item_name(opened.study, need)}: {why}.",
+            highlight=False,
+        )
+    arrays = arrange(ready, array_size=_array_size(profile, limits), parallel=profile.parallel)
+    sender = slurm.Sender(
+        opened.folder,
+        profile,
+        submission=submission,
+        code=code,
+        threads=threads,
+        command=command,
+        exclude=bad_nodes(opened.study, opened.folder),
+    )
+    sent = sender.send(arrays, needs.jobs)
+    out = {bundle.id for array, _ in sent.arrays for bundle in array.bundles}
+    left = [bundle for bundle in mine.bundles if bundle.id not in out]
+    release(opened.folder, submission, [item for bundle in left for item in bundle.items])
+    if sent.arrays:
+        console.print(sent_table(opened.study, sent.arrays))
+    if sent.problem and not slurm.is_full(sent.problem):
+        went = f"{len(sent.arrays)} arrays went out before. " if sent.arrays else ""
+        raise ConfigError(f"{went}sbatch: {sent.problem}")
+    if sent.left:
+        console.print(
+            f"[yellow]not sent:[/yellow] {_runs(sent.left)} runs: {sent.problem} The same command "
+            "sends them when jobs have ended.",
+            highlight=False,
+        )
+    return [job for _, job in sent.arrays]
+
+
+def outside_needs(opened: Opened, mine: Plan) -> Needs:
+    """Finds the jobs of other submits that make what these bundles need.
+
+    A launcher at work beside this one may have claimed a source and not yet noted its job; it is
+    given some time.
+    """
+    own = {item for bundle in mine.bundles for item in bundle.items if bundle.stage != "target"}
+    wanted = dict.fromkeys(b.needs for b in mine.bundles if b.needs and b.needs not in own)
+    jobs: dict[str, str] = {}
+    unmet: dict[str, str] = {}
+    patience = time.monotonic() + HOLDER_SECONDS
+    for need in wanted:
+        while need not in jobs and need not in unmet:
+            if finished(opened.study, opened.folder, need):
+                break
+            claim = claims.read(opened.folder.claim(need))
+            element = Holders(opened.folder).element(claim) if claim else None
+            if claim is None:
+                unmet[need] = "it failed a moment ago; submit again"
+            elif not claim.submission.startswith("slurm-"):
+                unmet[need] = f"{claim.submission} on {claim.host} trains it; submit again after it"
+            elif element is not None:
+                # a source is alone in its array, which makes it a plain job
+                jobs[need] = element.partition("_")[0]
+            elif time.monotonic() > patience:
+                unmet[need] = f"{claim.submission} holds it and has no job yet; submit again later"
+            else:
+                time.sleep(1)
+    return Needs(jobs, unmet)
+
+
+def within(whole: Plan, limits: Limits) -> tuple[Plan, Plan]:
+    """Cuts a plan to what the user may still queue: (what fits, what does not)."""
+    if limits.room is None:
+        return whole, Plan(bundles=())
+    # a plan's order puts what others need first
+    return Plan(bundles=whole.bundles[: limits.room]), Plan(bundles=whole.bundles[limits.room :])
+
+
+def preview(
+    opened: Opened, whole: Plan, profile: Profile, limits: Limits, console: Console
+) -> None:
+    """Prints the arrays that a plan would become, and the text that sbatch would be given."""
+    if limits.problem:
+        console.print(
+            f"{limits.problem}: arrays of at most {limits.array_size} are assumed.", highlight=False
+        )
+    arrays = arrange(
+        whole.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
+    )
+    console.print(
+        sent_table(opened.study, [(array, f"array {i}") for i, array in enumerate(arrays)])
+    )
+    sender = slurm.Sender(
+        opened.folder,
+        profile,
+        submission="SUBMISSION",
+        code=opened.folder.path.resolve() / "code" / "DIGEST",
+        threads=max(1, profile.cpus // profile.workers_per_gpu),
+        command="",
+    )
+    names = {i: f"<array {i}>" for i in range(len(arrays))}
+    for i, array in enumerate(arrays):
+        dependency = slurm.dependency(array, names, {})
+        text = slurm.sbatch_text(
+            sender.parameters(array, dependency), opened.folder, len(array.bundles)
+        )
+        console.print(f"\n[bold]array {i}[/bold] ({array.stage}), given to sbatch:")
+        console.print(text, markup=False, highlight=False)
+
+
+def sent_table(study: Study, arrays: Sequence[tuple[Array, str]]) -> Table:
+    """What each array runs and waits for."""
+    table = Table(title="job arrays", title_justify="left")
+    for name in ("job", "stage", "waits for", "elements", "at a time", "runs"):
+        right = name in ("elements", "at a time", "runs")
+        table.add_column(name, justify="right" if right else "left")
+    for array, job in arrays:
+        ended = [arrays[position][1] for position in array.ended if position < len(arrays)]
+        waits = [item_name(study, array.needs)] if array.needs else []
+        waits += [f"the end of {', '.join(ended)}"] if ended else []
+        table.add_row(
+            job,
+            array.stage if array.stage != "source" else item_name(study, array.bundles[0].items[0]),
+            "; ".join(waits),
+            str(len(array.bundles)),
+            str(array.parallel),
+            str(_runs(array.bundles)),
+        )
+    return table
+
+
+def grouped(lost: Mapping[str, str]) -> dict[str, list[str]]:
+    """Items by what is said of them."""
+    found: dict[str, list[str]] = {}
+    for item, message in lost.items():
+        found.setdefault(message, []).append(item)
+    return found
+
+
+def _runs(bundles: Sequence[Bundle]) -> int:
+    return sum(len(bundle.items) for bundle in bundles)
+
+
+def _array_size(profile: Profile, limits: Limits) -> int:
+    return min(profile.array_size or limits.array_size, limits.array_size)

@@ -1,0 +1,91 @@
+"""How much a cluster takes at a time: its longest array, and how many jobs a user may queue."""
+
+import getpass
+import subprocess
+from dataclasses import dataclass
+
+USUAL_ARRAY_SIZE = 1001
+"""SLURM's default of MaxArraySize (slurm.conf(5)); indices are below it."""
+TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submit may ask for."""
+
+    array_size: int = USUAL_ARRAY_SIZE
+    """Elements of one array: MaxArraySize caps the index, which starts at 0."""
+    room: int | None = None
+    """Elements that the user may still queue; None where nobody limits them."""
+    problem: str | None = None
+    """Why the cluster could not be asked."""
+
+
+def read_limits(account: str | None = None, qos: str | None = None) -> Limits:
+    """Asks the cluster; what cannot be asked is taken to be the usual value.
+
+    Args:
+        account: the account that is charged; any of the user's where absent.
+        qos: the quality of service asked for; the user's default where absent.
+    """
+    config = _output("scontrol", "show", "config")
+    if config is None:
+        return Limits(problem="scontrol does not answer")
+    size = array_size(config)
+    queued = _output("squeue", "--array", "--noheader", "--me", "--format=%i")
+    user = getpass.getuser()
+    associations = _output(
+        *("sacctmgr", "--noheader", "--parsable2", "show", "associations", "where"),
+        *(f"user={user}", "format=account,maxsubmitjobs,defaultqos"),
+    )
+    classes = _output(
+        *("sacctmgr", "--noheader", "--parsable2", "show", "qos"),
+        "format=name,maxsubmitjobsperuser",
+    )
+    limit = submit_limit(associations or "", classes or "", account, qos)
+    if limit is None:
+        return Limits(size)
+    return Limits(size, max(0, limit - len((queued or "").split())))
+
+
+def array_size(config: str) -> int:
+    """MaxArraySize in the text of ``scontrol show config``."""
+    for line in config.splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() == "MaxArraySize" and value.strip().isdigit():
+            return max(1, int(value))
+    return USUAL_ARRAY_SIZE
+
+
+def submit_limit(
+    associations: str, classes: str, account: str | None, qos: str | None
+) -> int | None:
+    """The lowest limit of queued jobs that applies; None where there is none.
+
+    Args:
+        associations: lines of ``account|MaxSubmitJobs|DefaultQOS``.
+        classes: lines of ``qos|MaxSubmitJobsPerUser``.
+        account: the account that is charged, or None.
+        qos: the quality of service asked for, or None.
+    """
+    rows = [line.split("|") for line in associations.splitlines() if line.count("|") == 2]
+    mine = [row for row in rows if account is None or row[0] == account]
+    per_class = {
+        name: limit
+        for name, bar, limit in (line.partition("|") for line in classes.splitlines())
+        if bar
+    }
+    texts = []
+    for _, limit, default in mine:
+        texts += [limit, per_class.get(qos or default or "normal", "")]
+    return min((int(text) for text in texts if text.strip().isdigit()), default=None)
+
+
+def _output(*command: str) -> str | None:
+    try:
+        run = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return run.stdout if run.returncode == 0 else None

@@ -1,0 +1,128 @@
+"""Claims whose job is gone: what is known of why is written down, and the items are free again."""
+
+from collections.abc import Iterator
+
+from launcher.scheduler import Holders, JobState
+from stilt import claims
+from stilt.errors import ResultError
+from stilt.losses import item_name, needed, reason, record_loss
+from stilt.plan import SYNTHESIS
+from stilt.results import Failure, FailureKind, SourceResult, read_record, read_result
+from stilt.study import Study, StudyFolder
+
+KINDS: dict[str, FailureKind] = {
+    "OUT_OF_MEMORY": "oom",
+    "TIMEOUT": "timeout",
+    "DEADLINE": "timeout",
+    "NODE_FAIL": "node",
+    "BOOT_FAIL": "node",
+    "LAUNCH_FAILED": "node",
+    "LOST": "node",
+}
+"""Class of failure of a run whose job ended in one of SLURM's states; any other is a ``bug``."""
+WITHDRAWN = ("CANCELLED", "PREEMPTED", "REVOKED", "COMPLETED")
+"""States that say nothing against a cell: it goes on from its saved state when submitted again."""
+
+
+def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
+    """Frees every item that a dead SLURM job holds, with a failure record where there is a reason.
+
+    An item gets a record if its job ended while it ran, or if it never started because the source
+    that it waited for has failed. Items of a bundle that were not begun are merely missing.
+
+    Args:
+        study: the study.
+        folder: where it lives.
+        holders: one look at the scheduler.
+
+    Returns:
+        Item -> why it was lost.
+    """
+    lost: dict[str, str] = {}
+    for claim in _claims(folder):
+        if not claim.submission.startswith("slurm-") or holders.lives(claim):
+            continue
+        path = folder.claim(claim.item)
+        job = holders.job(claim)
+        told = _told(study, folder, claim, job)
+        if not claims.drop_stale(path, claim) or told is None:
+            continue
+        kind, message = told
+        record_loss(
+            study,
+            folder,
+            claim.item,
+            kind,
+            message,
+            job=holders.element(claim),
+            host=(job.node or None) if job else None,
+            log=log_name(folder, claim),
+        )
+        lost[claim.item] = f"{kind}: {message}"
+    return lost
+
+
+def log_name(folder: StudyFolder, claim: claims.Claim) -> str | None:
+    """Log of the element that ran an item, relative to the study's folder; None if absent."""
+    if claim.job is None:
+        return None
+    path = folder.slurm / f"{claim.job}_0_log.out"
+    return str(path.relative_to(folder.path)) if path.is_file() else None
+
+
+def bad_nodes(study: Study, folder: StudyFolder) -> list[str]:
+    """Nodes that broke under items which still have no result: a new job keeps away from them."""
+    found = set()
+    for path in sorted(folder.failures.glob("*.json")) if folder.failures.is_dir() else []:
+        try:
+            record = read_record(Failure, path)
+        except ResultError:
+            continue
+        if record is not None and record.kind == "node" and record.job is not None:
+            found.add(record.host)
+    return sorted(found)
+
+
+def _claims(folder: StudyFolder) -> Iterator[claims.Claim]:
+    if folder.claims.is_dir():
+        for path in sorted(folder.claims.glob("[!.]*.json")):
+            claim = claims.read(path)
+            if claim is not None:
+                yield claim
+
+
+def _told(
+    study: Study, folder: StudyFolder, claim: claims.Claim, job: JobState | None
+) -> tuple[FailureKind, str] | None:
+    """Why an item of a dead job has no result; None where there is nothing to record."""
+    if finished(study, folder, claim.item):
+        return None
+    if claim.running:
+        state = job.state if job else "LOST"
+        if state in WITHDRAWN:
+            return None
+        code = f", exit code {job.exit_code}" if job and job.exit_code else ""
+        return KINDS.get(state, "bug"), f"its job ended with {state}{code} while it ran"
+    need = needed(study, claim.item)
+    if need is None or finished(study, folder, need):
+        return None
+    why = reason(folder, need)
+    if why is None and not (job and "Dependency" in job.reason):
+        return None
+    return "source", f"its {item_name(study, need)} failed: {why or 'its job did not succeed'}"
+
+
+def finished(study: Study, folder: StudyFolder, item: str) -> bool:
+    """Whether an item has a valid result that can be used."""
+    try:
+        if item == SYNTHESIS:
+            return (folder.synthesis() / "dev.jsonl").is_file()
+        if item in study.sources:
+            record = read_record(SourceResult, folder.source(item) / "result.json")
+            return record is not None and record.status == "ok"
+        cell = study.cells.get(item)
+        return cell is not None and (
+            read_result(cell, study.digest(), folder.result(item)) is not None
+        )
+    except ResultError:
+        return False

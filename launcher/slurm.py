@@ -1,0 +1,476 @@
+"""The SLURM executor: sends a plan as job arrays through submitit and is done with it.
+
+Nothing here waits for jobs. What a launcher leaves behind if it dies at any point is told from
+submissions.jsonl (a line before the first sbatch, one after each) and from squeue, by job name.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from submitit import SlurmExecutor
+from submitit.core.utils import (
+    DelayedSubmission,
+    FailedJobError,
+    FailedSubmissionError,
+    JobPaths,
+)
+from submitit.helpers import clean_env
+from submitit.slurm.slurm import _make_sbatch_string
+
+from jobs.slurm_task import BundleTask
+from launcher.arrays import Array
+from launcher.cluster import Profile
+from launcher.opening import worker_environment
+from launcher.scheduler import INTENT_SECONDS
+from stilt import claims
+from stilt.config import Frozen
+from stilt.errors import ConfigError
+from stilt.plan import Bundle
+from stilt.study import StudyFolder
+
+LOOKS = 10
+"""How often squeue is asked, a second apart, for an array whose sbatch failed."""
+KEPT_VARIABLES = ("SLURM_CONF", "SLURM_CLUSTERS")
+"""Variables of a job that say where SLURM is, not what the job was given."""
+FULL = ("MaxSubmitJob", "max submit job limit", "MaxJobCount")
+"""What sbatch says where the user may queue no more; sbatch(1) and slurmctld's messages."""
+
+
+class Planned(Frozen):
+    """An array as the intent line holds it: enough for another launcher to take it over."""
+
+    token: str
+    stage: str
+    needs: str | None
+    bundles: tuple[str, ...]
+
+
+class Intent(Frozen):
+    """Written before the first sbatch of a submit."""
+
+    submission: str
+    intent: bool = True
+    time: str
+    host: str
+    pid: int
+    arrays: tuple[Planned, ...]
+    minutes: int
+    timeouts: int
+    workers: int
+    gpus: int
+    command: str
+    snapshot: str
+
+
+@dataclass
+class Sent:
+    """How a submit went."""
+
+    arrays: list[tuple[Array, str]] = field(default_factory=list)
+    """Each array with its job id."""
+    left: list[Bundle] = field(default_factory=list)
+    """Bundles that did not go out."""
+    problem: str | None = None
+    """Why they did not."""
+
+
+def sbatch_parameters(
+    array_stage: str,
+    profile: Profile,
+    *,
+    submission: str,
+    token: str,
+    code: Path,
+    threads: int,
+    exclude: Sequence[str] = (),
+    dependency: str | None = None,
+    parallel: int = 1,
+) -> dict[str, Any]:
+    """What submitit is told about one array.
+
+    Args:
+        array_stage: synthesis, source or target.
+        profile: the cluster's profile.
+        submission: id of the submit, which names the job.
+        token: goes into the job's comment, so that an array can be found again.
+        code: the code's snapshot.
+        threads: CPU threads of each worker process.
+        exclude: nodes to keep away from, besides the profile's.
+        dependency: SLURM's text of it.
+        parallel: elements that may run at one time.
+    """
+    inherited = worker_environment()
+    variables = {
+        name: inherited[name]
+        for name in (
+            "HF_HUB_OFFLINE",
+            "HF_HUB_DISABLE_PROGRESS_BARS",
+            "TOKENIZERS_PARALLELISM",
+            "TQDM_DISABLE",
+        )
+    }
+    nodes = [*([profile.exclude] if profile.exclude else []), *exclude]
+    found: dict[str, Any] = {
+        "job_name": f"stilt-{submission}",
+        "comment": token,
+        "account": profile.account,
+        "partition": profile.partition,
+        "qos": profile.qos,
+        "gres": profile.gres,
+        "constraint": profile.constraint,
+        "exclude": ",".join(nodes) or None,
+        "time": profile.time,
+        "mem": profile.memory,
+        "cpus_per_task": profile.cpus,
+        # since SLURM 22.05, srun inside a job no longer takes this from sbatch
+        "srun_args": [f"--cpus-per-task={profile.cpus}"],
+        "gpus_per_node": None if profile.gres else (profile.element_gpus or None),
+        "nodes": 1,
+        "ntasks_per_node": 1,
+        "signal_delay_s": profile.signal_seconds,
+        "stderr_to_stdout": True,
+        "array_parallelism": parallel,
+        "dependency": dependency,
+        "wckey": None,
+        "setup": [
+            *profile.setup,
+            # the snapshot comes before whatever is installed; the working folder is not searched
+            f'export PYTHONPATH="{code}${{PYTHONPATH:+:$PYTHONPATH}}" PYTHONSAFEPATH=1',
+            *(f"export {name}={value}" for name, value in variables.items()),
+            f"export OMP_NUM_THREADS={threads}",
+        ],
+        "additional_parameters": {
+            "requeue": True,
+            "kill-on-invalid-dep": "yes",
+            **{key: value for key, value in profile.extra.items() if value is not False},
+        },
+    }
+    return {key: value for key, value in found.items() if value is not None or key == "wckey"}
+
+
+def sbatch_text(parameters: Mapping[str, Any], folder: StudyFolder, elements: int) -> str:
+    """The script that sbatch is given for an array, for a dry run."""
+    import shlex
+    import sys
+
+    logs = folder.slurm.resolve()
+    command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(logs))}"
+    count = elements if elements > 1 else None
+    text: str = _make_sbatch_string(command=command, folder=logs, map_count=count, **parameters)
+    return text
+
+
+class Sender:
+    """Sends the arrays of one submit."""
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        profile: Profile,
+        *,
+        submission: str,
+        code: Path,
+        threads: int,
+        command: str,
+        exclude: Sequence[str] = (),
+    ) -> None:
+        self.folder = StudyFolder(folder.path.resolve())
+        self.profile = profile
+        self.submission = submission
+        self.code = code
+        self.threads = threads
+        self.command = command
+        self.exclude = exclude
+        self.workers = profile.workers_per_gpu * max(1, profile.element_gpus)
+
+    def parameters(self, array: Array, waits: str | None) -> dict[str, Any]:
+        """See ``sbatch_parameters``."""
+        return sbatch_parameters(
+            array.stage,
+            self.profile,
+            submission=self.submission,
+            token=array.token,
+            code=self.code,
+            threads=self.threads,
+            exclude=self.exclude,
+            dependency=waits,
+            parallel=array.parallel,
+        )
+
+    def send(self, arrays: Sequence[Array], held: Mapping[str, str]) -> Sent:
+        """Calls sbatch for each array; returns as soon as SLURM has taken them.
+
+        Args:
+            arrays: in an order in which what one needs comes before it.
+            held: job ids of sources (or ``synthesis``) that an earlier submit's job makes.
+
+        Returns:
+            What went out, and what did not because SLURM would not take it.
+        """
+        self.folder.slurm.mkdir(parents=True, exist_ok=True)
+        intent = Intent(
+            submission=self.submission,
+            time=_now(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            arrays=tuple(_planned(array) for array in arrays),
+            minutes=self.profile.time,
+            timeouts=self.profile.max_timeouts,
+            workers=self.workers,
+            gpus=self.profile.element_gpus,
+            command=self.command,
+            snapshot=os.path.relpath(self.code, self.folder.path),
+        )
+        append_line(self.folder, intent.model_dump(mode="json"))
+        sent = Sent()
+        jobs: dict[int, str] = {}
+        for position, array in enumerate(arrays):
+            needed = [array.ok] if array.ok is not None else []
+            if sent.problem or not set(needed) <= set(jobs):
+                sent.left += array.bundles
+                continue
+            try:
+                job = self._sbatch(array, dependency(array, jobs, held))
+            except _Refused as refusal:
+                sent.problem = str(refusal)
+                sent.left += array.bundles
+                continue
+            jobs[position] = job
+            sent.arrays.append((array, job))
+            append_line(self.folder, _line(intent, _planned(array), job))
+        return sent
+
+    def _sbatch(self, array: Array, waits: str | None) -> str:
+        executor = SlurmExecutor(self.folder.slurm, max_num_timeout=self.profile.max_timeouts)
+        executor.update_parameters(**self.parameters(array, waits))
+        tasks = [self._task(bundle.id) for bundle in array.bundles]
+        try:
+            with outside_job():
+                jobs = executor.submit_array(tasks)
+        except (FailedJobError, FailedSubmissionError) as error:
+            # sbatch may time out although the controller took the job: look before giving up
+            said = _said(error)
+            unsure = any(word in said.lower() for word in ("timed out", "contact", "connect"))
+            job = find_array(self.submission, array.token, LOOKS if unsure else 1)
+            if job is None:
+                raise _Refused(said) from None
+            place_pickles(self.folder, job, tasks, self.profile.time, self.profile.max_timeouts)
+            return job
+        return str(jobs[0].job_id).partition("_")[0]
+
+    def _task(self, bundle: str) -> BundleTask:
+        return BundleTask(str(self.folder.path), bundle, self.workers)
+
+
+class _Refused(Exception):  # noqa: N818 - the caller tells the person
+    """SLURM took nothing; the message is sbatch's."""
+
+
+def _said(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line.startswith("sbatch: error:")]
+    return " ".join(line.removeprefix("sbatch: error:").strip() for line in told) or lines[-1]
+
+
+def is_full(problem: str) -> bool:
+    """Whether sbatch refused because the user has too many jobs in the queue."""
+    return any(word in problem for word in FULL)
+
+
+def _planned(array: Array) -> Planned:
+    return Planned(
+        token=array.token,
+        stage=array.stage,
+        needs=array.needs,
+        bundles=tuple(bundle.id for bundle in array.bundles),
+    )
+
+
+def _line(intent: Intent, array: Planned, job: str) -> dict[str, Any]:
+    return {
+        "submission": intent.submission,
+        "array": job,
+        "stage": array.stage,
+        "bundles": list(array.bundles),
+        "needs": array.needs,
+        "token": array.token,
+        "time": _now(),
+        "command": intent.command,
+        "snapshot": intent.snapshot,
+        "gpus": intent.gpus,
+    }
+
+
+def dependency(array: Array, jobs: Mapping[int, str], held: Mapping[str, str]) -> str | None:
+    """SLURM's text for what an array waits for; None where it waits for nothing.
+
+    Args:
+        array: the array.
+        jobs: job ids by position of the arrays before it.
+        held: job ids of what other submits' jobs make.
+    """
+    parts = []
+    if array.ok is not None:
+        parts.append(f"afterok:{jobs[array.ok]}")
+    elif array.needs is not None and array.needs in held:
+        parts.append(f"afterok:{held[array.needs]}")
+    ended = [jobs[position] for position in array.ended if position in jobs]
+    if ended:
+        parts.append(":".join(["afterany", *ended]))
+    return ",".join(parts) or None
+
+
+@contextmanager
+def outside_job() -> Iterator[None]:
+    """Hides what a surrounding job was given, but not where SLURM and the user's defaults are."""
+    if "SLURM_JOB_ID" not in os.environ:
+        yield
+        return
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in KEPT_VARIABLES or name.startswith("SBATCH_")
+    }
+    with clean_env():
+        os.environ.update(kept)
+        yield
+
+
+def find_array(submission: str, token: str, looks: int = LOOKS) -> str | None:
+    """Job id of an array that SLURM has although sbatch did not say so; None if it has none."""
+    for look in range(looks):
+        if look:
+            time.sleep(1)
+        found = named_arrays(submission)
+        if token in found:
+            return found[token]
+    return None
+
+
+def named_arrays(submission: str) -> dict[str, str]:
+    """Live arrays of a submission: token -> job id. Empty where squeue does not answer."""
+    command = ["squeue", "--noheader", f"--name=stilt-{submission}", "--format=%F|%k"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    pairs = (line.strip().partition("|") for line in run.stdout.splitlines())
+    return {token: job for job, bar, token in pairs if bar}
+
+
+def place_pickles(
+    folder: StudyFolder, job: str, tasks: Sequence[BundleTask], minutes: int, timeouts: int
+) -> None:
+    """Gives an array's elements their tasks, where submitit could not: they wait 60 s for them."""
+    logs = folder.slurm.resolve()
+    for index, task in enumerate(tasks):
+        name = f"{job}_{index}" if len(tasks) > 1 else job
+        place = JobPaths(logs, job_id=name).submitted_pickle
+        if place.exists():
+            continue
+        delayed = DelayedSubmission(task)
+        delayed.set_timeout(minutes, timeouts)
+        temporary = place.with_name(f".{place.name}.{os.getpid()}")
+        delayed.dump(temporary)
+        temporary.replace(place)
+
+
+def adopt(folder: StudyFolder) -> list[str]:
+    """Takes over arrays that SLURM has but whose launcher died before it could note them.
+
+    Args:
+        folder: the study's folder.
+
+    Returns:
+        Job ids taken over.
+    """
+    folder = StudyFolder(folder.path.resolve())
+    taken = []
+    for intent, open_arrays in unfinished(folder):
+        if _at_work(intent):
+            continue
+        there = named_arrays(intent.submission)
+        for array in open_arrays:
+            job = there.get(array.token)
+            if job is None:
+                continue
+            tasks = [BundleTask(str(folder.path), b, intent.workers) for b in array.bundles]
+            place_pickles(folder, job, tasks, intent.minutes, intent.timeouts)
+            append_line(folder, _line(intent, array, job))
+            taken.append(job)
+    return taken
+
+
+def _at_work(intent: Intent) -> bool:
+    """Whether the launcher that wrote an intent may still be calling sbatch."""
+    probe = claims.Claim(
+        item="", submission=intent.submission, bundle="", host=intent.host, pid=intent.pid
+    )
+    alive = claims.process_lives(probe)
+    if alive is None:
+        age = datetime.now(UTC) - datetime.fromisoformat(intent.time)
+        return age.total_seconds() < INTENT_SECONDS
+    return alive
+
+
+def unfinished(folder: StudyFolder) -> list[tuple[Intent, list[Planned]]]:
+    """Intents with the arrays that no line tells the job of."""
+    intents: list[Intent] = []
+    noted: set[tuple[str, str]] = set()
+    if not folder.submissions.is_file():
+        return []
+    for text in folder.submissions.read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+            if line.get("intent"):
+                intents.append(Intent.model_validate(line))
+            elif line.get("array"):
+                noted.add((line["submission"], line.get("token", "")))
+        except ValueError:
+            # cut off by a full disk, or of another version
+            continue
+    found = []
+    for intent in intents:
+        left = [a for a in intent.arrays if (intent.submission, a.token) not in noted]
+        if left:
+            found.append((intent, left))
+    return found
+
+
+def append_line(folder: StudyFolder, content: Mapping[str, Any]) -> None:
+    """Appends one line to submissions.jsonl, in one write."""
+    text = json.dumps(content, separators=(",", ":")) + "\n"
+    descriptor = os.open(folder.submissions, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def insist_on_slurm() -> None:
+    """Makes sure that jobs can be submitted from here.
+
+    Raises:
+        ConfigError: sbatch is not installed here.
+    """
+    for program in ("sbatch", "srun", "squeue"):
+        if shutil.which(program) is None:
+            raise ConfigError(
+                f"--executor slurm: {program} is not installed here. Run this on a login node of a "
+                "cluster, or use --executor local."
+            )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

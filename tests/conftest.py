@@ -1,0 +1,124 @@
+"""What several tests share: a tiny encoder, a study of the user's own, real data if present."""
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+WORDS = ("the a cat dog sat ran on under mat house big small red blue and then it was very").split(
+    " "
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Keeps every test out of the user's cache and of her task and grid folders."""
+    monkeypatch.setenv("STILT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    for name in ("STILT_TASKS", "STILT_GRIDS", "STILT_LOG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data sets."""
+    name = os.environ.get("STILT_DATA_DIR")
+    if not name:
+        pytest.skip("STILT_DATA_DIR names no folder of real data sets")
+    return Path(name)
+
+
+@pytest.fixture(scope="session")
+def roberta(tmp_path_factory) -> Path:
+    """A tiny random RoBERTa: ids 0..4 are <s>, <pad>, </s>, <unk>, <mask>, as in the real one."""
+    import torch
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaConfig, RobertaForMaskedLM, RobertaTokenizer
+
+    folder = tmp_path_factory.mktemp("roberta")
+    bpe = ByteLevelBPETokenizer()
+    text = [" ".join(random.Random(i).choices(WORDS, k=12)) for i in range(200)]
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    bpe.train_from_iterator(text, vocab_size=400, special_tokens=special, show_progress=False)
+    bpe.save_model(str(folder))
+    vocab = json.loads((folder / "vocab.json").read_text())
+    lines = (folder / "merges.txt").read_text().splitlines()
+    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    tokenizer = RobertaTokenizer(vocab=vocab, merges=merges, model_max_length=512)
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=len(vocab),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=130,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+        bos_token_id=0,
+        pad_token_id=1,
+        eos_token_id=2,
+    )
+    RobertaForMaskedLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def sentence(seed: int, length: int = 8) -> str:
+    return " ".join(random.Random(seed).choices(WORDS, k=length))
+
+
+def write_jsonl(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def own_study(tmp_path) -> Path:
+    """A user's own folder, see ``make_own_study``."""
+    return make_own_study(tmp_path)
+
+
+def make_own_study(place: Path) -> Path:
+    """A user's own folder: two targets, one source, a grid of 2 x 2 x 2 cells, and their data."""
+    folder = place / "own"
+    for split, count in (("train", 24), ("dev", 12)):
+        write_jsonl(
+            folder / f"data/pairs/{split}.jsonl",
+            [
+                {"a": sentence(i, 4 + i % 5), "b": sentence(i + 99), "label": str(i % 2)}
+                for i in range(count)
+            ],
+        )
+        write_jsonl(
+            folder / f"data/endings/{split}.jsonl",
+            [
+                {
+                    "ctx": sentence(i, 5),
+                    "endings": [sentence(i * 7 + k, 3 + k) for k in range(3)],
+                    "label": i % 3,
+                }
+                for i in range(count)
+            ],
+        )
+    (folder / "pairs.toml").write_text(
+        'kind = "classification"\ntext_a = "{a}"\ntext_b = "{b}"\nlabels = ["0", "1"]\n'
+        "max_length = 40\nepochs = 2\n[[data]]\n"
+        'train = "pairs/train.jsonl"\ndev = "pairs/dev.jsonl"\n'
+    )
+    (folder / "endings.toml").write_text(
+        'kind = "multiple-choice"\ntext_a = "{ctx}"\nlabels = ["0", "1", "2"]\n'
+        'choices = ["{endings[0]}", "{endings[1]}", "{endings[2]}"]\n'
+        "max_length = 40\nepochs = 1\n[[data]]\n"
+        'train = "endings/train.jsonl"\ndev = "endings/dev.jsonl"\n'
+    )
+    (folder / "own.toml").write_text(
+        'sources = ["none", "endings"]\ntargets = ["pairs", "endings"]\n'
+        "learning_rate = [1e-3]\nbatch_size = [8]\nwarmup_ratio = [0.0, 0.2]\nseed = [12]\n"
+        '[model]\npath = "set on the command line"\n[source]\nlearning_rate = 1e-3\n'
+    )
+    return folder

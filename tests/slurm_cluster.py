@@ -1,0 +1,457 @@
+"""A throw-away SLURM cluster on this machine, for developers and CI.
+
+It has two virtual nodes of two CPUs and a fake GPU each, two partitions (`test`, the default, and
+`short`, limited to 2 minutes) and job accounting. All of it lives in one folder ($STILT_SLURM_DIR,
+by default /tmp/stilt-slurm), with its own configuration, munge, database and ports: a SLURM already
+installed on the machine is neither used nor touched. Every start begins from nothing, with an empty
+queue, no accounting records and job ids from 1.
+
+From a shell (tried with SLURM 22.05 of Debian 12, as root and as another user):
+
+    python tests/slurm_cluster.py install
+    python tests/slurm_cluster.py start --max-array-size 10
+    export SLURM_CONF=/tmp/stilt-slurm/slurm.conf  # printed by start
+    squeue
+    python tests/slurm_cluster.py stop
+
+From a test:
+
+    with slurm_cluster.cluster(Settings(max_array_size=10)):
+        subprocess.run(["sbatch", "job.sh"], check=True)
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+FOLDER = Path(os.environ.get("STILT_SLURM_DIR", "/tmp/stilt-slurm")).absolute()
+NODES = ("node1", "node2")
+PACKAGES = ("slurm-wlm", "slurmdbd", "munge", "mariadb-server")
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "slurmdbd", "munged", "mariadbd", "mariadb-install-db")
+
+_NAME = "stilt"
+_USER = pwd.getpwuid(os.getuid()).pw_name
+_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+_CONF = FOLDER / "slurm.conf"
+_SETTINGS = FOLDER / "settings"
+_DATABASE_SOCKET = FOLDER / "mariadbd.socket"
+_MUNGE_SOCKET = FOLDER / "munged.socket"
+
+_DAEMONS = {
+    "munged": f"munged --foreground --socket={_MUNGE_SOCKET} --key-file={FOLDER}/munge.key "
+    f"--seed-file={FOLDER}/munge.seed --pid-file={FOLDER}/munge.own.pid",
+    "mariadbd": f"mariadbd --no-defaults --skip-networking --user={_USER} "
+    f"--datadir={FOLDER}/database --socket={_DATABASE_SOCKET} "
+    "--innodb-buffer-pool-size=64M --innodb-lock-wait-timeout=900",
+    "slurmdbd": "slurmdbd -D",
+    "slurmctld": "slurmctld -D",
+    **{node: f"slurmd -D -N {node}" for node in NODES},
+}
+# The last of these marks the daemons, and the slurmstepds that they start, as ours.
+_ENVIRONMENT = {
+    "PATH": _PATH,
+    "SLURM_CONF": str(_CONF),
+    "MYSQL_UNIX_PORT": str(_DATABASE_SOCKET),
+    "STILT_SLURM_CLUSTER": str(FOLDER),
+}
+
+
+class ClusterError(RuntimeError):
+    """The cluster did not start, or did not do what was asked of it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What can be chosen about a cluster.
+
+    Attributes:
+        max_array_size: MaxArraySize; the highest index of an array is one less.
+        max_submit_jobs: Most jobs a user may have in the queue, None for no limit.
+        min_job_age: Seconds for which squeue knows a job after its end (and up to a minute more).
+        requeue_delay: Seconds for which a requeued job is held back (cred_expire, 120 in a usual
+            cluster), at least 5: SLURM takes anything below for 120.
+        node_timeout: SlurmdTimeout; a node whose daemon has died counts as down only after two to
+            three times as many seconds.
+    """
+
+    max_array_size: int = 1001
+    max_submit_jobs: int | None = None
+    min_job_age: int = 300
+    requeue_delay: int = 5
+    node_timeout: int = 10
+
+
+DEFAULTS = Settings()
+
+
+def install() -> None:
+    """Install the Debian packages, unless all programs needed are there."""
+    if _missing_programs():
+        sudo = [] if os.getuid() == 0 else ["sudo"]
+        apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes"]
+        subprocess.run([*apt, "update"], check=True)
+        subprocess.run([*apt, "install", "--no-install-recommends", *PACKAGES], check=True)
+
+
+def start(settings: Settings = DEFAULTS) -> None:
+    """Start the cluster and set `SLURM_CONF` for this process and its children.
+
+    A sound cluster with the same settings is kept as it is, jobs included; any other is replaced.
+
+    Args:
+        settings: What the cluster shall be like.
+
+    Raises:
+        ClusterError: If a program is missing, the folder holds something else, or a daemon does
+            not come up; the message then ends with the daemon's log.
+    """
+    if missing := _missing_programs():
+        raise ClusterError(
+            f"Not installed: {', '.join(missing)}. Run `python {__file__} install`, "
+            f"or apt-get install {' '.join(PACKAGES)}."
+        )
+    if not _is_sound(settings):
+        stop()
+        _configure(settings)
+        try:
+            _start_daemons(settings)
+        except ClusterError:
+            stop()
+            raise
+    os.environ["SLURM_CONF"] = str(_CONF)
+
+
+def stop() -> None:
+    """Kill the daemons and all jobs; the logs stay in the folder until the next start.
+
+    Nothing is shut down in good order: what the daemons would save is wiped by the next start
+    anyway, and a broken cluster is stopped just like a sound one.
+    """
+
+    def gone() -> bool:
+        for process in _processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        return not _processes()
+
+    _wait_for(gone, "the end of all processes")
+    if os.environ.get("SLURM_CONF") == str(_CONF):
+        del os.environ["SLURM_CONF"]
+
+
+def running() -> bool:
+    """Whether every daemon of the cluster is alive."""
+    return all(_pid(daemon) for daemon in _DAEMONS)
+
+
+@contextlib.contextmanager
+def cluster(settings: Settings = DEFAULTS) -> Iterator[None]:
+    """Start a cluster and stop it in the end, unless it was running before.
+
+    Args:
+        settings: What the cluster shall be like.
+
+    Yields:
+        Nothing; `SLURM_CONF` is set.
+    """
+    was_running = running()
+    start(settings)
+    try:
+        yield
+    finally:
+        if not was_running:
+            stop()
+
+
+def release_requeued() -> None:
+    """Let jobs that wait for a begin time, as requeued ones do, start at once."""
+    pending = _run("squeue --noheader --array --states=PD --format=%i|%r")
+    for job, reason in (line.split("|") for line in pending.splitlines()):
+        if reason == "BeginTime":
+            _run(f"scontrol update jobid={job} StartTime=now")
+
+
+def node_down(node: str) -> None:
+    """Set a node down, as an administrator would; its jobs are killed and requeued."""
+    _run(f"scontrol update nodename={node} state=down reason=test")
+    _wait_for(lambda: _is_down(node), f"{node} to be down")
+
+
+def node_up(node: str) -> None:
+    """Bring a node back after `node_down`."""
+    if not _is_up(node):
+        _run(f"scontrol update nodename={node} state=resume")
+    _wait_for(lambda: _is_up(node), f"{node} to be up", node)
+
+
+def kill_slurmd(node: str, *, wait: bool = True) -> None:
+    """Kill a node's daemon; the processes of its jobs live on, as in a crash of the daemon.
+
+    Args:
+        node: Name of the node.
+        wait: Whether to wait until the controller takes the node to be down, too, and requeues
+            the node's jobs (see `Settings.node_timeout`).
+    """
+    _stop_daemon(node, signal.SIGKILL)
+    if wait:
+        _wait_for(lambda: _is_down(node), f"{node} to be down", seconds=120)
+
+
+def start_slurmd(node: str) -> None:
+    """Start a node's daemon after `kill_slurmd`."""
+    _start_daemon(node, ready=lambda: _is_up(node))
+
+
+def stop_slurmdbd() -> None:
+    """Stop the accounting daemon: `sacct` fails, everything else goes on."""
+    _stop_daemon("slurmdbd", signal.SIGTERM)
+
+
+def start_slurmdbd() -> None:
+    """Start the accounting daemon and wait until `sacct` answers."""
+    _start_daemon("slurmdbd", ready=lambda: _run("sacct"))
+
+
+def _configure(settings: Settings) -> None:
+    """Wipe the folder and write all configuration files."""
+    if FOLDER.exists():
+        if any(FOLDER.iterdir()) and not _SETTINGS.exists():
+            raise ClusterError(f"{FOLDER} holds no cluster: empty it, or set STILT_SLURM_DIR.")
+        shutil.rmtree(FOLDER)
+    FOLDER.mkdir(parents=True)
+    _SETTINGS.write_text(repr(settings))
+    munge_key = FOLDER / "munge.key"
+    munge_key.touch(mode=0o600)
+    munge_key.write_bytes(os.urandom(128))
+
+    host = socket.gethostname().split(".")[0]
+    ports = _free_ports(2 + len(NODES))
+    limited = settings.max_submit_jobs is not None
+    _CONF.write_text(f"""\
+ClusterName={_NAME}
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmUser={_USER}
+SlurmdUser={_USER}
+AuthType=auth/munge
+AuthInfo=socket={_MUNGE_SOCKET},cred_expire={settings.requeue_delay}
+StateSaveLocation={FOLDER}/state
+SlurmdSpoolDir={FOLDER}/spool.%n
+SlurmctldPidFile={FOLDER}/slurmctld.own.pid
+SlurmdPidFile={FOLDER}/%n.own.pid
+MailProg=/bin/true
+
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={ports[1]}
+AccountingStoragePass={_MUNGE_SOCKET}
+{"AccountingStorageEnforce=limits" if limited else ""}
+JobAcctGatherType=jobacct_gather/linux
+
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
+JobRequeue=1
+MaxArraySize={settings.max_array_size}
+MinJobAge={settings.min_job_age}
+KillWait=5
+ReturnToService=1
+SlurmdTimeout={settings.node_timeout}
+
+# The nodes have what is said here, whatever this machine has.
+SlurmdParameters=config_overrides
+GresTypes=gpu
+NodeName={",".join(NODES)} NodeHostname={host} NodeAddr=127.0.0.1 \\
+    Port=[{ports[2]}-{ports[-1]}] CPUs=2 RealMemory=8000 Gres=gpu:1
+PartitionName=test Nodes=ALL Default=YES MaxTime=60
+PartitionName=short Nodes=ALL MaxTime=2
+""")
+    (FOLDER / "gres.conf").write_text(f"NodeName={','.join(NODES)} Name=gpu File=/dev/zero\n")
+    slurmdbd_conf = FOLDER / "slurmdbd.conf"
+    slurmdbd_conf.touch(mode=0o600)
+    slurmdbd_conf.write_text(f"""\
+AuthType=auth/munge
+AuthInfo=socket={_MUNGE_SOCKET}
+DbdHost=localhost
+DbdPort={ports[1]}
+SlurmUser={_USER}
+PidFile={FOLDER}/slurmdbd.own.pid
+StorageType=accounting_storage/mysql
+StorageHost=localhost
+StorageUser={_USER}
+""")
+
+
+def _start_daemons(settings: Settings) -> None:
+    _start_daemon("munged", ready=_MUNGE_SOCKET.exists)
+    _run(
+        "mariadb-install-db --no-defaults --skip-test-db "
+        f"--user={_USER} --datadir={FOLDER}/database"
+    )
+    _start_daemon("mariadbd", ready=_DATABASE_SOCKET.exists)
+    start_slurmdbd()
+    _start_daemon("slurmctld", ready=lambda: _run("scontrol ping"))
+    if settings.max_submit_jobs is not None:
+        limit = f"MaxSubmitJobs={settings.max_submit_jobs}"
+        _run(f"sacctmgr -i modify cluster {_NAME} set {limit}")
+        if _USER != "root":
+            _run(f"sacctmgr -i add user {_USER} account=root")
+    for node in NODES:
+        start_slurmd(node)
+
+
+def _start_daemon(daemon: str, ready: Callable[[], object]) -> None:
+    log = FOLDER / f"{daemon}.log"
+    script = 'echo $$; exec "$@" >>"$0" 2>&1'
+    process = subprocess.run(
+        ["setsid", "--fork", "sh", "-c", script, str(log), *_DAEMONS[daemon].split()],
+        env=_ENVIRONMENT,
+        cwd=FOLDER,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    (FOLDER / f"{daemon}.pid").write_bytes(process.stdout)
+    _wait_for(ready, f"{daemon} to be ready", daemon)
+
+
+def _stop_daemon(daemon: str, how: signal.Signals) -> None:
+    if pid := _pid(daemon):
+        os.kill(pid, how)
+    _wait_for(lambda: not _pid(daemon), f"the end of {daemon}")
+
+
+def _pid(daemon: str) -> int | None:
+    """The daemon's process, if it lives and is ours: ids are used again by others."""
+    file = FOLDER / f"{daemon}.pid"
+    pid = int(file.read_text()) if file.exists() else None
+    return pid if pid in _processes() else None
+
+
+def _processes() -> set[int]:
+    """All processes of this cluster, those of its jobs included."""
+    in_daemon = {f"STILT_SLURM_CLUSTER={FOLDER}".encode()}
+    in_job = {f"SLURM_CONF={_CONF}".encode(), f"SLURM_CLUSTER_NAME={_NAME}".encode()}
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            variables = set(path.read_bytes().split(b"\0"))
+            if in_daemon <= variables or in_job <= variables:
+                found.add(int(path.parent.name))
+    return found - {os.getpid()}
+
+
+def _state(node: str) -> set[str]:
+    """State and flags of a node, by scontrol: sinfo may take a dead node for mixed for minutes."""
+    description = _run(f"scontrol --oneliner show node {node}")
+    return set(description.partition(" State=")[2].split()[0].split("+"))
+
+
+def _is_sound(settings: Settings) -> bool:
+    """Whether a cluster with these settings runs, and with all its nodes."""
+    if not running() or _SETTINGS.read_text() != repr(settings):
+        return False
+    try:
+        return all(map(_is_up, NODES))
+    except ClusterError:
+        return False
+
+
+def _is_up(node: str) -> bool:
+    return _state(node) <= {"IDLE", "MIXED", "ALLOCATED", "COMPLETING"}
+
+
+def _is_down(node: str) -> bool:
+    return "DOWN" in _state(node)
+
+
+def _run(command: str) -> str:
+    environment = os.environ | {"SLURM_CONF": str(_CONF), "PATH": _PATH}
+    done = subprocess.run(command.split(), env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise ClusterError(f"`{command}` failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _wait_for(
+    condition: Callable[[], object],
+    what: str,
+    daemon: str | None = None,
+    seconds: float = 60,
+) -> None:
+    """Wait until the condition holds; give up early if the daemon that it needs is dead."""
+    end = time.monotonic() + seconds
+    problem = ""
+    while time.monotonic() < end and (daemon is None or _pid(daemon)):
+        try:
+            if condition():
+                return
+        except ClusterError as error:
+            problem = f"\n{error}"
+        time.sleep(0.1)
+    if daemon is not None:
+        log = FOLDER / f"{daemon}.log"
+        problem += f"\n{log} ends with:\n"
+        problem += "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise ClusterError(f"Waited in vain for {what}.{problem}")
+
+
+def _free_ports(count: int) -> range:
+    """Free ports in a row, below those the kernel gives to outgoing connections."""
+    for first in range(17000, 32000, count):
+        ports = range(first, first + count)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in ports:
+                stack.enter_context(socket.create_server(("", port)))
+            return ports
+    raise ClusterError("No free ports from 17000 to 32000.")
+
+
+def _missing_programs() -> list[str]:
+    return [program for program in PROGRAMS if not shutil.which(program, path=_PATH)]
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=["install", "start", "stop", "status"])
+    for field in dataclasses.fields(Settings):
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, type=int, metavar="N", default=field.default)
+    options = vars(parser.parse_args())
+    try:
+        match options.pop("command"):
+            case "install":
+                install()
+            case "start":
+                start(Settings(**options))
+                print(f"export SLURM_CONF={_CONF}")
+            case "stop":
+                stop()
+            case "status" if running():
+                print(f"export SLURM_CONF={_CONF}", _SETTINGS.read_text(), sep="\n")
+                print(_run("sinfo --long --Node"), end="")
+            case "status":
+                sys.exit("The cluster is not running.")
+    except ClusterError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The paper's tables with a study's numbers beside its own, against hand-computed values."""
+
+import polars as pl
+import pytest
+
+from analysis.collect import collect
+from analysis.paper_reports import REPORTS, read_paper, report
+from analysis.presentation import as_latex, as_markdown
+from analysis.summary import differences_against_none, summarize_cells
+from stilt.grid import load_grid
+from stilt.study import StudyFolder, bind
+from tests.fake_study import make_study
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A fake study of the paper's grid ``name``: (study, cells, summary, differences)."""
+    found = {}
+
+    def make(name):
+        if name not in found:
+            path = tmp_path_factory.mktemp(name)
+            study = make_study(path, grid=load_grid(name))
+            cells = collect(StudyFolder(path), study).cells
+            frames = summarize_cells(cells), differences_against_none(cells)
+            found[name] = (study, cells, *frames)
+        return found[name]
+
+    return make
+
+
+def rows(table):
+    return {(s.title, row[0]): row[1:] for s in table.sections for row in s.rows}
+
+
+def test_the_papers_numbers_are_those_printed_in_it():
+    paper = read_paper()
+    assert {name for name in REPORTS if name not in paper.reports} == {"figure2", "figure3"}
+    printed = {
+        (name, cell.source, cell.target): cell.printed
+        for name, table in paper.reports.items()
+        for cell in table.cells
+    }
+    assert printed["table2", "hellaswag", "wic"] == ("70.6", "73.7")
+    assert printed["table3", "hella-sh", "mednli"] == ("+1.4 / ±0.0",)
+    assert printed["table4", "hellaswag-p", "winogrande-xs"] == ("56.4",)
+    assert printed["ablations", "hellaswag", "synthesis-gpt2"] == ("75.3",)
+    for table in paper.reports.values():
+        assert all(len(cell.printed) == len(table.columns) for cell in table.cells)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_place_of_a_report_is_a_cell_of_the_grid_of_the_same_name(name):
+    study = bind(load_grid(name), "x")
+    there = {(cell.source, cell.target) for cell in study.cells.values()}
+    table = read_paper().reports.get(name)
+    wanted = {(cell.source, cell.target) for cell in table.cells} if table else set()
+    assert wanted <= there
+
+
+def test_table3_shows_mean_and_best_differences_beside_the_papers(made):
+    study, cells, summary, differences = made("table3")
+    shown = rows(report("table3", study, cells, summary, differences))
+    scores = {
+        source: cells.filter(pl.col("source") == source, pl.col("target") == "wic")["score"]
+        for source in ("none", "cola")
+    }
+    mean = 100 * (scores["cola"].mean() - scores["none"].mean())
+    best = 100 * (scores["cola"].max() - scores["none"].max())
+    ours = f"{mean:+.1f} / {best:+.1f}".replace("-", "−")
+    assert shown["WiC", "cola"] == ("+3.9 / -0.3", ours)
+
+
+def test_table4_shows_evaluations_and_a_dash_where_there_is_none(made):
+    study, cells, summary, differences = made("table4")
+    without = summary.filter(pl.col("source") != "none")
+    shown = rows(report("table4", study, cells, without, differences))
+    assert shown["SocialIQA", "none"] == ("35.0", "–")
+    score = cells.filter(pl.col("source") == "hellaswag-p", pl.col("target") == "winogrande-xs")[
+        "score"
+    ][0]
+    assert shown["WinoGrande-XS", "hellaswag-p"] == ("56.4", f"{100 * score:.1f}")
+
+
+def test_a_task_that_stands_in_for_the_papers_is_named(made):
+    study, cells, summary, differences = made("table4")
+    other = summary.with_columns(pl.col("source").replace("hellaswag-p", "hellaswag-p-cut"))
+    table = report("table4", study, cells, other, differences)
+    assert rows(table)["SocialIQA", "hellaswag-p"][1] != "–"
+    assert "hellaswag-p-cut stands in for hellaswag-p." in table.caption
+
+
+def test_figure3_lists_every_training_size(made):
+    study, cells, summary, differences = made("figure3")
+    table = report("figure3", study, cells, summary, differences)
+    assert [row[1] for row in table.sections[0].rows] == ["2,000", "10,000", "39,905"]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_can_be_written_as_markdown_and_latex(made, name):
+    study, cells, summary, differences = made(name)
+    table = report(name, study, cells, summary, differences)
+    assert as_markdown(table).count("|") > 10
+    text = as_latex(table)
+    assert "\\toprule" in text and "\\bottomrule" in text
