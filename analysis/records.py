@@ -34,8 +34,8 @@ _TYPES = line_types(Result)
 _LIMITS = line_limits(Result)
 _SHAPE = r'"[^"\\]*":(?:["{ntf]|\[[^"\]]?)?|[\[,][^"{\]]'
 """What compact JSON looks like without its values: each field's name and whether a string, table,
-list, null or truth value follows, and list items that are neither strings nor tables. Within a string
-a quote has a backslash before it, so no value passes for a name."""
+list, null or truth value follows, and list items that are neither strings nor tables. Within a
+string a quote has a backslash before it, so no value passes for a name."""
 
 
 @dataclass(frozen=True)

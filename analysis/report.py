@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import re
 import shlex
 from collections import Counter
@@ -31,6 +32,8 @@ KEY = ("stage", "target", "source")
 """What a part of the page is about."""
 WIDE = ("loss", "gradient_norm", "predictions", "gold")
 """Columns that the page does not show."""
+ZOOM = 2.0
+"""CSS pixels on screen per point of a figure: half as large again as in print."""
 
 Fields = dict[str, Any]
 
@@ -84,7 +87,7 @@ def write_report(
         problems=[(len(line) - len(line.lstrip()), line.strip()) for line in problems],
         rows=list(_rows(study, summary, differences)),
         parts=list(_parts(study, folder, cells, summary)),
-        figures=_figures(figures),
+        figures=_figures(figures, folder),
         sources=_sources(study, folder, sources),
         failures=list(_failures(study, folder, cells, sources)),
         origins=origins(folder, cells),
@@ -170,7 +173,7 @@ def _anchor(place: int, row: Fields) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", f"part-{place + 1}-{row['source']}-{row['target']}".lower())
 
 
-def _figures(paths: list[Path]) -> list[Fields]:
+def _figures(paths: list[Path], folder: StudyFolder) -> list[Fields]:
     """Each figure with its SVG as a data URI, which can neither load nor run anything."""
     by_name = {path.stem: path for path in paths if path.suffix == ".svg"}
     shown = []
@@ -179,7 +182,7 @@ def _figures(paths: list[Path]) -> list[Fields]:
             continue
         content = path.read_bytes()
         size = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', content)
-        width, height = (round(float(x) * 4 / 3) for x in size.groups()) if size else (600, 400)
+        width, height = (round(float(x) * ZOOM) for x in size.groups()) if size else (600, 400)
         data = base64.b64encode(content).decode("ascii")
         shown.append(
             {
@@ -189,7 +192,11 @@ def _figures(paths: list[Path]) -> list[Fields]:
                 "width": width,
                 "height": height,
                 "data": f"data:image/svg+xml;base64,{data}",
-                "files": [(p.suffix[1:].upper(), p.name) for p in paths if p.stem == picture.name],
+                "files": [
+                    (file.suffix[1:].upper(), os.path.relpath(file, folder.summary))
+                    for file in sorted(paths)
+                    if file.stem == picture.name
+                ],
             }
         )
     return shown

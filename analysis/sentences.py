@@ -82,7 +82,7 @@ def _best(study: Study, targets: pl.DataFrame) -> Iterator[str]:
         if len(rows) > 1:
             top = rows.sort("mean", descending=True, maintain_order=True).row(0, named=True)
             name = source_title(study, top["source"])
-            parts.append(f"{target_title(study, target)} {name} ({percent(top['mean'])})")
+            parts.append(f"on {target_title(study, target)} {name} ({percent(top['mean'])})")
     if parts:
         yield f"Highest mean score × 100: {'; '.join(parts)}."
 

@@ -14,8 +14,8 @@ import tyro
 from rich.console import Console
 
 from analysis import exports
-from analysis.collect import Collection, collect
-from analysis.degenerate import Definition
+from analysis.collect import CURVES, FRAME, Collection, collect
+from analysis.degenerate import Definition, degenerate
 from analysis.gaps import describe
 from analysis.presentation import TextTable, as_rich, comparison, tables
 from analysis.summary import (
@@ -80,9 +80,10 @@ def summarize(
     summaries = []
     for folder in found:
         summary = summary_of(folder, read_study(folder), degenerate)
-        summaries.append(summary)
         if format == "table":
             _show(summary.tables(), summary.notes, summary.collection.study.name)
+        else:
+            summaries.append(summary)
         _say(write(summary, figures=figures))
     _print(format, summaries)
     return 0
@@ -117,16 +118,18 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         from analysis.figures import write_figures
         from analysis.report import write_report
 
-        drawn = write_figures(collection.cells, study, folder.summary)
-        problems = [*summary.notes, *map(str, collection.problems)]
+        cells = collection.cells.with_columns(degenerate(summary.definition))
+        drawn = write_figures(cells, study, folder.summary)
         report = write_report(
             study,
             folder,
-            collection.cells,
+            cells,
             frames["summary"],
             frames["differences"],
             drawn,
-            problems,
+            summary.notes,
+            definition=summary.definition,
+            sources=collection.sources,
         )
         paths += [*drawn, report]
     return paths
@@ -170,7 +173,8 @@ def _compare(
     names = [folder.path.name for folder in (first, second)]
     if names[0] == names[1]:
         names = [str(folder.path) for folder in (first, second)]
-    parts = [collect(folder, read_study(folder)) for folder in (first, second)]
+    narrow = [name for name in FRAME if name not in CURVES]
+    parts = [collect(folder, read_study(folder), narrow) for folder in (first, second)]
     notes = [
         f"{name}: {line}"
         for name, part in zip(names, parts, strict=True)
@@ -212,7 +216,7 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
     """Writes summaries to stdout, all in one text of a format for other programs."""
     match format:
         case "table":
-            pass  # shown one by one, while the next is read
+            pass  # shown one by one
         case "markdown":
             parts = [
                 f"## {summary.collection.study.name}\n\n"
@@ -242,7 +246,7 @@ def _show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
         console.print(table.caption, style="dim", markup=False, highlight=False)
         console.print()
     for note in notes:
-        console.print(note, markup=False, highlight=False)
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def _say(paths: Sequence[Path]) -> None:

@@ -85,7 +85,7 @@ def tuning(cells: pl.DataFrame, study: Study) -> Figure:
 
 def _marked(count: int) -> list[int]:
     """Places of the marks on a line: the ticks and its end."""
-    return sorted({budget - 1 for budget in BUDGETS if budget < count} | {max(count - 1, 0)})
+    return sorted({budget - 1 for budget in BUDGETS if budget < count / 1.3} | {max(count - 1, 0)})
 
 
 def _axis(ax: Axes, trials: list[int]) -> None:

@@ -60,10 +60,11 @@ def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> i
         if _done(worker, item):
             folder.claim(item).unlink(missing_ok=True)
             continue
+        claim = claims.read(folder.claim(item))
+        if claim is None or claim.submission != assignment.settings.submission:
+            # cancelled while it waited, or failed in an earlier attempt; perhaps another's by now
+            continue
         log(f"[{position}/{len(assignment.bundle.items)}] {_describe(worker, item)}")
-        claim = claims.read(folder.claim(item)) or claims.new_claim(
-            item, assignment.settings.submission, assignment.bundle.id
-        )
         progress = claims.Progress(claim, folder.claim(item), job=job_id())
         failed += not _run_item(worker, item, progress)
         folder.claim(item).unlink(missing_ok=True)

@@ -28,6 +28,7 @@ class Sampler:
     batch: int
     progress: Told
     done: int = field(default=0, init=False)
+    """Rows of the splits before this one."""
 
     def rows(
         self, split: Split, pool: Sequence[Halves], wanted: int
@@ -35,38 +36,50 @@ class Sampler:
         """Draws rows for a pool's first sentences, and for later ones where rows are dropped.
 
         Returns:
-            The rows in the pool's order, how many were dropped by the filter, and how many
-            sentences the generator could not read.
+            The rows in the pool's order, and how many sentences before the last of them gave none:
+            dropped by the filter, and too long for the generator.
 
         Raises:
             DataError: The pool is used up.
         """
-        kept: list[Drawn] = []
-        start = dropped = too_long = 0
-        while len(kept) < wanted:
-            stop = min(start + wanted - len(kept), len(pool))
-            if start == stop:
+        found: dict[int, Drawn | None] = {}
+        while (missing := wanted - sum(map(self._keeps, found.values()))) > 0:
+            # what replaces dropped rows fills a batch: as quick as one row, and often enough
+            more = missing if not found else max(missing, self.batch)
+            indices = range(len(found), min(len(found) + more, len(pool)))
+            if not indices:
                 raise DataError(
                     f"synthesis: {len(pool)} sentences of the text {self.spec.text!r} give "
-                    f"{len(kept)} rows for {split}, {wanted} are asked for ({dropped} dropped by "
-                    f"the filter, {too_long} too long for the generator)."
+                    f"{wanted - missing} rows for {split}, {wanted} are asked for. Ask for fewer, "
+                    "or take a larger text."
                 )
-            prompts = [self._prompt(i, pool[i]) for i in range(start, stop)]
-            fitting = [prompt for prompt in prompts if prompt]
-            too_long += len(prompts) - len(fitting)
-            found: dict[int, Drawn] = {}
-            for batch in generate.batches(fitting, self.batch):
+            prompts = [self._prompt(index, pool[index]) for index in indices]
+            found |= dict.fromkeys(indices)
+            for batch in generate.batches([prompt for prompt in prompts if prompt], self.batch):
                 rows = self._rows(split, batch, pool)
                 found |= rows
-                self.done += sum(self._keeps(row) for row in rows.values())
-                self.progress(self.done, self.spec.sentences + self.spec.dev_sentences)
-            kept += [row for _, row in sorted(found.items()) if self._keeps(row)]
-            dropped += sum(not self._keeps(row) for row in found.values())
-            start = stop
+                missing = max(0, missing - sum(map(self._keeps, rows.values())))
+                self.progress(self.done + wanted - missing, self._total)
+        self.done += wanted
+        kept: list[Drawn] = []
+        dropped = too_long = 0
+        for _, row in sorted(found.items()):
+            if row is None:
+                too_long += 1
+            elif self._keeps(row):
+                kept.append(row)
+            else:
+                dropped += 1
+            if len(kept) == wanted:
+                break
         return kept, dropped, too_long
 
-    def _keeps(self, row: Drawn) -> bool:
-        return not (self.spec.filter and row.flawed)
+    @property
+    def _total(self) -> int:
+        return self.spec.sentences + self.spec.dev_sentences
+
+    def _keeps(self, row: Drawn | None) -> bool:
+        return row is not None and not (self.spec.filter and row.flawed)
 
     def _prompt(self, index: int, halves: Halves) -> Prompt | None:
         prompt = self.lm.prompt(index, halves.premise, halves.gold)

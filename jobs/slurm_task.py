@@ -20,6 +20,7 @@ from submitit.core.utils import DelayedSubmission, UncompletedJobError
 from jobs.settings import Assignment
 from stilt import claims
 from stilt.config import Frozen
+from stilt.errors import ResultError
 from stilt.files import write_text
 from stilt.interrupt import Interrupted, StopRequest
 from stilt.losses import attempts, dependants, item_name, reason, record_loss
@@ -35,6 +36,8 @@ INTERRUPTED = 75
 MAX_NODE_FAULTS = 3
 """Nodes on which an item may break before it counts as failed."""
 POLL_SECONDS = 0.5
+VISIBLE_SECONDS = 70
+"""Longest time that NFS may take an absent file on trust (nfs(5), acdirmax: 60 s), and a little."""
 
 
 class CellsFailed(RuntimeError):  # noqa: N818 - an outcome, told by the exit code
@@ -87,6 +90,9 @@ class _Element:
         return found
 
     def run(self) -> str:
+        """Runs what is still this submission's; says what was done."""
+        if self.items:
+            self._await_need()
         failed = self._run() if self.items else 0
         if self.stage == "target":
             if failed:
@@ -100,6 +106,16 @@ class _Element:
             self._fail_dependants(item)
             raise CellsFailed(f"{item_name(self.study, item)} has no usable result")
         return item
+
+    def _await_need(self) -> None:
+        """A network file system may show another node's new files only after a while.
+
+        SLURM started this element because the job that made them succeeded.
+        """
+        end = time.monotonic() + VISIBLE_SECONDS
+        need = self.bundle.needs
+        while need and not _ready(self.folder, need) and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
 
     def _run(self) -> int:
         workers = min(self.task.workers, len(self.items))
@@ -157,6 +173,8 @@ class _Element:
         except UncompletedJobError as error:
             for item in self._held(self.items):
                 self._lose(item, "timeout", str(error))
+            if self.stage != "target":
+                self._fail_dependants(self.planned[0])
             raise
 
     def _leave_node(self, fault: "NodeFault") -> None:
@@ -286,7 +304,10 @@ def _output(*command: str) -> str:
 def _ready(folder: StudyFolder, item: str) -> bool:
     if item == SYNTHESIS:
         return (folder.synthesis() / "dev.jsonl").is_file()
-    record = read_record(SourceResult, folder.source(item) / "result.json")
+    try:
+        record = read_record(SourceResult, folder.source(item) / "result.json")
+    except ResultError:
+        return False
     return record is not None and record.status == "ok"
 
 

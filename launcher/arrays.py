@@ -62,8 +62,7 @@ def arrange(
     shares, queue = _shares(lanes, parallel)
     found: list[Array] = []
     maker: dict[str, int] = {}
-    last: dict[int, tuple[int, ...]] = {}
-    """Positions of the arrays that a lane ends with."""
+    last: dict[int, tuple[int, ...]] = {}  # positions of the arrays that a lane ends with
 
     def add(array: Array) -> int:
         makes = array.bundles[0].items[0]
@@ -73,31 +72,41 @@ def arrange(
             maker[makes] = len(found) - 1
         return len(found) - 1
 
-    for name in range(len(lanes)):
+    def start(name: int) -> None:
+        """A lane's synthesis and source."""
         earlier = queue.get(name)
-        chain: tuple[int, ...] = ()
+        last[name] = last[earlier] if earlier is not None else ()
+        ended = last[name]
         for bundle in lanes[name].before:
-            ended = last[earlier] if earlier is not None and not chain else ()
-            chain = (add(Array(bundle.stage, bundle.needs, (bundle,), 1, ended=ended)),)
-        waits = chain or (last[earlier] if earlier is not None else ())
-        targets = lanes[name].targets
+            last[name] = (add(Array(bundle.stage, bundle.needs, (bundle,), 1, ended=ended)),)
+            ended = ()
+
+    def finish(name: int) -> None:
+        """A lane's targets, in chunks."""
+        targets, share = lanes[name].targets, shares[name]
         if not targets:
-            last[name] = waits
-            continue
-        share = shares[name]
+            return
+        need = targets[0].needs
+        # to wait for its own source is to wait for all that the source waited for
+        ended = () if lanes[name].before else last[name]
         chunks = [targets[i : i + array_size] for i in range(0, len(targets), array_size)]
-        ended = () if chain else waits
-        if share is not None and share < len(chunks):
-            for chunk in chunks:
-                array = Array("target", chunk[0].needs, tuple(chunk), share, ended=ended)
-                ended = (add(array),)
-            last[name] = ended
-        else:
-            parts = _divide(share, [len(chunk) for chunk in chunks])
-            last[name] = tuple(
-                add(Array("target", chunk[0].needs, tuple(chunk), part, ended=ended))
-                for chunk, part in zip(chunks, parts, strict=True)
-            )
+        parts = _divide(share, [len(chunk) for chunk in chunks])
+        made: list[int] = []
+        for chunk, part in zip(chunks, parts, strict=True):
+            made.append(add(Array("target", need, tuple(chunk), part, ended=ended)))
+            if share is not None and share < len(chunks):
+                ended = (made[-1],)
+        last[name] = (made[-1],) if ended == (made[-1],) else tuple(made)
+
+    # whatever is submitted first runs first where places are few: others wait for the sources
+    at_once = [name for name in range(len(lanes)) if name not in queue]
+    for name in at_once:
+        start(name)
+    for name in at_once:
+        finish(name)
+    for name in queue:
+        start(name)
+        finish(name)
     return found
 
 
@@ -149,8 +158,10 @@ def _shares(
 
 
 def _divide(share: int | None, sizes: Sequence[int]) -> list[int]:
-    """Divides places over chunks of one lane: all of them where there is no limit."""
+    """Divides places over chunks of one lane; fewer places than chunks go to each in its turn."""
     if share is None:
         return list(sizes)
+    if share < len(sizes):
+        return [min(share, size) for size in sizes]
     whole, rest = divmod(share, len(sizes))
     return [min(size, whole + (i < rest)) for i, size in enumerate(sizes)]

@@ -27,8 +27,9 @@ WITHDRAWN = ("CANCELLED", "PREEMPTED", "REVOKED", "COMPLETED")
 def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
     """Frees every item that a dead SLURM job holds, with a failure record where there is a reason.
 
-    An item gets a record if its job ended while it ran, or if it never started because the source
-    that it waited for has failed. Items of a bundle that were not begun are merely missing.
+    An item gets a record if its job ended while it ran, if it ended before it ran anything, or if
+    it never started because the source that it waited for has failed. Other items that were not
+    begun are merely missing.
 
     Args:
         study: the study.
@@ -39,12 +40,13 @@ def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
         Item -> why it was lost.
     """
     lost: dict[str, str] = {}
-    for claim in _claims(folder):
-        if not claim.submission.startswith("slurm-") or holders.lives(claim):
-            continue
+    held = [claim for claim in _claims(folder) if claim.submission.startswith("slurm-")]
+    dead = [claim for claim in held if not holders.lives(claim)]
+    begun = {claim.bundle for claim in dead if claim.running}
+    for claim in dead:
         path = folder.claim(claim.item)
         job = holders.job(claim)
-        told = _told(study, folder, claim, job)
+        told = _told(study, folder, claim, job, claim.bundle in begun)
         if not claims.drop_stale(path, claim) or told is None:
             continue
         kind, message = told
@@ -92,7 +94,7 @@ def _claims(folder: StudyFolder) -> Iterator[claims.Claim]:
 
 
 def _told(
-    study: Study, folder: StudyFolder, claim: claims.Claim, job: JobState | None
+    study: Study, folder: StudyFolder, claim: claims.Claim, job: JobState | None, begun: bool
 ) -> tuple[FailureKind, str] | None:
     """Why an item of a dead job has no result; None where there is nothing to record."""
     if finished(study, folder, claim.item):
@@ -105,7 +107,9 @@ def _told(
         return KINDS.get(state, "bug"), f"its job ended with {state}{code} while it ran"
     need = needed(study, claim.item)
     if need is None or finished(study, folder, need):
-        return None
+        if begun or job is None or job.state in WITHDRAWN:
+            return None
+        return KINDS.get(job.state, "bug"), f"its job ended with {job.state} before it ran anything"
     why = reason(folder, need)
     if why is None and not (job and "Dependency" in job.reason):
         return None

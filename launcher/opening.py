@@ -97,6 +97,10 @@ def check_data(
         progress(task.name)
         splits = data.load(task, opened.data_dir)
         found[task.name] = (splits, data.measure(task, splits))
+    for source in opened.study.sources.values():
+        task = opened.study.tasks[source.task]
+        if source.train_size and not task.synthesis and source.train_size != task.train_size:
+            data.load(task.model_copy(update={"train_size": source.train_size}), opened.data_dir)
     return found
 
 

@@ -54,7 +54,9 @@ def outstanding(
         except ResultError as error:
             found.damaged.append(str(error))
             continue
-        if record is not None and record.source == source and record.status == "ok":
+        if record is None or record.source != source or record.study != mark:
+            continue
+        if record.status == "ok":
             found.sources.add(source.id)
     for item in (SYNTHESIS, *study.sources):
         claim = claims.read(folder.claim(item))
@@ -81,11 +83,11 @@ def outstanding(
 def lives_here(claim: claims.Claim) -> bool:
     """Whether a claim made without a scheduler is still held: by its process, on its machine.
 
-    A claim of another machine that was not renewed for a day is taken to be dead.
+    A claim of another machine that gave no sign for a day is taken to be dead.
     """
     alive = claims.process_lives(claim)
     if alive is None:
-        return time.time() - (claim.updated or claim.started or 0) < 86_400
+        return time.time() - (claim.updated or claim.started or claim.taken or 0) < 86_400
     return alive
 
 
@@ -119,8 +121,9 @@ def _claim(item: str, bundle: Bundle, folder: StudyFolder, submission: str, live
     there = claims.read(path)
     if there is not None and lives(there):
         return False
-    # gone by now, or stale, or a damaged file that would hold its cell for ever
-    return (not path.exists() or claims.drop_stale(path, there)) and claims.take(claim, path)
+    # given back by now; or stale; or a damaged file, which would hold its cell for ever
+    free = (there is None and not path.exists()) or claims.drop_stale(path, there)
+    return free and claims.take(claim, path)
 
 
 def release(folder: StudyFolder, submission: str, items: Iterable[str]) -> None:

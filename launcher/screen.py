@@ -1,10 +1,11 @@
 """What a person sees of a study: marks and words carry the meaning, colours only help."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -38,13 +39,16 @@ COLOURS: dict[State, str] = {
 RUNNING_SHOWN = 8
 
 
-def full(standing: Standing, *, ended: bool = True) -> RenderableType:
-    """Everything about one study.
+def output() -> Console:
+    """Where commands print; wide where it is no terminal, because nothing is to be cut there."""
+    console = Console()
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return Console(width=120)
 
-    Args:
-        standing: the study.
-        ended: whether to close with what to do next; not while the screen is being watched.
-    """
+
+def full(standing: Standing) -> RenderableType:
+    """Everything about one study."""
     parts: list[RenderableType] = [_heading(standing), _bar(standing), *_times(standing)]
     if standing.sources or standing.synthesis:
         parts += ["", _sources(standing)]
@@ -57,9 +61,7 @@ def full(standing: Standing, *, ended: bool = True) -> RenderableType:
         parts += ["", waits]
     if standing.unrewarded:
         parts += ["", _failures(standing.unrewarded)]
-    if ended:
-        parts += ["", _next(standing)]
-    return Group(*parts)
+    return Group(*parts, "")
 
 
 def overview(standings: Iterable[Standing]) -> Table:
@@ -279,7 +281,8 @@ def _alike(item: Item) -> str:
     return "".join("#" if letter.isdigit() else letter for letter in item.why)[:120]
 
 
-def _next(standing: Standing) -> Text:
+def following(standing: Standing) -> Text:
+    """What a person would do next."""
     name = standing.folder.path.name
     count = standing.count()
     if standing.live:

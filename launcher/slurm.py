@@ -6,14 +6,17 @@ submissions.jsonl (a line before the first sbatch, one after each) and from sque
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +163,6 @@ def sbatch_parameters(
 
 def sbatch_text(parameters: Mapping[str, Any], folder: StudyFolder, elements: int) -> str:
     """The script that sbatch is given for an array, for a dry run."""
-    import shlex
-    import sys
-
     logs = folder.slurm.resolve()
     command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(logs))}"
     count = elements if elements > 1 else None
@@ -255,7 +255,8 @@ class Sender:
         executor.update_parameters(**self.parameters(array, waits))
         tasks = [self._task(bundle.id) for bundle in array.bundles]
         try:
-            with outside_job():
+            # submitit shows sbatch's words as they come; they are told once, in one line
+            with outside_job(), redirect_stderr(StringIO()):
                 jobs = executor.submit_array(tasks)
         except (FailedJobError, FailedSubmissionError) as error:
             # sbatch may time out although the controller took the job: look before giving up

@@ -49,7 +49,7 @@ def status(
     folders = the_studies(study, root)
     observers = [Observer(folder, read_study(folder)) for folder in folders]
     whole = study is not None or len(folders) == 1
-    console = output()
+    console = screen.output()
 
     def look() -> list[Standing]:
         return [observer.look(ask=whole) for observer in observers]
@@ -59,6 +59,8 @@ def status(
         sys.stdout.write(_json([_as_table(standing) for standing in standings], whole=whole))
     elif whole:
         console.print(screen.full(standings[0]), highlight=False)
+        # a command to be copied is not to be broken into lines
+        console.print(screen.following(standings[0]), soft_wrap=True)
     else:
         console.print(screen.overview(standings), highlight=False)
         console.print("\nOne of them in full: python launcher/status.py STUDY", highlight=False)
@@ -73,9 +75,7 @@ def _watched(
     with Live(console=console, auto_refresh=False, transient=True, screen=False) as live:
         try:
             while any(standing.live for standing in standings):
-                shown = (
-                    screen.full(standings[0], ended=False) if whole else screen.overview(standings)
-                )
+                shown = screen.full(standings[0]) if whole else screen.overview(standings)
                 note = f"every {every:g} s; Ctrl-C stops watching, and nothing else"
                 live.update(Group(shown, "", note), refresh=True)
                 time.sleep(every)
@@ -116,14 +116,6 @@ def _item(item: Item) -> dict[str, Any]:
 
 def _json(tables: list[dict[str, Any]], *, whole: bool) -> str:
     return json.dumps(tables[0] if whole else tables, indent=1, allow_nan=False) + "\n"
-
-
-def output() -> Console:
-    """Where commands print; wide where it is no terminal, because nothing is to be cut there."""
-    console = Console()
-    if not console.is_terminal and not console.is_dumb_terminal:
-        return Console(width=None if "COLUMNS" in console._environ else 120)
-    return console
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -24,6 +24,10 @@ class Claim(Frozen):
     host: str
     pid: int
     """Process of the launcher, then of the worker."""
+    birth: str | None = None
+    """When that process began, as its system tells it: numbers of processes are used again."""
+    taken: float | None = None
+    """Seconds since the epoch, when the item was claimed."""
     running: bool = False
     job: str | None = None
     """SLURM's id of the element that runs it."""
@@ -38,7 +42,13 @@ class Claim(Frozen):
 def new_claim(item: str, submission: str, bundle: str) -> Claim:
     """A claim by this process."""
     return Claim(
-        item=item, submission=submission, bundle=bundle, host=socket.gethostname(), pid=os.getpid()
+        item=item,
+        submission=submission,
+        bundle=bundle,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        birth=_birth(os.getpid()),
+        taken=time.time(),
     )
 
 
@@ -65,19 +75,24 @@ def drop_stale(path: Path, seen: Claim | None) -> bool:
     Returns:
         Whether this call removed what was seen, and not a newer claim.
     """
+    if _is_newer(read(path), seen):
+        return False
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         path.rename(aside)
     except FileNotFoundError:
         return False
-    moved = read(aside)
-    if moved is not None and (seen is None or moved.submission != seen.submission):
+    if _is_newer(read(aside), seen):
         # a newer claim came in between: it goes back, unless a third one is there by now
         create_text(path, aside.read_text(encoding="utf-8"))
         aside.unlink(missing_ok=True)
         return False
     aside.unlink(missing_ok=True)
     return True
+
+
+def _is_newer(there: Claim | None, seen: Claim | None) -> bool:
+    return there is not None and (seen is None or there.submission != seen.submission)
 
 
 class Progress:
@@ -92,6 +107,7 @@ class Progress:
                 "job": job,
                 "started": time.time(),
                 "pid": os.getpid(),
+                "birth": _birth(os.getpid()),
                 "host": socket.gethostname(),
             }
         )
@@ -117,5 +133,16 @@ def process_lives(claim: Claim) -> bool | None:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass  # it lives, as somebody else's
+    return claim.birth is None or _birth(claim.pid) in (None, claim.birth)
+
+
+def _birth(pid: int) -> str | None:
+    """The boot that a process belongs to and its start in clock ticks; None where not on Linux."""
+    try:
+        # the command's name may hold spaces and brackets; the start is the 20th field after it
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return f"{boot[:8]}-{fields[19]}"

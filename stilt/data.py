@@ -180,8 +180,8 @@ def _load(task: Task, origin: Origin, found: _Found) -> Splits:
     if origin.cut_by:
         train, dev = cut(train, origin.cut_by, origin.cut_dev, found.names[0])
     return Splits(
-        sample(render(task, train, found.names[0]), task.train_size),
-        sample(render(task, dev, found.names[1]), task.dev_size),
+        sample(render(task, train, found.names[0]), task.train_size, found.names[0]),
+        sample(render(task, dev, found.names[1]), task.dev_size, found.names[1]),
         found.where,
     )
 
@@ -211,7 +211,7 @@ def cut(table: list[Row], column: str, share: float, where: str) -> tuple[list[R
     return parts
 
 
-def sample(examples: list[Example], size: int | None) -> list[Example]:
+def sample(examples: list[Example], size: int | None, where: str = "rows") -> list[Example]:
     """The first ``size`` of a fixed random permutation, in file order: small draws nest in large.
 
     Raises:
@@ -220,7 +220,9 @@ def sample(examples: list[Example], size: int | None) -> list[Example]:
     if size is None or size == len(examples):
         return examples
     if size > len(examples):
-        raise DataError(f"{size} examples wanted, {len(examples)} there.")
+        raise DataError(
+            f"{where}: train_size or dev_size = {size}, but there are {len(examples)} rows."
+        )
     order = np.random.Generator(np.random.PCG64(0)).permutation(len(examples))
     return [examples[i] for i in sorted(order[:size])]
 

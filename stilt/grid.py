@@ -208,13 +208,14 @@ def grid_path(name: str) -> Path:
     Raises:
         ConfigError: There is none.
     """
-    if name.endswith(".toml") or "/" in name:
-        if not Path(name).is_file():
-            raise ConfigError(f"{name}: no such grid file.")
+    is_path = name.endswith(".toml") or "/" in name
+    if is_path and Path(name).is_file():
         return Path(name)
     for folder in _folders():
         if (folder / f"{name}.toml").is_file():
             return folder / f"{name}.toml"
+    if is_path:
+        raise ConfigError(f"{name}: no such grid file.")
     raise ConfigError(f"{unknown('grid', name, grid_names())} A path to a .toml file works too.")
 
 
@@ -249,6 +250,11 @@ def _joined(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     # each file's own blocks are checked here, so that an error names the file that is to be mended
     blocks = _parsed(Block, table.pop("blocks", []), path, "blocks")
     evaluate = _parsed(Evaluation, table.pop("evaluate", []), path, "evaluate")
+    if axes and (blocks or evaluate) and not {"sources", "targets"} & axes.keys():
+        raise ConfigError(
+            f"{path}: field '{next(iter(axes))}' is used by no block: it stands beside 'sources' "
+            "and 'targets', or within each [[blocks]]."
+        )
     included: dict[str, Any] = {}
     for other in _names(table.pop("include", []), path):
         near = path.parent / f"{other}.toml"

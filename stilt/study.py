@@ -294,7 +294,8 @@ def write_study(study: Study, folder: StudyFolder) -> None:
     there = read_study(folder)
     if there != study:
         old = json.dumps(there.model_dump(mode="json"), indent=1, sort_keys=True).splitlines()
-        lines = difflib.unified_diff(old, text.splitlines(), "the study there", "this submit", n=1)
+        new = text.splitlines()
+        lines = difflib.unified_diff(old, new, "the study there", "this submit", lineterm="", n=1)
         raise ResultError(
             f"{folder.path}: holds a study with another configuration; give this one a name of its "
             f"own with --study. The difference:\n" + "\n".join(list(lines)[2:40])

@@ -1,4 +1,4 @@
-"""A user's own small study for the throw-away cluster: a tiny model, data and a grid, all made here."""
+"""A small study of a user's own for the throw-away cluster: model, data and grid, all made here."""
 
 import json
 import random

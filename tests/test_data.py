@@ -323,7 +323,8 @@ def test_the_papers_subsets_of_2000_and_10000_nest_and_are_no_first_lines():
 
 
 def test_more_examples_than_there_are_cannot_be_drawn():
-    with pytest.raises(DataError, match=r"11 examples wanted, 10 there\."):
+    message = r"rows: train_size or dev_size = 11, but there are 10 rows\."
+    with pytest.raises(DataError, match=message):
         sample(numbered(10), 11)
 
 
@@ -331,6 +332,8 @@ def test_train_and_dev_sizes_of_a_task_are_drawn_on_loading(folder):
     splits = load(task(train_size=4, dev_size=2), folder)
     assert (len(splits.train), len(splits.dev)) == (4, 2)
     assert set(splits.train) < set(load(task(), folder).train)
+    with pytest.raises(DataError, match=r"dev\.jsonl: train_size or dev_size = 4, but there are 3"):
+        load(task(dev_size=4), folder)
 
 
 # ---- digest and size
@@ -390,9 +393,8 @@ def test_the_cut_of_hellaswags_real_validation_split_keeps_documents_together(da
     size = load_task("hellaswag-cut").size
     assert (len(found.train), len(found.dev)) == (size.train, size.dev)
     assert len(found.train) + len(found.dev) == 10_042
-    assert sum((Counter(e.label for e in part) for part in (found.train, found.dev)), Counter()) == {
-        0: 2_515, 1: 2_485, 2: 2_584, 3: 2_458,
-    }  # fmt: skip
+    labels = Counter(example.label for example in found.train + found.dev)
+    assert labels == {0: 2_515, 1: 2_485, 2: 2_584, 3: 2_458}
     assert [e.label for e in found.train] == [e.label for e in without.train]
     # without its premise, a row keeps its endings alone
     for full, bare in zip(found.dev[:200], without.dev[:200], strict=True):

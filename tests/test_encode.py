@@ -25,7 +25,7 @@ def ids(text):
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
-    """RoBERTa's own tokenizer class with a vocabulary of single characters, loaded as a run does."""
+    """RoBERTa's tokenizer class with a vocabulary of single characters, loaded as a run does."""
     from transformers import AutoTokenizer
 
     folder = tmp_path_factory.mktemp("tokenizer")

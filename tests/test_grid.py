@@ -59,6 +59,25 @@ def test_the_full_grid_is_four_sources_by_eight_targets_by_36_trials():
     assert len(combinations) == 1152
 
 
+def test_everything_in_the_paper_shares_sources_and_cells():
+    # figure 2: 1152; table 3: two more sources x 3 targets x 36; figure 3: two more sizes x 3 x 36;
+    # table 4: 3 sources x 2 tasks; section 4.2: HellaSwag's model on three dev sets
+    study = bind(load_grid("paper"), "model")
+    assert len(study.cells) == 1152 + 2 * 3 * 36 + 2 * 3 * 36 + 3 * 2 + 3
+    assert {source.name for source in study.sources.values()} == {
+        "hellaswag", "hellaswag-p", "synthesis-gpt2", "cola", "hella-sh",
+        "hellaswag-p@2000", "hellaswag-p@10000",
+    }  # fmt: skip
+    for part in ("figure2", "figure3", "table2", "table3", "table4", "ablations"):
+        assert set(cells(part)) <= set(study.cells)
+
+
+def test_axes_of_an_included_setup_are_handed_on_and_may_be_changed(tmp_path):
+    text = 'include = ["setup/paper"]\nsources = ["none"]\ntargets = ["rte"]\n'
+    assert len(cells(write(tmp_path, text))) == 36
+    assert len(cells(write(tmp_path, text + "seed = [12]\n"))) == 18
+
+
 def test_sources_are_trained_as_in_the_papers_appendix():
     study = bind(load_grid("full"), "model")
     assert len(study.sources) == 3
@@ -232,8 +251,7 @@ BAD = {
     ),
     "a typo in a source": (
         OWN.replace('"none"', '{task = "rte", size = 5}'),
-        "field 'sources.0': unknown field 'size'. Did you mean 'train_size'? "
-        "Known: seeds, task, train_size.",
+        "field 'sources.0': unknown field 'size'. Known: seeds, task, train_size.",
     ),
     "a head that is not there": (
         'head = "drop"\n' + OWN,
@@ -269,13 +287,23 @@ BAD = {
     ),
     "an include that is no list": (
         'include = "full"\n' + OWN,
-        "field 'include' = 'full': a list of grid names is expected.",
+        "field 'include' = 'full': a list of grid names.",
     ),
     "an include of nothing": (
         'include = ["fulll"]\n' + OWN,
-        "field 'include': unknown grid 'fulll'. Did you mean 'full'? Known: demo, full",
+        "field 'include': unknown grid 'fulll'. Did you mean 'full'? Known: ablations, demo, ",
     ),
     "an include of itself": ('include = ["own"]\n', "field 'include' leads back to this file."),
+    "axes beside blocks that do not use them": (
+        OWN.replace('sources = ["none", "hellaswag"]\ntargets = ["rte", "cola"]\n', "")
+        + '[[evaluate]]\nsources = ["none"]\ntasks = ["rte"]\n',
+        "field 'learning_rate' is used by no block: it stands beside 'sources' and 'targets', or "
+        "within each [[blocks]].",
+    ),
+    "axes alone": (
+        OWN.replace('sources = ["none", "hellaswag"]\ntargets = ["rte", "cola"]\n', ""),
+        "field 'sources' is missing. field 'targets' is missing.",
+    ),
     "no TOML": ("sources = [\n", "not valid TOML: Invalid value (at end of document)."),
 }
 

@@ -115,7 +115,7 @@ def test_odd_line_separators_inside_a_row_do_not_split_it(tmp_path, odd):
 @settings(max_examples=40, deadline=None)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4))
 def test_any_text_survives_json_lines(tmp_path_factory, texts):
-    path = tmp_path_factory.mktemp("rows") / "a.jsonl"
+    path = tmp_path_factory.getbasetemp() / "any-text.jsonl"
     lines = [json.dumps({"a": text}, ensure_ascii=False) for text in texts]
     path.write_bytes("".join(line + "\n" for line in lines).encode())
     assert read_rows(path) == [{"a": text} for text in texts]

@@ -1,0 +1,182 @@
+"""Reading a study's results: the aggregator against a json + pandas loop, both in one run.
+
+    python -m benchmarks.collect_results [--results N] [--folder FOLDER]
+
+Writes N results with curves of 100 points and predictions of the tasks' real dev sizes to a folder
+that is removed at the end, and times, each in a process of its own: the first call of
+``analysis.collect.collect``, a second one, one after a hundredth of the files were written anew, one
+with every column, and the loop, which keeps 12 numbers of each file and neither curves nor
+predictions. Prints seconds, peak memory and the ratio.
+"""
+
+import argparse
+import itertools
+import json
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from analysis.collect import CURVES, FRAME, collect, grid_frame
+from stilt.grid import Grid, load_grid
+from stilt.study import Study, StudyFolder, bind, read_study, write_study
+from tests.fake_study import make_study
+
+TEMPLATES = 4
+"""Different results per source and target; the others are copies with another cell."""
+
+
+def grid_of(results: int) -> Grid:
+    """The paper's sources and targets with as many seeds as make so many cells, or a few more."""
+    grid = load_grid("full")
+    (block,) = grid.blocks
+    rows = len(block.sources) * len(block.targets)
+    points = len(block.points()) // len(block.seed)
+    seeds = -(-results // (rows * points))
+    return grid.model_copy(
+        update={"blocks": (block.model_copy(update={"seed": tuple(range(seeds))}),)}
+    )
+
+
+def write_results(path: Path, results: int) -> Study:
+    """Writes a study with so many results, most of them copies of a few."""
+    few = grid_of(32 * 18 * TEMPLATES)
+    make_study(path / "few", grid=few, dev_rows=None, points=100, diverged=0.02)
+    tails: dict[tuple[str, str], list[str]] = {}
+    for file in sorted((path / "few" / "results").iterdir()):
+        text = file.read_text()
+        cell = json.loads(text)["cell"]
+        tails.setdefault((cell["source"], cell["target"]), []).append(
+            text[text.index('"status"') :]
+        )
+    shutil.rmtree(path / "few")
+    study = bind(grid_of(results), "made-up-model", name="many")
+    folder = StudyFolder(path / "many")
+    write_study(study, folder)
+    study = read_study(folder)
+    folder.results.mkdir()
+    rng = random.Random(0)
+    digest = study.digest()
+    for cell in itertools.islice(study.cells.values(), results):
+        tail = rng.choice(tails[cell.source, cell.target])
+        head = f'{{"schema_version":1,"study":"{digest}","cell":{cell.model_dump_json()},'
+        folder.result(cell.id).write_text(head + tail)
+    return study
+
+
+def touch_some(path: Path, share: float) -> None:
+    """Writes a share of the results anew."""
+    files = sorted((path / "results").iterdir())
+    for file in files[: max(1, int(share * len(files)))]:
+        text = file.read_bytes()
+        file.unlink()
+        file.write_bytes(text)
+
+
+def narrow(path: Path) -> int:
+    """The aggregator, without curves and predictions."""
+    folder = StudyFolder(path)
+    columns = [name for name in FRAME if name not in CURVES]
+    cells = collect(folder, read_study(folder), columns).cells
+    return cells["score"].count() + (cells["status"] == "diverged").sum()
+
+
+def wide(path: Path) -> int:
+    """The aggregator with every column."""
+    folder = StudyFolder(path)
+    cells = collect(folder, read_study(folder)).cells
+    return cells["score"].count() + (cells["status"] == "diverged").sum()
+
+
+def grid_alone(path: Path) -> int:
+    """What the first call spends on listing the grid's cells."""
+    return grid_frame(read_study(StudyFolder(path))).height
+
+
+def loop(path: Path) -> int:
+    """What one writes first: read each file with json, keep some numbers, make a data frame."""
+    rows = []
+    for file in (path / "results").glob("*.json"):
+        with file.open() as opened:
+            result = json.load(opened)
+        point = result["cell"]["hyperparameters"]
+        rows.append(
+            {
+                "cell": result["cell"]["id"],
+                "source": result["cell"]["source"],
+                "target": result["cell"]["target"],
+                "learning_rate": point["learning_rate"],
+                "batch_size": point["batch_size"],
+                "warmup_ratio": point["warmup_ratio"],
+                "seed": point["seed"],
+                "status": result["status"],
+                "score": result["score"],
+                "majority": result["majority"],
+                "final_loss": result["training"]["final_loss"],
+                "seconds": result["timings"]["train"],
+            }
+        )
+    return len(pd.DataFrame(rows))
+
+
+def timed(work: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
+    """Runs in a child: what the work counted, seconds, and the process's peak memory in MB."""
+    began = time.perf_counter()
+    count = work(path)
+    seconds = time.perf_counter() - began
+    return count, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(work: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
+    """Times work in a fresh process, so that memory and caches are its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(os.getpid).result()  # imports are not what is measured
+        return pool.submit(timed, work, path).result()
+
+
+def main() -> None:
+    """Runs everything and prints one table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--results", type=int, default=100_000)
+    parser.add_argument("--folder", type=Path, help="where to write; a temporary folder if absent")
+    options = parser.parse_args()
+    console = Console()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        began = time.perf_counter()
+        write_results(Path(name), options.results)
+        path = Path(name) / "many"
+        size = sum(file.stat().st_size for file in (path / "results").iterdir())
+        console.print(
+            f"{options.results} results, {size / 1e6:.0f} MB of JSON, written in "
+            f"{time.perf_counter() - began:.0f} s; {os.cpu_count()} cores, load "
+            f"{os.getloadavg()[0]:.1f}"
+        )
+        table = Table("what", "seconds", "peak MB", "times the loop")
+        rows = {"json + pandas loop": measure(loop, path)}
+        rows["collect, first call"] = measure(narrow, path)
+        rows["  of it, listing the grid"] = measure(grid_alone, path)
+        rows["collect, second call"] = measure(narrow, path)
+        touch_some(path, 0.01)
+        rows["collect, a hundredth is new"] = measure(narrow, path)
+        rows["collect, second call, every column"] = measure(wide, path)
+        reference = rows["json + pandas loop"]
+        for label, (count, seconds, memory) in rows.items():
+            if not label.startswith("  ") and count != options.results:
+                raise SystemExit(f"{label}: {count} results counted, {options.results} written")
+            ratio = f"{reference[1] / seconds:.1f} x faster"
+            table.add_row(label, f"{seconds:.2f}", f"{memory:.0f}", ratio)
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main()

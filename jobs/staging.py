@@ -1,0 +1,191 @@
+"""Fetches and checks all that jobs will read: ``python -m jobs.staging REQUEST.json``.
+
+Run by ``launcher/stage.py``. Each line of standard output is a JSON list: ``["doing", TEXT]`` or
+``["staged", RECORD]``.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from jobs.settings import Settings
+from jobs.worker import Worker
+from stilt import data
+from stilt.cell import digest
+from stilt.config import parse
+from stilt.encode import ENCODING_VERSION, encode_splits
+from stilt.errors import DataError, StiltError
+from stilt.model import ModelShelf
+from stilt.staged import Request, Staged, advice, needed
+from stilt.study import StudyFolder
+from stilt.task import Task
+from stilt.weights import ModelPlace
+
+Doing = Callable[[str], None]
+
+
+def stage(request: Request, doing: Doing) -> Iterator[Staged]:
+    """Stages model, synthesis and every task; a problem with one does not keep back the others.
+
+    Args:
+        request: the study and the places.
+        doing: told what is being done.
+    """
+    doing(f"model {request.model}")
+    model = _attempt("model", partial(load_model, request))
+    yield model
+    if any(task.synthesis for task in request.study.tasks.values()):
+        yield from _synthesis(request, doing)
+    worker = None if model.problem else _worker(request)
+    for name, size in needed(request.study):
+        task = request.study.tasks[name]
+        label = name if size == task.train_size else f"{name}@{size}"
+        doing(label)
+        if size is not None:
+            task = task.model_copy(update={"train_size": size})
+        yield _attempt(label, partial(stage_task, request, task, label, worker))
+
+
+def _attempt(name: str, get: Callable[[], Staged]) -> Staged:
+    """What a step found, or the one problem that it met."""
+    try:
+        return get()
+    except StiltError as error:
+        return Staged(name=name, problem=str(error))
+
+
+def load_model(request: Request) -> Staged:
+    """Loads the model just as a worker will, which fetches whatever is not there yet.
+
+    Raises:
+        DataError: It cannot be had, or tokenizer and weights are not of one kind.
+    """
+    shelf = ModelShelf(ModelPlace(request.model, request.model_revision))
+    revision = request.model_revision
+    where = f"hub:{request.model}@{revision[:8]}" if revision else request.model
+    try:
+        tokenizer = shelf.tokenizer()
+        task = next(iter(request.study.tasks.values()))
+        start = shelf.start(task, None, "keep")
+    except (OSError, ValueError) as error:
+        said = (str(error).strip().splitlines() or [repr(error)])[0][:240]
+        raise DataError(
+            f"{where} cannot be loaded ({said}). Run this where the Hub can be reached, or name a "
+            "folder with --model."
+        ) from None
+    vocabulary = start.model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > vocabulary:
+        raise DataError(
+            f"{where}: the tokenizer has {len(tokenizer)} tokens, the model {vocabulary}; they are "
+            "not of one kind."
+        )
+    return Staged(name="model", where=where)
+
+
+def _synthesis(request: Request, doing: Doing) -> Iterator[Staged]:
+    """Text and generator of SynthesisGPT2, and its rows where they are asked for."""
+    # a generator's code is needed by few studies
+    from jobs.synthesize import synthesize
+    from stilt.generate import load
+    from stilt.text import read_passages
+
+    spec, folder = request.study.grid.synthesis, request.synthesis
+    assert spec is not None
+    if (folder / "dev.jsonl").is_file():
+        return
+
+    def text() -> Staged:
+        number = len(read_passages(spec, folder, request.data_dir))
+        return Staged(name="synthesis text", where=f"{spec.text} ({number} passages)")
+
+    def generator() -> Staged:
+        lm = load(spec.generator, spec.gguf, "cpu")
+        hub = "hub:" if spec.generator.hub else ""
+        return Staged(name="synthesis model", where=f"{hub}{lm.identity}")
+
+    def rows() -> Staged:
+        synthesize(
+            spec,
+            folder,
+            data_dir=request.data_dir,
+            device=request.device,
+            progress=lambda done, total: doing(f"synthesis: {done} of {total} rows"),
+        )
+        return Staged(name="synthesis rows", where=str(folder))
+
+    doing("synthesis: text")
+    found = [_attempt("synthesis text", text)]
+    doing("synthesis: generator")
+    found.append(_attempt("synthesis model", generator))
+    if request.generate and not any(item.problem for item in found):
+        doing("synthesis: rows")
+        found.append(_attempt("synthesis rows", rows))
+    yield from found
+
+
+def _worker(request: Request) -> Worker:
+    """A worker that runs nothing: it knows how a job names its tokenizer."""
+    settings = Settings(
+        submission="stage",
+        data_dir=request.data_dir,
+        cache=request.cache,
+        model=request.model,
+        model_revision=request.model_revision,
+        device="cpu",
+    )
+    return Worker(request.study, StudyFolder(request.synthesis.parent), settings)
+
+
+def stage_task(request: Request, task: Task, label: str, worker: Worker | None) -> Staged:
+    """Loads, renders and tokenises a task, so that a job finds it in the cache.
+
+    Args:
+        request: the places.
+        task: the task, with the number of training rows that is wanted.
+        label: its name in the table.
+        worker: None where there is no tokenizer.
+
+    Raises:
+        DataError: Its rows cannot be had or used.
+    """
+    if task.synthesis and not (request.synthesis / "dev.jsonl").is_file():
+        where = "generated by the study's first job (or here: --synthesise)"
+        return Staged(name=label, where=where)
+    try:
+        splits = data.load(task, request.data_dir, request.synthesis)
+    except DataError as error:
+        raise DataError(f"{error} {advice(task, request.data_dir)}".strip()) from None
+    found = Staged(name=label, train=len(splits.train), dev=len(splits.dev), where=splits.where)
+    if worker is None:
+        return found
+    tokenizer_digest = worker.tokenizer_digest
+    train, _ = encode_splits(task, splits, worker.tokenizer, tokenizer_digest, request.cache)
+    content = [ENCODING_VERSION, "train", splits.digest(), task.identity(), tokenizer_digest]
+    file = f"{task.name}-train-{digest(content, 20)}.npz"
+    lengths = train.lengths
+    update = {
+        "tokens": float(lengths.mean()),
+        "full": float((lengths >= task.max_length).mean()),
+        "file": file if (request.cache / "encoded" / file).is_file() else "",
+    }
+    return found.model_copy(update=update)
+
+
+def main() -> int:
+    """Stages what the request names; always 0, problems are in the records."""
+    path = Path(sys.argv[1])
+    request = parse(Request, json.loads(path.read_text(encoding="utf-8")), path)
+
+    def tell(kind: str, content: object) -> None:
+        sys.stdout.write(json.dumps([kind, content]) + "\n")
+        sys.stdout.flush()
+
+    for staged in stage(request, partial(tell, "doing")):
+        tell("staged", staged.model_dump(mode="json"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Stops a study's jobs, or those of some cells: ``python launcher/cancel.py STUDY``.
+
+What is done is kept; what runs saves its state, and the same submit goes on with it later.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from launcher.finding import the_study
+from launcher.holdings import Holdings, read_holdings
+from launcher.jobends import cancel_jobs, stop_processes
+from launcher.screen import output
+from stilt import claims
+from stilt.cell import NONE
+from stilt.errors import ConfigError, exit_code, unknown
+from stilt.study import Study, read_study
+
+
+def cancel(
+    study: Positional[str],
+    source: tuple[str, ...] = (),
+    target: tuple[str, ...] = (),
+    root: Path = Path("logs"),
+    dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"])] = False,
+) -> int:
+    """Cancels the jobs of a study, or only those whose cells are all among the named ones.
+
+    Args:
+        study: name of the study, or its folder.
+        source: only cells of these sources ("none" for the model as it is).
+        target: only cells of these targets.
+        root: folder that holds studies.
+        dry_run: say what would be cancelled, and do nothing.
+    """
+    folder = the_study(study, root)
+    there = read_study(folder)
+    wanted = chosen(there, source, target)
+    held = read_holdings(folder)
+    console = output()
+    elements, withdrawn, spared = divide(held, wanted, whole=not source and not target)
+    processes = held.local(wanted)
+    if not elements and not withdrawn and not processes:
+        which = "such cells" if source or target else "cells"
+        console.print(f"nothing to cancel: no job holds {which} of {folder.path.name}.")
+        return 0
+    if processes and (source or target):
+        raise ConfigError(
+            f"{folder.path.name} runs on this machine, as a whole: it can only be cancelled "
+            "without --source and --target."
+        )
+    number = sum(len(found) for found in elements.values()) + len(withdrawn)
+    number += sum(len(found) for found in processes.values())
+    said = "would cancel" if dry_run else "cancelling"
+    if elements or withdrawn:
+        jobs = f": {', '.join(_ranges(list(elements)))}" if elements else ""
+        console.print(f"{said} {len(elements)} array elements{jobs}", highlight=False)
+    for process in processes:
+        console.print(f"{said} process {process.pid} on {process.host}", highlight=False)
+    console.print(f"{number} runs that have not ended are given back", highlight=False)
+    if spared:
+        console.print(
+            f"left alone: {len(spared)} chosen runs in elements that already run and hold others "
+            "too",
+            highlight=False,
+        )
+    if dry_run:
+        console.print("Dry run: nothing was done.")
+        return 0
+    # what waits is withdrawn first: a worker runs only what its submission still holds
+    for claim in withdrawn:
+        claims.drop_stale(folder.claim(claim.item), claim)
+    problems = cancel_jobs(list(elements)) if elements else []
+    problems += stop_processes(list(processes), console)
+    after = read_holdings(folder)
+    mine = [claim for found in elements.values() for claim in found]
+    mine += [claim for found in processes.values() for claim in found]
+    left = 0
+    for claim in mine:
+        if after.holders.lives(claim):
+            left += 1
+        else:
+            claims.drop_stale(folder.claim(claim.item), claim)
+    for problem in problems:
+        console.print(f"[red]{problem}[/red]", highlight=False)
+    if left:
+        console.print(f"{left} are still ending; status.py shows when they are gone.")
+    console.print("Results are kept. The same submit goes on where this stopped.", highlight=False)
+    return 1 if problems else 0
+
+
+def chosen(study: Study, sources: Sequence[str], targets: Sequence[str]) -> set[str]:
+    """Cells (and sources) that filters name; everything where there is no filter.
+
+    The training of a source is meant where its source is, and no target narrows that down.
+
+    Raises:
+        ConfigError: A source or target that the study does not have.
+    """
+    known = {cell.source for cell in study.cells.values()} | {NONE}
+    for name in sources:
+        if name not in known:
+            raise ConfigError(f"--source: {unknown('source', name, known)}")
+    for name in targets:
+        targeted = {cell.target for cell in study.cells.values()}
+        if name not in targeted:
+            raise ConfigError(f"--target: {unknown('target', name, targeted)}")
+    found = {
+        cell.id
+        for cell in study.cells.values()
+        if (not sources or cell.source in sources) and (not targets or cell.target in targets)
+    }
+    if not targets:
+        found |= {s.id for s in study.sources.values() if not sources or s.name in sources}
+    return found
+
+
+def divide(
+    held: Holdings, wanted: set[str], *, whole: bool
+) -> tuple[dict[str, list[claims.Claim]], list[claims.Claim], list[claims.Claim]]:
+    """What to do with the elements that hold chosen items.
+
+    Args:
+        held: who holds what.
+        wanted: items to cancel.
+        whole: cancel everything, also elements that hold nothing any more.
+
+    Returns:
+        Elements to cancel with their claims; claims to withdraw from waiting elements that keep
+        others; claims to leave alone, because their element runs others too.
+    """
+    elements: dict[str, list[claims.Claim]] = {}
+    withdrawn: list[claims.Claim] = []
+    spared: list[claims.Claim] = []
+    for element, items in held.elements.items():
+        mine = [claim for claim in items if whole or claim.item in wanted]
+        if len(mine) == len(items) and (mine or whole):
+            elements[element] = mine
+        elif mine and held.waits(element):
+            withdrawn += mine
+        else:
+            spared += mine
+    return elements, withdrawn, spared
+
+
+def _ranges(elements: Sequence[str]) -> list[str]:
+    """Elements in words: ``12_[0-3,7]``."""
+    arrays: dict[str, list[int]] = {}
+    plain = []
+    for element in elements:
+        array, _, index = element.partition("_")
+        if index.isdigit():
+            arrays.setdefault(array, []).append(int(index))
+        else:
+            plain.append(element)
+    for array, indices in arrays.items():
+        runs: list[list[int]] = []
+        for number in sorted(indices):
+            if runs and number == runs[-1][-1] + 1:
+                runs[-1].append(number)
+            else:
+                runs.append([number])
+        texts = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
+        plain.append(f"{array}_[{','.join(texts)}]")
+    return plain
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(lambda: tyro.cli(cancel, args=arguments, prog="python launcher/cancel.py"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Frees the disk of what a study needs no more: ``python launcher/clean.py STUDY``.
+
+Results, failures, the study's definition and its generated data are never touched.
+"""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.prompt import Confirm
+from rich.table import Table
+from tyro.conf import Positional
+
+from launcher.finding import the_study
+from launcher.holdings import read_holdings
+from launcher.observer import Observer
+from launcher.screen import output
+from launcher.standing import Standing
+from stilt.errors import ConfigError, ResultError, exit_code
+from stilt.study import StudyFolder, read_study
+
+
+@dataclass(frozen=True)
+class Waste:
+    """Files of one sort that can go."""
+
+    what: str
+    paths: list[Path]
+    bytes: int
+
+
+def clean(
+    study: Positional[str],
+    root: Path = Path("logs"),
+    yes: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False,
+    dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"])] = False,
+) -> int:
+    """Removes checkpoints, saved states, logs, bundles, submitit's files and code of a study.
+
+    Args:
+        study: name of the study, or its folder.
+        root: folder that holds studies.
+        yes: do not ask.
+        dry_run: show what would go, and remove nothing.
+    """
+    folder = the_study(study, root)
+    held = read_holdings(folder)
+    if held.live:
+        number = len(held.elements) + len(held.processes)
+        raise ResultError(
+            f"{folder.path.name}: {number} jobs still run or wait; cancel them first: python "
+            f"launcher/cancel.py {study}."
+        )
+    standing = Observer(folder, read_study(folder)).look(ask=False)
+    found = waste(folder, standing)
+    console = output()
+    total = sum(part.bytes for part in found)
+    if not found:
+        console.print(f"{folder.path}: nothing to remove.", highlight=False)
+        return 0
+    console.print(_table(found, total))
+    kept = _needed(standing)
+    if kept:
+        console.print(
+            f"kept: the weights of {', '.join(sorted(kept))}, because cells that need them are "
+            "not done",
+            highlight=False,
+        )
+    if dry_run:
+        console.print("Dry run: nothing was removed.")
+        return 0
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError("clean: nobody to ask here; say --yes.")
+        if not Confirm.ask("Remove these?", console=console, default=False):
+            console.print("Nothing was removed.")
+            return 0
+    for part in found:
+        for path in part.paths:
+            _remove(path)
+    console.print(f"freed {size(total)} ({total} bytes). Results are kept.", highlight=False)
+    return 0
+
+
+def waste(folder: StudyFolder, standing: Standing) -> list[Waste]:
+    """What can go, by sort; nothing that a cell which is not done needs, save its saved state."""
+    needed = _needed(standing)
+    weights: list[Path] = []
+    for source in standing.sources:
+        place = folder.source(source.id)
+        if source.name not in needed and place.is_dir():
+            weights += [path for path in place.iterdir() if path.name != "result.json"]
+    parts = [path for path in folder.path.rglob(".*") if path.name.endswith(".part")]
+    parts += [path for path in (folder.path / "sources").glob(".*") if path.is_dir()]
+    sorts = {
+        "weights of sources": weights,
+        "saved states of interrupted runs": _inside(folder.path / "resume"),
+        "logs of local workers": _inside(folder.logs),
+        "submitit's files and logs of jobs": _inside(folder.slurm),
+        "bundles": _inside(folder.bundles),
+        "claims of dead jobs": _inside(folder.claims),
+        "copies of the code": _inside(folder.path / "code"),
+        "half-written files": [path for path in parts if not _within(path, folder)],
+    }
+    found = [Waste(what, paths, sum(map(_bytes, paths))) for what, paths in sorts.items()]
+    return [part for part in found if part.paths]
+
+
+def _needed(standing: Standing) -> set[str]:
+    return {
+        cell.source
+        for cell in standing.cells
+        if cell.state != "done" and cell.source in {source.name for source in standing.sources}
+    }
+
+
+def _within(path: Path, folder: StudyFolder) -> bool:
+    """Whether a path lies in a folder that is emptied anyway."""
+    first = path.relative_to(folder.path).parts[0]
+    return first in ("resume", "logs", "slurm", "bundles", "claims", "code")
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir() and not path.is_symlink():
+        return sum(map(_bytes, path.iterdir()))
+    return path.lstat().st_size
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def size(number: int) -> str:
+    """Bytes in words: ``1.4 GB``."""
+    amount = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def _table(found: Sequence[Waste], total: int) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("to be removed")
+    table.add_column("files", justify="right")
+    table.add_column("size", justify="right")
+    for part in found:
+        table.add_row(part.what, str(len(part.paths)), size(part.bytes))
+    table.add_row("all", "", size(total), style="bold")
+    return table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(lambda: tyro.cli(clean, args=arguments, prog="python launcher/clean.py"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

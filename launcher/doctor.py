@@ -1,0 +1,111 @@
+"""Whether this machine and its cluster can run a grid: ``python launcher/doctor.py``.
+
+One screen; each line that is not well says what to do.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from launcher import clusterchecks, machinechecks
+from launcher.cluster import Flags, read_profile
+from launcher.findings import BAD, MARK, WARN, Finding
+from launcher.opening import open_study
+from launcher.screen import output
+from stilt.errors import ConfigError, StiltError, exit_code
+
+COLOUR = {"ok": "green", WARN: "yellow", BAD: "bold red"}
+
+
+def doctor(
+    grid: str | None = None,
+    executor: Literal["auto", "local", "slurm"] = "auto",
+    root: Path = Path("logs"),
+    data_dir: Path | None = None,
+    model: str | None = None,
+    profile: Path | None = None,
+) -> int:
+    """Tells whether this machine and its cluster can run the grid; changes nothing.
+
+    Args:
+        grid: a grid to be run, for what it needs of disk, model and data.
+        executor: where it is to run; auto takes slurm where there is an sbatch.
+        root: folder that holds studies.
+        data_dir: folder of local data files; STILT_DATA_DIR by default.
+        model: folder, or Hub id as namespace/name@commit, in place of the grid's model.
+        profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
+    """
+    found = [*machinechecks.packages(), *machinechecks.folders(root)]
+    found += [machinechecks.hub(), machinechecks.data_folder(data_dir)]
+    on_cluster = executor == "slurm" or (executor == "auto" and clusterchecks.has_slurm())
+    parallel = None
+    if on_cluster:
+        answers = clusterchecks.commands()
+        found += answers
+        try:
+            settings = read_profile(Flags(profile=profile))
+        except ConfigError as error:
+            found.append(Finding("profile", BAD, str(error), "mend that file"))
+        else:
+            parallel = settings.parallel
+            if not any(finding.state == BAD for finding in answers):
+                found += clusterchecks.cluster(settings)
+    else:
+        if executor == "auto":
+            found.append(Finding("SLURM", WARN, "no sbatch here", "only --executor local works"))
+        found.append(machinechecks.gpu())
+    if grid is not None:
+        found += _grid(grid, root, model, data_dir, parallel)
+    console = output()
+    console.print(_table(found))
+    bad = sum(finding.state == BAD for finding in found)
+    warned = sum(finding.state == WARN for finding in found)
+    noted = f", {warned} warnings" if warned else ""
+    if bad:
+        console.print(f"\n{bad} to be mended first{noted}.", highlight=False)
+    else:
+        following = f"python launcher/stage.py --grid {grid or 'full'}"
+        console.print(f"\nReady{noted}. Next: {following}", highlight=False)
+    return 1 if bad else 0
+
+
+def _grid(
+    grid: str, root: Path, model: str | None, data_dir: Path | None, parallel: int | None
+) -> list[Finding]:
+    try:
+        opened = open_study(grid, root=root, model=model, data_dir=data_dir)
+    except StiltError as error:
+        return [Finding("grid", BAD, str(error), "mend that, or choose another grid or model")]
+    return machinechecks.grid_needs(opened, parallel)
+
+
+def _table(found: Sequence[Finding]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+    table.add_column("what")
+    table.add_column("", no_wrap=True)
+    table.add_column("found", ratio=3)
+    table.add_column("what to do", ratio=2)
+    for finding in found:
+        table.add_row(
+            finding.what,
+            Text(f"{MARK[finding.state]} {finding.state}", COLOUR[finding.state]),
+            Text(finding.seen),
+            Text(finding.remedy),
+        )
+    return table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(lambda: tyro.cli(doctor, args=arguments, prog="python launcher/doctor.py"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""Everything that jobs will read, fetched and checked where there is a network.
+
+``python launcher/stage.py --grid full`` on the login node; jobs then run with the Hub switched off.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from launcher.network import hub_answers, hub_cache
+from launcher.opening import Opened, open_study, worker_environment
+from launcher.screen import output
+from stilt.errors import DataError, exit_code
+from stilt.files import writable_folder
+from stilt.staged import Request, Staged
+
+
+def stage(
+    grid: str,
+    study: str | None = None,
+    root: Path = Path("logs"),
+    data_dir: Path | None = None,
+    model: str | None = None,
+    synthesise: Annotated[bool, tyro.conf.arg(aliases=["--synthesize"])] = False,
+    device: str = "cpu",
+    check: bool = False,
+) -> int:
+    """Fetches model, tokenizer and data of a grid, tokenises every task, and checks it all.
+
+    Args:
+        grid: name of a grid (full, demo, ...) or path of a TOML file.
+        study: name of the study's folder below root; the grid's name by default.
+        root: folder that holds studies.
+        data_dir: folder of local data files; STILT_DATA_DIR by default.
+        model: folder, or Hub id as namespace/name@commit, in place of the grid's model.
+        synthesise: generate SynthesisGPT2's rows here too, instead of in a job.
+        device: torch device to generate them on.
+        check: only check that all is there, with the Hub switched off as in a job.
+    """
+    console = output()
+    opened = open_study(grid, name=study, root=root, model=model, data_dir=data_dir)
+    writable_folder(opened.cache)
+    request = as_request(opened, generate=synthesise and not check, device=device)
+    online = not check and hub_answers()
+    if not online and not check:
+        console.print("The Hub cannot be reached: only what is here already can be used.")
+    found = run(request, console, online=online)
+    problems = [f"{item.name}: {item.problem}" for item in found if item.problem]
+    if online and any(item.of_hub for item in found) and not problems:
+        console.print("the same again with the Hub switched off, as in a job")
+        again = run(request, console, online=False)
+        problems = [
+            f"{item.name}, without the Hub: {item.problem}" for item in again if item.problem
+        ]
+    console.print(table(opened, found))
+    if problems:
+        raise DataError(listed(problems))
+    caches = [str(opened.cache)] + [str(hub_cache())] * any(item.of_hub for item in found)
+    console.print(
+        f"\nAll is there. Nodes must see {' and '.join(caches)}.\n"
+        f"Next: python launcher/submit.py --grid {grid}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return 0
+
+
+def as_request(opened: Opened, *, generate: bool, device: str) -> Request:
+    """What the staging process is asked for."""
+    assert opened.model is not None
+    return Request(
+        study=opened.study,
+        synthesis=opened.folder.synthesis().absolute(),
+        data_dir=opened.data_dir,
+        cache=opened.cache.absolute(),
+        model=opened.model.name,
+        model_revision=opened.model.revision,
+        generate=generate,
+        device=device,
+    )
+
+
+def run(request: Request, console: Console, *, online: bool) -> list[Staged]:
+    """Stages in a process of its own, which alone loads torch; shows what it does.
+
+    Raises:
+        DataError: The process broke down; the message has its last line.
+    """
+    environment = worker_environment()
+    if online:
+        environment.pop("HF_HUB_OFFLINE")
+    with tempfile.TemporaryDirectory(prefix="stilt-stage-") as folder:
+        path = Path(folder) / "request.json"
+        path.write_text(request.model_dump_json(), encoding="utf-8")
+        errors = Path(folder) / "errors"
+        with errors.open("wb") as talk, console.status("loading torch") as status:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "jobs.staging", str(path)],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=talk,
+                text=True,
+            )
+            found = []
+            for kind, content in _lines(process):
+                if kind == "doing":
+                    status.update(str(content))
+                elif kind == "staged":
+                    found.append(Staged.model_validate(content))
+        if process.returncode:
+            lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise DataError(f"staging broke down: {lines[-1] if lines else 'without a word'}")
+    return found
+
+
+def _lines(process: "subprocess.Popen[str]") -> Iterator[tuple[str, object]]:
+    """What the process says; other lines are of libraries."""
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.startswith('["'):
+                kind, content = json.loads(line)
+                yield kind, content
+        process.wait()
+    finally:
+        # a Ctrl-C reaches both; nobody is left behind
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def listed(problems: Sequence[str]) -> str:
+    """All problems in one message."""
+    if len(problems) == 1:
+        return problems[0]
+    return f"{len(problems)} problems:\n" + "\n".join(f"  {problem}" for problem in problems)
+
+
+def table(opened: Opened, found: Sequence[Staged]) -> Table:
+    """What was staged, and what was not."""
+    grid = Table(
+        title=f"{opened.study.name}: cached files in {opened.cache / 'encoded'}",
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
+    grid.add_column("")
+    for name in ("train", "dev", "tokens", "at limit"):
+        grid.add_column(name, justify="right")
+    grid.add_column("from", overflow="fold")
+    grid.add_column("cached file (train)", overflow="fold")
+    for item in found:
+        grid.add_row(
+            Text(f"✗ {item.name}", "bold red") if item.problem else Text(f"✓ {item.name}"),
+            _number(item.train),
+            _number(item.dev),
+            f"{item.tokens:.1f}" if item.tokens is not None else "",
+            f"{100 * item.full:.0f}%" if item.full is not None else "",
+            short(item.where),
+            Text("see below", "red") if item.problem else item.file,
+        )
+    return grid
+
+
+def short(where: str, longest: int = 26) -> str:
+    """The end of a long path: that is where places differ."""
+    return where if len(where) <= longest else f"…{where[1 - longest :]}"
+
+
+def _number(rows: int | None) -> str:
+    return "" if rows is None else str(rows)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(lambda: tyro.cli(stage, args=arguments, prog="python launcher/stage.py"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

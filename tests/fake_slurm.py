@@ -1,0 +1,118 @@
+"""A SLURM of five shell commands that only remembers what it was given: no cluster is needed.
+
+``Fake(folder)`` writes them; put ``fake.bin`` first on PATH. Scripts given to sbatch are kept as
+``<job id>.sh``; every job is pending until it is ended.
+"""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+SBATCH = """#!/bin/sh
+until mkdir "$FAKE/lock" 2>/dev/null; do sleep 0.02; done
+job=$(($(cat "$FAKE/last") + 1))
+if [ -f "$FAKE/refuse" ]; then
+    rmdir "$FAKE/lock"
+    echo "sbatch: error: $(cat "$FAKE/refuse")" >&2
+    exit 1
+fi
+cp "$1" "$FAKE/$job.sh"
+echo $job > "$FAKE/last"
+rmdir "$FAKE/lock"
+if [ -f "$FAKE/kill" ]; then rm "$FAKE/kill"; kill -9 $PPID; exit 1; fi
+if [ -f "$FAKE/timeout" ]; then
+    rm "$FAKE/timeout"
+    echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2
+    exit 1
+fi
+echo "Submitted batch job $job"
+"""
+SQUEUE = """#!/bin/sh
+for script in "$FAKE"/[0-9]*.sh; do
+    [ -f "$script" ] || continue
+    job=$(basename "$script" .sh)
+    [ -f "$FAKE/$job.ended" ] && continue
+    name=$(sed -n 's/^#SBATCH --job-name=//p' "$script")
+    token=$(sed -n 's/^#SBATCH --comment=//p' "$script")
+    last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
+    case "$*" in
+        *name=*) case "$*" in *"$name"*) ;; *) continue ;; esac ;;
+    esac
+    case "$*" in
+        *%F*) echo "$job|$token"; continue ;;
+    esac
+    for element in ${last:+$(seq -f "${job}_%.0f" 0 "$last")} ${last:-$job}; do
+        case "$element" in "$last") [ -n "$last" ] && continue ;; esac
+        case "$*" in
+            *%T*) echo "$element|PENDING|0:00|Priority||N/A|$name" ;;
+            *) echo "$element" ;;
+        esac
+    done
+done
+"""
+SCONTROL = """#!/bin/sh
+echo "MaxArraySize            = $(cat "$FAKE/array_size")"
+"""
+SACCTMGR = """#!/bin/sh
+[ -f "$FAKE/limit" ] || exit 1
+case "$*" in *associations*) echo "nlp|$(cat "$FAKE/limit")|normal" ;; esac
+"""
+SACCT = """#!/bin/sh
+echo "sacct: error: Connection refused" >&2
+exit 1
+"""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What sbatch was given."""
+
+    job: int
+    text: str
+
+    def flag(self, name: str) -> str | None:
+        """Value of a flag, None where it is absent."""
+        found = re.search(rf"^#SBATCH --{name}(?:=(.*))?$", self.text, re.MULTILINE)
+        return shlex.split(found[1] or "true")[0] if found else None
+
+    @property
+    def elements(self) -> int:
+        array = self.flag("array")
+        return int(array.split("%")[0].split("-")[1]) + 1 if array else 1
+
+
+class Fake:
+    """The commands and what they remember."""
+
+    def __init__(self, folder: Path, *, array_size: int = 1001) -> None:
+        self.folder = folder
+        self.bin = folder / "bin"
+        self.bin.mkdir(parents=True)
+        (folder / "last").write_text("100")
+        (folder / "array_size").write_text(str(array_size))
+        programs = {
+            "sbatch": SBATCH,
+            "squeue": SQUEUE,
+            "scontrol": SCONTROL,
+            "sacctmgr": SACCTMGR,
+            "sacct": SACCT,
+            "srun": "#!/bin/sh\n",
+        }
+        for name, text in programs.items():
+            (self.bin / name).write_text(text)
+            (self.bin / name).chmod(0o755)
+
+    def tell(self, name: str, text: str = "") -> None:
+        """Makes the next sbatch ``refuse`` (until told otherwise), ``timeout`` or ``kill``."""
+        (self.folder / name).write_text(text)
+
+    def end(self, job: int) -> None:
+        """Lets squeue forget a job."""
+        (self.folder / f"{job}.ended").touch()
+
+    @property
+    def scripts(self) -> list[Script]:
+        """Everything sbatch took, oldest first."""
+        paths = sorted(self.folder.glob("[0-9]*.sh"), key=lambda path: int(path.stem))
+        return [Script(int(path.stem), path.read_text()) for path in paths]

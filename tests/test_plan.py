@@ -1,0 +1,254 @@
+"""Plans: every wanted cell once, after what it needs, in bundles of similar cost."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stilt.grid import Grid, load_grid
+from stilt.plan import SYNTHESIS, cell_cost, pack, plan, source_cost
+from stilt.study import bind
+from stilt.task import Size
+
+STUDY = bind(
+    Grid.model_validate(
+        {
+            "name": "g",
+            "model": {"hub": "org/encoder", "revision": "0"},
+            "synthesis": {},
+            "blocks": [
+                {
+                    "sources": [
+                        "none",
+                        "hellaswag",
+                        {"task": "hellaswag-p", "train_size": 2000},
+                        "synthesis-gpt2",
+                    ],
+                    "targets": ["rte", "socialiqa"],
+                    "learning_rate": [1e-5],
+                    "batch_size": [8, 32],
+                    "warmup_ratio": [0.0],
+                    "seed": [12, 42],
+                }
+            ],
+            "evaluate": [
+                {"sources": ["none", "hellaswag"], "tasks": ["hellaswag-p", "synthesis-gpt2"]}
+            ],
+        }
+    ),
+    "model",
+)
+CELLS = list(STUDY.cells)
+SOURCES = {source.name: source.id for source in STUDY.sources.values()}
+
+
+def subset(values):
+    return st.sets(st.sampled_from(list(values)))
+
+
+def needs_rows(item):
+    """Whether a cell or source reads the rows that the study generates."""
+    task = STUDY.cells[item].target if item in STUDY.cells else STUDY.sources[item].task
+    return STUDY.tasks[task].synthesis
+
+
+def check(found, wanted, there, held, synthesis_there):
+    """What must hold of every plan; told from the study, not from the planner."""
+    planned = [cell for bundle in found.stage("target") for cell in bundle.items]
+    assert sorted(planned) == sorted(wanted)
+    assert len({bundle.id for bundle in found.bundles}) == len(found.bundles)
+    made: set[str] = set()
+    for bundle in found.bundles:
+        assert bundle.cost > 0 or bundle.stage == SYNTHESIS
+        if bundle.needs is not None:
+            assert bundle.needs in made | held, "nothing waits for what nobody makes"
+        for item in bundle.items:
+            before = done_before(bundle, made_by(found), there, held, synthesis_there)
+            if item in STUDY.cells:
+                source = STUDY.cells[item].source_id
+                assert source is None or source in before
+            if item != SYNTHESIS and needs_rows(item):
+                # a bundle waits for one thing: for the source, where another job makes that
+                source = STUDY.cells[item].source_id if item in STUDY.cells else None
+                assert SYNTHESIS in before or source in held
+        made |= set(bundle.items)
+    trained = [bundle.items for bundle in found.stage("source")]
+    assert all(len(items) == 1 for items in trained)
+    sources = {STUDY.cells[cell].source_id for cell in wanted} - {None}
+    assert {items[0] for items in trained} == sources - there - held
+    assert len(trained) == len(sources - there - held)
+
+
+def made_by(found):
+    return {item: bundle for bundle in found.bundles for item in bundle.items}
+
+
+def done_before(bundle, makers, there, held, synthesis_there):
+    """Everything that is sure to be finished when a bundle starts."""
+    done = set(there) | ({SYNTHESIS} if synthesis_there else set())
+    need = bundle.needs
+    while need is not None:
+        done.add(need)
+        need = makers[need].needs if need in makers else None
+    return done
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    wanted=subset(CELLS),
+    there=subset(SOURCES.values()),
+    held=subset([*SOURCES.values(), SYNTHESIS]),
+    synthesis_there=st.booleans(),
+    bundles=st.integers(1, 20),
+    max_cells=st.integers(1, 20),
+)
+def test_every_wanted_cell_is_in_one_bundle_after_what_it_needs(
+    wanted, there, held, synthesis_there, bundles, max_cells
+):
+    held -= there
+    found = plan(
+        STUDY,
+        cells=wanted,
+        sources_there=there,
+        synthesis_there=synthesis_there,
+        held=held,
+        bundles=bundles,
+        max_cells=max_cells,
+    )
+    check(found, wanted, there, held, synthesis_there)
+    assert all(len(bundle.items) <= max_cells for bundle in found.bundles)
+
+
+def test_nothing_wanted_is_an_empty_plan():
+    assert plan(STUDY, cells=[]).bundles == ()
+
+
+def test_the_full_study_is_planned_with_its_sources_once_and_first():
+    full = bind(load_grid("full"), "model")
+    found = plan(full, cells=full.cells, bundles=64)
+    stages = [bundle.stage for bundle in found.bundles]
+    assert stages == sorted(stages, key=["synthesis", "source", "target"].index)
+    assert (stages.count("synthesis"), stages.count("source")) == (1, 3)
+    assert sum(len(bundle.items) for bundle in found.stage("target")) == 1152
+    # the cells of each source are a quarter of the work
+    assert abs(stages.count("target") - 64) <= 4
+    by_needs = {}
+    for bundle in found.stage("target"):
+        by_needs.setdefault(bundle.needs, []).append(bundle.cost)
+    assert len(by_needs) == 4
+    assert all(max(costs) < 1.35 * min(costs) for costs in by_needs.values())
+
+
+def test_cells_without_a_source_wait_for_nothing_and_those_of_a_source_for_it_alone():
+    found = plan(STUDY, cells=CELLS, synthesis_there=True)
+    for bundle in found.stage("target"):
+        assert {STUDY.cells[cell].source_id for cell in bundle.items} == {bundle.needs}
+    assert all(bundle.needs is None for bundle in found.stage("source"))
+
+
+def test_rows_are_generated_once_before_the_source_that_is_trained_on_them():
+    wanted = [cell.id for cell in STUDY.cells.values() if cell.source == "synthesis-gpt2"]
+    found = plan(STUDY, cells=wanted)
+    assert [bundle.items for bundle in found.stage("synthesis")] == [(SYNTHESIS,)]
+    (source,) = found.stage("source")
+    assert source.needs == SYNTHESIS
+    again = plan(STUDY, cells=wanted, synthesis_there=True)
+    assert again.stage("synthesis") == []
+    assert again.stage("source")[0].needs is None
+
+
+def test_a_cell_that_needs_a_source_and_the_rows_waits_for_both():
+    (cell,) = (
+        cell
+        for cell in STUDY.cells.values()
+        if (cell.source, cell.target) == ("hellaswag", "synthesis-gpt2")
+    )
+    found = plan(STUDY, cells=[cell.id])
+    assert [(bundle.stage, bundle.needs) for bundle in found.bundles] == [
+        ("synthesis", None),
+        ("source", SYNTHESIS),
+        ("target", cell.source_id),
+    ]
+    there = plan(STUDY, cells=[cell.id], sources_there=[cell.source_id])
+    assert [(bundle.stage, bundle.needs) for bundle in there.bundles] == [
+        ("synthesis", None),
+        ("target", SYNTHESIS),
+    ]
+
+
+def test_what_a_live_job_makes_is_waited_for_and_not_made_again():
+    source = SOURCES["hellaswag"]
+    wanted = [cell.id for cell in STUDY.cells.values() if cell.source == "hellaswag"]
+    found = plan(STUDY, cells=wanted, held=[source], synthesis_there=True)
+    assert found.stage("source") == []
+    assert {bundle.needs for bundle in found.bundles} == {source}
+
+
+def test_dearest_bundles_come_first_within_a_stage():
+    found = plan(STUDY, cells=CELLS, bundles=20)
+    for waits in (False, True):
+        costs = [b.cost for b in found.stage("target") if (b.needs is not None) == waits]
+        assert costs == sorted(costs, reverse=True)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    costs=st.lists(st.floats(0.1, 100), min_size=1, max_size=40),
+    count=st.integers(1, 12),
+    spare=st.integers(0, 5),
+    limited=st.booleans(),
+)
+def test_packing_holds_every_item_once_within_its_bound(costs, count, spare, limited):
+    table = {f"item {i}": cost for i, cost in enumerate(costs)}
+    most = -(-len(costs) // count) + spare if limited else None
+    packed = pack(table, count, most)
+    assert sorted(item for items in packed for item in items) == sorted(table)
+    assert len(packed) == min(count, len(costs))
+    assert all(packed)
+    loads = [sum(table[item] for item in items) for items in packed]
+    for items in packed:
+        assert [table[item] for item in items] == sorted(
+            (table[item] for item in items), reverse=True
+        )
+    if most is None:
+        # list scheduling: the heaviest bundle is at most the mean of the rest and its last item
+        share = len(packed)
+        assert max(loads) <= sum(costs) / share + (1 - 1 / share) * max(costs) + 1e-6
+    else:
+        assert all(len(items) <= most for items in packed)
+
+
+def test_longest_first_reaches_four_thirds_of_the_best_in_grahams_example():
+    # Graham 1969: 5, 5, 4, 4, 3, 3, 3 on three machines: best 9, longest first 11
+    costs = {f"{i}": cost for i, cost in enumerate([5, 5, 4, 4, 3, 3, 3])}
+    loads = sorted(sum(costs[item] for item in items) for items in pack(costs, 3))
+    assert sum(loads) == 27
+    assert max(loads) == 11  # (4/3 - 1/9) x 9
+
+
+def test_the_cost_of_a_cell_by_hand():
+    rte = STUDY.tasks["rte"]
+    cell = next(c for c in STUDY.cells.values() if c.target == "rte" and c.hyperparameters)
+    batch = cell.hyperparameters.batch_size
+    size = {"rte": Size(train=80, dev=30, tokens=10.0)}
+    updates = -(-80 // batch) * 5
+    # 80 rows x 10 tokens x 5 epochs, 150 an update, and a forward third of 30 x 10
+    expected = 80 * 10 * 5 + 150 * updates + 30 * 10 / 3
+    assert rte.epochs == 5
+    assert cell_cost(STUDY, cell, size) == pytest.approx(expected)
+
+
+def test_costs_are_positive_and_grow_with_the_work():
+    for cell in STUDY.cells.values():
+        assert cell_cost(STUDY, cell) > 0
+    small, large = SOURCES["hellaswag-p@2000"], SOURCES["hellaswag"]
+    assert 0 < source_cost(STUDY, small) < source_cost(STUDY, large)
+    trained = next(c for c in STUDY.cells.values() if c.target == "rte")
+    scored = next(c for c in STUDY.cells.values() if c.target == "hellaswag-p")
+    assert scored.hyperparameters is None
+    assert cell_cost(STUDY, trained, {"rte": Size(train=1, dev=1, tokens=1)}) < cell_cost(
+        STUDY, trained
+    )
+
+
+def test_plans_are_the_same_each_time():
+    assert plan(STUDY, cells=CELLS) == plan(STUDY, cells=set(CELLS))
