@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from analysis.cache import cached_grid, cached_results, locked
-from analysis.records import CURVE, POINT, Problem, judge, results_frame, utc
+from analysis.records import CURVE, POINT, Problem, judge, points, results_frame, utc
 from stilt.cell import Cell, Source
 from stilt.results import Failure, Result, SourceResult
 from stilt.study import Study, StudyFolder
@@ -296,6 +296,9 @@ def _assemble(
 ) -> pl.DataFrame:
     """Every row of the grid with its result, or with its failure, or with neither."""
     both = [name for name in _AFTER_FAILURE if name in results.columns]
+    results = results.with_columns(
+        points(name) for name in ("loss", "gradient_norm") if name in results.columns
+    )
     return (
         grid.join(
             results.select(pl.exclude([name for name in _KNOWN if name != "cell"])),

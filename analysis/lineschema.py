@@ -11,40 +11,45 @@ import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from typing_extensions import TypeIs
 
-Types = dict[str, pl.DataType | type[pl.DataType]]
-
-_SIMPLE: dict[object, type[pl.DataType]] = {
-    int: pl.Int64,
-    float: pl.Float64,
-    str: pl.String,
-    bool: pl.Boolean,
-}
+DataType = pl.DataType | type[pl.DataType]
 
 
-def line_types(model: type[BaseModel]) -> Types:
-    """Column types of a model's JSON lines; fields that hold free tables are left out."""
-    found = {name: _type(field.annotation) for name, field in model.model_fields.items()}
+def line_types(model: type[BaseModel], whole: DataType = pl.Int64) -> dict[str, DataType]:
+    """Column types of a model's JSON lines; fields that hold free tables are left out.
+
+    Args:
+        model: of one line.
+        whole: type of whole numbers. Lines are to be parsed with ``Float64``, checked, and then
+            cast: polars would cut a fraction off where it expects none.
+    """
+    found = {name: _type(field.annotation, whole) for name, field in model.model_fields.items()}
     return {name: kind for name, kind in found.items() if kind is not None}
 
 
 def line_limits(model: type[BaseModel]) -> pl.Expr:
     """Whether a row of a frame with ``line_types`` is within the model's limits: never null."""
-    checks = [check.fill_null(value=False) for check in _checks(model, None)]
-    return pl.all_horizontal(checks)
+    return _all(_checks(model, None))
 
 
-def _type(annotation: object) -> pl.DataType | type[pl.DataType] | None:
+def _type(annotation: object, whole: DataType) -> DataType | None:
     inner, _ = _unwrap(annotation)
-    if inner in _SIMPLE:
-        return _SIMPLE[inner]
+    simple: dict[object, DataType] = {
+        int: whole,
+        float: pl.Float64,
+        str: pl.String,
+        bool: pl.Boolean,
+    }
+    if inner in simple:
+        return simple[inner]
     if get_origin(inner) is Literal:
-        return _SIMPLE[type(get_args(inner)[0])]
+        return simple[type(get_args(inner)[0])]
     if get_origin(inner) is tuple:
-        item = _type(get_args(inner)[0])
+        item = _type(get_args(inner)[0], whole)
         return pl.List(item) if item is not None else None
     if isinstance(inner, type) and issubclass(inner, BaseModel):
-        return pl.Struct(line_types(inner))
+        return pl.Struct(line_types(inner, whole))
     return None
 
 
@@ -57,26 +62,34 @@ def _unwrap(annotation: object) -> tuple[object, bool]:
     return annotation, False
 
 
+def _all(checks: Iterator[pl.Expr]) -> pl.Expr:
+    return pl.all_horizontal([check.fill_null(value=False) for check in checks])
+
+
 def _checks(model: type[BaseModel], parent: pl.Expr | None) -> Iterator[pl.Expr]:
     for name, field in model.model_fields.items():
         column = pl.col(name) if parent is None else parent.struct.field(name)
         inner, optional = _unwrap(field.annotation)
-        if _type(inner) is None:
+        if _type(inner, pl.Int64) is None:
             continue
         absent = pl.lit(value=False) if parent is None else parent.is_null()
         if not optional:
             yield absent | column.is_not_null()
         for check in _field_checks(inner, field, column):
             yield absent | column.is_null() | check
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if _is_model(inner):
             yield from _checks(inner, column)
 
 
 def _field_checks(inner: object, field: FieldInfo, column: pl.Expr) -> Iterator[pl.Expr]:
     if get_origin(inner) is Literal:
-        yield column.is_in(list(get_args(inner)))
-    if inner is float:
+        yield pl.any_horizontal([column == pl.lit(value) for value in get_args(inner)])
+    if inner in (int, float):
         yield column.is_finite()
+    if inner is int:
+        yield column == column.floor()
+    if get_origin(inner) is tuple and _is_model(item := get_args(inner)[0]):
+        yield column.list.eval(_all(_checks(item, pl.element()))).list.all()
     for limit in field.metadata:
         match limit:
             case Ge(ge=bound):
@@ -89,3 +102,7 @@ def _field_checks(inner: object, field: FieldInfo, column: pl.Expr) -> Iterator[
                 yield column < pl.lit(bound)
             case _:
                 pass
+
+
+def _is_model(annotation: object) -> TypeIs[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

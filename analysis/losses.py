@@ -33,7 +33,7 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
     """Draws the loss over the course of training: healthy runs solid, degenerate ones dashed.
 
     Thick lines are medians, bands span the 10th to the 90th percentile, thin lines are runs picked
-    evenly by their last loss. A loss that is no longer finite ends its line; one beyond three times
+    evenly by their last loss. A loss that is no longer finite ends its line; one beyond twice
     that of an even guess leaves the panel at the top.
 
     Args:
@@ -86,7 +86,7 @@ def _panel(ax: Axes, panel: pl.DataFrame) -> None:
         highest = np.nanmax([highest, *curves[:, 0], *high])
         ax.fill_between(PROGRESS, low, high, color=colour, alpha=0.15, lw=0, zorder=2)
         ax.plot(PROGRESS, middle, color=colour, linestyle=dash, lw=1.4, zorder=3)
-    ax.set(xlim=(0, 1), ylim=(0, 1.04 * min(highest, 3 * even)))
+    ax.set(xlim=(0, 1), ylim=(0, 1.04 * min(highest, 2 * even)))
     ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
     ax.annotate(f"{count[False]} + {count[True]}", (1, 1), (0, 4), xycoords="axes fraction",
                 textcoords="offset points", ha="right", fontsize=6, color="#555555")  # fmt: skip

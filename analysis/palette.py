@@ -36,7 +36,6 @@ SOURCES = (BLUE, ORANGE, PURPLE, SKY, YELLOW, VERMILLION, BLACK)
 """Colours where marks are sources; ``none`` is grey. Green is left to the chance line."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """Shapes beside the colours, so that a grey print tells as much."""
-HATCHES = ("", "////", "....", r"\\\\", "xxxx", "||||", "++++", "----")
 DASHES: tuple[Any, ...] = (
     "-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)),
     (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)), (0, (8, 1.5, 1.2, 1.5)),

@@ -1,20 +1,21 @@
 """The paper's tables and figures, row by row, with a study's numbers beside the paper's own."""
 
+import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
 import polars as pl
 
-from analysis.presentation import Section, TextTable, percent, signed
-from analysis.sizes import improvements
+from analysis.exports import latex
+from analysis.presentation import Section, TextTable, as_markdown, percent, signed
 from stilt.config import Frozen, parse, read_toml
+from stilt.files import write_text
 from stilt.study import Study
 
 Report = Literal["figure2", "figure3", "table2", "table3", "table4", "ablations"]
 REPORTS: tuple[Report, ...] = get_args(Report)
-PICTURES: dict[str, str] = {"figure2": "violins", "figure3": "sizes"}
-"""Report -> stem of its figure's files in the summary folder."""
 MISSING = "–"
 
 
@@ -154,6 +155,9 @@ def _figure2(study: Study, summary: pl.DataFrame) -> TextTable:
 
 
 def _figure3(study: Study, cells: pl.DataFrame) -> TextTable:
+    # brings matplotlib with it, which no other report needs
+    from analysis.sizes import improvements
+
     gains = improvements(cells, study)
     sections = []
     for target in gains["target"].unique(maintain_order=True):
@@ -183,7 +187,23 @@ def _title(study: Study, target: str) -> str:
     return task.title if task else target
 
 
-def pictures(names: Sequence[Report], written: Sequence[Path]) -> list[Path]:
-    """The files among ``written`` that are the named reports' pictures."""
-    stems = {PICTURES[name] for name in names if name in PICTURES}
-    return [path for path in written if path.stem in stems]
+def write_reports(tables: Sequence[TextTable], folder: Path) -> list[Path]:
+    """Writes each report as Markdown, LaTeX and CSV; returns the files' paths."""
+    paths = []
+    for table in tables:
+        texts = {"md": as_markdown(table), "tex": latex([table]), "csv": text_csv([table])}
+        for suffix, text in texts.items():
+            paths.append(folder / f"{table.name}.{suffix}")
+            write_text(paths[-1], text)
+    return paths
+
+
+def text_csv(tables: Sequence[TextTable]) -> str:
+    """Tables as they are shown, as CSV with the section in a column of its own."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for table in tables:
+        writer.writerow(("report", "target", *table.header))
+        for section in table.sections:
+            writer.writerows((table.name, section.title, *row) for row in section.rows)
+    return out.getvalue()

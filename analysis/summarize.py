@@ -17,6 +17,8 @@ from analysis import exports
 from analysis.collect import CURVES, FRAME, Collection, collect
 from analysis.degenerate import Definition, degenerate
 from analysis.gaps import describe
+from analysis.paper_reports import Report, text_csv, write_reports
+from analysis.paper_reports import report as paper_report
 from analysis.presentation import TextTable, as_rich, comparison, tables
 from analysis.summary import (
     best_against_trials,
@@ -40,10 +42,24 @@ class Summary:
     notes: list[str]
     frames: dict[str, pl.DataFrame]
     """``summary``, ``differences``, ``effects``, ``sources``, ``trials``."""
+    reports: tuple[Report, ...] = ()
+    """Tables and figures of the paper that were asked for."""
 
     def tables(self) -> list[TextTable]:
         """The tables that are shown."""
         return tables(self.collection.study, self.frames, self.definition)
+
+    def paper(self) -> list[TextTable]:
+        """The paper's tables that were asked for."""
+        frames = self.frames["summary"], self.frames["differences"]
+        collection = self.collection
+        return [
+            paper_report(name, collection.study, collection.cells, *frames) for name in self.reports
+        ]
+
+    def shown(self) -> list[TextTable]:
+        """What is printed: the paper's tables where they were asked for, else all tables."""
+        return self.paper() or self.tables()
 
     def content(self) -> dict[str, Any]:
         """What summary.json holds."""
@@ -59,6 +75,7 @@ def summarize(
     root: Path = Path("logs"),
     degenerate: Definition = "majority",
     format: Format = "table",  # the flag's name
+    report: tuple[Report, ...] = (),
     compare: tuple[str, str] | None = None,
     figures: bool = True,
 ) -> int:
@@ -71,6 +88,7 @@ def summarize(
             above it by 1.645 standard errors; it predicts one class only; its training loss never
             fell below ln K.
         format: of what is printed; every format is written to the study's summary folder anyway.
+        report: tables and figures of the paper, with a study's numbers beside the paper's.
         compare: two studies, the second to be subtracted from the first, cell by cell.
         figures: also draw figures and write report.html.
     """
@@ -79,9 +97,9 @@ def summarize(
     found = [_locate(name, root) for name in studies] or _all(root)
     summaries = []
     for folder in found:
-        summary = summary_of(folder, read_study(folder), degenerate)
+        summary = summary_of(folder, read_study(folder), degenerate, report)
         if format == "table":
-            _show(summary.tables(), summary.notes, summary.collection.study.name)
+            _show(summary.shown(), summary.notes, summary.collection.study.name)
         else:
             summaries.append(summary)
         _say(write(summary, figures=figures))
@@ -89,7 +107,12 @@ def summarize(
     return 0
 
 
-def summary_of(folder: StudyFolder, study: Study, definition: Definition = "majority") -> Summary:
+def summary_of(
+    folder: StudyFolder,
+    study: Study,
+    definition: Definition = "majority",
+    reports: Sequence[Report] = (),
+) -> Summary:
     """Collects a study and derives every frame; writes nothing but the cache."""
     collection = collect(folder, study)
     cells = collection.cells
@@ -100,7 +123,7 @@ def summary_of(folder: StudyFolder, study: Study, definition: Definition = "majo
         "sources": summarize_cells(collection.sources, definition),
         "trials": best_against_trials(cells),
     }
-    return Summary(collection, definition, describe(collection), frames)
+    return Summary(collection, definition, describe(collection), frames, tuple(reports))
 
 
 def write(summary: Summary, *, figures: bool) -> list[Path]:
@@ -111,6 +134,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
     paths += exports.write_summary(
         summary.content(), frames["summary"], summary.tables(), summary.notes, folder.summary
     )
+    paths += write_reports(summary.paper(), folder.summary)
     exports.write_csv(frames["differences"], folder.summary / "differences.csv")
     paths.append(folder.summary / "differences.csv")
     if figures:
@@ -220,12 +244,14 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
         case "markdown":
             parts = [
                 f"## {summary.collection.study.name}\n\n"
-                + exports.markdown(summary.tables(), summary.notes)
+                + exports.markdown(summary.shown(), summary.notes)
                 for summary in summaries
             ]
             sys.stdout.write("\n".join(parts))
         case "latex":
-            sys.stdout.write("\n".join(exports.latex(summary.tables()) for summary in summaries))
+            sys.stdout.write("\n".join(exports.latex(summary.shown()) for summary in summaries))
+        case "csv" if any(summary.reports for summary in summaries):
+            sys.stdout.write("".join(text_csv(summary.paper()) for summary in summaries))
         case "csv":
             named = [
                 summary.frames["summary"].select(

@@ -4,8 +4,8 @@
 
 Writes N results with curves of 100 points and predictions of the tasks' real dev sizes to a folder
 that is removed at the end, and times, each in a process of its own: the first call of
-``analysis.collect.collect``, a second one, one after a hundredth of the files were written anew, one
-with every column, and the loop, which keeps 12 numbers of each file and neither curves nor
+``analysis.collect.collect``, a second one, one after a hundredth of the files were written anew,
+one with every column, and the loop, which keeps 12 numbers of each file and neither curves nor
 predictions. Prints seconds, peak memory and the ratio.
 """
 

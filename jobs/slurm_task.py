@@ -4,7 +4,6 @@ The launcher pickles a ``BundleTask``; so nothing here may load torch before the
 """
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from submitit import JobEnvironment
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
+from jobs.requeue import requeue_elsewhere
 from jobs.settings import Assignment
 from stilt import claims
 from stilt.config import Frozen
@@ -242,6 +242,8 @@ class _Share:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=environment,
+                # SLURM signals every process of an element; this one asks the others to stop
+                preexec_fn=_ignore_usr2,
             )
 
     def go_on(self) -> None:
@@ -250,7 +252,7 @@ class _Share:
         code = self.process.returncode
         if not left or code == 0:
             return
-        if code != INTERRUPTED:
+        if code not in (INTERRUPTED, -signal.SIGTERM):
             running = [i for i in left if (c := claims.read(self._claim(i))) and c.running]
             kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
             for item in running or left:
@@ -264,41 +266,8 @@ class _Share:
         return self.element.folder.claim(item)
 
 
-def requeue_elsewhere(job: str, node: str) -> None:
-    """Requeues an element and keeps it off a node, unless there would be no node left.
-
-    SLURM changes the excluded nodes of waiting jobs only, and an element waits as soon as it is
-    requeued, while its processes still have KillWait seconds (30 by default) to live.
-    """
-    shown = _scontrol("show", "job", "--oneliner", job)
-    excluded = re.search(r"ExcNodeList=([^\s(]+)", shown)
-    partition = re.search(r"Partition=(\S+)", shown)
-    nodes = _output("sinfo", "--noheader", "--Node", "--format=%N")
-    if partition:
-        nodes = _output(
-            *("sinfo", "--noheader", "--Node", "--format=%N", f"--partition={partition[1]}")
-        )
-    names = f"{excluded[1]},{node}" if excluded else node
-    listed = _output("scontrol", "show", "hostnames", names).split()
-    _scontrol("requeue", job)
-    if not node or not set(nodes.split()) - set(listed):
-        return
-    for _ in range(8):
-        # the requeue sends SIGTERM to all processes of the element, this one's children included
-        run = subprocess.run(
-            ["scontrol", "update", f"jobid={job}", f"excnodelist={names}"], check=False
-        )
-        if run.returncode == 0:
-            return
-        time.sleep(POLL_SECONDS)
-
-
-def _scontrol(*arguments: str) -> str:
-    return _output("scontrol", *arguments)
-
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+def _ignore_usr2() -> None:
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
 def _ready(folder: StudyFolder, item: str) -> bool:

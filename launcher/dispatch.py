@@ -84,12 +84,15 @@ def dispatch(
         code=code,
         threads=threads,
         command=command,
-        exclude=bad_nodes(opened.study, opened.folder),
+        exclude=away_from(bad_nodes(opened.study, opened.folder), limits),
     )
-    sent = sender.send(arrays, needs.jobs)
-    out = {bundle.id for array, _ in sent.arrays for bundle in array.bundles}
-    left = [bundle for bundle in mine.bundles if bundle.id not in out]
-    release(opened.folder, submission, [item for bundle in left for item in bundle.items])
+    try:
+        sent = sender.send(arrays, needs.jobs)
+    finally:
+        # also after a Ctrl-C: a job that SLURM took all the same finds that it holds nothing
+        out = {bundle.id for array, _ in sender.sent.arrays for bundle in array.bundles}
+        left = [bundle for bundle in mine.bundles if bundle.id not in out]
+        release(opened.folder, submission, [item for bundle in left for item in bundle.items])
     if sent.arrays:
         console.print(sent_table(opened.study, sent.arrays))
     if sent.problem and not slurm.is_full(sent.problem):
@@ -102,6 +105,11 @@ def dispatch(
             highlight=False,
         )
     return [job for _, job in sent.arrays]
+
+
+def away_from(bad: Sequence[str], limits: Limits) -> list[str]:
+    """Nodes to exclude: those that broke, unless no other would be left to wait for."""
+    return sorted(set(bad) & limits.nodes) if limits.nodes - set(bad) else []
 
 
 def outside_needs(opened: Opened, mine: Plan) -> Needs:

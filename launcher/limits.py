@@ -17,16 +17,21 @@ class Limits:
     """Elements of one array: MaxArraySize caps the index, which starts at 0."""
     room: int | None = None
     """Elements that the user may still queue; None where nobody limits them."""
+    nodes: frozenset[str] = frozenset()
+    """Nodes that jobs can run on."""
     problem: str | None = None
     """Why the cluster could not be asked."""
 
 
-def read_limits(account: str | None = None, qos: str | None = None) -> Limits:
+def read_limits(
+    account: str | None = None, qos: str | None = None, partition: str | None = None
+) -> Limits:
     """Asks the cluster; what cannot be asked is taken to be the usual value.
 
     Args:
         account: the account that is charged; any of the user's where absent.
         qos: the quality of service asked for; the user's default where absent.
+        partition: the partition asked for; any where absent.
     """
     config = _output("scontrol", "show", "config")
     if config is None:
@@ -43,9 +48,10 @@ def read_limits(account: str | None = None, qos: str | None = None) -> Limits:
         "format=name,maxsubmitjobsperuser",
     )
     limit = submit_limit(associations or "", classes or "", account, qos)
-    if limit is None:
-        return Limits(size)
-    return Limits(size, max(0, limit - len((queued or "").split())))
+    where = [f"--partition={partition}"] if partition else []
+    nodes = _output("sinfo", "--noheader", "--Node", "--responding", "--format=%N", *where)
+    room = None if limit is None else max(0, limit - len((queued or "").split()))
+    return Limits(size, room, frozenset((nodes or "").split()))
 
 
 def array_size(config: str) -> int:

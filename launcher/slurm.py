@@ -4,28 +4,22 @@ Nothing here waits for jobs. What a launcher leaves behind if it dies at any poi
 submissions.jsonl (a line before the first sbatch, one after each) and from squeue, by job name.
 """
 
-import json
 import os
 import shlex
 import shutil
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from submitit import SlurmExecutor
 from submitit.core.utils import (
-    DelayedSubmission,
     FailedJobError,
     FailedSubmissionError,
-    JobPaths,
 )
 from submitit.helpers import clean_env
 from submitit.slurm.slurm import _make_sbatch_string
@@ -34,45 +28,24 @@ from jobs.slurm_task import BundleTask
 from launcher.arrays import Array
 from launcher.cluster import Profile
 from launcher.opening import worker_environment
-from launcher.scheduler import INTENT_SECONDS
-from stilt import claims
-from stilt.config import Frozen
+from launcher.recovery import (
+    LOOKS,
+    Intent,
+    append_line,
+    find_array,
+    job_line,
+    now,
+    place_pickles,
+    planned,
+)
 from stilt.errors import ConfigError
 from stilt.plan import Bundle
 from stilt.study import StudyFolder
 
-LOOKS = 10
-"""How often squeue is asked, a second apart, for an array whose sbatch failed."""
 KEPT_VARIABLES = ("SLURM_CONF", "SLURM_CLUSTERS")
 """Variables of a job that say where SLURM is, not what the job was given."""
 FULL = ("MaxSubmitJob", "max submit job limit", "MaxJobCount")
 """What sbatch says where the user may queue no more; sbatch(1) and slurmctld's messages."""
-
-
-class Planned(Frozen):
-    """An array as the intent line holds it: enough for another launcher to take it over."""
-
-    token: str
-    stage: str
-    needs: str | None
-    bundles: tuple[str, ...]
-
-
-class Intent(Frozen):
-    """Written before the first sbatch of a submit."""
-
-    submission: str
-    intent: bool = True
-    time: str
-    host: str
-    pid: int
-    arrays: tuple[Planned, ...]
-    minutes: int
-    timeouts: int
-    workers: int
-    gpus: int
-    command: str
-    snapshot: str
 
 
 @dataclass
@@ -88,7 +61,6 @@ class Sent:
 
 
 def sbatch_parameters(
-    array_stage: str,
     profile: Profile,
     *,
     submission: str,
@@ -102,7 +74,6 @@ def sbatch_parameters(
     """What submitit is told about one array.
 
     Args:
-        array_stage: synthesis, source or target.
         profile: the cluster's profile.
         submission: id of the submit, which names the job.
         token: goes into the job's comment, so that an array can be found again.
@@ -191,12 +162,12 @@ class Sender:
         self.threads = threads
         self.command = command
         self.exclude = exclude
+        self.sent = Sent()
         self.workers = profile.workers_per_gpu * max(1, profile.element_gpus)
 
     def parameters(self, array: Array, waits: str | None) -> dict[str, Any]:
         """See ``sbatch_parameters``."""
         return sbatch_parameters(
-            array.stage,
             self.profile,
             submission=self.submission,
             token=array.token,
@@ -220,10 +191,10 @@ class Sender:
         self.folder.slurm.mkdir(parents=True, exist_ok=True)
         intent = Intent(
             submission=self.submission,
-            time=_now(),
+            time=now(),
             host=socket.gethostname(),
             pid=os.getpid(),
-            arrays=tuple(_planned(array) for array in arrays),
+            arrays=tuple(planned(array) for array in arrays),
             minutes=self.profile.time,
             timeouts=self.profile.max_timeouts,
             workers=self.workers,
@@ -232,7 +203,7 @@ class Sender:
             snapshot=os.path.relpath(self.code, self.folder.path),
         )
         append_line(self.folder, intent.model_dump(mode="json"))
-        sent = Sent()
+        sent = self.sent
         jobs: dict[int, str] = {}
         for position, array in enumerate(arrays):
             needed = [array.ok] if array.ok is not None else []
@@ -247,7 +218,7 @@ class Sender:
                 continue
             jobs[position] = job
             sent.arrays.append((array, job))
-            append_line(self.folder, _line(intent, _planned(array), job))
+            append_line(self.folder, job_line(intent, planned(array), job))
         return sent
 
     def _sbatch(self, array: Array, waits: str | None) -> str:
@@ -288,30 +259,6 @@ def is_full(problem: str) -> bool:
     return any(word in problem for word in FULL)
 
 
-def _planned(array: Array) -> Planned:
-    return Planned(
-        token=array.token,
-        stage=array.stage,
-        needs=array.needs,
-        bundles=tuple(bundle.id for bundle in array.bundles),
-    )
-
-
-def _line(intent: Intent, array: Planned, job: str) -> dict[str, Any]:
-    return {
-        "submission": intent.submission,
-        "array": job,
-        "stage": array.stage,
-        "bundles": list(array.bundles),
-        "needs": array.needs,
-        "token": array.token,
-        "time": _now(),
-        "command": intent.command,
-        "snapshot": intent.snapshot,
-        "gpus": intent.gpus,
-    }
-
-
 def dependency(array: Array, jobs: Mapping[int, str], held: Mapping[str, str]) -> str | None:
     """SLURM's text for what an array waits for; None where it waits for nothing.
 
@@ -347,118 +294,6 @@ def outside_job() -> Iterator[None]:
         yield
 
 
-def find_array(submission: str, token: str, looks: int = LOOKS) -> str | None:
-    """Job id of an array that SLURM has although sbatch did not say so; None if it has none."""
-    for look in range(looks):
-        if look:
-            time.sleep(1)
-        found = named_arrays(submission)
-        if token in found:
-            return found[token]
-    return None
-
-
-def named_arrays(submission: str) -> dict[str, str]:
-    """Live arrays of a submission: token -> job id. Empty where squeue does not answer."""
-    command = ["squeue", "--noheader", f"--name=stilt-{submission}", "--format=%F|%k"]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    pairs = (line.strip().partition("|") for line in run.stdout.splitlines())
-    return {token: job for job, bar, token in pairs if bar}
-
-
-def place_pickles(
-    folder: StudyFolder, job: str, tasks: Sequence[BundleTask], minutes: int, timeouts: int
-) -> None:
-    """Gives an array's elements their tasks, where submitit could not: they wait 60 s for them."""
-    logs = folder.slurm.resolve()
-    for index, task in enumerate(tasks):
-        name = f"{job}_{index}" if len(tasks) > 1 else job
-        place = JobPaths(logs, job_id=name).submitted_pickle
-        if place.exists():
-            continue
-        delayed = DelayedSubmission(task)
-        delayed.set_timeout(minutes, timeouts)
-        temporary = place.with_name(f".{place.name}.{os.getpid()}")
-        delayed.dump(temporary)
-        temporary.replace(place)
-
-
-def adopt(folder: StudyFolder) -> list[str]:
-    """Takes over arrays that SLURM has but whose launcher died before it could note them.
-
-    Args:
-        folder: the study's folder.
-
-    Returns:
-        Job ids taken over.
-    """
-    folder = StudyFolder(folder.path.resolve())
-    taken = []
-    for intent, open_arrays in unfinished(folder):
-        if _at_work(intent):
-            continue
-        there = named_arrays(intent.submission)
-        for array in open_arrays:
-            job = there.get(array.token)
-            if job is None:
-                continue
-            tasks = [BundleTask(str(folder.path), b, intent.workers) for b in array.bundles]
-            place_pickles(folder, job, tasks, intent.minutes, intent.timeouts)
-            append_line(folder, _line(intent, array, job))
-            taken.append(job)
-    return taken
-
-
-def _at_work(intent: Intent) -> bool:
-    """Whether the launcher that wrote an intent may still be calling sbatch."""
-    probe = claims.Claim(
-        item="", submission=intent.submission, bundle="", host=intent.host, pid=intent.pid
-    )
-    alive = claims.process_lives(probe)
-    if alive is None:
-        age = datetime.now(UTC) - datetime.fromisoformat(intent.time)
-        return age.total_seconds() < INTENT_SECONDS
-    return alive
-
-
-def unfinished(folder: StudyFolder) -> list[tuple[Intent, list[Planned]]]:
-    """Intents with the arrays that no line tells the job of."""
-    intents: list[Intent] = []
-    noted: set[tuple[str, str]] = set()
-    if not folder.submissions.is_file():
-        return []
-    for text in folder.submissions.read_text(encoding="utf-8").splitlines():
-        try:
-            line = json.loads(text)
-            if line.get("intent"):
-                intents.append(Intent.model_validate(line))
-            elif line.get("array"):
-                noted.add((line["submission"], line.get("token", "")))
-        except ValueError:
-            # cut off by a full disk, or of another version
-            continue
-    found = []
-    for intent in intents:
-        left = [a for a in intent.arrays if (intent.submission, a.token) not in noted]
-        if left:
-            found.append((intent, left))
-    return found
-
-
-def append_line(folder: StudyFolder, content: Mapping[str, Any]) -> None:
-    """Appends one line to submissions.jsonl, in one write."""
-    text = json.dumps(content, separators=(",", ":")) + "\n"
-    descriptor = os.open(folder.submissions, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(descriptor, text.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def insist_on_slurm() -> None:
     """Makes sure that jobs can be submitted from here.
 
@@ -471,7 +306,3 @@ def insist_on_slurm() -> None:
                 f"--executor slurm: {program} is not installed here. Run this on a login node of a "
                 "cluster, or use --executor local."
             )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -104,19 +104,19 @@ def run(request: Request, console: Console, *, online: bool) -> list[Staged]:
         path.write_text(request.model_dump_json(), encoding="utf-8")
         errors = Path(folder) / "errors"
         with errors.open("wb") as talk, console.status("loading torch") as status:
-            process = subprocess.Popen(
+            found = []
+            with subprocess.Popen(
                 [sys.executable, "-m", "jobs.staging", str(path)],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=talk,
                 text=True,
-            )
-            found = []
-            for kind, content in _lines(process):
-                if kind == "doing":
-                    status.update(str(content))
-                elif kind == "staged":
-                    found.append(Staged.model_validate(content))
+            ) as process:
+                for kind, content in _lines(process):
+                    if kind == "doing":
+                        status.update(str(content))
+                    elif kind == "staged":
+                        found.append(Staged.model_validate(content))
         if process.returncode:
             lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise DataError(f"staging broke down: {lines[-1] if lines else 'without a word'}")
@@ -126,17 +126,10 @@ def run(request: Request, console: Console, *, online: bool) -> list[Staged]:
 def _lines(process: "subprocess.Popen[str]") -> Iterator[tuple[str, object]]:
     """What the process says; other lines are of libraries."""
     assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if line.startswith('["'):
-                kind, content = json.loads(line)
-                yield kind, content
-        process.wait()
-    finally:
-        # a Ctrl-C reaches both; nobody is left behind
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
+    for line in process.stdout:
+        if line.startswith('["'):
+            kind, content = json.loads(line)
+            yield kind, content
 
 
 def listed(problems: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ The same command again runs only what is missing.
 """
 
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from launcher.limits import Limits, read_limits
 from launcher.losses import bury
 from launcher.opening import Opened, begin, check_data, command_line, commit, open_study
 from launcher.outstanding import claim_bundles, new_submission, outstanding
+from launcher.recovery import adopt
 from launcher.scheduler import Holders
 from launcher.snapshot import snapshot
 from stilt.errors import exit_code
@@ -56,7 +58,8 @@ def submit(
         dry_run: print what would run (slurm: and what sbatch would be given), and write nothing.
         workers: local: worker processes at a time; one per GPU, or per core, by default.
         threads: CPU threads of each worker.
-        bundles: bundles of cells to aim at: more balance better, fewer load less often.
+        bundles: bundles of cells to aim at for the whole study: more balance better, fewer load
+            less often.
         chunk: examples per backward pass at most, where memory is short; changes no result.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
@@ -68,7 +71,7 @@ def submit(
     if dry_run:
         if profile is None:
             return preview.show(opened, console, executor=executor, bundles=bundles)
-        limits = read_limits(profile.account, profile.qos)
+        limits = read_limits(profile.account, profile.qos, profile.partition)
         return preview.show(
             opened,
             console,
@@ -101,8 +104,15 @@ class _Options:
     chunk: int | None
     console: Console
 
-    def claim(self, aim: int, limits: Limits, settings: Settings) -> Plan:
-        """Plans what is missing, claims it, and writes what each worker will read."""
+    def claim(self, aim: int, limits: Limits, settings: Settings, at_least: int = 1) -> Plan:
+        """Plans what is missing, claims it, and writes what each worker will read.
+
+        Args:
+            aim: bundles to aim at, for the whole study: what is left of it makes fewer.
+            limits: what the executor takes.
+            settings: what workers are told.
+            at_least: bundles that are wanted however little is left.
+        """
         opened, console = self.opened, self.console
         lives = Holders(opened.folder).lives
         state = outstanding(opened.study, opened.folder, lives)
@@ -115,7 +125,10 @@ class _Options:
             synthesis_there=state.synthesis,
             held=state.held,
             sizes=self.sizes,
-            bundles=aim,
+            bundles=min(
+                max(at_least, math.ceil(aim * len(state.missing) / len(opened.study.cells))),
+                limits.room or len(opened.study.cells),
+            ),
         )
         fits, later = dispatch.within(whole, limits)
         mine = claim_bundles(fits, opened.folder, settings.submission, lives)
@@ -162,7 +175,7 @@ def _here(options: _Options, workers: int | None) -> int:
     cores = len(os.sched_getaffinity(0))
     count = workers or gpus or cores
     settings = options.settings(threads=max(1, cores // count), device="auto" if gpus else "cpu")
-    mine = options.claim(options.bundles or 4 * count, Limits(), settings)
+    mine = options.claim(options.bundles or 4 * count, Limits(), settings, at_least=count)
     if not mine.bundles:
         return 0
     pool = local.Pool(
@@ -191,19 +204,19 @@ def _here(options: _Options, workers: int | None) -> int:
 def _on_cluster(options: _Options, profile: Profile) -> int:
     """Sends everything to SLURM and leaves."""
     opened, console = options.opened, options.console
-    taken = slurm.adopt(opened.folder)
+    taken = adopt(opened.folder)
     if taken:
         console.print(f"taken over from a launcher that died: jobs {', '.join(taken)}")
     lost = bury(opened.study, opened.folder, Holders(opened.folder))
     for message, items in dispatch.grouped(lost).items():
         console.print(f"[yellow]lost:[/yellow] {len(items)} runs: {message}", highlight=False)
-    limits = read_limits(profile.account, profile.qos)
+    limits = read_limits(profile.account, profile.qos, profile.partition)
     settings = options.settings(
         threads=max(1, profile.cpus // profile.workers_per_gpu),
         device="auto" if profile.element_gpus else "cpu",
     )
     aim = options.bundles or dispatch.BUNDLES
-    mine = options.claim(min(aim, limits.room or aim), limits, settings)
+    mine = options.claim(aim, limits, settings)
     if not mine.bundles:
         return 0
     jobs = dispatch.dispatch(
@@ -217,7 +230,8 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         command=settings.command,
         console=console,
     )
-    name = opened.study.name
+    path = opened.folder.path
+    name = path.name if path.parent == Path("logs") else path
     console.print(
         f"{len(jobs)} arrays are in the queue; this terminal may be closed. Next:\n"
         f"  python launcher/status.py {name} --watch      how it goes\n"

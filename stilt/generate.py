@@ -125,8 +125,8 @@ def load(spec: ModelSpec, gguf: str | None = None, device: str = "cpu") -> Langu
     try:
         tokenizer = AutoTokenizer.from_pretrained(found.name, **options)
         model = AutoModelForCausalLM.from_pretrained(found.name, dtype=torch.float32, **options)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
         raise ConfigError(
             f"synthesis generator {found.name}: cannot be loaded ({reason})."
         ) from None

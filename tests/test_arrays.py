@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.arrays import arrange
-from launcher.limits import array_size, submit_limit
+from launcher.dispatch import away_from
+from launcher.limits import Limits, array_size, submit_limit
 from stilt.plan import SYNTHESIS, Bundle
 
 
@@ -137,3 +138,11 @@ def test_the_lowest_limit_on_queued_jobs_holds():
     assert submit_limit(associations, classes, "nlp", "long") == 20
     assert submit_limit("nlp||normal\n", classes, "nlp", None) is None
     assert submit_limit("", "", None, None) is None
+
+
+def test_a_broken_node_is_left_out_unless_it_is_the_last():
+    both = Limits(nodes=frozenset({"node1", "node2"}))
+    assert away_from(["node1"], both) == ["node1"]
+    assert away_from(["node1", "node2"], both) == []
+    assert away_from(["of-another-partition"], both) == []
+    assert away_from(["node1"], Limits()) == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analysis import cache
 from analysis.collect import CURVES, FRAME, Collection, collect
-from analysis.records import read_results
+from analysis.records import points, read_results
 from stilt.errors import ResultError
 from stilt.results import Failure, Result, read_record, write_record
 from stilt.study import Study, StudyFolder
@@ -415,7 +415,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_the_quick_reader_agrees_with_the_strict_one_on_any_single_change(
     template, tmp_path_factory, data
@@ -450,5 +450,6 @@ def test_the_quick_reader_agrees_with_the_strict_one_on_any_single_change(
         assert read["study_id"] == strict.study
         assert read["host"] == strict.provenance.host
         if strict.training:
-            points = [(p["step"], p["value"]) for p in read["loss"] or []]
-            assert points == list(strict.training.loss)
+            (curve,) = frame.filter(file="changed.json").select(points("loss"))["loss"].to_list()
+            found = [(point["step"], point["value"]) for point in curve or []]
+            assert found == list(strict.training.loss)

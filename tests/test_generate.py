@@ -9,7 +9,7 @@ from stilt import generate
 from stilt.errors import ConfigError
 from stilt.generate import Prompt
 from stilt.grid import ModelSpec
-from tests.tiny_generator import WORDS, save_tiny_gpt2
+from tests.tiny_generator import WORDS, save_tiny_gguf, save_tiny_gpt2
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +196,20 @@ def test_a_generator_is_known_by_its_files(folder, lm):
     assert lm.identity.startswith("sha256:")
     assert generate.load(ModelSpec(path=str(folder))).identity == lm.identity
     assert lm.positions == 96
+
+
+def test_a_gguf_checkpoint_samples_what_the_model_it_was_made_from_samples(tmp_path):
+    pytest.importorskip("gguf", reason="the package that reads GGUF files is not installed")
+    plain = save_tiny_gpt2(tmp_path / "plain", positions=1024)
+    save_tiny_gguf(plain, tmp_path / "packed" / "tiny.gguf")
+    one = generate.load(ModelSpec(path=str(plain)))
+    two = generate.load(ModelSpec(path=str(tmp_path / "packed")), "tiny.gguf")
+    text = " ".join(WORDS[:9])
+    assert one.encode(text) == two.encode(text)
+    batch = prompts(count=4)
+    assert sampled(one, batch) == sampled(two, batch)
+    assert two.identity.startswith("sha256:")
+    assert two.identity != one.identity
 
 
 @pytest.mark.parametrize(

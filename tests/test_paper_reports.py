@@ -6,6 +6,7 @@ import pytest
 from analysis.collect import collect
 from analysis.paper_reports import REPORTS, read_paper, report
 from analysis.presentation import as_latex, as_markdown
+from analysis.summarize import main as summarize
 from analysis.summary import differences_against_none, summarize_cells
 from stilt.grid import load_grid
 from stilt.study import StudyFolder, bind
@@ -103,3 +104,16 @@ def test_every_report_can_be_written_as_markdown_and_latex(made, name):
     assert as_markdown(table).count("|") > 10
     text = as_latex(table)
     assert "\\toprule" in text and "\\bottomrule" in text
+
+
+def test_the_command_prints_and_writes_a_report_by_name(made, tmp_path, capsys):
+    study = make_study(tmp_path / "table4", grid=load_grid("table4"))
+    arguments = ["table4", "--root", str(tmp_path), "--report", "table4", "--no-figures"]
+    assert summarize([*arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "Table 4: zero-shot accuracy" in printed
+    assert "56.4" in printed
+    for suffix in ("md", "tex", "csv"):
+        assert "56.4" in (tmp_path / study.name / f"summary/table4.{suffix}").read_text()
+    assert summarize([*arguments, "--format", "csv"]) == 0
+    assert capsys.readouterr().out.startswith("report,target,source,paper,here\n")

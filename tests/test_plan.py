@@ -217,6 +217,12 @@ def test_packing_holds_every_item_once_within_its_bound(costs, count, spare, lim
         assert all(len(items) <= most for items in packed)
 
 
+def test_a_full_bundle_takes_no_more_however_light_it_is():
+    costs = {"dear": 100.0, "a": 3.0, "b": 2.0, "c": 1.0}
+    assert pack(costs, 2) == [["dear"], ["a", "b", "c"]]
+    assert pack(costs, 2, most=2) == [["dear", "c"], ["a", "b"]]
+
+
 def test_longest_first_reaches_four_thirds_of_the_best_in_grahams_example():
     # Graham 1969: 5, 5, 4, 4, 3, 3, 3 on three machines: best 9, longest first 11
     costs = {f"{i}": cost for i, cost in enumerate([5, 5, 4, 4, 3, 3, 3])}

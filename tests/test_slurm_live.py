@@ -45,7 +45,7 @@ def own(tmp_path_factory) -> Path:
 def calm(own, tmp_path_factory) -> dict[str, tuple]:
     """What the study comes to where nothing goes wrong: run on this machine."""
     root = tmp_path_factory.mktemp("calm")
-    submit(own, root, "--executor", "local", "--workers", "2")
+    submit(own, root, "--executor", "local", "--workers", "2", "--bundles", "4")
     folder = StudyFolder(root / "own")
     return numbers(read_study(folder), folder)
 
@@ -84,8 +84,22 @@ def running_cells(folder: StudyFolder, study: Study, but: set[str] = frozenset()
     ]
 
 
-def queue_is_empty() -> bool:
-    return not slurm("squeue", "--noheader").strip()
+def wait_for_all_jobs() -> None:
+    """Waits until the queue is empty; requeued jobs are not held back."""
+
+    def empty() -> bool:
+        slurm_cluster.release_requeued()
+        return not slurm("squeue", "--noheader").strip()
+
+    wait(empty, "an empty queue", 900)
+
+
+def is_requeued(folder: StudyFolder, job: str) -> bool:
+    """Whether an element was requeued, or is gone already."""
+    log = folder.slurm / f"{job}_0_log.out"
+    return "Requeued job" in log.read_text() or job not in slurm(
+        "squeue", "--array", "--noheader", "--format=%i"
+    )
 
 
 def numbers(study: Study, folder: StudyFolder) -> dict[str, tuple]:
@@ -135,6 +149,8 @@ def test_a_study_under_faults_ends_complete_and_equal_to_an_undisturbed_one(
     # a time limit: SLURM sends the signal, the element saves, is requeued, and goes on
     late = wait(lambda: running_cells(folder, study), "a running cell")[0]
     slurm("scontrol", "update", f"jobid={late.job}", "TimeLimit=1")
+    wait(lambda: is_requeued(folder, late.job), "the time limit")
+    subprocess.run(["scontrol", "update", f"jobid={late.job}", "TimeLimit=10"], check=False)
     # the signal itself, as a preemption sends it: the limit may come too late for a quick machine
     early = wait(lambda: running_cells(folder, study, {late.job}), "another running cell")[0]
     slurm("scancel", "--signal=USR2", early.job)
@@ -157,8 +173,7 @@ def test_a_study_under_faults_ends_complete_and_equal_to_an_undisturbed_one(
     slurm_cluster.start_slurmdbd()
 
     for _ in range(6):
-        slurm_cluster.release_requeued()
-        wait(lambda: slurm_cluster.release_requeued() or queue_is_empty(), "an empty queue", 240)
+        wait_for_all_jobs()
         done = numbers(study, folder)
         if len(done) == 51:
             break
@@ -184,7 +199,7 @@ def test_a_failed_source_fails_its_targets_with_the_reason_and_nothing_waits(
     submit(own, root, "--bundles", "4")
     (own / "data/hard1/train.jsonl").write_text(broken.replace('"label": "1"', '"label": "0"'))
     slurm("scontrol", "update", "partitionname=test", "state=up")
-    wait(queue_is_empty, "an empty queue", 240)
+    wait_for_all_jobs()
     (own / "data/hard1/train.jsonl").write_text(broken)
     study = read_study(folder)
     bad = study.source_named("hard1")
@@ -213,7 +228,7 @@ def test_arrays_are_split_where_the_cluster_says_and_wait_for_their_source(own, 
     finally:
         slurm("scancel", "--partition=test")
         slurm("scontrol", "update", "partitionname=test", "state=up")
-        wait(queue_is_empty, "an empty queue")
+        wait_for_all_jobs()
 
 
 def test_an_element_whose_node_broke_goes_on_elsewhere(cluster, tmp_path):
@@ -225,7 +240,7 @@ def test_an_element_whose_node_broke_goes_on_elsewhere(cluster, tmp_path):
     )
     (tmp_path / "job.py").write_text(
         "import os, signal\n"
-        "from jobs.slurm_task import requeue_elsewhere\n"
+        "from jobs.requeue import requeue_elsewhere\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "print(os.environ['SLURMD_NODENAME'], flush=True)\n"
         "job = os.environ['SLURM_ARRAY_JOB_ID'] + '_' + os.environ['SLURM_ARRAY_TASK_ID']\n"
@@ -233,7 +248,7 @@ def test_an_element_whose_node_broke_goes_on_elsewhere(cluster, tmp_path):
         "    requeue_elsewhere(job, os.environ['SLURMD_NODENAME'])\n"
     )
     slurm("sbatch", str(script))
-    wait(lambda: slurm_cluster.release_requeued() or queue_is_empty(), "an empty queue")
+    wait_for_all_jobs()
     nodes = [word for word in (tmp_path / "1.out").read_text().split() if word.startswith("node")]
     assert sorted(nodes) == ["node1", "node2"]
 
@@ -250,7 +265,7 @@ def test_workers_that_share_an_element_do_the_work_of_one(own, calm, cluster, tm
         "two cells of one element",
     )
     slurm("scancel", "--signal=USR2", running[0].job)
-    wait(lambda: slurm_cluster.release_requeued() or queue_is_empty(), "an empty queue", 240)
+    wait_for_all_jobs()
     assert numbers(study, folder) == calm
     assert set(endings(folder).values()) == {1}
 

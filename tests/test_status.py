@@ -153,7 +153,7 @@ def test_a_cell_that_nobody_holds_is_to_submit_and_no_failure(made, tmp_path, ca
 
 
 def test_a_cell_of_a_live_process_runs_and_shows_how_far_it_is(made, tmp_path, capsys):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     now = time.time()
     hold(folder, cell.id, submission="local-1", pid=os.getpid(), running=True, started=now - 60,
@@ -170,12 +170,12 @@ def test_a_cell_of_a_live_process_runs_and_shows_how_far_it_is(made, tmp_path, c
 def test_a_cell_whose_worker_was_killed_has_failed_and_says_that_it_has_no_result(
     made, tmp_path, capsys
 ):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     hold(folder, cell.id, submission="local-1", running=True, started=time.time())
     folder.logs.mkdir()
     (folder.logs / "b0.log").write_text("step 3\nMemoryError: cannot take 8 GB\n")
-    code, said = show(tmp_path, capsys)
+    code, _ = show(tmp_path, capsys)
     assert code == 1
     found = state_of(made, cell.id)
     assert found.state == "failed"
@@ -185,7 +185,7 @@ def test_a_cell_whose_worker_was_killed_has_failed_and_says_that_it_has_no_resul
 
 
 def test_a_cell_that_waited_for_a_launcher_which_is_gone_is_to_submit_and_says_why(made):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     hold(folder, cell.id, submission="local-1")
     found = state_of(made, cell.id)
@@ -206,7 +206,7 @@ def test_a_cell_that_waited_for_a_launcher_which_is_gone_is_to_submit_and_says_w
     ],
 )
 def test_a_job_that_died_with_no_result_says_why(made, commands, word, code, kind, text):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     submitted(folder)
     hold(folder, cell.id, running=True, job="12", started=time.time())
@@ -221,7 +221,7 @@ def test_a_job_that_died_with_no_result_says_why(made, commands, word, code, kin
 
 @pytest.mark.parametrize("word", ["CANCELLED by 0", "PREEMPTED"])
 def test_a_job_taken_away_says_nothing_against_its_cell(made, commands, word):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     submitted(folder)
     hold(folder, cell.id, running=True, job="12", started=time.time())
@@ -233,7 +233,7 @@ def test_a_job_taken_away_says_nothing_against_its_cell(made, commands, word):
 
 
 def test_without_sacct_the_end_of_a_forgotten_job_is_told_from_its_log(made, commands):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     submitted(folder)
     hold(folder, cell.id, running=True, job="12", started=time.time())
@@ -248,7 +248,7 @@ def test_without_sacct_the_end_of_a_forgotten_job_is_told_from_its_log(made, com
 
 
 def test_with_neither_sacct_nor_log_it_says_what_is_known(made, commands):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     submitted(folder)
     hold(folder, cell.id, running=True, job="12", started=time.time())
@@ -259,7 +259,7 @@ def test_with_neither_sacct_nor_log_it_says_what_is_known(made, commands):
 
 
 def test_the_screen_says_who_could_not_be_asked(made, commands, tmp_path, capsys):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     submitted(folder)
     hold(folder, cell.id)
@@ -274,7 +274,7 @@ def test_the_screen_says_who_could_not_be_asked(made, commands, tmp_path, capsys
 
 
 def test_pending_cells_say_what_they_wait_for(made, commands, tmp_path, capsys):
-    study, folder = made
+    _, folder = made
     first, second, third = undone(made, 3)
     submitted(folder, bundles=["b0", "b1"])
     hold(folder, first.id)
@@ -288,7 +288,7 @@ def test_pending_cells_say_what_they_wait_for(made, commands, tmp_path, capsys):
 
 
 def test_a_requeued_cell_waits_although_its_claim_says_running(made, commands):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     submitted(folder)
     hold(folder, cell.id, running=True, job="12_0", started=time.time())
@@ -473,7 +473,7 @@ def test_an_ambiguous_start_lists_what_it_may_mean(made, tmp_path, capsys):
 
 
 def test_tail_shows_what_is_added_until_the_cell_has_ended(made, tmp_path, monkeypatch, capsys):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     held = hold(folder, cell.id, submission="local-1", pid=os.getpid(), running=True,
                 started=time.time())  # fmt: skip
@@ -498,7 +498,7 @@ def test_tail_shows_what_is_added_until_the_cell_has_ended(made, tmp_path, monke
 
 
 def test_watch_ends_when_nothing_is_live_any_more(made, tmp_path, capsys):
-    study, folder = made
+    _, folder = made
     [cell] = undone(made)
     hold(folder, cell.id, submission="local-1", pid=os.getpid(), running=True, started=time.time())
     timer = threading.Timer(0.5, folder.claim(cell.id).unlink)

@@ -1,0 +1,194 @@
+"""What tells a launcher's steps apart after it died: lines of submissions.jsonl, and job names.
+
+One line is written before the first sbatch of a submit, with all arrays it will send; one after
+each sbatch, with the job. Between the two, SLURM's queue knows more than the study's folder.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from submitit.core.utils import DelayedSubmission, JobPaths
+
+from jobs.slurm_task import BundleTask
+from launcher.arrays import Array
+from launcher.scheduler import INTENT_SECONDS
+from stilt import claims
+from stilt.config import Frozen
+from stilt.study import StudyFolder
+
+LOOKS = 10
+"""How often squeue is asked, a second apart, for an array whose sbatch failed."""
+
+
+class Planned(Frozen):
+    """An array as the intent line holds it: enough for another launcher to take it over."""
+
+    token: str
+    stage: str
+    needs: str | None
+    bundles: tuple[str, ...]
+
+
+class Intent(Frozen):
+    """Written before the first sbatch of a submit."""
+
+    submission: str
+    intent: bool = True
+    time: str
+    host: str
+    pid: int
+    arrays: tuple[Planned, ...]
+    minutes: int
+    timeouts: int
+    workers: int
+    gpus: int
+    command: str
+    snapshot: str
+
+
+def planned(array: Array) -> Planned:
+    """What the intent says of an array."""
+    return Planned(
+        token=array.token,
+        stage=array.stage,
+        needs=array.needs,
+        bundles=tuple(bundle.id for bundle in array.bundles),
+    )
+
+
+def job_line(intent: Intent, array: Planned, job: str) -> dict[str, Any]:
+    """The line of an array that SLURM has."""
+    return {
+        "submission": intent.submission,
+        "array": job,
+        "stage": array.stage,
+        "bundles": list(array.bundles),
+        "needs": array.needs,
+        "token": array.token,
+        "time": now(),
+        "command": intent.command,
+        "snapshot": intent.snapshot,
+        "gpus": intent.gpus,
+    }
+
+
+def find_array(submission: str, token: str, looks: int = LOOKS) -> str | None:
+    """Job id of an array that SLURM has although sbatch did not say so; None if it has none."""
+    for look in range(looks):
+        if look:
+            time.sleep(1)
+        found = named_arrays(submission)
+        if token in found:
+            return found[token]
+    return None
+
+
+def named_arrays(submission: str) -> dict[str, str]:
+    """Live arrays of a submission: token -> job id. Empty where squeue does not answer."""
+    command = ["squeue", "--noheader", f"--name=stilt-{submission}", "--format=%F|%k"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    pairs = (line.strip().partition("|") for line in run.stdout.splitlines())
+    return {token: job for job, bar, token in pairs if bar}
+
+
+def place_pickles(
+    folder: StudyFolder, job: str, tasks: Sequence[BundleTask], minutes: int, timeouts: int
+) -> None:
+    """Gives an array's elements their tasks, where submitit could not: they wait 60 s for them."""
+    logs = folder.slurm.resolve()
+    for index, task in enumerate(tasks):
+        name = f"{job}_{index}" if len(tasks) > 1 else job
+        place = JobPaths(logs, job_id=name).submitted_pickle
+        if place.exists():
+            continue
+        delayed = DelayedSubmission(task)
+        delayed.set_timeout(minutes, timeouts)
+        temporary = place.with_name(f".{place.name}.{os.getpid()}")
+        delayed.dump(temporary)
+        temporary.replace(place)
+
+
+def adopt(folder: StudyFolder) -> list[str]:
+    """Takes over arrays that SLURM has but whose launcher died before it could note them.
+
+    Args:
+        folder: the study's folder.
+
+    Returns:
+        Job ids taken over.
+    """
+    folder = StudyFolder(folder.path.resolve())
+    taken = []
+    for intent, open_arrays in unfinished(folder):
+        if _at_work(intent):
+            continue
+        there = named_arrays(intent.submission)
+        for array in open_arrays:
+            job = there.get(array.token)
+            if job is None:
+                continue
+            tasks = [BundleTask(str(folder.path), b, intent.workers) for b in array.bundles]
+            place_pickles(folder, job, tasks, intent.minutes, intent.timeouts)
+            append_line(folder, job_line(intent, array, job))
+            taken.append(job)
+    return taken
+
+
+def _at_work(intent: Intent) -> bool:
+    """Whether the launcher that wrote an intent may still be calling sbatch."""
+    probe = claims.Claim(
+        item="", submission=intent.submission, bundle="", host=intent.host, pid=intent.pid
+    )
+    alive = claims.process_lives(probe)
+    if alive is None:
+        age = datetime.now(UTC) - datetime.fromisoformat(intent.time)
+        return age.total_seconds() < INTENT_SECONDS
+    return alive
+
+
+def unfinished(folder: StudyFolder) -> list[tuple[Intent, list[Planned]]]:
+    """Intents with the arrays that no line tells the job of."""
+    intents: list[Intent] = []
+    noted: set[tuple[str, str]] = set()
+    if not folder.submissions.is_file():
+        return []
+    for text in folder.submissions.read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+            if line.get("intent"):
+                intents.append(Intent.model_validate(line))
+            elif line.get("array"):
+                noted.add((line["submission"], line.get("token", "")))
+        except ValueError:
+            # cut off by a full disk, or of another version
+            continue
+    found = []
+    for intent in intents:
+        left = [a for a in intent.arrays if (intent.submission, a.token) not in noted]
+        if left:
+            found.append((intent, left))
+    return found
+
+
+def append_line(folder: StudyFolder, content: Mapping[str, Any]) -> None:
+    """Appends one line to submissions.jsonl, in one write."""
+    text = json.dumps(content, separators=(",", ":")) + "\n"
+    descriptor = os.open(folder.submissions, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def now() -> str:
+    """UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
