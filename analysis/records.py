@@ -175,25 +175,26 @@ def _read(root: Path, file: str) -> _Line | None:
 
 
 def _cut(file: str, text: bytes) -> _Line | None:
-    """Cuts the curves out of a line; None where the text is not one compact line of ours."""
+    """Cuts the curves out of a line; None where the text is not one compact line of ours.
+
+    A curve that is found leaves an empty list behind, and becomes text such as ``1,0.5],[2,null``.
+    """
     if not text.startswith(b'{"schema_version":') or text.find(b"\n") != len(text) - 1:
         return None
-    text, loss = _curve(text, b'"loss":[[')
-    text, norm = _curve(text, b'"gradient_norm":[[')
-    return _Line(file, text, loss, norm)
-
-
-def _curve(text: bytes, opening: bytes) -> tuple[bytes, bytes | None]:
-    """A line with an empty list for a curve, and the curve as ``1,0.5],[2,null``."""
-    start = text.find(opening)
-    end = text.find(b"]]", start)
-    if start < 0 or end < 0:
-        return text, None
-    inner = start + len(opening)
-    points = text[inner:end]
-    if b'"' in points:
-        return text, None
-    return text[: inner - 1] + text[end + 1 :], points
+    curves: list[bytes | None] = []
+    kept = []
+    at = 0
+    for opening in (b'"loss":[[', b'"gradient_norm":[['):
+        start = text.find(opening, at)
+        inner = start + len(opening)
+        end = text.find(b'"', inner) - 3  # before the next field's name: numbers have no quotes
+        if start < 0 or text[end : end + 3] != b"]],":
+            curves.append(None)
+            continue
+        curves.append(text[inner:end])
+        kept.append(text[at : inner - 1])
+        at = end + 1
+    return _Line(file, b"".join([*kept, text[at:]]), *curves)
 
 
 def _parse(lines: list[_Line]) -> list[pl.DataFrame]:

@@ -53,15 +53,24 @@ def cancel(
             f"{folder.path.name} runs on this machine, as a whole: it can only be cancelled "
             "without --source and --target."
         )
-    number = sum(len(found) for found in elements.values()) + len(withdrawn)
-    number += sum(len(found) for found in processes.values())
     said = "would cancel" if dry_run else "cancelling"
-    if elements or withdrawn:
-        jobs = f": {', '.join(_ranges(list(elements)))}" if elements else ""
-        console.print(f"{said} {len(elements)} array elements{jobs}", highlight=False)
-    for process in processes:
-        console.print(f"{said} process {process.pid} on {process.host}", highlight=False)
-    console.print(f"{number} runs that have not ended are given back", highlight=False)
+    if elements:
+        jobs = ", ".join(_ranges(list(elements)))
+        runs = sum(map(len, elements.values()))
+        console.print(
+            f"{said} {len(elements)} array elements with {runs} runs: {jobs}", highlight=False
+        )
+    if withdrawn:
+        taken = "would take" if dry_run else "taking"
+        console.print(
+            f"{taken} {len(withdrawn)} runs out of elements that wait and keep others",
+            highlight=False,
+        )
+    for process, found in processes.items():
+        console.print(
+            f"{said} process {process.pid} on {process.host} with {len(found)} runs",
+            highlight=False,
+        )
     if spared:
         console.print(
             f"left alone: {len(spared)} chosen runs in elements that already run and hold others "

@@ -171,7 +171,7 @@ class _Look:
         if job is None:
             return "" if claim.submission.startswith("local-") else "not seen by SLURM yet"
         if job.state == "RUNNING":
-            return "its turn in a running job"
+            return "in a running job, not begun"
         return job.reason or job.state
 
     def _without_claim(self, item: Item) -> Item:

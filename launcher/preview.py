@@ -63,21 +63,16 @@ def show(
 def _matrix(study: Study, missing: set[str]) -> Table:
     cells = [cell for cell in study.cells.values() if cell.id in missing]
     count = Counter((cell.source, cell.target) for cell in cells)
-    targets = list(dict.fromkeys(cell.target for cell in study.cells.values()))
-    table = Table(title="cells to run", title_justify="left")
-    table.add_column("source")
-    for target in targets:
-        table.add_column(target, justify="right")
-    table.add_column("all", justify="right")
-    for source in dict.fromkeys(cell.source for cell in study.cells.values()):
-        row = [count[source, target] for target in targets]
-        table.add_row(source, *map(str, row), str(sum(row)))
-    table.add_row(
-        "all",
-        *(str(sum(n for (_, t), n in count.items() if t == target)) for target in targets),
-        str(len(cells)),
-        style="bold",
-    )
+    sources = list(dict.fromkeys(cell.source for cell in study.cells.values()))
+    table = Table(title="cells to run, by target and source", title_justify="left")
+    table.add_column("target", no_wrap=True)
+    for source in [*sources, "all"]:
+        table.add_column(source, justify="right", overflow="fold")
+    for target in dict.fromkeys(cell.target for cell in study.cells.values()):
+        row = [count[source, target] for source in sources]
+        table.add_row(target, *map(str, row), str(sum(row)))
+    sums = [sum(n for (name, _), n in count.items() if name == source) for source in sources]
+    table.add_row("all", *map(str, sums), str(len(cells)), style="bold")
     return table
 
 

@@ -15,7 +15,7 @@ _BY_STATE = {
     "BOOT_FAIL": ("node", "its node did not start"),
     "LAUNCH_FAILED": ("node", "its node could not start the job"),
     "PREEMPTED": ("preempted", "a job of higher priority took its place"),
-    "CANCELLED": ("cancelled", "the job was cancelled"),
+    "CANCELLED": ("cancelled", "somebody cancelled it"),
     "REVOKED": ("cancelled", "the job was revoked"),
     LOST: ("node", "SLURM lost the job: accounting has it running, the controller knows nothing"),
 }
@@ -24,7 +24,7 @@ _BY_LOG = (
     (r"oom.?kill|Out Of Memory|OUT_OF_MEMORY", "oom", "the job used more memory than it had"),
     (r"DUE TO NODE FAILURE", "node", "its node failed"),
     (r"DUE TO PREEMPTION", "preempted", "a job of higher priority took its place"),
-    (r"CANCELLED AT", "cancelled", "the job was cancelled"),
+    (r"CANCELLED AT", "cancelled", "somebody cancelled it"),
     (r"No space left on device|Disk quota exceeded", "disk", "the disk is full"),
     (r"CUDA out of memory|OutOfMemoryError", "oom", "the GPU's memory was full"),
 )
@@ -68,7 +68,7 @@ def died(job: JobState | None, log_end: str, *, begun: bool, where: str) -> Reas
         begun: whether the item itself had begun.
         where: the job or process, in words.
     """
-    before = "" if begun else " before this one began"
+    how = "died with no result" if begun else "ended before this one began"
     told = _told_by_slurm(job) if job is not None else None
     kind, text = told or _told_by_log(log_end) or ("lost", "it ended without a word")
     if told and told[0] == "bug":
@@ -78,7 +78,7 @@ def died(job: JobState | None, log_end: str, *, begun: bool, where: str) -> Reas
     after = f" after {span(job.elapsed)}" if job is not None and job.elapsed else ""
     node = f" on {job.node}" if job is not None and job.node else ""
     said = f"{word}{after}{node}: " if word else ""
-    return Reason(kind, f"{where} died with no result{before}: {said}{text}")
+    return Reason(kind, f"{where} {how}: {said}{text}")
 
 
 def _told_by_slurm(job: JobState) -> tuple[str, str] | None:

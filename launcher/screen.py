@@ -140,14 +140,18 @@ def _times(standing: Standing) -> list[Text]:
 def _used(standing: Standing) -> str:
     """GPU-hours: what SLURM gave, else what the runs took."""
     if standing.gpu_seconds is not None:
-        return f"{standing.gpu_seconds / 3600:.1f} GPU-hours allocated"
+        return f"{_hours(standing.gpu_seconds, 'GPU')} allocated"
     seconds = standing.run_seconds
     if not seconds:
         return ""
     kind = "GPU" if any(item.on_gpu for item in standing.items) else "worker"
+    return f"{_hours(seconds, kind)} used"
+
+
+def _hours(seconds: float, kind: str) -> str:
     if seconds < 3600:
-        return f"{seconds / 60:.1f} {kind}-minutes used"
-    return f"{seconds / 3600:.1f} {kind}-hours used"
+        return f"{seconds / 60:.1f} {kind}-minutes"
+    return f"{seconds / 3600:.1f} {kind}-hours"
 
 
 def _sources(standing: Standing) -> Table:
@@ -251,7 +255,7 @@ def _waiting(standing: Standing) -> Text | None:
         lines.append(f"{MARKS['pending']} pending: {said}")
     saved = sum(i.resumable for i in items if i.state in ("open", "failed"))
     if saved:
-        lines.append(f"{saved} were interrupted and go on where they were, once submitted again")
+        lines.append(f"interrupted, to go on where they were once submitted again: {saved}")
     return Text("\n".join(lines)) if lines else None
 
 

@@ -8,14 +8,18 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from launcher.cancel import main as cancel
 from launcher.clean import main as clean
 from launcher.clean import size
+from launcher.status import main as status
+from launcher.submit import main as submit
 from stilt import claims
 from stilt.study import StudyFolder
+from tests import cluster_study, slurm_cluster
 from tests.fake_commands import Commands
 from tests.fake_study import make_study
 
@@ -88,7 +92,9 @@ def cancelled(commands):
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
+def _no_waiting(request, monkeypatch):
+    if request.node.get_closest_marker("slurm"):
+        return
     monkeypatch.setattr("launcher.cancel.cancel_jobs", lambda elements: _cancel(elements))
 
 
@@ -112,8 +118,7 @@ def test_a_whole_study_is_cancelled_by_its_elements(two_elements, tmp_path, caps
     code, said = run(cancel, tmp_path, capsys)
     assert code == 0
     assert cancelled(commands) == ["12_0", "12_1"]
-    assert "2 array elements: 12_[0-1]" in said.out
-    assert "4 runs" in said.out
+    assert "2 array elements with 4 runs: 12_[0-1]" in said.out
 
 
 def test_a_source_cancels_the_elements_of_its_cells_alone(two_elements, tmp_path, capsys, commands):
@@ -131,6 +136,7 @@ def test_a_target_is_withdrawn_from_an_element_that_waits_and_keeps_others(
     assert not folder.claim(cell(study, "hellaswag", "rte")).exists()
     assert folder.claim(cell(study, "hellaswag", "cola")).exists()
     assert folder.claim(cell(study, "none", "rte")).exists(), "its element runs already"
+    assert "1 runs out of elements that wait" in said.out
     assert "left alone: 1" in said.out
 
 
@@ -343,3 +349,57 @@ def test_a_clean_study_has_nothing_to_remove(study, folder, tmp_path, capsys):
 )
 def test_sizes_are_written_as_people_do(number, text):
     assert size(int(number)) == text
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    try:
+        with slurm_cluster.cluster():
+            yield
+    except slurm_cluster.ClusterError as error:
+        if "Not installed" in str(error):
+            pytest.skip(str(error))
+        raise
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+def test_a_real_study_is_watched_cancelled_in_part_and_whole_and_cleaned(
+    cluster, tmp_path, monkeypatch, capsys
+):
+    # nothing can start, so that nothing but the queue is at work
+    for node in slurm_cluster.NODES:
+        slurm_cluster.node_down(node)
+    try:
+        own = tmp_path / "own"
+        own.mkdir()
+        cluster_study.make_study(own, sources=1)
+        monkeypatch.chdir(own)
+        Path("cluster.toml").write_text("gpus = 0\ntime = 10\nsignal_seconds = 20\n")
+        assert submit(["--grid", "own.toml", "--data-dir", "data", "--bundles", "4"]) == 0
+        capsys.readouterr()
+
+        def count():
+            assert status(["own", "--json"]) in (0, 1)
+            return json.loads(capsys.readouterr().out)["count"]
+
+        def queued():
+            command = ["squeue", "--array", "--noheader", "--format=%i"]
+            return subprocess.run(command, capture_output=True, text=True).stdout.split()
+
+        assert count()["pending"] == 24
+        before = len(queued())
+        assert clean(["own", "--yes"]) == 2
+        assert cancel(["own", "--source", "none"]) == 0
+        capsys.readouterr()
+        assert count() == {"done": 0, "running": 0, "pending": 12, "failed": 0, "open": 12}
+        assert 0 < len(queued()) < before
+        assert cancel(["own"]) == 0
+        capsys.readouterr()
+        assert count()["open"] == 24
+        assert queued() == []
+        assert clean(["own", "--yes"]) == 0
+        assert list(StudyFolder(Path("logs/own")).slurm.iterdir()) == []
+    finally:
+        for node in slurm_cluster.NODES:
+            slurm_cluster.node_up(node)

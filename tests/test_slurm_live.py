@@ -242,14 +242,15 @@ def test_an_element_whose_node_broke_goes_on_elsewhere(cluster, tmp_path):
         "import os, signal\n"
         "from jobs.requeue import requeue_elsewhere\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "print(os.environ['SLURMD_NODENAME'], flush=True)\n"
+        "print('ran on', os.environ['SLURMD_NODENAME'], flush=True)\n"
         "job = os.environ['SLURM_ARRAY_JOB_ID'] + '_' + os.environ['SLURM_ARRAY_TASK_ID']\n"
         "if os.environ['SLURM_ARRAY_TASK_ID'] == '1' and 'SLURM_RESTART_COUNT' not in os.environ:\n"
         "    requeue_elsewhere(job, os.environ['SLURMD_NODENAME'])\n"
     )
     slurm("sbatch", str(script))
     wait_for_all_jobs()
-    nodes = [word for word in (tmp_path / "1.out").read_text().split() if word.startswith("node")]
+    lines = (tmp_path / "1.out").read_text().splitlines()
+    nodes = [line.split()[-1] for line in lines if line.startswith("ran on")]
     assert sorted(nodes) == ["node1", "node2"]
 
 

@@ -284,7 +284,7 @@ def test_pending_cells_say_what_they_wait_for(made, commands, tmp_path, capsys):
     _, said = show(tmp_path, capsys)
     assert "3 pending" in said.out
     assert "2 Priority" in said.out
-    assert "1 its turn in a running job" in said.out
+    assert "1 in a running job, not begun" in said.out
 
 
 def test_a_requeued_cell_waits_although_its_claim_says_running(made, commands):
