@@ -24,8 +24,8 @@ from stilt.results import RecordT, Result, read_record
 CURVE = pl.List(pl.Struct({"step": pl.Int64, "value": pl.Float64}))
 """Points of a training curve; a value is null where it was not finite."""
 
-BATCH = 2048
-"""Files in a batch, of which two are in memory: at 10 kB a result, some 40 MB of text."""
+BATCH = 4096
+"""Files in a batch, of which two are in memory: at 10 kB a result, some 80 MB of text."""
 
 Kind = Literal["empty", "truncated", "foreign", "newer", "schema", "study", "duplicate", "grid"]
 

@@ -6,7 +6,7 @@ Writes N results with curves of 100 points and predictions of the tasks' real de
 that is removed at the end, and times, each in a process of its own: the first call of
 ``analysis.collect.collect``, a second one, one after a hundredth of the files were written anew,
 one with every column, and the loop, which keeps 12 numbers of each file and neither curves nor
-predictions. Prints seconds, peak memory and the ratio.
+predictions. Prints seconds, seconds of processor time, peak memory and the ratio.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from rich.console import Console
@@ -129,16 +130,28 @@ def loop(path: Path) -> int:
     return len(pd.DataFrame(rows))
 
 
-def timed(work: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
-    """Runs in a child: what the work counted, seconds, and the process's peak memory in MB."""
-    began = time.perf_counter()
+class Cost(NamedTuple):
+    """What a piece of work took."""
+
+    count: int
+    seconds: float
+    processor: float
+    """Seconds of all threads together."""
+    memory: float
+    """Peak of the process, in MB."""
+
+
+def timed(work: Callable[[Path], int], path: Path) -> Cost:
+    """Does work and says what it took."""
+    began, cpu = time.perf_counter(), time.process_time()
     count = work(path)
-    seconds = time.perf_counter() - began
-    return count, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds, processor = time.perf_counter() - began, time.process_time() - cpu
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Cost(count, seconds, processor, memory)
 
 
-def measure(work: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
-    """Times work in a fresh process, so that memory and caches are its own."""
+def measure(work: Callable[[Path], int], path: Path) -> Cost:
+    """Times work in a fresh process, so that its memory and its modules' state are its own."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         pool.submit(os.getpid).result()  # imports are not what is measured
         return pool.submit(timed, work, path).result()
@@ -161,7 +174,7 @@ def main() -> None:
             f"{time.perf_counter() - began:.0f} s; {os.cpu_count()} cores, load "
             f"{os.getloadavg()[0]:.1f}"
         )
-        table = Table("what", "seconds", "peak MB", "times the loop")
+        table = Table("what", "seconds", "processor s", "peak MB", "against the loop")
         rows = {"json + pandas loop": measure(loop, path)}
         rows["collect, first call"] = measure(narrow, path)
         rows["  of it, listing the grid"] = measure(grid_alone, path)
@@ -170,11 +183,16 @@ def main() -> None:
         rows["collect, a hundredth is new"] = measure(narrow, path)
         rows["collect, second call, every column"] = measure(wide, path)
         reference = rows["json + pandas loop"]
-        for label, (count, seconds, memory) in rows.items():
-            if not label.startswith("  ") and count != options.results:
-                raise SystemExit(f"{label}: {count} results counted, {options.results} written")
-            ratio = f"{reference[1] / seconds:.1f} x faster"
-            table.add_row(label, f"{seconds:.2f}", f"{memory:.0f}", ratio)
+        for label, cost in rows.items():
+            if not label.startswith("  ") and cost.count != options.results:
+                raise SystemExit(f"{label}: {cost.count} counted, {options.results} written")
+            table.add_row(
+                label,
+                f"{cost.seconds:.2f}",
+                f"{cost.processor:.2f}",
+                f"{cost.memory:.0f}",
+                f"{reference.seconds / cost.seconds:.1f} times as fast",
+            )
         console.print(table)
 
 

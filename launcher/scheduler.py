@@ -67,11 +67,12 @@ class Scheduler:
         return self.squeue is None or self.sacct is None
 
     def job(self, element: str) -> JobState | None:
-        """State of an element; ``123_0`` may also be the plain job ``123``."""
-        found = self.jobs.get(element)
-        if found is None and element.endswith("_0"):
-            found = self.jobs.get(element.removesuffix("_0"))
-        return found
+        """State of an element.
+
+        The bare job id stands for the only element of an array of one, and for all elements that
+        were cancelled before they were told apart: squeue then lists ``123`` (seen with 22.05).
+        """
+        return self.jobs.get(element) or self.jobs.get(element.partition("_")[0])
 
 
 def ask(submissions: Sequence[Submission]) -> Scheduler:

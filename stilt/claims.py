@@ -7,7 +7,7 @@ import time
 import uuid
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from stilt.config import Frozen
 from stilt.files import create_text, write_text
@@ -15,6 +15,9 @@ from stilt.files import create_text, write_text
 
 class Claim(Frozen):
     """One item of a study that a submission holds."""
+
+    # a worker that began before an update of this code must not lose its claim to a new field
+    model_config = ConfigDict(extra="ignore")
 
     item: str
     """Cell or source id, or ``synthesis``."""

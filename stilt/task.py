@@ -155,11 +155,12 @@ class Task(Frozen):
         """Everything of the task that can change a score, for the cell's id.
 
         Where the rows come from is left out: the same rows from the Hub or from a file are the same
-        task, and the study records the digest of the rows themselves.
+        task, and the study records the digest of the rows themselves. The name is in, since two
+        tasks of one study may differ in their rows alone.
         """
         kept = self.model_dump(
             mode="json",
-            exclude={"title", "reference", "size", "data", "name"},
+            exclude={"title", "reference", "size", "data"},
             exclude_defaults=True,
         )
         cut = [{"by": o.cut_by, "dev": o.cut_dev} for o in self.data if o.cut_by]

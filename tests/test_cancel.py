@@ -375,7 +375,7 @@ def test_a_real_study_is_watched_cancelled_in_part_and_whole_and_cleaned(
         own.mkdir()
         cluster_study.make_study(own, sources=1)
         monkeypatch.chdir(own)
-        Path("cluster.toml").write_text("gpus = 0\ntime = 10\nsignal_seconds = 20\n")
+        Path("cluster.toml").write_text("gpus = 0\ncpus = 2\ntime = 10\nsignal_seconds = 20\n")
         assert submit(["--grid", "own.toml", "--data-dir", "data", "--bundles", "4"]) == 0
         capsys.readouterr()
 

@@ -232,6 +232,13 @@ def test_an_array_of_one_is_a_plain_job(commands, folder):
     assert Holders(folder).job(claim("b0")).job == "12"
 
 
+def test_elements_cancelled_before_they_were_told_apart_are_dead_at_once(commands, folder):
+    note(folder, line(age=10))
+    commands.say("squeue", squeue(("12", "CANCELLED", "Dependency"), ("12_0", "RUNNING", "None")))
+    alive = lives(folder)
+    assert [alive(claim(bundle)) for bundle in ("b0", "b1", "b2")] == [True, False, False]
+
+
 def test_lines_cut_off_and_fields_of_later_versions_do_no_harm(folder):
     folder.submissions.write_text(json.dumps(line(colour="red")) + '\n{"submission": "slu')
     [only] = read_submissions(folder)

@@ -66,8 +66,8 @@ def test_the_id_of_a_known_cell_is_the_same_today_as_ever():
         full.cells.values(), source="hellaswag-p", target="socialiqa",
         learning_rate=5e-6, batch_size=32, warmup_ratio=0.0, seed=12,
     )  # fmt: skip
-    assert plain.id == "5e676c6af708"
-    assert (after.id, after.source_id) == ("f55c1d8f278f", "0030f3eaccac")
+    assert plain.id == "06d901b527f8"
+    assert (after.id, after.source_id) == ("17dd766f35b0", "4ea485ef5be1")
 
 
 def test_an_id_is_the_digest_of_what_can_change_a_score_written_out_by_hand():
@@ -81,6 +81,7 @@ def test_an_id_is_the_digest_of_what_can_change_a_score_written_out_by_hand():
             "model": ROBERTA,
             "recipe": "paper",
             "task": {
+                "name": "cola",
                 "kind": "classification",
                 "metric": "mcc",
                 "text_a": "{sentence}",

@@ -437,7 +437,6 @@ BASE = {
 @pytest.mark.parametrize(
     "change",
     [
-        {"name": "u"},
         {"title": "U"},
         {"reference": "R"},
         {"size": {"train": 1, "dev": 1, "tokens": 1}},
@@ -452,6 +451,7 @@ def test_what_cannot_change_a_score_is_not_in_a_tasks_identity(change):
 @pytest.mark.parametrize(
     "change",
     [
+        {"name": "u"},
         {"text_a": "{b}"},
         {"text_b": "{b}"},
         {"max_length": 31},
