@@ -1,17 +1,17 @@
 """Sampling with a causal language model: many prompts at once, each with random numbers of its own.
 
 What a prompt gets is the same whatever it is batched with, but for rounding in the matrix products:
-its random numbers depend on its own index alone, and prompts of equal length need no padding.
+its random numbers depend on its own index alone, and nothing is padded.
 """
 
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +43,13 @@ class Continuation:
     """Without the end token."""
     stopped: bool = False
     """Whether the model ended the text itself."""
+
+    def goes_on(self, token: int, limit: int, ends: Container[int]) -> bool:
+        """Takes a token; whether another may follow."""
+        self.stopped = token in ends
+        if not self.stopped:
+            self.ids.append(token)
+        return not self.stopped and len(self.ids) < limit
 
 
 @dataclass(frozen=True)
@@ -152,18 +159,12 @@ def _file_digest(path: Path) -> str:
 
 
 def batches(prompts: Iterable[Prompt], size: int) -> list[list[Prompt]]:
-    """Groups prompts of equal length, at most ``size`` in one group.
+    """Groups prompts by length, ``size`` in each group but the last.
 
-    Within a length, prompts with similar limits stand together, so that they finish together.
+    What counts is the length with the continuation: those of a batch then end together.
     """
-    ordered = sorted(prompts, key=lambda p: (len(p.ids), p.limit, p.index))
-    found: list[list[Prompt]] = []
-    for prompt in ordered:
-        if found and len(found[-1]) < size and len(found[-1][0].ids) == len(prompt.ids):
-            found[-1].append(prompt)
-        else:
-            found.append([prompt])
-    return found
+    ordered = sorted(prompts, key=lambda p: (len(p.ids) + p.limit, len(p.ids), p.index))
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
 def in_nucleus(probabilities: torch.Tensor, tokens: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -228,12 +229,14 @@ def continuations(
 ) -> list[list[Continuation]]:
     """Samples several continuations of each prompt of a batch (temperature 1).
 
-    A prompt is read once, however many continuations it gets, and a continuation leaves the batch
-    at its end or limit.
+    The model reads as many tokens of all prompts at once as the shortest has, and goes on token by
+    token: a prompt that is not read to its end yet is read on while others are already continued.
+    So every sequence has the same length at all times and nothing is padded. A prompt is one row of
+    the batch until it is read, then one for each of its continuations; each leaves at its end.
 
     Args:
         lm: the model.
-        batch: prompts of equal length.
+        batch: prompts, at least one.
         streams: for each prompt, one source of random numbers for each of its continuations; the
             same number for all.
         top_p: mass of the nucleus.
@@ -241,39 +244,73 @@ def continuations(
     Returns:
         For each prompt its continuations.
     """
-    samples = len(streams[0])
-    flat = [stream for own in streams for stream in own]
-    limits = [prompt.limit for prompt in batch for _ in range(samples)]
-    done = [Continuation() for _ in flat]
-    live = list(range(len(flat)))
-    ids = torch.tensor([prompt.ids for prompt in batch], device=lm.device)
+    done = [[Continuation() for _ in own] for own in streams]
+    read = min(len(prompt.ids) for prompt in batch)
+    ids = torch.tensor([prompt.ids[:read] for prompt in batch], device=lm.device)
     # only the last position's scores are wanted; all of them would be vocabulary x tokens
-    last = (
-        {"logits_to_keep": 1} if "logits_to_keep" in signature(lm.model.forward).parameters else {}
-    )
-    out = lm.model(ids, use_cache=True, **last)
-    cache = out.past_key_values
-    cache.batch_repeat_interleave(samples)
-    logits = out.logits[:, -1].repeat_interleave(samples, dim=0)
+    few = "logits_to_keep" in signature(lm.model.forward).parameters
+    out = lm.model(ids, use_cache=True, **({"logits_to_keep": 1} if few else {}))
+    rows = [_Row(spot) for spot in range(len(batch))]
     while True:
-        tokens = draw(logits.float().softmax(-1), top_p, [flat[row] for row in live])
-        going = []
-        for spot, (row, token) in enumerate(zip(live, tokens.tolist(), strict=True)):
-            if token in lm.ends:
-                done[row].stopped = True
-                continue
-            done[row].ids.append(token)
-            if len(done[row].ids) < limits[row]:
-                going.append(spot)
+        rows = [
+            new
+            for place, row in enumerate(rows)
+            for new in row.after(
+                place, len(streams[row.prompt]), read >= len(batch[row.prompt].ids)
+            )
+        ]
+        writing = [row for row in rows if row.sample is not None]
+        own = [streams[row.prompt][row.sample or 0] for row in writing]
+        tokens = iter(_drawn(out.logits[:, -1], [row.place for row in writing], top_p, own))
+        fed: list[int] = []
+        going: list[_Row] = []
+        for row in rows:
+            prompt = batch[row.prompt]
+            if row.sample is None:
+                token = prompt.ids[read]
+            else:
+                token = next(tokens)
+                if not done[row.prompt][row.sample].goes_on(token, prompt.limit, lm.ends):
+                    continue
+            fed.append(token)
+            going.append(row)
         if not going:
-            return [done[i : i + samples] for i in range(0, len(done), samples)]
-        if len(going) < len(live):
-            left = torch.tensor(going, device=lm.device)
-            cache.batch_select_indices(left)
-            tokens = tokens[left]
-            live = [live[spot] for spot in going]
-        out = lm.model(tokens[:, None], past_key_values=cache, use_cache=True)
-        logits = out.logits[:, -1]
+            return done
+        places = [row.place for row in going]
+        if places != list(range(len(out.logits))):
+            out.past_key_values.batch_select_indices(torch.tensor(places, device=lm.device))
+        rows, read = going, read + 1
+        new = torch.tensor(fed, device=lm.device)[:, None]
+        out = lm.model(new, past_key_values=out.past_key_values, use_cache=True)
+
+
+class _Row(NamedTuple):
+    """A row of the running batch."""
+
+    prompt: int
+    sample: int | None = None
+    """Which of the prompt's continuations it is; None while the prompt is being read."""
+    place: int = 0
+    """Row of the last forward pass that it goes on from."""
+
+    def after(self, place: int, samples: int, read: bool) -> list["_Row"]:
+        """What the row at a place of the last pass becomes, once its prompt is read."""
+        if self.sample is None and read:
+            return [_Row(self.prompt, sample, place) for sample in range(samples)]
+        return [self._replace(place=place)]
+
+
+def _drawn(
+    logits: torch.Tensor, places: Sequence[int], top_p: float, streams: Streams
+) -> list[int]:
+    """Tokens for some rows of (R, V) scores; in slices that stay in a processor's cache."""
+    size = 32 if logits.device.type == "cpu" else max(1, len(places))
+    tokens: list[int] = []
+    for start in range(0, len(places), size):
+        part = torch.tensor(places[start : start + size], device=logits.device)
+        probabilities = logits[part].float().softmax(-1)
+        tokens += draw(probabilities, top_p, streams[start : start + size]).tolist()
+    return tokens
 
 
 def streams(seed: int, *names: int, count: int) -> list[np.random.Generator]:
