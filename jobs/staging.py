@@ -13,9 +13,8 @@ from pathlib import Path
 from jobs.settings import Settings
 from jobs.worker import Worker
 from stilt import data
-from stilt.cell import digest
 from stilt.config import parse
-from stilt.encode import ENCODING_VERSION, encode_splits
+from stilt.encode import cache_path, encode_splits
 from stilt.errors import DataError, StiltError
 from stilt.model import ModelShelf
 from stilt.staged import Request, Staged, advice, needed
@@ -162,13 +161,12 @@ def stage_task(request: Request, task: Task, label: str, worker: Worker | None) 
         return found
     tokenizer_digest = worker.tokenizer_digest
     train, _ = encode_splits(task, splits, worker.tokenizer, tokenizer_digest, request.cache)
-    content = [ENCODING_VERSION, "train", splits.digest(), task.identity(), tokenizer_digest]
-    file = f"{task.name}-train-{digest(content, 20)}.npz"
+    file = cache_path(task, "train", splits.digest(), tokenizer_digest, request.cache)
     lengths = train.lengths
     update = {
         "tokens": float(lengths.mean()),
         "full": float((lengths >= task.max_length).mean()),
-        "file": file if (request.cache / "encoded" / file).is_file() else "",
+        "file": file.name if file.is_file() else "",
     }
     return found.model_copy(update=update)
 

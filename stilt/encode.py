@@ -68,14 +68,21 @@ def encode_splits(
     """
     parts = []
     for name, examples in (("train", splits.train), ("dev", splits.dev)):
-        content = [ENCODING_VERSION, name, splits.digest(), task.identity(), tokenizer_digest]
-        path = folder / "encoded" / f"{task.name}-{name}-{digest(content, 20)}.npz"
+        path = cache_path(task, name, splits.digest(), tokenizer_digest, folder)
         if not path.is_file():
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, **encode(examples, tokenizer, task.max_length).__dict__)
         with np.load(path) as arrays:
             parts.append(Encoded(**{key: arrays[key] for key in arrays.files}))
     return parts[0], parts[1]
+
+
+def cache_path(
+    task: Task, split: str, data_digest: str, tokenizer_digest: str, folder: Path
+) -> Path:
+    """File of an encoded split, named by everything that decides its content."""
+    content = [ENCODING_VERSION, split, data_digest, task.identity(), tokenizer_digest]
+    return folder / "encoded" / f"{task.name}-{split}-{digest(content, 20)}.npz"
 
 
 def encode(examples: list[Example], tokenizer: Any, max_length: int) -> Encoded:
