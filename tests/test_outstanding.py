@@ -341,7 +341,8 @@ def test_a_dry_run_tells_what_is_to_run_and_writes_nothing(empty, tmp_path):
     assert "study small: 8 cells, 0 done, 0 held by live jobs, 8 to run." in text.replace(
         f"study {study.name}", "study small"
     )
-    (row,) = (line for line in text.splitlines() if line.strip(" │┃|").startswith("hellaswag "))
+    target = next(iter(study.cells.values())).target
+    (row,) = (line for line in text.splitlines() if line.strip(" │┃|").startswith(f"{target} "))
     assert [part for part in row.split() if part.isdigit()] == ["2", "2", "4"]
     assert "source hellaswag" in text
     assert "GPU-hours, if a GPU does" in text
