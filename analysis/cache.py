@@ -6,6 +6,7 @@ The names carry a digest of what made them, so that newer code never reads what 
 """
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ import polars as pl
 from filelock import FileLock
 
 from analysis import lineschema, records
-from analysis.records import BATCH, Problem, read_results
+from analysis.problems import Problem
+from analysis.records import BATCH, read_results
 from stilt import cell, config, grid, results, study, task
 from stilt.cell import digest
 from stilt.files import replacing
@@ -89,26 +91,43 @@ def _version(*modules: ModuleType, text: str = "") -> str:
 
 def _listing(folder: StudyFolder) -> tuple[pl.DataFrame, list[Problem]]:
     """Result files with time and size, and whatever else lies among them."""
-    if not folder.results.is_dir():
+    try:
+        descriptor = os.open(folder.results, os.O_RDONLY)
+    except FileNotFoundError:
         return pl.DataFrame(schema=_STAMP), []
-    # this is most of a call that finds nothing new: one pass, and one system call a file
-    with os.scandir(folder.results) as entries:
-        there = list(entries)
-    rows = [
-        (entry.name, (seen := entry.stat()).st_mtime_ns, seen.st_size)
-        for entry in there
-        if entry.name.endswith(".json") and entry.is_file()
-    ]
-    prefix = folder.results.name
+    try:
+        # a dot begins the name of a result that is being written
+        names = [name for name in os.listdir(descriptor) if not name.startswith(".")]  # noqa: PTH208
+        rows = list(_stamps_of(descriptor, names))
+    finally:
+        os.close(descriptor)
+    prefix = pl.lit(f"{folder.results.name}/")
     listing = pl.DataFrame(rows, schema=_STAMP, orient="row").with_columns(
-        pl.format("{}/{}", pl.lit(prefix), "file").alias("file")
+        pl.concat_str(prefix, "file").alias("file")
     )
-    if len(rows) == len(there):
+    if len(rows) == len(names):
         return listing, []
     taken = {row[0] for row in rows}
-    # a dot begins the name of a result that is being written
-    odd = [e.name for e in there if e.name not in taken and not e.name.startswith(".")]
-    return listing, [Problem(f"{prefix}/{name}", "foreign", "no result file") for name in odd]
+    odd = [name for name in names if name not in taken and (folder.results / name).exists()]
+    return listing, [
+        Problem(f"{folder.results.name}/{name}", "foreign", "no result file") for name in odd
+    ]
+
+
+def _stamps_of(descriptor: int, names: list[str]) -> Iterator[tuple[str, int, int]]:
+    """Name, time of change (ns) and size of the JSON files of an open folder.
+
+    By the folder's descriptor it takes a third less time than with paths, and this is most of a
+    call that finds nothing new.
+    """
+    for name in names:
+        if name.endswith(".json"):
+            try:
+                seen = os.stat(name, dir_fd=descriptor)
+            except FileNotFoundError:
+                continue  # taken away since it was listed
+            if stat.S_ISREG(seen.st_mode):
+                yield name, seen.st_mtime_ns, seen.st_size
 
 
 def _parts(folder: StudyFolder, version: str) -> tuple[list[Path], pl.DataFrame]:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from analysis.cache import cached_grid, cached_results, locked
-from analysis.records import CURVE, POINT, Problem, judge, points, results_frame, utc
+from analysis.problems import Problem, judge
+from analysis.records import CURVE, POINT, points, results_frame, utc
+from analysis.verdicts import IDENTITY, refused
 from stilt.cell import Cell, Source
 from stilt.results import Failure, Result, SourceResult
 from stilt.study import Study, StudyFolder
@@ -72,10 +74,9 @@ FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
 CURVES = ("predictions", "gold", "loss", "gradient_norm")
 """The four columns that are nine tenths of a frame."""
 
-_IDENTITY = ("stage", "source", "source_id", "target", "seed", *POINT)
 _KNOWN = (
     "cell",
-    *_IDENTITY,
+    *IDENTITY,
     "source_task",
     "source_size",
     "source_seed",
@@ -117,15 +118,15 @@ def collect(folder: StudyFolder, study: Study, columns: Sequence[str] | None = N
     with locked(folder):
         grid = cached_grid(folder, lambda: grid_frame(study))
         present, problems = cached_results(folder)
-        checked = ("file", "study_id", "cell", *_IDENTITY, "metric", "classes", "sound")
+        checked = ("file", "study_id", "cell", *IDENTITY, "metric", "classes", "sound")
         taken = [name for name in wanted if name in present.collect_schema()]
         # status tells a failed cell from a missing one, whether it is wanted or not
         needed = list(dict.fromkeys([*checked, "status", *taken]))
         results = present.select(needed).collect()
-    refused = _refused(results.select(checked), grid, study.digest())
-    if refused.height:
-        results = results.join(refused, on="file", how="anti")
-    problems += [Problem(*row) for row in refused.iter_rows()]
+    left_out = refused(results.select(checked), grid, study.digest())
+    if left_out.height:
+        results = results.join(left_out, on="file", how="anti")
+    problems += [Problem(*row) for row in left_out.iter_rows()]
     failures, wrong = _failures(folder, study, done=set(results["cell"]))
     problems += wrong
     sources, wrong = _sources(folder, study, failures)
@@ -161,60 +162,6 @@ def _known_frame(cells: Iterable[Cell], study: Study) -> pl.DataFrame:
         )
     schema = {name: FRAME[name] for name in _KNOWN}
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _refused(results: pl.DataFrame, grid: pl.DataFrame, study: str) -> pl.DataFrame:
-    """Well-formed results that are not this grid's: file, kind, message."""
-    agreed = (*_IDENTITY, "metric", "classes")
-    joined = results.join(
-        grid.select("cell", *agreed).with_columns(in_grid=True),
-        on="cell",
-        how="left",
-        suffix="_grid",
-    )
-    other = {name: pl.col(name).ne_missing(pl.col(f"{name}_grid")) for name in agreed}
-    differences = [
-        pl.when(differs).then(
-            pl.format("{}={}, not {}", pl.lit(name), _shown(name), _shown(f"{name}_grid"))
-        )
-        for name, differs in other.items()
-    ]
-    own_file = pl.format("results/{}.json", pl.col("cell"))
-    verdicts = [
-        (
-            "study",
-            pl.col("study_id") != study,
-            pl.format("a result of study {}, not of this one ({})", "study_id", pl.lit(study)),
-        ),
-        ("grid", pl.col("in_grid").is_null(), pl.format("cell {} is not in this grid", "cell")),
-        (
-            "duplicate",
-            pl.col("file") != own_file,
-            pl.format("holds cell {}, whose own file is {}", pl.col("cell"), own_file),
-        ),
-        (
-            "grid",
-            pl.any_horizontal(other.values()),
-            pl.format(
-                "not the grid's cell of this id: {}",
-                pl.concat_str(differences, separator=", ", ignore_nulls=True),
-            ),
-        ),
-        (
-            "schema",
-            ~pl.col("sound"),
-            pl.lit("its status, score, predictions and row count do not agree"),
-        ),
-    ]
-    # sentences are made for the bad ones alone: among a hundred thousand there are few
-    bad = joined.filter(pl.any_horizontal(found for _, found, _ in verdicts))
-    kind = pl.coalesce(pl.when(found).then(pl.lit(name)) for name, found, _ in verdicts)
-    message = pl.coalesce(pl.when(found).then(text) for _, found, text in verdicts)
-    return bad.select("file", kind=kind, message=message)
-
-
-def _shown(column: str) -> pl.Expr:
-    return pl.col(column).cast(pl.String).fill_null("null")
 
 
 def _failures(

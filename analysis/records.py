@@ -10,24 +10,21 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
 from analysis.lineschema import line_limits, line_types
-from stilt.errors import ResultError
-from stilt.results import RecordT, Result, read_record
+from analysis.problems import Problem, judge
+from stilt.results import Result
 
 CURVE = pl.List(pl.Struct({"step": pl.Int64, "value": pl.Float64}))
 """Points of a training curve; a value is null where it was not finite."""
 
 BATCH = 4096
 """Files in a batch, of which two are in memory: at 10 kB a result, some 80 MB of text."""
-
-Kind = Literal["empty", "truncated", "foreign", "newer", "schema", "study", "duplicate", "grid"]
 
 POINT = ("learning_rate", "batch_size", "warmup_ratio", "init_seed", "order_seed")
 """Hyperparameters that are columns; ``seed`` is the cell's own."""
@@ -46,19 +43,6 @@ _NUMBERS = (
     r"(?:null|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?)(?:\],\[|$))+$"
 )
 """The text of a curve: whole numbers, each with a finite number or null."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file that is left out, and why."""
-
-    file: str
-    """Path, relative to the study's folder."""
-    kind: Kind
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.message}"
 
 
 class _Line(NamedTuple):
@@ -93,37 +77,6 @@ def read_results(
             lines = coming.result()
             coming = reader.submit(_lines, root, after)
             yield _frame(root, some, lines, accepted)
-
-
-def judge(model: type[RecordT], root: Path, file: str) -> RecordT | Problem:
-    """Reads one record strictly; a file that holds none is a problem, never an error."""
-    path = root / file
-    try:
-        record = read_record(model, path)
-    except ResultError as error:
-        message = str(error).removeprefix(f"{path}: ").removesuffix(".")
-        return Problem(file, _kind(path), message)
-    if record is None:
-        return Problem(file, "empty", "gone while it was read")
-    return record
-
-
-def _kind(path: Path) -> Kind:
-    """What is wrong with a file that is no record."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return "foreign"
-    if not text.strip():
-        return "empty"
-    try:
-        table = json.loads(text)
-    except ValueError:
-        return "truncated" if text.lstrip().startswith("{") else "foreign"
-    if not isinstance(table, dict) or "schema_version" not in table:
-        return "foreign"
-    version = table["schema_version"]
-    return "newer" if isinstance(version, int) and version > 1 else "schema"
 
 
 def utc(time: str | pl.Expr) -> pl.Expr:

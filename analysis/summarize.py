@@ -3,6 +3,7 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,19 +17,23 @@ from rich.console import Console
 from analysis import exports
 from analysis.collect import CURVES, FRAME, Collection, collect
 from analysis.degenerate import Definition, degenerate
+from analysis.effects import main_effects
 from analysis.gaps import describe
+from analysis.layouts import comparison, tables
 from analysis.paper_reports import Report, text_csv, write_reports
 from analysis.paper_reports import report as paper_report
-from analysis.presentation import TextTable, as_rich, comparison, tables
+from analysis.presentation import TextTable, as_rich
 from analysis.summary import (
     best_against_trials,
     differences_against_none,
     differences_between,
-    main_effects,
     summarize_cells,
 )
 from stilt.errors import ConfigError, exit_code, unknown
 from stilt.study import Study, StudyFolder, read_study
+
+PAPER = 132
+"""Characters in a line that goes to a file or a pipe, which have no width of their own."""
 
 Format = Literal["table", "markdown", "latex", "csv", "json"]
 
@@ -41,7 +46,7 @@ class Summary:
     definition: Definition
     notes: list[str]
     frames: dict[str, pl.DataFrame]
-    """``summary``, ``differences``, ``effects``, ``sources``, ``trials``."""
+    """``summary``, ``differences``, ``effects``, ``sources``, ``expected_best``."""
     reports: tuple[Report, ...] = ()
     """Tables and figures of the paper that were asked for."""
 
@@ -62,8 +67,9 @@ class Summary:
         return self.paper() or self.tables()
 
     def content(self) -> dict[str, Any]:
-        """What summary.json holds."""
-        return exports.json_content(self.collection, self.frames, self.notes, self.definition)
+        """What summary.json holds: all but a row for every number of trials."""
+        frames = {name: frame for name, frame in self.frames.items() if name != "expected_best"}
+        return exports.json_content(self.collection, frames, self.notes, self.definition)
 
 
 def summarize(
@@ -121,7 +127,7 @@ def summary_of(
         "differences": differences_against_none(cells, definition),
         "effects": main_effects(cells, definition),
         "sources": summarize_cells(collection.sources, definition),
-        "trials": best_against_trials(cells),
+        "expected_best": best_against_trials(cells),
     }
     return Summary(collection, definition, describe(collection), frames, tuple(reports))
 
@@ -135,8 +141,9 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         summary.content(), frames["summary"], summary.tables(), summary.notes, folder.summary
     )
     paths += write_reports(summary.paper(), folder.summary)
-    exports.write_csv(frames["differences"], folder.summary / "differences.csv")
-    paths.append(folder.summary / "differences.csv")
+    for name in ("differences", "effects", "expected_best"):
+        exports.write_csv(frames[name], folder.summary / f"{name}.csv")
+        paths.append(folder.summary / f"{name}.csv")
     if figures:
         # matplotlib takes longer to import than a summary to make
         from analysis.figures import write_figures
@@ -266,9 +273,11 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
 
 def _show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=PAPER)
     console.rule(title)
     for table in shown:
-        console.print(as_rich(table))
+        console.print(as_rich(table, console.width))
         console.print(table.caption, style="dim", markup=False, highlight=False)
         console.print()
     for note in notes:

@@ -1,4 +1,4 @@
-"""The frame of cells -> the frames that go in the paper: summary, differences, main effects.
+"""The frame of cells -> the frames that go in the paper: summary, differences, best against trials.
 
 Pure: frames in, frames out. Scores stay fractions. Nothing is averaged over cells that are missing,
 failed or diverged, and every row says how many there are of each.
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from analysis.degenerate import Definition, degenerate, every_definition
@@ -16,7 +15,6 @@ from analysis.inference import (
     Floats,
     Interval,
     bootstrap,
-    cochran,
     expected_best,
     holm,
     mcnemar,
@@ -34,7 +32,7 @@ STATUSES = {"ok": "scored", "diverged": "diverged", "failed": "failed", "missing
 _ROW = ("stage", "target", "source")
 _CONFIGURATION = ("learning_rate", "batch_size", "warmup_ratio")
 _SEEDS = ("seed", "init_seed", "order_seed")
-_TRIAL = ("target", *_CONFIGURATION, *_SEEDS)
+TRIAL = ("target", *_CONFIGURATION, *_SEEDS)
 """What two paired trials have in common."""
 
 
@@ -158,7 +156,7 @@ def differences(
         the second, ``only`` and ``only_other`` in one alone, with McNemar's ``mcnemar`` and
         ``mcnemar_holm``.
     """
-    columns = (*_TRIAL, *also)
+    columns = (*TRIAL, *also)
     pairs = first.with_columns(degenerate(definition)).join(
         second.with_columns(degenerate(definition)).select(
             *columns,
@@ -240,77 +238,6 @@ def _matrix(pairs: pl.DataFrame, column: str) -> Floats:
     matrix = np.full([int(code.max()) + 1 for code in codes], np.nan)
     matrix[codes[0], codes[1]] = pairs[column].fill_null(np.nan).to_numpy()
     return matrix
-
-
-def main_effects(
-    cells: pl.DataFrame, definition: Definition = "majority", by: Sequence[str] = ()
-) -> pl.DataFrame:
-    """How often runs are degenerate at each learning rate, batch size, warmup ratio and seed.
-
-    Args:
-        cells: ``analysis.collect.FRAME``.
-        definition: of a degenerate run.
-        by: columns to keep apart, such as ``source``; the rest is pooled.
-
-    Returns:
-        One row per ``by``, ``factor`` and ``level`` (its value as text): ``degenerate`` of
-        ``judged``, ``share`` with Wilson's ``low`` and ``high``; ``blocks`` (everything but the
-        factor fixed, all levels run) and Cochran's ``p`` that the factor has no effect, ``p_holm``
-        over the table. A factor with one level has no row.
-    """
-    runs = cells.filter(pl.col("stage") == "target").with_columns(degenerate(definition))
-    groups = runs.select(by).unique(maintain_order=True).rows() if by else [()]
-    rows: list[dict[str, object]] = []
-    tests: list[float | None] = []
-    for group in groups:
-        kept = [pl.col(name) == value for name, value in zip(by, group, strict=True)]
-        part = runs.filter(*kept)
-        for factor in FACTORS:
-            if part[factor].n_unique() < 2:
-                continue
-            blocks = _blocks(part, factor)
-            tests.append(cochran(blocks))
-            for level, some in part.sort(factor).group_by([factor], maintain_order=True):
-                judged = some["degenerate"].drop_nulls()
-                interval = wilson(int(judged.sum()), len(judged))
-                rows.append(
-                    {
-                        **dict(zip(by, group, strict=True)),
-                        "factor": factor,
-                        "level": f"{level[0]:g}",
-                        "degenerate": int(judged.sum()),
-                        "judged": len(judged),
-                        "share": interval.value,
-                        "low": interval.low,
-                        "high": interval.high,
-                        "blocks": len(blocks),
-                        "test": len(tests) - 1,
-                    }
-                )
-    adjusted = holm(tests)
-    for row in rows:
-        test = row.pop("test")
-        assert isinstance(test, int)
-        row |= {"p": tests[test], "p_holm": adjusted[test]}
-    return pl.DataFrame(rows, schema={**dict.fromkeys(by, pl.String), **EFFECTS})
-
-
-EFFECTS: dict[str, pl.DataType | type[pl.DataType]] = {
-    "factor": pl.String,
-    "level": pl.String,
-    **dict.fromkeys(("degenerate", "judged"), pl.Int64),
-    **dict.fromkeys(("share", "low", "high"), pl.Float64),
-    "blocks": pl.Int64,
-    **dict.fromkeys(("p", "p_holm"), pl.Float64),
-}
-"""Columns of a frame of main effects."""
-
-
-def _blocks(runs: pl.DataFrame, factor: str) -> npt.NDArray[np.bool_]:
-    """Degenerate or not, shape (blocks, levels): blocks in which every level has been run."""
-    others = [x for x in ("source", *_TRIAL) if x != factor]
-    wide = runs.pivot(on=factor, index=others, values="degenerate").drop(others).drop_nulls()
-    return wide.to_numpy().astype(bool)
 
 
 def best_against_trials(cells: pl.DataFrame) -> pl.DataFrame:

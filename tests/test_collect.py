@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,14 @@ def test_what_other_code_cached_is_not_read(tiny, reads, monkeypatch):
     assert [len(files) for files in reads] == [16, 16]
     names = {path.name for path in (folder.summary / "cache").glob("*.parquet")}
     assert names == {"grid-newer.parquet", "results-newer-000001.parquet"}
+
+
+def test_calls_at_the_same_time_read_each_file_once(tiny, reads):
+    folder, study = tiny
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: collect(folder, study), range(4)))
+    assert sorted(len(files) for files in reads) == [0, 0, 0, 16]
+    assert all(other.cells.equals(found[0].cells) for other in found)
 
 
 # --- files that are no results

@@ -9,6 +9,7 @@ from stilt import generate
 from stilt.errors import ConfigError
 from stilt.generate import Prompt
 from stilt.grid import ModelSpec
+from stilt.nucleus import draw, in_nucleus
 from tests.tiny_generator import WORDS, save_tiny_gguf, save_tiny_gpt2
 
 
@@ -47,7 +48,7 @@ def test_the_nucleus_is_the_one_that_transformers_keeps(top_p):
     scores = torch.randn(6, 200, generator=torch.Generator().manual_seed(3)) * 3
     everything = torch.arange(200)
     kept = torch.stack(
-        [generate.in_nucleus(row.softmax(-1).expand(200, 200), everything, top_p) for row in scores]
+        [in_nucleus(row.softmax(-1).expand(200, 200), everything, top_p) for row in scores]
     )
     theirs = TopPLogitsWarper(top_p=top_p)(torch.zeros(6, 1), scores.clone()).isfinite()
     assert torch.equal(kept, theirs)
@@ -56,9 +57,9 @@ def test_the_nucleus_is_the_one_that_transformers_keeps(top_p):
 def test_a_nucleus_worked_by_hand():
     probabilities = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).expand(4, 4)
     tokens = torch.arange(4)
-    assert generate.in_nucleus(probabilities, tokens, 0.9).tolist() == [True, True, True, False]
-    assert generate.in_nucleus(probabilities, tokens, 0.7).tolist() == [True, True, False, False]
-    assert generate.in_nucleus(probabilities, tokens, 0.4).tolist() == [True, False, False, False]
+    assert in_nucleus(probabilities, tokens, 0.9).tolist() == [True, True, True, False]
+    assert in_nucleus(probabilities, tokens, 0.7).tolist() == [True, True, False, False]
+    assert in_nucleus(probabilities, tokens, 0.4).tolist() == [True, False, False, False]
 
 
 @pytest.mark.parametrize("top_p", [0.6, 0.9, 1.0])
@@ -67,9 +68,7 @@ def test_draws_have_the_distribution_that_transformers_samples_from(top_p):
     warped = TopPLogitsWarper(top_p=top_p)(torch.zeros(1, 1), scores.clone())
     expected = warped.softmax(-1)[0].double()
     draws = 40_000
-    drawn = generate.draw(
-        scores.softmax(-1).expand(draws, 30), top_p, [np.random.default_rng(4)] * draws
-    )
+    drawn = draw(scores.softmax(-1).expand(draws, 30), top_p, [np.random.default_rng(4)] * draws)
     counts = torch.bincount(drawn, minlength=30).double()
     assert counts[expected == 0].sum() == 0
     inside = expected > 0
@@ -90,8 +89,8 @@ def test_draws_have_the_distribution_that_transformers_samples_from(top_p):
 def test_every_draw_is_in_the_nucleus(seed, scale, top_p, size):
     scores = torch.randn(5, size, generator=torch.Generator().manual_seed(seed)) * scale
     probabilities = scores.softmax(-1)
-    drawn = generate.draw(probabilities, top_p, generate.streams(seed, count=5))
-    assert bool(generate.in_nucleus(probabilities, drawn, top_p).all())
+    drawn = draw(probabilities, top_p, generate.streams(seed, count=5))
+    assert bool(in_nucleus(probabilities, drawn, top_p).all())
     assert bool((probabilities.gather(1, drawn[:, None]) > 0).all())
 
 
@@ -119,7 +118,7 @@ def test_it_samples_what_a_plain_loop_without_cache_or_batch_samples(lm):
             while len(ids) < prompt.limit and not stopped:
                 with torch.inference_mode():
                     logits = lm.model(torch.tensor([[*prompt.ids, *ids]])).logits[:, -1]
-                token = int(generate.draw(logits.softmax(-1), 0.9, [stream]))
+                token = int(draw(logits.softmax(-1), 0.9, [stream]))
                 stopped = token in lm.ends
                 ids += [] if stopped else [token]
             expected.append((ids, stopped))

@@ -14,7 +14,7 @@ from tests.fake_study import SMALL, TINY, fail_source, make_study
 
 EXPORTS = {
     "cells.parquet", "cells.csv", "summary.csv", "summary.json", "summary.md", "summary.tex",
-    "differences.csv",
+    "differences.csv", "effects.csv", "expected_best.csv",
 }  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_latex_has_as_many_columns_as_it_says_and_no_bare_special_character(tmp_
         line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
     ]
     widths = {line.replace(r"\&", "").count("&") for line in body}
-    assert widths == {9, 4}  # ten columns; five of scores and of effects
+    assert widths == {9, 4}  # ten columns of results and details; five of scores and effects
     assert not {character for character in text if ord(character) > 127}
 
 
@@ -214,6 +214,16 @@ def test_bytes_of_the_exports_depend_on_the_results_alone(root):
     shutil.rmtree(folder)
     run("tiny", "--root", str(root))
     assert {name: (folder / name).read_bytes() for name in EXPORTS} == first
+
+
+def test_a_narrow_terminal_does_without_some_columns(root, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("tiny", "--root", str(root)) == 0
+    shown = capsys.readouterr().out
+    heads = next(line for line in shown.splitlines() if "source" in line and "mean" in line)
+    assert "Δ mean" in heads and "Δ best" not in heads
+    assert all(len(line) <= 80 for line in shown.splitlines() if " none " in line)
+    assert "Δ best" in (root / "tiny" / "summary" / "summary.md").read_text()
 
 
 # --- mistakes

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.collect import FRAME, collect
+from analysis.effects import main_effects
 from analysis.summary import (
     DIFFERENCES,
     best_against_trials,
     differences_against_none,
     differences_between,
     in_order,
-    main_effects,
     summarize_cells,
 )
 from stilt.study import StudyFolder
