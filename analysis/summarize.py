@@ -272,16 +272,16 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
 
 
 def _show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=PAPER)
+        console = Console(width=PAPER, markup=False)
     console.rule(title)
     for table in shown:
         console.print(as_rich(table, console.width))
-        console.print(table.caption, style="dim", markup=False, highlight=False)
+        console.print(table.caption, style="dim", highlight=False)
         console.print()
     for note in notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+        console.print(note, highlight=False, soft_wrap=True)
 
 
 def _say(paths: Sequence[Path]) -> None:

@@ -3,27 +3,32 @@
 Run by the local executor as ``python -m jobs.bundle STUDY_FOLDER BUNDLE``.
 """
 
+import contextlib
 import os
 import signal
 import socket
 import sys
+import time
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
-from jobs.run_cell import run_cell, run_source
+from jobs.followers import Followers, follows, stay_with_leader
+from jobs.run_cell import Progress, run_cell, run_source
 from jobs.settings import Assignment
 from jobs.worker import Worker, job_id, log
 from stilt import claims
 from stilt.config import parse
 from stilt.errors import DataError, ResultError
 from stilt.interrupt import Interrupted
+from stilt.losses import record_loss
 from stilt.plan import SYNTHESIS
 from stilt.results import (
     Failure,
     FailureKind,
+    Result,
     SourceResult,
     read_record,
     read_result,
@@ -43,6 +48,16 @@ class NodeFault(RuntimeError):  # noqa: N818 - what is at fault, not this progra
         self.item = item
 
 
+class TeamFault(RuntimeError):  # noqa: N818 - what is at fault, not this program
+    """An item failed in one process of several: the others wait for it, and all must end."""
+
+    def __init__(self, item: str, chunk: int | None, attempt: int) -> None:
+        super().__init__(item)
+        self.item = item
+        self.chunk = chunk
+        self.attempt = attempt
+
+
 def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> int:
     """Runs every item of a bundle that has no result yet.
 
@@ -52,10 +67,12 @@ def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> i
     Raises:
         Interrupted: A signal asked to stop; finished items are kept, the running one is saved.
         NodeFault: The device broke under an item, which keeps its claim and has no record yet.
+        TeamFault: An item failed in one process of several; it keeps its claim.
     """
     failed = 0
     for position, item in enumerate(assignment.bundle.items, 1):
         if worker.stop:
+            worker.team.told(STOP)
             raise Interrupted
         if _done(worker, item):
             folder.claim(item).unlink(missing_ok=True)
@@ -68,7 +85,39 @@ def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> i
         progress = claims.Progress(claim, folder.claim(item), job=job_id())
         failed += not _run_item(worker, item, progress)
         folder.claim(item).unlink(missing_ok=True)
+    worker.team.told(STOP)
     return failed
+
+
+STOP = ("", None)
+"""What followers are told at the end."""
+
+
+def follow(worker: Worker) -> None:
+    """Does its share of whatever the leading process runs, until that says stop.
+
+    Raises:
+        Interrupted: A signal asked the leading process to stop.
+        SystemExit: The item failed; the record is written.
+    """
+    while True:
+        item, chunk = worker.team.told(STOP)
+        if not item:
+            return
+        try:
+            _compute(worker, item, _unheard, chunk, 1)
+        except Exception as error:  # noqa: BLE001 - recorded, as by the leader
+            # the leader is held up by this: it must end, and find here why
+            traceback.print_exc()
+            # where the leader broke down first, this process ends now with nothing to tell
+            time.sleep(1)
+            path = worker.folder.failure(item)
+            write_record(_failure(worker, item, error, classify(error), _attempts(path) + 1), path)
+            raise SystemExit(1) from None
+
+
+def _unheard(done: int, total: int) -> None:
+    """Progress of a follower: the leader tells it."""
 
 
 def _done(worker: Worker, item: str) -> bool:
@@ -101,11 +150,13 @@ def _run_item(worker: Worker, item: str, progress: claims.Progress) -> bool:
     """Runs one item and records how it ended; True if it has a result now."""
     failure_path = worker.folder.failure(item)
     before = _attempts(failure_path)
-    chunk = worker.settings.chunk
+    chunk = _chunk(worker, item)
     while True:
         try:
             _execute(worker, item, progress, chunk, before + 1)
         except Exception as error:
+            if worker.team.size > 1:
+                raise TeamFault(item, chunk, before + 1) from error
             # the one place where a cell's failure is recorded
             kind = classify(error)
             if kind == "oom" and chunk != 1:
@@ -123,6 +174,21 @@ def _run_item(worker: Worker, item: str, progress: claims.Progress) -> bool:
         return True
 
 
+def _chunk(worker: Worker, item: str) -> int | None:
+    """Examples per backward pass: half as many for each time that memory ran out.
+
+    What a process could not catch itself (the system killed it) is known from the record.
+    """
+    chunk = worker.settings.chunk
+    try:
+        record = read_record(Failure, worker.folder.failure(item))
+    except ResultError:
+        return chunk
+    if record is None or record.kind != "oom":
+        return chunk
+    return max(1, (chunk or _batch_size(worker, item)) >> record.attempts)
+
+
 def _execute(
     worker: Worker, item: str, progress: claims.Progress, chunk: int | None, attempt: int
 ) -> None:
@@ -138,13 +204,22 @@ def _execute(
             device=str(worker.accelerator.device),
             progress=progress,
         )
-    elif item in study.sources:
-        trained = run_source(worker, study.sources[item], progress, chunk=chunk, attempt=attempt)
-        log(f"{trained.status}: dev {trained.metric} {trained.score}")
-    else:
-        result = run_cell(worker, study.cells[item], progress, chunk=chunk, attempt=attempt)
+        return
+    worker.team.told((item, chunk))
+    result = _compute(worker, item, progress, chunk, attempt)
+    assert result is not None
+    if isinstance(result, Result):
         write_record(result, worker.folder.result(item))
-        log(f"{result.status}: dev {result.metric} {result.score}")
+    log(f"{result.status}: dev {result.metric} {result.score}")
+
+
+def _compute(
+    worker: Worker, item: str, progress: Progress, chunk: int | None, attempt: int
+) -> Result | SourceResult | None:
+    study = worker.study
+    if item in study.sources:
+        return run_source(worker, study.sources[item], progress, chunk=chunk, attempt=attempt)
+    return run_cell(worker, study.cells[item], progress, chunk=chunk, attempt=attempt)
 
 
 def classify(error: BaseException) -> FailureKind:
@@ -223,20 +298,71 @@ def main() -> int:
     """Runs one bundle in this process; exit code 1 if a cell failed, 75 if asked to stop."""
     folder = StudyFolder(Path(sys.argv[1]))
     assignment = read_assignment(folder, sys.argv[2])
-    worker = Worker(read_study(folder), folder, assignment.settings)
+    study = read_study(folder)
+    if follows():
+        stay_with_leader()
+        # an interrupt is the leader's: it has saved what is needed
+        with contextlib.suppress(Interrupted):
+            follow(Worker(study, folder, assignment.settings))
+        return 0
+    team = Followers(folder.path, assignment.bundle.id, study.grid.processes)
+    try:
+        worker = Worker(study, folder, assignment.settings)
+        team.watch(lambda how: _leave_team(worker, assignment, how))
+        return _lead(worker, assignment, team)
+    finally:
+        team.end()
+
+
+def _lead(worker: Worker, assignment: Assignment, team: Followers) -> int:
+    folder = worker.folder
     worker.stop.listen(signal.SIGTERM, signal.SIGINT)
     try:
         return 1 if run_bundle(folder, assignment, worker) else 0
     except Interrupted:
         log("asked to stop; the state is saved")
-        return INTERRUPTED
     except NodeFault as fault:
         attempts = _attempts(folder.failure(fault.item)) + 1
         record = _failure(worker, fault.item, fault, "node", attempts)
         write_record(record, folder.failure(fault.item))
         folder.claim(fault.item).unlink(missing_ok=True)
-        # what is left is for a new process
-        return INTERRUPTED
+    except TeamFault as fault:
+        _record_fault(worker, fault, team)
+    # what is left is for a new process
+    return INTERRUPTED
+
+
+def _record_fault(worker: Worker, fault: TeamFault, team: Followers) -> None:
+    """Records what broke a team, unless the follower that broke has done so itself.
+
+    An item that lacked memory keeps its claim: the next process takes smaller steps.
+    """
+    path = worker.folder.failure(fault.item)
+    error = fault.__cause__
+    assert isinstance(error, Exception)
+    if not (team.lost_one() and _attempts(path) == fault.attempt):
+        record = _failure(worker, fault.item, error, classify(error), fault.attempt)
+        how = team.broken()
+        if how:
+            # what the system kills, it kills for want of memory
+            kind = "oom" if team.killed() else record.kind
+            record = record.model_copy(update={"kind": kind, "message": how})
+        write_record(record, path)
+    written = read_record(Failure, path)
+    assert written is not None
+    log(f"failed ({written.kind}): {written.message}")
+    if written.kind != "oom" or fault.chunk == 1:
+        worker.folder.claim(fault.item).unlink(missing_ok=True)
+
+
+def _leave_team(worker: Worker, assignment: Assignment, how: str) -> None:
+    """Ends this process, which waits for a follower that is gone."""
+    for item in assignment.bundle.items:
+        claim = claims.read(worker.folder.claim(item))
+        if claim is not None and claim.running and claim.pid == os.getpid():
+            record_loss(worker.study, worker.folder, item, "bug", how, job=job_id())
+            worker.folder.claim(item).unlink(missing_ok=True)
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -88,8 +88,11 @@ def run_source(
     *,
     chunk: int | None = None,
     attempt: int = 1,
-) -> SourceResult:
+) -> SourceResult | None:
     """Trains a source and puts checkpoint and result.json in its folder, whole or not at all.
+
+    Returns:
+        The result; None in a process that only helped another, which has it.
 
     Raises:
         DataError: The task's rows cannot be had.
@@ -112,6 +115,8 @@ def run_source(
         chunk,
         worker.folder.resume(source.id),
     )
+    if not worker.team.leads:
+        return None
     place = worker.folder.source(source.id)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{source.id}.") as temporary:
@@ -149,11 +154,10 @@ def _fine_tune(
 ) -> _Outcome:
     init_seed = hyperparameters.init_seed
     built = model.build(start, hyperparameters.seed if init_seed is None else init_seed)
-    device = worker.accelerator.device
     clock.lap("load")
 
     def dev_score(trained: Any) -> float | None:
-        logits = train.predict(trained, dev_data, device)
+        logits = train.predict(trained, dev_data, worker.team)
         return metrics.score(task, logits, dev_data.labels).score
 
     try:
@@ -175,7 +179,7 @@ def _fine_tune(
         clock.lap("train")
     else:
         clock.lap("train")
-        dev = metrics.score(task, train.predict(trained, dev_data, device), dev_data.labels)
+        dev = metrics.score(task, train.predict(trained, dev_data, worker.team), dev_data.labels)
     clock.lap("evaluate")
     training = curves.summary(schedule, start.modules("carried"), start.modules("fresh"))
     return _Outcome(trained, dev, training, tuple(curves.epochs))
@@ -184,9 +188,8 @@ def _fine_tune(
 def _zero_shot(
     worker: Worker, start: model.Start, seed: int, task: Task, dev_data: Encoded
 ) -> Score:
-    device = worker.accelerator.device
-    built = model.build(start, seed).to(device)
-    return metrics.score(task, train.predict(built, dev_data, device), dev_data.labels)
+    built = model.build(start, seed).to(worker.accelerator.device)
+    return metrics.score(task, train.predict(built, dev_data, worker.team), dev_data.labels)
 
 
 def _scores(

@@ -121,7 +121,9 @@ class _Element:
         workers = min(self.task.workers, len(self.items))
         stop = StopRequest()
         try:
-            return self._share(workers, stop) if workers > 1 else self._alone(stop)
+            # a team's processes end together when one breaks down: this one must outlive them
+            shared = workers > 1 or self.study.grid.processes > 1
+            return self._share(workers, stop) if shared else self._alone(stop)
         except Interrupted:
             self._hand_back(stop)
             raise SystemExit(INTERRUPTED) from None
@@ -234,7 +236,9 @@ class _Share:
         environment = os.environ | {"STILT_LOG_FILE": str(log.relative_to(folder.path))}
         devices = [d for d in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if d]
         if devices:
-            environment["CUDA_VISIBLE_DEVICES"] = devices[self.slot % len(devices)]
+            each = element.study.grid.processes
+            mine = range(self.slot * each, (self.slot + 1) * each)
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices[i % len(devices)] for i in mine)
         with log.open("ab") as file:
             return subprocess.Popen(
                 [sys.executable, "-m", "jobs.bundle", str(folder.path), name],

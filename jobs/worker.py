@@ -24,6 +24,7 @@ from stilt.interrupt import StopRequest
 from stilt.model import ModelShelf, file_digest
 from stilt.results import Provenance, SourceResult, read_record
 from stilt.study import Study, StudyFolder, fix_data
+from stilt.team import Team
 from stilt.weights import ModelPlace, folder_digest
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "submitit")
@@ -35,15 +36,21 @@ class Worker:
     """Imports, base weights, tokenizer and encoded data: paid once, used by many cells."""
 
     def __init__(self, study: Study, folder: StudyFolder, settings: Settings) -> None:
-        torch.set_num_threads(settings.threads or train.default_threads())
         self.study = study
         self.folder = folder
         self.settings = settings
         self.accelerator = train.make_accelerator(settings.device)
+        # after accelerate, which sets a number of its own for several processes
+        torch.set_num_threads(settings.threads or train.default_threads())
         self.shelf = ModelShelf(ModelPlace(settings.model, settings.model_revision))
         self.stop = StopRequest()
         self._encoded: dict[tuple[str, int | None], tuple[Encoded, Encoded, str]] = {}
         self._checked: set[str] = set()
+
+    @property
+    def team(self) -> Team:
+        """The processes that run each cell together."""
+        return Team(self.accelerator)
 
     def runtime(self, chunk: int | None) -> train.Runtime:
         """What training is told about the machine."""
@@ -79,18 +86,23 @@ class Worker:
         """
         key = (name, train_size)
         if key not in self._encoded:
-            task = self.study.tasks[name]
-            if train_size is not None:
-                task = task.model_copy(update={"train_size": train_size})
-            splits = data.load(task, self.settings.data_dir, self.folder.synthesis())
-            fix_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
-            parts = encode_splits(
-                task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
-            )
             while len(self._encoded) >= KEPT_TASKS:
                 self._encoded.pop(next(iter(self._encoded)))
-            self._encoded[key] = (*parts, splits.digest())
+            # the lead encodes and caches, the others read what it cached
+            with self.accelerator.main_process_first():
+                self._encoded[key] = self._encode(name, train_size)
         return self._encoded[key]
+
+    def _encode(self, name: str, train_size: int | None) -> tuple[Encoded, Encoded, str]:
+        task = self.study.tasks[name]
+        if train_size is not None:
+            task = task.model_copy(update={"train_size": train_size})
+        splits = data.load(task, self.settings.data_dir, self.folder.synthesis())
+        fix_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
+        parts = encode_splits(
+            task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
+        )
+        return *parts, splits.digest()
 
     def checkpoint(self, source: Source) -> Path:
         """A source's checkpoint folder, proven to be what its result says.

@@ -95,7 +95,7 @@ def cancel(
         else:
             claims.drop_stale(folder.claim(claim.item), claim)
     for problem in problems:
-        console.print(f"[red]{problem}[/red]", highlight=False)
+        console.print(problem, style="red", highlight=False)
     if left:
         console.print(f"{left} are still ending; status.py shows when they are gone.")
     console.print("Results are kept. The same submit goes on where this stopped.", highlight=False)

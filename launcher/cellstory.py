@@ -38,7 +38,7 @@ def why(
     """
     found = the_item(cell, study, root)
     item = _look(found)
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False)
     console.print(Text(describe(found.study, found.item), "bold"))
     console.print(f"{item.id} of study {found.folder.path.name}", highlight=False)
     console.print(_state(item))
@@ -79,7 +79,7 @@ def tail(
     """
     found = the_item(cell, study, root)
     item = _look(found)
-    console = Console(soft_wrap=True, stderr=True)
+    console = Console(soft_wrap=True, stderr=True, markup=False)
     console.print(Text(f"{item.name} ({item.id})", "bold"), _state(item))
     while not (paths := _logs(found, item)):
         if item.state not in ("running", "pending"):

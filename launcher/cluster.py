@@ -24,6 +24,7 @@ import platformdirs
 from pydantic import Field, field_validator, model_validator
 
 from stilt.config import Frozen, parse, read_toml
+from stilt.errors import ConfigError
 
 FILE = "cluster.toml"
 OURS = ("array", "dependency", "error", "job-name", "kill-on-invalid-dep", "output", "signal")
@@ -97,6 +98,27 @@ class Profile(Frozen):
             r"(?:^|,)gpu(?::[^:,]*[A-Za-z][^:,]*)?(?::(\d+))?", self.gres or "gpu:1"
         )
         return sum(int(count or 1) for count in counts)
+
+    def workers(self, processes: int) -> int:
+        """Workers of one element.
+
+        Args:
+            processes: data-parallel processes of each.
+
+        Raises:
+            ConfigError: An element has fewer GPUs than one run wants.
+        """
+        if 0 < self.element_gpus < processes:
+            raise ConfigError(
+                f"the grid's field 'processes' = {processes} wants as many GPUs for each run, and "
+                f'an array element gets {self.element_gpus}: set gres = "gpu:{processes}" in '
+                f"{FILE}, or --gres gpu:{processes}."
+            )
+        return max(1, self.workers_per_gpu * max(1, self.element_gpus) // processes)
+
+    def threads(self, processes: int) -> int:
+        """CPU threads of each of an element's processes."""
+        return max(1, self.cpus // (self.workers(processes) * processes))
 
 
 @dataclass(frozen=True)

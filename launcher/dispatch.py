@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from launcher import slurm
 from launcher.arrays import Array, arrange
@@ -73,8 +74,9 @@ def dispatch(
     ready = [b for b in mine.bundles if b.needs is None or b.needs not in needs.unmet]
     for need, why in needs.unmet.items():
         console.print(
-            f"[yellow]not sent:[/yellow] what needs {item_name(opened.study, need)}: {why}.",
-            highlight=False,
+            Text.assemble(
+                ("not sent:", "yellow"), f" what needs {item_name(opened.study, need)}: {why}."
+            )
         )
     arrays = arrange(ready, array_size=_array_size(profile, limits), parallel=profile.parallel)
     sender = slurm.Sender(
@@ -82,6 +84,7 @@ def dispatch(
         profile,
         submission=submission,
         code=code,
+        workers=profile.workers(opened.study.grid.processes),
         threads=threads,
         command=command,
         exclude=away_from(bad_nodes(opened.study, opened.folder), limits),
@@ -100,9 +103,11 @@ def dispatch(
         raise ConfigError(f"{went}sbatch: {sent.problem}")
     if sent.left:
         console.print(
-            f"[yellow]not sent:[/yellow] {_runs(sent.left)} runs: {sent.problem} The same command "
-            "sends them when jobs have ended.",
-            highlight=False,
+            Text.assemble(
+                ("not sent:", "yellow"),
+                f" {_runs(sent.left)} runs: {sent.problem} The same command sends them when jobs "
+                "have ended.",
+            )
         )
     return [job for _, job in sent.arrays]
 
@@ -170,7 +175,8 @@ def preview(
         profile,
         submission="SUBMISSION",
         code=opened.folder.path.resolve() / "code" / "DIGEST",
-        threads=max(1, profile.cpus // profile.workers_per_gpu),
+        workers=profile.workers(opened.study.grid.processes),
+        threads=profile.threads(opened.study.grid.processes),
         command="",
     )
     names = {i: f"<array {i}>" for i in range(len(arrays))}
@@ -179,8 +185,8 @@ def preview(
         text = slurm.sbatch_text(
             sender.parameters(array, dependency), opened.folder, len(array.bundles)
         )
-        console.print(f"\n[bold]array {i}[/bold] ({array.stage}), given to sbatch:")
-        console.print(text, markup=False, highlight=False)
+        console.print(Text(f"\narray {i} ({array.stage}), given to sbatch:", "bold"))
+        console.print(text, highlight=False)
 
 
 def sent_table(study: Study, arrays: Sequence[tuple[Array, str]]) -> Table:

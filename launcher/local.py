@@ -20,6 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from launcher.opening import worker_environment
 from launcher.outstanding import release
@@ -164,7 +165,9 @@ class Pool:
             "STILT_LOG_FILE": str(log.relative_to(self.folder.path)),
         }
         if self.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = _gpu(slot % self.gpus)
+            environment["CUDA_VISIBLE_DEVICES"] = _gpus(
+                slot, self.study.grid.processes, self.gpus
+            )
         file = log.open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", "jobs.bundle", str(self.folder.path), bundle.id],
@@ -211,9 +214,11 @@ class Pool:
         number = len(self.costs) - len(self.open)
         colour = "green" if how == "done" else "red"
         self.console.print(
-            f"[{number}/{len(self.costs)}] [{colour}]{how}[/{colour}] {self._name(item)}"
-            f"{self._ending(item, how)}",
-            highlight=False,
+            Text.assemble(
+                f"[{number}/{len(self.costs)}] ",
+                (how, colour),
+                f" {self._name(item)}{self._ending(item, how)}",
+            )
         )
 
     def _ending(self, item: str, how: str) -> str:
@@ -338,9 +343,11 @@ def _as_interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _gpu(index: int) -> str:
+def _gpus(slot: int, each: int, count: int) -> str:
+    """GPUs of the worker in a slot, ``each`` of them, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",")[index] if visible else str(index)
+    names = visible.split(",") if visible else [str(index) for index in range(count)]
+    return ",".join(names[(slot * each + k) % count] for k in range(each))
 
 
 def gpu_count() -> int:

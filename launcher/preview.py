@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Callable
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from launcher.opening import Opened
 from launcher.outstanding import outstanding
@@ -46,10 +48,12 @@ def show(
         bundles=bundles or 64,
     )
     console.print(
-        f"study [bold]{study.name}[/bold]: {len(study.cells)} cells, {len(state.done)} done, "
-        f"{len(state.held)} held by live jobs, {len(state.missing)} to run. "
-        f"Model: {study.grid.model.name}.",
-        highlight=False,
+        Text.assemble(
+            "study ",
+            (study.name, "bold"),
+            f": {len(study.cells)} cells, {len(state.done)} done, {len(state.held)} held by live "
+            f"jobs, {len(state.missing)} to run. Model: {study.grid.model.name}.",
+        )
     )
     console.print(_matrix(study, set(state.missing)))
     console.print(_stages(study, whole))
@@ -64,10 +68,12 @@ def _matrix(study: Study, missing: set[str]) -> Table:
     cells = [cell for cell in study.cells.values() if cell.id in missing]
     count = Counter((cell.source, cell.target) for cell in cells)
     sources = list(dict.fromkeys(cell.source for cell in study.cells.values()))
-    table = Table(title="cells to run, by target and source", title_justify="left")
+    table = _table("cells to run, by target and source")
     table.add_column("target", no_wrap=True)
+    # a long name may be broken into lines, a number may not
+    digits = len(str(len(cells)))
     for source in [*sources, "all"]:
-        table.add_column(source, justify="right", overflow="fold")
+        table.add_column(source, justify="right", overflow="fold", min_width=digits)
     for target in dict.fromkeys(cell.target for cell in study.cells.values()):
         row = [count[source, target] for source in sources]
         table.add_row(target, *map(str, row), str(sum(row)))
@@ -77,7 +83,7 @@ def _matrix(study: Study, missing: set[str]) -> Table:
 
 
 def _stages(study: Study, whole: Plan) -> Table:
-    table = Table(title="stages, in order", title_justify="left")
+    table = _table("stages, in order")
     for name in ("stage", "runs", "bundles", "waits for", "million tokens"):
         table.add_column(name, justify="left" if name in ("stage", "waits for") else "right")
     for stage in ("synthesis", "source"):
@@ -105,6 +111,16 @@ def _stages(study: Study, whole: Plan) -> Table:
         style="bold",
     )
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
 
 
 def tokens_per_second(opened: Opened) -> float | None:

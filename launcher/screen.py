@@ -40,11 +40,14 @@ RUNNING_SHOWN = 8
 
 
 def output() -> Console:
-    """Where commands print; wide where it is no terminal, because nothing is to be cut there."""
-    console = Console()
+    """Where commands print; wide where it is no terminal, because nothing is to be cut there.
+
+    No markup: a message with brackets in it, such as an error's, is shown as it is.
+    """
+    console = Console(markup=False)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
-    return Console(width=120)
+    return Console(width=120, markup=False)
 
 
 def full(standing: Standing) -> RenderableType:

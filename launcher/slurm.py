@@ -151,6 +151,7 @@ class Sender:
         *,
         submission: str,
         code: Path,
+        workers: int,
         threads: int,
         command: str,
         exclude: Sequence[str] = (),
@@ -163,7 +164,7 @@ class Sender:
         self.command = command
         self.exclude = exclude
         self.sent = Sent()
-        self.workers = profile.workers_per_gpu * max(1, profile.element_gpus)
+        self.workers = workers
 
     def parameters(self, array: Array, waits: str | None) -> dict[str, Any]:
         """See ``sbatch_parameters``."""

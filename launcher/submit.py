@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
+from rich.text import Text
 
 from jobs.settings import Assignment, Settings
 from launcher import dispatch, local, preview, slurm
@@ -25,7 +26,7 @@ from launcher.outstanding import claim_bundles, new_submission, outstanding
 from launcher.recovery import adopt
 from launcher.scheduler import Holders
 from launcher.snapshot import snapshot
-from stilt.errors import exit_code
+from stilt.errors import ConfigError, exit_code
 from stilt.files import write_text
 from stilt.plan import Plan, plan
 from stilt.study import StudyFolder
@@ -63,7 +64,7 @@ def submit(
         chunk: examples per backward pass at most, where memory is short; changes no result.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
-    console = Console(stderr=False, soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False)
     profile = read_profile(cluster) if executor == "slurm" else None
     opened = open_study(
         grid, name=study, root=root, model=model, data_dir=data_dir, dry_run=dry_run
@@ -81,9 +82,12 @@ def submit(
         )
     if profile is not None:
         slurm.insist_on_slurm()
+        # too few GPUs for a run of this grid: said before anything is written
+        profile.workers(opened.study.grid.processes)
     console.print(
-        f"study [bold]{opened.study.name}[/bold] in {opened.folder.path}: checking data",
-        highlight=False,
+        Text.assemble(
+            "study ", (opened.study.name, "bold"), f" in {opened.folder.path}: checking data"
+        )
     )
     found = check_data(opened)
     sizes = {name: size for name, (_, size) in found.items()}
@@ -117,7 +121,7 @@ class _Options:
         lives = Holders(opened.folder).lives
         state = outstanding(opened.study, opened.folder, lives)
         for message in state.damaged:
-            console.print(f"[yellow]left out and run again:[/yellow] {message}", highlight=False)
+            console.print(Text.assemble(("left out and run again:", "yellow"), f" {message}"))
         whole = plan(
             opened.study,
             cells=state.missing,
@@ -140,10 +144,11 @@ class _Options:
         )
         if later.bundles:
             console.print(
-                f"[yellow]{sum(len(b.items) for b in later.bundles)} more runs[/yellow] exceed the "
-                f"{limits.room} jobs that you may still queue here; the same command sends them "
-                "when jobs have ended.",
-                highlight=False,
+                Text.assemble(
+                    (f"{sum(len(b.items) for b in later.bundles)} more runs", "yellow"),
+                    f" exceed the {limits.room} jobs that you may still queue here; the same "
+                    "command sends them when jobs have ended.",
+                )
             )
         if not runs and not later.bundles:
             console.print(f"nothing to do. Next: python analysis/summarize.py {opened.study.name}")
@@ -173,8 +178,15 @@ def _here(options: _Options, workers: int | None) -> int:
     opened, console = options.opened, options.console
     gpus = local.gpu_count()
     cores = len(os.sched_getaffinity(0))
-    count = workers or gpus or cores
-    settings = options.settings(threads=max(1, cores // count), device="auto" if gpus else "cpu")
+    each = opened.study.grid.processes
+    if gpus and each > gpus:
+        raise ConfigError(
+            f"grid {opened.study.grid.name!r}, field 'processes' = {each}: one GPU for each is "
+            f"wanted, and this machine shows {gpus}."
+        )
+    count = workers or max(1, (gpus or cores) // each)
+    threads = max(1, cores // (count * each))
+    settings = options.settings(threads=threads, device="auto" if gpus else "cpu")
     mine = options.claim(options.bundles or 4 * count, Limits(), settings, at_least=count)
     if not mine.bundles:
         return 0
@@ -209,10 +221,10 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         console.print(f"taken over from a launcher that died: jobs {', '.join(taken)}")
     lost = bury(opened.study, opened.folder, Holders(opened.folder))
     for message, items in dispatch.grouped(lost).items():
-        console.print(f"[yellow]lost:[/yellow] {len(items)} runs: {message}", highlight=False)
+        console.print(Text.assemble(("lost:", "yellow"), f" {len(items)} runs: {message}"))
     limits = read_limits(profile.account, profile.qos, profile.partition)
     settings = options.settings(
-        threads=max(1, profile.cpus // profile.workers_per_gpu),
+        threads=profile.threads(opened.study.grid.processes),
         device="auto" if profile.element_gpus else "cpu",
     )
     aim = options.bundles or dispatch.BUNDLES

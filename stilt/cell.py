@@ -14,7 +14,16 @@ NONE = "none"
 
 def digest(content: Any, length: int = 12) -> str:
     """Short hash of the canonical JSON of ``content``: the same on every machine."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return digest_of(canonical(content), length)
+
+
+def canonical(content: Any) -> str:
+    """The one way to write ``content`` as JSON."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest_of(text: str, length: int = 12) -> str:
+    """``digest`` of the content whose canonical JSON is ``text``."""
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 

@@ -173,6 +173,9 @@ class Grid(Frozen):
     ``reset``: everything after the encoder starts as it does for ``none``."""
     curve: bool = False
     """Score the dev set after every epoch as well; the final score is unchanged."""
+    processes: Batch = 1
+    """Data-parallel processes of one run, each with a GPU (or cores) of its own and its share of
+    every batch. Each draws its own dropout, so another number makes other cells."""
     source: SourceTraining = SourceTraining()
     synthesis: Synthesis | None = None
     blocks: tuple[Block, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from stilt.cell import NONE, Cell, Hyperparameters, Source, digest
+from stilt.cell import NONE, Cell, Hyperparameters, Source, canonical, digest, digest_of
 from stilt.config import Frozen, explain, parse
 from stilt.data import Splits
 from stilt.errors import ConfigError, DataError, ResultError
@@ -50,11 +50,11 @@ class Study(Frozen):
         """Every cell of the study, by id, in a fixed order; each once."""
         found: dict[str, Cell] = {}
         for block in self.grid.blocks:
+            points = [(point, canonical(_written(point))) for point in block.points()]
             for spec in block.sources:
                 for source in self._trained(spec):
                     for target in block.targets:
-                        for point in block.points():
-                            cell = self._cell(source, target, point)
+                        for cell in self._cells(source, target, points):
                             found.setdefault(cell.id, cell)
         for evaluation in self.grid.evaluate:
             for cell in self._evaluations(evaluation):
@@ -66,8 +66,8 @@ class Study(Frozen):
         return next((s for s in self.sources.values() if s.name == name), None)
 
     def digest(self) -> str:
-        """Short hash of the whole study."""
-        return digest(self.model_dump(mode="json"))
+        """Short hash of the whole study; a field that a later version adds does not change it."""
+        return digest(self.model_dump(mode="json", exclude_defaults=True))
 
     def _seeds(self, spec: SourceSpec) -> tuple[int, ...]:
         return spec.seeds or self.grid.source.seeds
@@ -88,7 +88,8 @@ class Study(Frozen):
         )
         task = self.tasks[spec.task]
         size = spec.train_size or task.train_size
-        content: dict[str, Any] = self._content(spec.task, hyperparameters) | {"train_size": size}
+        content = self._content(spec.task) | {"train_size": size}
+        content["hyperparameters"] = _written(hyperparameters)
         name = spec.task + (f"@{spec.train_size}" if spec.train_size else "")
         if len(self._seeds(spec)) > 1 or seed != 42:
             name += f"#{seed}"
@@ -100,17 +101,26 @@ class Study(Frozen):
             hyperparameters=hyperparameters,
         )
 
-    def _cell(self, source: Source | None, target: str, point: Hyperparameters) -> Cell:
-        content = self._content(target, point) | {"source": source.id if source else None}
+    def _cells(
+        self, source: Source | None, target: str, points: list[tuple[Hyperparameters, str]]
+    ) -> Iterable[Cell]:
+        """One cell for each point, which comes with its canonical JSON."""
+        content = self._content(target) | {"source": source.id if source else None}
         content |= self._head(source)
-        return Cell(
-            id=digest(content),
-            source=source.name if source else NONE,
-            source_id=source.id if source else None,
-            target=target,
-            hyperparameters=point,
-            seed=point.seed,
-        )
+        # the cells differ in one field alone: to write the others anew for each would take most
+        # of the time of listing a study. A quote within a value has a backslash before it, so
+        # what is looked for stands once
+        field = '"hyperparameters":'
+        before, after = canonical(content | {"hyperparameters": None}).split(f"{field}null")
+        for point, text in points:
+            yield Cell(
+                id=digest_of(f"{before}{field}{text}{after}"),
+                source=source.name if source else NONE,
+                source_id=source.id if source else None,
+                target=target,
+                hyperparameters=point,
+                seed=point.seed,
+            )
 
     def _evaluations(self, evaluation: Evaluation) -> Iterable[Cell]:
         for spec in evaluation.sources:
@@ -135,14 +145,13 @@ class Study(Frozen):
                         seed=evaluation.seed,
                     )
 
-    def _content(self, task: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
+    def _content(self, task: str) -> dict[str, Any]:
         return {
             "model": self.model_identity,
             "recipe": self.grid.recipe,
             "task": self.tasks[task].identity(),
             "synthesis": self._synthesis(task),
-            "hyperparameters": hyperparameters.model_dump(exclude_none=True),
-        }
+        } | ({"processes": self.grid.processes} if self.grid.processes > 1 else {})
 
     def _head(self, source: Source | None) -> dict[str, Any]:
         """What becomes of a source's head; ``none`` has no head to keep."""
@@ -152,6 +161,10 @@ class Study(Frozen):
         if not self.tasks[task].synthesis or self.grid.synthesis is None:
             return None
         return self.grid.synthesis.model_dump(mode="json")
+
+
+def _written(point: Hyperparameters) -> dict[str, Any]:
+    return point.model_dump(exclude_none=True)
 
 
 def bind(

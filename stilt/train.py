@@ -22,6 +22,7 @@ from stilt.interrupt import Interrupted, StopRequest
 from stilt.results import CurvePoint, Tokens, Training
 from stilt.schedule import Schedule, plan_updates
 from stilt.task import Task
+from stilt.team import Team
 
 CURVE_POINTS = 100
 PASS_OVERHEAD = {"cpu": 64, "cuda": 4096}
@@ -72,6 +73,11 @@ class Runtime:
     stop: StopRequest = field(default_factory=StopRequest)
     checkpoint_seconds: float = 600.0
     """Longest work that a sudden death may lose."""
+
+    @property
+    def team(self) -> Team:
+        """The processes that run the cell together: most often this one alone."""
+        return Team(self.accelerator)
 
 
 def make_accelerator(device: str) -> Accelerator:
@@ -126,8 +132,10 @@ def fit(
     order = torch.Generator().manual_seed(
         hyperparameters.seed if hyperparameters.order_seed is None else hyperparameters.order_seed
     )
-    torch.manual_seed(hyperparameters.seed)
-    model = accelerator.prepare_model(model).train()
+    team = runtime.team
+    torch.manual_seed(team.seed(hyperparameters.seed))
+    # no wrapper: a batch takes several forward passes, and gradients are summed here, once for all
+    model = accelerator.prepare_model(model, evaluation_mode=True).train()
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=hyperparameters.learning_rate,
@@ -150,12 +158,14 @@ def fit(
             if not updated:
                 continue
             progress(run.curves.real, total)
-            if state is not None and (
-                runtime.stop or time.monotonic() - saved > runtime.checkpoint_seconds
-            ):
+            if not run.settled:
+                continue
+            due = team.leads and time.monotonic() - saved > runtime.checkpoint_seconds
+            stop, due = team.any(bool(runtime.stop), due)
+            if state is not None and (stop or due):
                 run.save(state, epoch, step + 1, epoch_start)
                 saved = time.monotonic()
-            if runtime.stop:
+            if stop:
                 raise Interrupted
         first_step = 0
         if after_epoch is not None:
@@ -174,14 +184,27 @@ class outside_random_state:  # noqa: N801 - reads as a statement
 
     def __enter__(self) -> None:
         """Remembers the state."""
-        self.cpu = torch.get_rng_state()
-        self.cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        self.state = _random_state()
 
     def __exit__(self, *_: object) -> None:
         """Puts it back."""
-        torch.set_rng_state(self.cpu)
-        if self.cuda:
-            torch.cuda.set_rng_state_all(self.cuda)
+        _set_random_state(self.state)
+
+
+RandomState = tuple[torch.Tensor, list[torch.Tensor]]
+"""Torch's random state: the processor's, and each GPU's."""
+
+
+def _random_state() -> RandomState:
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return torch.get_rng_state(), gpus
+
+
+def _set_random_state(state: RandomState) -> None:
+    processor, gpus = state
+    torch.set_rng_state(processor)
+    if gpus:
+        torch.cuda.set_rng_state_all(gpus)
 
 
 class _Run:
@@ -203,26 +226,39 @@ class _Run:
         self.runtime = runtime
         self.data = data
         self.curves = Curves()
+        self.team = runtime.team
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
         self._losses: list[torch.Tensor] = []
         self._norms: list[torch.Tensor] = []
         self._partial: list[torch.Tensor] = []
+        self._work: list[torch.Tensor] = []
+        """Token positions computed by each backward pass, of all processes."""
 
     def micro_step(self, rows: np.ndarray, *, last: bool) -> bool:
         """One backward pass over ``rows``; an update if it is the last of its accumulation."""
+        accelerator = self.runtime.accelerator
+        mine = self.team.share(rows)
         chunk = self.runtime.chunk or len(rows)
-        micro: list[torch.Tensor] = []
-        for start in range(0, len(rows), chunk):
-            part = rows[start : start + chunk]
-            logits, computed = forward(self.model, self.data, part, self.runtime.accelerator.device)
+        micro = [torch.zeros((), device=accelerator.device)]
+        positions = 0
+        if not self.team.leads:
+            # what earlier micro-batches left is the same on every process: the lead brings it
+            self.optimizer.zero_grad(set_to_none=True)
+        for start in range(0, len(mine), chunk):
+            part = mine[start : start + chunk]
+            logits, computed = forward(self.model, self.data, part, accelerator.device)
             labels = torch.from_numpy(self.data.labels[part]).to(logits.device)
             loss = functional.cross_entropy(logits, labels, reduction="sum") / len(rows)
-            self.runtime.accelerator.backward(loss / self.schedule.accumulation)
+            accelerator.backward(loss / self.schedule.accumulation)
             micro.append(loss.detach())
-            self.curves.computed += computed
+            positions += computed
         self.curves.real += _tokens(self.data, rows)
+        work = torch.tensor(float(positions), device=accelerator.device)
+        whole, work = self.team.sum_gradients(self.parameters, torch.stack(micro).sum(), work)
+        self._work.append(work)
         # the released code clips after every backward pass, also on partial sums
-        norm = self.runtime.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
-        self._partial.append(torch.stack(micro).sum())
+        norm = accelerator.clip_grad_norm_(self.parameters, 1.0)
+        self._partial.append(whole)
         if not last:
             return False
         self._losses.append(torch.stack(self._partial).mean())
@@ -233,9 +269,14 @@ class _Run:
             group["lr"] = self.rate * self.schedule.factor(done)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if len(self._losses) >= 20 or self.runtime.accelerator.device.type == "cpu":
+        if len(self._losses) >= 20 or accelerator.device.type == "cpu":
             self.check_finite()
         return True
+
+    @property
+    def settled(self) -> bool:
+        """Whether the device has done all that it was asked: looking at it costs no waiting."""
+        return not self._losses
 
     def check_finite(self) -> None:
         """Moves the newest losses off the device; the one place that waits for it."""
@@ -243,22 +284,24 @@ class _Run:
             return
         self.curves.loss += torch.stack(self._losses).tolist()
         self.curves.norm += torch.stack(self._norms).tolist()
-        self._losses, self._norms = [], []
+        self.curves.computed += int(torch.stack(self._work).sum())
+        self._losses, self._norms, self._work = [], [], []
         if not all(map(math.isfinite, self.curves.loss[-20:])):
             raise Diverged(self.curves, self.schedule)
 
     def save(self, path: Path, epoch: int, step: int, epoch_start: torch.Tensor) -> None:
         """Saves everything that the rest of the run depends on; called right after an update."""
-        self.check_finite()
         accelerator = self.runtime.accelerator
+        randoms = self.team.gathered(_random_state())
+        if not self.team.leads:
+            return
         content = {
             "model": accelerator.unwrap_model(self.model).state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "epoch": epoch,
             "step": step,
             "order": epoch_start,
-            "cpu_random": torch.get_rng_state(),
-            "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "random": randoms,
             "loss": self.curves.loss,
             "norm": self.curves.norm,
             "epochs": [(point.epoch, point.score) for point in self.curves.epochs],
@@ -275,9 +318,7 @@ class _Run:
         self.runtime.accelerator.unwrap_model(self.model).load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         order.set_state(content["order"])
-        torch.set_rng_state(content["cpu_random"])
-        if content["cuda_random"]:
-            torch.cuda.set_rng_state_all(content["cuda_random"])
+        _set_random_state(content["random"][self.team.rank])
         self.curves.loss, self.curves.norm = content["loss"], content["norm"]
         self.curves.epochs = [CurvePoint(epoch=e, score=s) for e, s in content["epochs"]]
         self.curves.real, self.curves.computed = content["tokens"]
@@ -336,23 +377,24 @@ def pad(
     return {key: torch.from_numpy(value).to(device) for key, value in batch.items()}
 
 
-def predict(model: Any, data: Encoded, device: torch.device) -> np.ndarray:
+def predict(model: Any, data: Encoded, team: Team) -> np.ndarray:
     """(N, K) logits of a whole split, longest examples first, without gradients or dropout."""
     model.eval()
     longest = data.lengths.reshape(len(data), data.options).max(axis=1)
     order = np.argsort(-longest, kind="stable")
-    logits = np.zeros((len(data), 0))
-    start = 0
+    classes = data.options if data.options > 1 else model.config.num_labels
+    logits = np.zeros((len(data), classes))
+    device = team.accelerator.device
+    start, turn = 0, 0
     with torch.inference_mode():
         while start < len(order):
             count = max(1, EVALUATION_TOKENS // int(longest[order[start]] * data.options))
             rows = order[start : start + count]
-            part = forward(model, data, rows, device)[0].cpu().numpy()
-            if not logits.shape[1]:
-                logits = np.zeros((len(data), part.shape[1]))
-            logits[rows] = part
-            start += count
-    return logits
+            if turn % team.size == team.rank:
+                logits[rows] = forward(model, data, rows, device)[0].cpu().numpy()
+            start, turn = start + count, turn + 1
+    # each example was scored by one process: all others add zero
+    return team.summed(torch.from_numpy(logits).to(device)).cpu().numpy()
 
 
 def _tokens(data: Encoded, rows: np.ndarray) -> int:

@@ -14,10 +14,12 @@ from stilt.encode import Encoded
 from stilt.interrupt import Interrupted, StopRequest
 from stilt.model import ModelShelf, build
 from stilt.task import Task
+from stilt.team import Team
 from stilt.weights import ModelPlace
 
 COMMON = {"max_length": 60, "data": [{"train": "a", "dev": "b"}], "title": "t"}
 CPU = torch.device("cpu")
+ALONE = Team(train.make_accelerator("cpu"))
 
 
 def task(options=1, **more):
@@ -222,7 +224,7 @@ def test_scoring_after_every_epoch_changes_nothing(shelf, runtime):
 
     def score(model):
         torch.rand(7)
-        train.predict(model, data, CPU)
+        train.predict(model, data, ALONE)
         return 0.5
 
     scored, _, curves = train.fit(
@@ -286,7 +288,7 @@ def test_training_learns_what_can_be_learnt(shelf, runtime):
     data.labels[:] = np.arange(40) % 2
     data.ids[data.offsets[:-1] + 1] = 50 + 60 * data.labels
     model, _, curves = train.fit(fresh(shelf, what), data, what, point(warmup_ratio=0.0), runtime)
-    predicted = train.predict(model, data, CPU).argmax(axis=1)
+    predicted = train.predict(model, data, ALONE).argmax(axis=1)
     assert np.mean(predicted == data.labels) > 0.9
     assert np.median(curves.loss[-10:]) < 0.5
 
@@ -294,7 +296,7 @@ def test_training_learns_what_can_be_learnt(shelf, runtime):
 def test_predictions_do_not_depend_on_the_company_an_example_keeps(shelf):
     data, what = encoded(17, options=3), task(3)
     model = fresh(shelf, what)
-    together = train.predict(model, data, CPU)
+    together = train.predict(model, data, ALONE)
     alone = np.concatenate(
         [train.forward(model.eval(), data, np.array([i]), CPU)[0].detach() for i in range(17)]
     )

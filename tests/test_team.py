@@ -1,0 +1,212 @@
+"""Several processes that run each cell together: the same mathematics, and nobody left hanging."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from launcher.cluster import Profile
+from launcher.submit import main as submit
+from stilt.claims import read as read_claim
+from stilt.errors import ConfigError
+from stilt.grid import load_grid
+from stilt.results import Failure, Result, read_record
+from stilt.study import StudyFolder, bind, read_study
+from tests.conftest import make_own_study
+
+SCRIPT = Path(__file__).parent.parent / "launcher/submit.py"
+
+
+@pytest.fixture(scope="module")
+def still(roberta, tmp_path_factory):
+    """The tiny encoder without dropout, whose random numbers differ between processes."""
+    folder = tmp_path_factory.mktemp("still") / "model"
+    shutil.copytree(roberta, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def command(place, model, processes, epochs=2, sources='["none"]', warmups="[0.2]"):
+    """A submit of a small study."""
+    own = make_own_study(place)
+    grid, pairs = own / "own.toml", own / "pairs.toml"
+    text = grid.read_text().replace("[0.0, 0.2]", warmups)
+    text = text.replace('["pairs", "endings"]', '["pairs"]')
+    text = text.replace('["none", "endings"]', sources)
+    grid.write_text(f"processes = {processes}\n{text}")
+    pairs.write_text(pairs.read_text().replace("epochs = 2", f"epochs = {epochs}\nmicro_batch = 5"))
+    return [
+        *("--grid", str(grid), "--executor", "local", "--root", str(own / "logs")),
+        *("--data-dir", str(own / "data"), "--model", str(model), "--workers", "1"),
+        *("--bundles", "1", "--threads", "1"),
+    ]
+
+
+def run(place, model, processes, **more):
+    """Runs a study to its end; its folder."""
+    assert submit(command(place, model, processes, **more)) == 0
+    return StudyFolder(place / "own/logs/own")
+
+
+def results(folder):
+    found = (read_record(Result, path) for path in sorted(folder.results.glob("*.json")))
+    return {(r.cell.source, r.cell.hyperparameters.warmup_ratio): r for r in found}
+
+
+def start(arguments):
+    return subprocess.Popen(
+        [sys.executable, SCRIPT, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def until(met, seconds=90):
+    end = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def running(folder, target):
+    """The claim of the cell of a target that trains now."""
+    study = read_study(folder) if folder.study_file.exists() else None
+    for item in study.cells if study else ():
+        claim = read_claim(folder.claim(item))
+        if claim and claim.running and claim.done and study.cells[item].target == target:
+            return claim
+    return None
+
+
+def followers(pid):
+    """Processes that a worker has started."""
+    shown = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True
+    )
+    mine = [int(number) for number in shown.stdout.split()]
+    return [n for n in mine if "jobs.bundle" in Path(f"/proc/{n}/cmdline").read_text()]
+
+
+def test_two_processes_train_as_one_does(still, tmp_path):
+    # uneven shares: batches of 8 in micro-batches of 5, 5, ... and a last one of 4 of 24 rows
+    alone = results(run(tmp_path / "alone", still, 1, sources='["endings"]'))
+    together = results(run(tmp_path / "together", still, 2, sources='["endings"]'))
+    assert set(alone) == set(together) == {("endings", 0.2)}
+    for name, one in alone.items():
+        two = together[name]
+        assert one.cell.id != two.cell.id
+        for curve in ("loss", "gradient_norm"):
+            expected = np.array(getattr(one.training, curve))
+            assert np.array(getattr(two.training, curve)) == pytest.approx(expected, rel=1e-3)
+        assert two.training.tokens.real == one.training.tokens.real
+        assert two.dev.predictions == one.dev.predictions
+
+
+def test_an_interrupted_team_ends_bit_for_bit_like_an_uninterrupted_one(roberta, tmp_path):
+    whole = results(run(tmp_path / "whole", roberta, 2, epochs=40))
+    arguments = command(tmp_path / "cut", roberta, 2, epochs=40)
+    folder = StudyFolder(tmp_path / "cut/own/logs/own")
+    process = start(arguments)
+    until(lambda: running(folder, "pairs"))
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=90)
+    assert process.returncode == 130, said
+    assert list((folder.path / "resume").glob("*.pt")), said
+    assert submit(arguments) == 0
+    cut = results(folder)
+    for name, one in whole.items():
+        assert cut[name].training == one.training
+        assert cut[name].dev == one.dev
+
+
+def test_a_team_that_loses_a_process_is_replaced_and_nothing_hangs(roberta, tmp_path):
+    arguments = command(tmp_path, roberta, 2, epochs=40, warmups="[0.0, 0.2]")
+    folder = StudyFolder(tmp_path / "own/logs/own")
+    process = start(arguments)
+    until(lambda: running(folder, "pairs"))
+    claim = running(folder, "pairs")
+    (mate,) = followers(claim.pid)
+    os.kill(mate, signal.SIGKILL)
+    # as if memory had run out: recorded, and tried again in smaller steps
+    until(folder.failure(claim.item).exists)
+    failure = read_record(Failure, folder.failure(claim.item))
+    assert failure.cell.id == claim.item
+    assert failure.kind == "oom"
+    assert failure.message == "process 1 of its team ended with exit code -9"
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "2 runs done, 0 failed" in said
+    attempts = {r.cell.id: r.provenance.attempt for r in results(folder).values()}
+    assert attempts.pop(claim.item) == 2
+    assert set(attempts.values()) == {1}
+    assert not list(folder.claims.glob("*.json"))
+    assert not list(folder.failures.glob("*.json"))
+
+
+def test_an_error_in_a_follower_is_recorded_in_its_own_words(roberta, tmp_path):
+    arguments = command(tmp_path, roberta, 2)
+    # the follower alone finds other rows than the study began with
+    own = tmp_path / "own"
+    spoil = own / "sitecustomize.py"
+    spoil.write_text(
+        "import os\n"
+        "if os.environ.get('RANK') == '1':\n"
+        "    import stilt.study\n"
+        "    def wrong(folder, name, splits):\n"
+        "        raise stilt.study.DataError(f'{name}: rows that only one process saw')\n"
+        "    stilt.study.fix_data = wrong\n"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": f"{own}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    }
+    shown = subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=200,
+        check=False,
+    )
+    assert shown.returncode == 1, shown.stdout + shown.stderr
+    folder = StudyFolder(own / "logs/own")
+    study = read_study(folder)
+    (cell,) = study.cells
+    failure = read_record(Failure, folder.failure(cell))
+    assert failure.kind == "data"
+    assert "rows that only one process saw" in failure.message
+    assert failure.traceback
+
+
+def test_another_number_of_processes_makes_other_cells_and_evaluations_stay(tmp_path):
+    own = make_own_study(tmp_path)
+    text = (own / "own.toml").read_text() + '[[evaluate]]\nsources = ["none"]\ntasks = ["pairs"]\n'
+    made = {}
+    for processes in (1, 2):
+        (own / "own.toml").write_text(text if processes == 1 else f"processes = 2\n{text}")
+        made[processes] = bind(load_grid(str(own / "own.toml")), "m", near=own)
+    shared = set(made[1].cells) & set(made[2].cells)
+    assert {made[1].cells[i].stage for i in shared} == {"evaluate"}
+    assert len(shared) == 1
+    assert not set(made[1].sources) & set(made[2].sources)
+
+
+def test_a_run_of_more_processes_than_an_element_has_gpus_is_refused():
+    with pytest.raises(ConfigError, match=r"'processes' = 2 .* gets 1: set gres = \"gpu:2\""):
+        Profile(gres="gpu:1").workers(2)
+    assert Profile(gres="gpu:2", cpus=8).workers(2) == 1
+    assert Profile(gres="gpu:2", cpus=8).threads(2) == 4
+    assert Profile(gres="gpu:4", workers_per_gpu=2).workers(2) == 4
+    assert Profile(gpus=0, cpus=4).workers(2) == 1
+    assert Profile(gpus=0, cpus=4).threads(2) == 2
+    assert Profile(gres="gpu:2", cpus=8).workers(1) == 2
+    assert Profile(gres="gpu:2", cpus=8).threads(1) == 4
