@@ -95,7 +95,12 @@ def drop_stale(path: Path, seen: Claim | None) -> bool:
 
 
 def _is_newer(there: Claim | None, seen: Claim | None) -> bool:
-    return there is not None and (seen is None or there.submission != seen.submission)
+    """Whether another holds the item by now, be it the worker of the launcher that was seen dead."""
+    if there is None or seen is None:
+        return there is not None
+    return (there.submission, there.host, there.pid, there.birth) != (
+        *(seen.submission, seen.host, seen.pid, seen.birth),
+    )
 
 
 class Progress:

@@ -162,3 +162,12 @@ def test_a_claim_is_one_line_of_json(tmp_path):
     take(new_claim("cell", "s", "b"), path)
     (line,) = path.read_text().splitlines()
     assert Claim.model_validate(json.loads(line)).item == "cell"
+
+
+def test_a_worker_that_took_over_from_a_dead_launcher_keeps_its_claim(tmp_path):
+    path = tmp_path / "cell.json"
+    launcher = new_claim("cell", "s", "b").model_copy(update={"pid": 2**22 - 1, "birth": "gone"})
+    take(launcher, path)
+    Progress(launcher, path, job=None)
+    assert not drop_stale(path, launcher)
+    assert claims.read(path).pid == new_claim("cell", "s", "b").pid
