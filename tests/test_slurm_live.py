@@ -274,3 +274,24 @@ def test_workers_that_share_an_element_do_the_work_of_one(own, calm, cluster, tm
 def bundles(folder: StudyFolder) -> list[dict]:
     found = [json.loads(path.read_text()) for path in folder.bundles.glob("*.json")]
     return [bundle for bundle in found if "." not in bundle["bundle"]["id"]]
+
+
+def test_cells_of_two_processes_are_signalled_requeued_and_end_as_if_they_had_not_been(
+    cluster, tmp_path
+):
+    folder = tmp_path / "two"
+    grid = make_study(folder, sources=0, targets=1, seeds=1, rows=48, epochs=12)
+    grid.write_text(f"processes = 2\n{grid.read_text()}")
+    submit(folder, tmp_path / "calm", "--executor", "local", "--workers", "1", "--bundles", "1")
+    submit(folder, tmp_path / "logs", "--bundles", "1")
+    calm, live = StudyFolder(tmp_path / "calm/own"), StudyFolder(tmp_path / "logs/own")
+    study = read_study(live)
+    running = wait(
+        lambda: [claim for claim in running_cells(live, study) if claim.done], "a cell of two"
+    )
+    slurm("scancel", "--signal=USR2", running[0].job)
+    wait_for_all_jobs()
+    assert "Requeued job" in "".join(log.read_text() for log in live.slurm.glob("*_log.out"))
+    assert len(numbers(study, live)) == 2
+    assert numbers(study, live) == numbers(study, calm)
+    assert set(endings(live).values()) == {1}
