@@ -21,9 +21,9 @@ from jobs.settings import Assignment
 from jobs.worker import Worker, job_id, log
 from stilt import claims
 from stilt.config import parse
-from stilt.errors import DataError, ResultError
+from stilt.errors import ConfigError, DataError, ResultError
+from stilt.failures import record_loss
 from stilt.interrupt import Interrupted
-from stilt.losses import record_loss
 from stilt.plan import SYNTHESIS
 from stilt.results import (
     Failure,
@@ -228,7 +228,8 @@ def classify(error: BaseException) -> FailureKind:
         return "oom"
     if isinstance(error, RuntimeError) and "memory" in str(error) and "alloc" in str(error):
         return "oom"
-    if isinstance(error, DataError):
+    if isinstance(error, (DataError, ConfigError)):
+        # what the study was told to read is not there, or not what it should be
         return "data"
     if isinstance(error, ResultError):
         return "source"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from stilt import generate
 from stilt.cell import digest
 from stilt.errors import DataError
@@ -48,10 +50,13 @@ class Sampler:
             more = missing if not found else max(missing, self.batch)
             indices = range(len(found), min(len(found) + more, len(pool)))
             if not indices:
+                unfit = sum(row is None for row in found.values())
+                dropped = len(pool) - unfit - (wanted - missing)
                 raise DataError(
                     f"synthesis: {len(pool)} sentences of the text {self.spec.text!r} give "
-                    f"{wanted - missing} rows for {split}, {wanted} are asked for. Ask for fewer, "
-                    "or take a larger text."
+                    f"{wanted - missing} rows for {split}, {wanted} are asked for: the filter "
+                    f"dropped {dropped}, the generator cannot hold {unfit}. Ask for fewer, or take "
+                    "a larger text."
                 )
             prompts = [self._prompt(index, pool[index]) for index in indices]
             found |= dict.fromkeys(indices)
@@ -85,17 +90,16 @@ class Sampler:
         prompt = self.lm.prompt(index, halves.premise, halves.gold)
         positions = self.lm.positions
         fits = positions is None or len(prompt.ids) + prompt.limit <= positions
-        return prompt if fits else None
+        # a tokenizer may drop characters, such as those without width, and leave nothing
+        return prompt if fits and prompt.ids else None
 
     def _rows(
         self, split: Split, batch: Sequence[Prompt], pool: Sequence[Halves]
     ) -> dict[int, Drawn]:
         """One batch's rows by index: read back if an earlier run finished it."""
         path = self.parts / f"{split}-{digest([prompt.index for prompt in batch])}.jsonl"
-        if path.is_file():
-            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-            rows = [Drawn.model_validate_json(line) for line in lines]
-        else:
+        rows = _read(path)
+        if len(rows) != len(batch):
             rows = list(self._draw(split, batch, pool))
             write_text(path, "".join(row.model_dump_json() + "\n" for row in rows))
         return {prompt.index: row for prompt, row in zip(batch, rows, strict=True)}
@@ -121,3 +125,12 @@ class Sampler:
                     "cut": halves.cut,
                 }
             )
+
+
+def _read(path: Path) -> list[Drawn]:
+    """Rows of a part file; none where it is absent or damaged, so that it is made again."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        return [Drawn.model_validate_json(line) for line in lines]
+    except (FileNotFoundError, UnicodeDecodeError, ValidationError):
+        return []

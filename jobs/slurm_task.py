@@ -21,9 +21,9 @@ from jobs.settings import Assignment
 from stilt import claims
 from stilt.config import Frozen
 from stilt.errors import ResultError
+from stilt.failures import attempts, dependants, item_name, reason, record_loss
 from stilt.files import write_text
 from stilt.interrupt import Interrupted, StopRequest
-from stilt.losses import attempts, dependants, item_name, reason, record_loss
 from stilt.plan import SYNTHESIS
 from stilt.results import FailureKind, SourceResult, read_record
 from stilt.study import StudyFolder, read_study
@@ -113,9 +113,9 @@ class _Element:
         SLURM started this element because the job that made them succeeded.
         """
         end = time.monotonic() + VISIBLE_SECONDS
-        need = self.bundle.needs
-        while need and not _ready(self.folder, need) and time.monotonic() < end:
-            time.sleep(POLL_SECONDS)
+        for need in self.bundle.needs:
+            while not _ready(self.folder, need) and time.monotonic() < end:
+                time.sleep(POLL_SECONDS)
 
     def _run(self) -> int:
         workers = min(self.task.workers, len(self.items))

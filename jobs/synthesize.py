@@ -24,7 +24,7 @@ from stilt.cell import digest
 from stilt.config import explain, parse
 from stilt.data import data_dir as data_folder
 from stilt.datasheet import Datasheet, Part, TextSource, markdown, part
-from stilt.errors import ResultError, exit_code
+from stilt.errors import ConfigError, ResultError, exit_code
 from stilt.files import writable_folder, write_text
 from stilt.generate import LanguageModel
 from stilt.grid import Synthesis
@@ -33,6 +33,9 @@ from stilt.text import licence, read_passages, text_digest
 
 BATCH = {"cpu": 64, "cuda": 256}
 """Prompts in one batch: they keep a CPU busy (128 were no faster), a GPU has room for more."""
+
+ROWS = ("train.jsonl", "dev.jsonl")
+"""In the order in which they are written."""
 
 
 def synthesize(
@@ -64,6 +67,7 @@ def synthesize(
     """
     total = spec.sentences + spec.dev_sentences
     if finished(spec, folder):
+        shutil.rmtree(folder / "parts", ignore_errors=True)
         progress(total, total)
         return
     passages = read_passages(spec, folder, data_dir)
@@ -108,8 +112,8 @@ def synthesize(
     )
     write_text(folder / "datasheet.md", markdown(sheet))
     write_text(folder / "datasheet.json", sheet.model_dump_json(indent=1) + "\n")
-    write_text(folder / "train.jsonl", files["train"])
-    write_text(folder / "dev.jsonl", files["dev"])
+    for name, split in zip(ROWS, files, strict=True):
+        write_text(folder / name, files[split])
     shutil.rmtree(folder / "parts", ignore_errors=True)
 
 
@@ -123,7 +127,16 @@ def finished(spec: Synthesis, folder: Path) -> bool:
     try:
         sheet = Datasheet.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        # the datasheet is written before any rows: these are somebody's own
+        for name in ROWS:
+            if (folder / name).exists():
+                raise ResultError(
+                    f"{folder / name}: is there, and no datasheet.json says that it was generated. "
+                    "Choose another folder."
+                ) from None
         return False
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path}: cannot be read ({error}).") from None
     except ValidationError as error:
         raise ResultError(f"{path}: {explain(Datasheet, error)[:400]}") from None
     if sheet.spec != spec:
@@ -134,10 +147,10 @@ def finished(spec: Synthesis, folder: Path) -> bool:
         raise ResultError(
             f"{folder}: holds rows generated with {'; '.join(changed)}. Choose another folder."
         )
-    for name, made in (("train.jsonl", sheet.train), ("dev.jsonl", sheet.dev)):
+    if not all((folder / name).is_file() for name in ROWS):
+        return False
+    for name, made in zip(ROWS, (sheet.train, sheet.dev), strict=True):
         file = folder / name
-        if not file.is_file():
-            return False
         if hashlib.sha256(file.read_bytes()).hexdigest() != made.sha256:
             raise ResultError(f"{file}: not the file that {path.name} describes. Remove {folder}.")
     return True
@@ -206,6 +219,11 @@ def command(
         "filter": filter_flawed,
     } | (generator_fields(generator) if generator else {})
     spec = parse(Synthesis, table, "synthesize")
+    for name, value in (("--threads", threads), ("--batch", batch)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} {value}: at least 1.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: torch sees no GPU here; allowed: auto, cpu.")
     if threads:
         torch.set_num_threads(threads)
     if device == "auto":
@@ -227,17 +245,31 @@ def command(
 
 
 def generator_fields(generator: str) -> dict[str, Any]:
-    """Fields of a synthesis that a generator's name on the command line stands for."""
+    """Fields of a synthesis that a generator's name on the command line stands for.
+
+    Raises:
+        ConfigError: It is no folder, and no Hub id with a commit.
+    """
     name, gguf = generator, None
     if name.endswith(".gguf"):
         path = Path(name)
         name, gguf = str(path.parent), path.name
     if name.startswith("wheel:"):
         wheel, _, inside = name.removeprefix("wheel:").partition("/")
+        if not inside and not gguf:
+            raise ConfigError(
+                f"synthesize: field 'generator' = {generator!r}: a wheel's generator is named "
+                "'wheel:NAME/PATH', PATH a folder or a .gguf file in it."
+            )
         return {"generator": {"wheel": wheel, "path": inside or "."}, "gguf": gguf}
     if "@" in name and not Path(name).exists():
         hub, _, revision = name.partition("@")
         return {"generator": {"hub": hub, "revision": revision}, "gguf": gguf}
+    if not gguf and not Path(name).is_dir():
+        raise ConfigError(
+            f"synthesize: field 'generator' = {generator!r}: no such folder; a Hub id needs its "
+            f"commit, as {name}@<commit>."
+        )
     return {"generator": {"path": name}, "gguf": gguf}
 
 

@@ -13,14 +13,13 @@ class Array:
     """One job array: bundles of one stage that wait for the same thing."""
 
     stage: str
-    needs: str | None
-    """Source id (or ``synthesis``) whose job must succeed first."""
+    needs: tuple[str, ...]
+    """Source id, or ``synthesis``, or both, whose jobs must succeed first."""
     bundles: tuple[Bundle, ...]
     parallel: int
     """Elements that may run at one time."""
-    ok: int | None = None
-    """Position of the array that makes what this one needs; None where it is held by another job
-    or already there."""
+    ok: tuple[int, ...] = ()
+    """Positions of the arrays that make what this one needs, but for what another job makes."""
     ended: tuple[int, ...] = ()
     """Positions of arrays whose places this one takes: they must have ended, however."""
 
@@ -66,8 +65,7 @@ def arrange(
 
     def add(array: Array) -> int:
         makes = array.bundles[0].items[0]
-        ok = maker.get(array.needs) if array.needs else None
-        found.append(replace(array, ok=ok))
+        found.append(replace(array, ok=tuple(maker[n] for n in array.needs if n in maker)))
         if array.stage != "target":
             maker[makes] = len(found) - 1
         return len(found) - 1
@@ -86,14 +84,13 @@ def arrange(
         targets, share = lanes[name].targets, shares[name]
         if not targets:
             return
-        need = targets[0].needs
         # to wait for its own source is to wait for all that the source waited for
         ended = () if lanes[name].before else last[name]
-        chunks = [targets[i : i + array_size] for i in range(0, len(targets), array_size)]
+        chunks = _chunks(targets, array_size)
         parts = _divide(share, [len(chunk) for chunk in chunks])
         made: list[int] = []
         for chunk, part in zip(chunks, parts, strict=True):
-            made.append(add(Array("target", need, tuple(chunk), part, ended=ended)))
+            made.append(add(Array("target", chunk[0].needs, tuple(chunk), part, ended=ended)))
             if share is not None and share < len(chunks):
                 ended = (made[-1],)
         last[name] = (made[-1],) if ended == (made[-1],) else tuple(made)
@@ -110,6 +107,18 @@ def arrange(
     return found
 
 
+def _chunks(targets: Sequence[Bundle], array_size: int) -> list[list[Bundle]]:
+    """Bundles that wait for the same, as many as one array takes."""
+    groups: dict[tuple[str, ...], list[Bundle]] = defaultdict(list)
+    for bundle in targets:
+        groups[bundle.needs].append(bundle)
+    return [
+        members[i : i + array_size]
+        for members in groups.values()
+        for i in range(0, len(members), array_size)
+    ]
+
+
 def _lanes(bundles: Sequence[Bundle]) -> list[_Lane]:
     """Groups bundles into lanes; whatever a lane needs is in it or in an earlier one."""
     lanes: dict[str | None, _Lane] = defaultdict(_Lane)
@@ -121,7 +130,7 @@ def _lanes(bundles: Sequence[Bundle]) -> list[_Lane]:
                 lane.before.append(synthesis.pop())
             lane.before.append(bundle)
         elif bundle.stage == "target":
-            lanes[bundle.needs].targets.append(bundle)
+            lanes[bundle.needs[0] if bundle.needs else None].targets.append(bundle)
     if synthesis:
         # only targets (or nobody) wait for it
         key = synthesis[0].items[0]

@@ -11,9 +11,9 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from launcher.finding import the_study
 from launcher.holdings import Holdings, read_holdings
 from launcher.jobends import cancel_jobs, stop_processes
+from launcher.lookup import the_study
 from launcher.screen import output
 from stilt import claims
 from stilt.cell import NONE

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 from tyro.conf import Positional
 
-from launcher.finding import Found, describe, the_item
 from launcher.jobclock import clock, span
 from launcher.joblogs import bundles_of, last_lines, log_files, part_of
+from launcher.lookup import Found, describe, the_item
 from launcher.observer import Observer
 from launcher.reasons import ADVICE
 from launcher.screen import COLOURS, MARKS, WORDS

@@ -15,8 +15,8 @@ from rich.prompt import Confirm
 from rich.table import Table
 from tyro.conf import Positional
 
-from launcher.finding import the_study
 from launcher.holdings import read_holdings
+from launcher.lookup import the_study
 from launcher.observer import Observer
 from launcher.screen import output
 from launcher.standing import Standing

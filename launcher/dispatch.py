@@ -1,7 +1,7 @@
 """From claimed bundles to SLURM's queue: what each waits for, what goes out, what is said of it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from launcher import slurm
 from launcher.arrays import Array, arrange
 from launcher.cluster import Profile
 from launcher.limits import Limits
-from launcher.losses import bad_nodes, finished
+from launcher.lostjobs import bad_nodes, finished
 from launcher.opening import Opened
 from launcher.outstanding import release
 from launcher.scheduler import Holders
 from stilt import claims
 from stilt.errors import ConfigError
-from stilt.losses import item_name
+from stilt.failures import item_name
 from stilt.plan import Bundle, Plan
 from stilt.study import Study
 
@@ -71,7 +71,7 @@ def dispatch(
         ConfigError: sbatch refused; the message is its own.
     """
     needs = outside_needs(opened, mine)
-    ready = [b for b in mine.bundles if b.needs is None or b.needs not in needs.unmet]
+    ready = without(mine.bundles, needs.unmet)
     for need, why in needs.unmet.items():
         console.print(
             Text.assemble(
@@ -112,6 +112,18 @@ def dispatch(
     return [job for _, job in sent.arrays]
 
 
+def without(bundles: Sequence[Bundle], unmet: Collection[str]) -> list[Bundle]:
+    """Bundles that can be run where some sources will not be there, nor what needs them."""
+    missing = set(unmet)
+    found = []
+    for bundle in bundles:
+        if missing.isdisjoint(bundle.needs):
+            found.append(bundle)
+        else:
+            missing.update(bundle.items)
+    return found
+
+
 def away_from(bad: Sequence[str], limits: Limits) -> list[str]:
     """Nodes to exclude: those that broke, unless no other would be left to wait for."""
     return sorted(set(bad) & limits.nodes) if limits.nodes - set(bad) else []
@@ -124,7 +136,7 @@ def outside_needs(opened: Opened, mine: Plan) -> Needs:
     given some time.
     """
     own = {item for bundle in mine.bundles for item in bundle.items if bundle.stage != "target"}
-    wanted = dict.fromkeys(b.needs for b in mine.bundles if b.needs and b.needs not in own)
+    wanted = dict.fromkeys(need for b in mine.bundles for need in b.needs if need not in own)
     jobs: dict[str, str] = {}
     unmet: dict[str, str] = {}
     patience = time.monotonic() + HOLDER_SECONDS
@@ -197,7 +209,7 @@ def sent_table(study: Study, arrays: Sequence[tuple[Array, str]]) -> Table:
         table.add_column(name, justify="right" if right else "left")
     for array, job in arrays:
         ended = [arrays[position][1] for position in array.ended if position < len(arrays)]
-        waits = [item_name(study, array.needs)] if array.needs else []
+        waits = [item_name(study, need) for need in array.needs]
         waits += [f"the end of {', '.join(ended)}"] if ended else []
         table.add_row(
             job,

@@ -28,7 +28,7 @@ from stilt import claims
 from stilt.cell import digest
 from stilt.errors import ResultError
 from stilt.files import write_text
-from stilt.plan import SYNTHESIS, Bundle, Plan, cell_cost, source_cost
+from stilt.plan import SYNTHESIS, Bundle, Plan, cell_cost, source_cost, synthesis_cost
 from stilt.results import Failure, FailureKind, Result, SourceResult, read_record, write_record
 from stilt.study import Study, StudyFolder
 from stilt.task import Size
@@ -92,7 +92,7 @@ class Pool:
             return source_cost(self.study, item, sizes)
         if item in self.study.cells:
             return cell_cost(self.study, self.study.cells[item], sizes)
-        return 1.0
+        return synthesis_cost(self.study, sizes)
 
     def run(self) -> Outcome:
         """Runs everything; on Ctrl-C or SIGTERM workers save their state and the pool ends."""
@@ -128,17 +128,18 @@ class Pool:
         for bundle in list(self.waiting):
             if len(self.running) >= self.workers:
                 return
-            state = self._need(bundle.needs)
-            if state == "failed":
+            states = {need: self._need(need) for need in bundle.needs}
+            failed = [need for need, state in states.items() if state == "failed"]
+            if failed:
                 self.waiting.remove(bundle)
-                self._fail(bundle, "source", f"its {self._name(str(bundle.needs))} failed")
-            elif state == "ready":
+                self._fail(bundle, "source", f"its {self._name(failed[0])} failed")
+            elif all(state == "ready" for state in states.values()):
                 self.waiting.remove(bundle)
                 self._start(bundle, bars)
 
-    def _need(self, need: str | None) -> str:
+    def _need(self, need: str) -> str:
         """Whether what a bundle needs is ``ready``, ``failed``, or still to ``wait`` for."""
-        if need is None or self._finished(need):
+        if self._finished(need):
             return "ready"
         if need in self.open or self.folder.claim(need).exists():
             return "wait"
@@ -165,9 +166,7 @@ class Pool:
             "STILT_LOG_FILE": str(log.relative_to(self.folder.path)),
         }
         if self.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = _gpus(
-                slot, self.study.grid.processes, self.gpus
-            )
+            environment["CUDA_VISIBLE_DEVICES"] = _gpus(slot, self.study.grid.processes, self.gpus)
         file = log.open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", "jobs.bundle", str(self.folder.path), bundle.id],

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from launcher.finding import describe
 from launcher.joblogs import log_end, log_files
+from launcher.lookup import describe
 from launcher.reasons import WITHDRAWN, Reason, died
 from launcher.scheduler import Holders, JobState
 from launcher.standing import Item, Standing
 from stilt import claims
 from stilt.errors import ResultError
-from stilt.plan import SYNTHESIS, cell_cost, source_cost
+from stilt.plan import SYNTHESIS, cell_cost, source_cost, synthesis_cost
 from stilt.results import Failure, Result, SourceResult, read_record, read_result
 from stilt.study import Study, StudyFolder
 
@@ -43,7 +43,8 @@ class Observer:
         cells = [look.item(cell, self._scored) for cell in self._cells()]
         synthesis = None
         if any(task.synthesis for task in self.study.tasks.values()):
-            blank = Item(SYNTHESIS, "synthesis", "synthesis")
+            cost = synthesis_cost(self.study)
+            blank = Item(SYNTHESIS, "synthesis", "synthesis", cost=cost)
             synthesis = look.item(blank, self._generated)
         asked = holders.scheduler if ask or holders.asked else None
         problems = [p for p in (asked.squeue, asked.sacct) if p] if asked else []

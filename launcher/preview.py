@@ -1,7 +1,7 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -90,17 +90,18 @@ def _stages(study: Study, whole: Plan) -> Table:
         for bundle in whole.stage(stage):
             name = study.sources[bundle.items[0]].name if stage == "source" else "SynthesisGPT2"
             table.add_row(
-                f"{stage} {name}", "1", "1", bundle.needs or "", f"{bundle.cost / 1e6:.1f}"
+                *(f"{stage} {name}", "1", "1"),
+                *(_named(study, bundle.needs), f"{bundle.cost / 1e6:.1f}"),
             )
-    waits: dict[str | None, list[int]] = {}
-    costs: Counter[str | None] = Counter()
+    waits: dict[tuple[str, ...], list[int]] = {}
+    costs: Counter[tuple[str, ...]] = Counter()
     for bundle in whole.stage("target"):
         waits.setdefault(bundle.needs, []).append(len(bundle.items))
         costs[bundle.needs] += int(bundle.cost)
-    for need, sizes in waits.items():
-        after = study.sources[need].name if need in study.sources else need or ""
+    for needs, sizes in waits.items():
         table.add_row(
-            "targets", str(sum(sizes)), str(len(sizes)), after, f"{costs[need] / 1e6:.1f}"
+            *("targets", str(sum(sizes)), str(len(sizes))),
+            *(_named(study, needs), f"{costs[needs] / 1e6:.1f}"),
         )
     table.add_row(
         "all",
@@ -111,6 +112,10 @@ def _stages(study: Study, whole: Plan) -> Table:
         style="bold",
     )
     return table
+
+
+def _named(study: Study, needs: Sequence[str]) -> str:
+    return ", ".join(study.sources[n].name if n in study.sources else n for n in needs)
 
 
 def _table(title: str) -> Table:

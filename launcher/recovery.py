@@ -30,7 +30,7 @@ class Planned(Frozen):
 
     token: str
     stage: str
-    needs: str | None
+    needs: tuple[str, ...]
     bundles: tuple[str, ...]
 
 

@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from launcher.finding import SHOWN
 from launcher.jobclock import clock, span
+from launcher.lookup import SHOWN
 from launcher.reasons import ADVICE
 from launcher.standing import STATES, Item, Standing, State
 

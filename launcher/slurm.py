@@ -207,8 +207,7 @@ class Sender:
         sent = self.sent
         jobs: dict[int, str] = {}
         for position, array in enumerate(arrays):
-            needed = [array.ok] if array.ok is not None else []
-            if sent.problem or not set(needed) <= set(jobs):
+            if sent.problem or not set(array.ok) <= set(jobs):
                 sent.left += array.bundles
                 continue
             try:
@@ -268,11 +267,9 @@ def dependency(array: Array, jobs: Mapping[int, str], held: Mapping[str, str]) -
         jobs: job ids by position of the arrays before it.
         held: job ids of what other submits' jobs make.
     """
-    parts = []
-    if array.ok is not None:
-        parts.append(f"afterok:{jobs[array.ok]}")
-    elif array.needs is not None and array.needs in held:
-        parts.append(f"afterok:{held[array.needs]}")
+    ok = [jobs[position] for position in array.ok]
+    ok += [held[need] for need in array.needs if need in held]
+    parts = [":".join(["afterok", *ok])] if ok else []
     ended = [jobs[position] for position in array.ended if position in jobs]
     if ended:
         parts.append(":".join(["afterany", *ended]))

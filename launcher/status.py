@@ -18,7 +18,7 @@ from tyro.conf import Positional
 
 from launcher import screen
 from launcher.cellstory import tail, why
-from launcher.finding import the_studies
+from launcher.lookup import the_studies
 from launcher.observer import Observer
 from launcher.standing import STATES, Item, Standing
 from stilt.errors import ConfigError, exit_code

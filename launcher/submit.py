@@ -20,7 +20,7 @@ from jobs.settings import Assignment, Settings
 from launcher import dispatch, local, preview, slurm
 from launcher.cluster import Flags, Profile, read_profile
 from launcher.limits import Limits, read_limits
-from launcher.losses import bury
+from launcher.lostjobs import bury
 from launcher.opening import Opened, begin, check_data, command_line, commit, open_study
 from launcher.outstanding import claim_bundles, new_submission, outstanding
 from launcher.recovery import adopt

@@ -95,7 +95,7 @@ def drop_stale(path: Path, seen: Claim | None) -> bool:
 
 
 def _is_newer(there: Claim | None, seen: Claim | None) -> bool:
-    """Whether another holds the item by now, be it the worker of the launcher that was seen dead."""
+    """Whether another holds the item by now, such as the worker of a launcher that died."""
     if there is None or seen is None:
         return there is not None
     return (there.submission, there.host, there.pid, there.birth) != (

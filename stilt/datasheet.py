@@ -28,7 +28,7 @@ class Part(Frozen):
     dropped: int
     """Rows drawn and left out by option ``filter``."""
     too_long: int
-    """Sentences left out because they do not fit the generator's positions."""
+    """Sentences left out: longer than the generator's positions, or without a token of it."""
     empty: int
     repeated: int
     gold_identical: int
@@ -39,7 +39,7 @@ class Part(Frozen):
     gold_cut_by_length: float
     """Share of real sentences longer than the limit of words."""
     fakes_with_sentence_end: float
-    """Share with ``. `` inside, which no real ending can have."""
+    """Share with ``. `` inside: a real ending has it only where another kind of space was."""
     fakes_with_line_break: float
     """Share with a line break inside, which no real ending can have."""
     fakes_with_broken_character: float
@@ -162,7 +162,7 @@ _LINES = (
     ("rows", "rows"),
     ("sha256", "sha256"),
     ("rows dropped by the filter", "dropped"),
-    ("sentences too long for the generator", "too_long"),
+    ("sentences that the generator cannot hold", "too_long"),
     ("empty fakes", "empty"),
     ("repeated fakes", "repeated"),
     ("fakes equal to gold", "gold_identical"),

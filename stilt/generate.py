@@ -6,22 +6,27 @@ its random numbers depend on its own index alone, and nothing is padded.
 
 import hashlib
 import importlib.util
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from stilt.data import wheel_root
 from stilt.errors import ConfigError
 from stilt.grid import ModelSpec
 from stilt.nucleus import Streams, draw
 from stilt.weights import ModelPlace, identity, place
+
+transformers_logging.set_verbosity_error()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,8 @@ def load(spec: ModelSpec, gguf: str | None = None, device: str = "cpu") -> Langu
         device: a torch device.
 
     Raises:
-        ConfigError: It is not there, or GGUF is wanted and the package that reads it is absent.
+        ConfigError: It is not there, it is no whole causal language model, or GGUF is wanted and
+            the package that reads it is absent.
     """
     if gguf and importlib.util.find_spec("gguf") is None:
         raise ConfigError(f"synthesis field 'gguf' = {gguf!r} needs a package: pip install gguf.")
@@ -125,18 +131,64 @@ def load(spec: ModelSpec, gguf: str | None = None, device: str = "cpu") -> Langu
         file = _gguf_file(spec, gguf)
         found, who = ModelPlace(str(file.parent)), f"sha256:{_file_digest(file)}"
     else:
-        found = place(spec)
-        who = identity(spec, found) + (f"/{gguf}" if gguf else "")
+        try:
+            found = place(spec)
+            who = identity(spec, found) + (f"/{gguf}" if gguf else "")
+        except ConfigError as error:
+            # a study has another model too
+            what = str(error).removeprefix("model: ")
+            raise ConfigError(f"synthesis generator: {what}") from None
     options = {"revision": found.revision} | ({"gguf_file": gguf} if gguf else {})
     try:
         tokenizer = AutoTokenizer.from_pretrained(found.name, **options)
-        model = AutoModelForCausalLM.from_pretrained(found.name, dtype=torch.float32, **options)
-    except (OSError, ValueError, RuntimeError) as error:
+        with _without_bars():
+            model, info = AutoModelForCausalLM.from_pretrained(
+                found.name, dtype=torch.float32, output_loading_info=True, **options
+            )
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
         raise ConfigError(
             f"synthesis generator {found.name}: cannot be loaded ({reason})."
         ) from None
-    return LanguageModel(model.to(device).eval(), tokenizer, who)
+    # transformers draws what a checkpoint lacks, and would write with it
+    lacking = sorted([*info["missing_keys"], *map(str, info["mismatched_keys"])])
+    if lacking:
+        raise ConfigError(
+            f"synthesis generator {found.name}: {len(lacking)} of its weights are not there, such "
+            f"as {lacking[0]}; a whole causal language model is expected."
+        )
+    model = model.to(device).eval()
+    if not _goes_on(model):
+        raise ConfigError(
+            f"synthesis generator {found.name}: a {type(model).__name__} does not write token by "
+            "token with a cache; a causal language model such as GPT-2 is expected."
+        )
+    return LanguageModel(model, tokenizer, who)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keeps transformers' bars for moments of work in memory off the screen.
+
+    Its switch for them would hide downloads as well, and the GGUF reader does not heed it.
+    """
+    names = ("transformers.core_model_loading", "transformers.modeling_gguf_pytorch_utils")
+    modules = [importlib.import_module(name) for name in names if importlib.util.find_spec(name)]
+    kept = [(module, module.tqdm) for module in modules if hasattr(module, "tqdm")]
+    for module, bar in kept:
+        vars(module)["tqdm"] = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        for module, bar in kept:
+            vars(module)["tqdm"] = bar
+
+
+@torch.inference_mode()
+def _goes_on(model: Any) -> bool:
+    """Whether a model keeps a cache that sampling can take rows out of; an encoder keeps none."""
+    out = model(torch.ones(1, 1, dtype=torch.long, device=model.device), use_cache=True)
+    return hasattr(getattr(out, "past_key_values", None), "batch_select_indices")
 
 
 def _gguf_file(spec: ModelSpec, gguf: str) -> Path:

@@ -11,6 +11,7 @@ from stilt.cell import Cell, digest
 from stilt.config import Frozen
 from stilt.schedule import plan_updates
 from stilt.study import Study
+from stilt.synthesis import FAKES
 from stilt.task import Size, Task
 
 SYNTHESIS = "synthesis"
@@ -22,6 +23,11 @@ UPDATE_TOKENS = 150.0
 """Cost of one optimizer update in training tokens, whatever the batch: see benchmarks/cost.py."""
 
 
+GENERATOR_PARAMETERS = 302_000_000
+"""Of GPT-2 medium, without embeddings: 24 layers x 12 x 1024 squared. Taken for every generator of
+which the grid gives no ``parameters``."""
+
+
 class Bundle(Frozen):
     """What one process runs, one item after the other; one element of a job array."""
 
@@ -29,8 +35,8 @@ class Bundle(Frozen):
     stage: Literal["synthesis", "source", "target"]
     items: tuple[str, ...] = Field(min_length=1)
     """Ids of cells or of one source; ``synthesis`` for the generation."""
-    needs: str | None = None
-    """Source id (or ``synthesis``) that must be there first."""
+    needs: tuple[str, ...] = ()
+    """What must be there first: the source's id, ``synthesis``, or both in this order."""
     cost: float = Field(ge=0)
     """Estimated work in training tokens."""
 
@@ -87,21 +93,20 @@ def plan(
     found: list[Bundle] = []
     generates = _needs_synthesis(study, missing, wanted) and not synthesis_there
     if generates and SYNTHESIS not in held:
-        found.append(_bundle("synthesis", [SYNTHESIS], None, 0.0))
-    # a bundle waits for one thing: where cells need a source and the rows, the source waits too
-    also = {c.source_id for c in wanted if study.tasks[c.target].synthesis}
+        found.append(_bundle("synthesis", [SYNTHESIS], (), synthesis_cost(study, sizes)))
     for source_id in missing:
-        source = study.sources[source_id]
-        waits = study.tasks[source.task].synthesis or source_id in also
-        needs = SYNTHESIS if generates and waits else None
-        found.append(_bundle("source", [source_id], needs, source_cost(study, source_id, sizes)))
+        generated = study.tasks[study.sources[source_id].task].synthesis
+        rows = (SYNTHESIS,) if generates and generated else ()
+        found.append(_bundle("source", [source_id], rows, source_cost(study, source_id, sizes)))
     costs = {cell.id: cell_cost(study, cell, sizes) for cell in wanted}
     total = sum(costs.values()) or 1.0
-    groups: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
+    groups: dict[tuple[str | None, tuple[str, ...]], list[str]] = defaultdict(list)
     for cell in wanted:
-        needs = None if cell.source_id in sources_there else cell.source_id
-        if needs is None and generates and study.tasks[cell.target].synthesis:
-            needs = SYNTHESIS
+        needs: tuple[str, ...] = ()
+        if cell.source_id and cell.source_id not in sources_there:
+            needs = (cell.source_id,)
+        if generates and study.tasks[cell.target].synthesis:
+            needs = (*needs, SYNTHESIS)
         groups[cell.source_id, needs].append(cell.id)
     for (_, needs), members in groups.items():
         share = sum(costs[m] for m in members) / total
@@ -154,6 +159,24 @@ def source_cost(study: Study, source_id: str, sizes: Mapping[str, Size] | None =
     return dev + _training(task, rows, source.hyperparameters.batch_size, size.tokens)
 
 
+def synthesis_cost(study: Study, sizes: Mapping[str, Size] | None = None) -> float:
+    """Estimated work of generating SynthesisGPT2's rows, in training tokens of the study's model.
+
+    A row of the task holds a premise and one ending, about half of its tokens each; the generator
+    reads the premise once and writes three such endings, so it passes over (1 + 3) / 2 rows' tokens
+    forward. Each counts a third of a training token, times the generator's parameters over those of
+    the study's model (as many, where the grid does not give the latter). That is arithmetic alone:
+    a device that is slow at writing token by token takes longer than this says.
+    """
+    spec = study.grid.synthesis
+    tokens = [_size(task, sizes).tokens for task in study.tasks.values() if task.synthesis]
+    if spec is None or not tokens:
+        return 0.0
+    forward = (spec.sentences + spec.dev_sentences) * max(tokens) * (1 + FAKES) / 2
+    generator = spec.generator.parameters or GENERATOR_PARAMETERS
+    return forward / TRAIN_TO_FORWARD * generator / (study.grid.model.parameters or generator)
+
+
 def _training(task: Task, rows: int, batch_size: int, tokens: float) -> float:
     schedule = plan_updates(
         rows=rows,
@@ -183,7 +206,7 @@ def _needs_synthesis(study: Study, sources: Iterable[str], cells: Iterable[Cell]
     )
 
 
-def _bundle(stage: str, items: list[str], needs: str | None, cost: float) -> Bundle:
+def _bundle(stage: str, items: list[str], needs: tuple[str, ...], cost: float) -> Bundle:
     return Bundle.model_validate(
         {
             "id": digest([stage, *items]),
@@ -197,4 +220,4 @@ def _bundle(stage: str, items: list[str], needs: str | None, cost: float) -> Bun
 
 def _ordered(bundles: list[Bundle]) -> list[Bundle]:
     rank = {"synthesis": 0, "source": 1, "target": 2}
-    return sorted(bundles, key=lambda b: (rank[b.stage], b.needs is not None, -b.cost, b.id))
+    return sorted(bundles, key=lambda b: (rank[b.stage], bool(b.needs), -b.cost, b.id))

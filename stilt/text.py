@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +76,9 @@ def text_digest(passages: Iterable[Passage]) -> str:
 def stage(spec: Synthesis, folder: Path) -> Path | None:
     """Fetches text of the Hub into a folder, once, so that a node without network can read it.
 
-    As many documents as rows are wanted are taken, equally many from the head of every file of the
-    data set: the files of Wikipedia are ordered by page number, so one file alone is one era.
+    As many texts as rows are wanted are taken, equally many from the head of every file of the data
+    set: the files of Wikipedia are ordered by page number, so one file alone is one era. A text is
+    counted once: SQuAD repeats a paragraph with each of its questions.
 
     Returns:
         The file, or None for a text that is no Hub data set.
@@ -100,7 +102,7 @@ def stage(spec: Synthesis, folder: Path) -> Path | None:
             gzip.GzipFile("", "wb", fileobj=file, mtime=0) as archive,
         ):
             for row in _hub_rows(hub, spec.text_revision, spec.text_config, wanted):
-                kept = {key: row[key] for key in ("title", *FIELDS) if key in row}
+                kept = _kept(row)
                 archive.write(json.dumps(kept, ensure_ascii=False).encode() + b"\n")
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
@@ -116,8 +118,21 @@ def _hub_rows(hub: str, revision: str | None, config: str | None, wanted: int) -
 
     table = datasets.load_dataset(hub, config, split="train", revision=revision, streaming=True)
     share = -(-wanted // table.num_shards)
+    seen: set[bytes] = set()
     for number in range(table.num_shards):
-        yield from itertools.islice(table.shard(table.num_shards, number), share)
+        new = (row for row in table.shard(table.num_shards, number) if _is_new(row, seen))
+        yield from itertools.islice(new, share)
+
+
+def _is_new(row: Row, seen: set[bytes]) -> bool:
+    mark = hashlib.sha256(json.dumps(_kept(row)).encode()).digest()
+    known = mark in seen
+    seen.add(mark)
+    return not known
+
+
+def _kept(row: Row) -> Row:
+    return {key: row[key] for key in ("title", *FIELDS) if key in row}
 
 
 def _local(text: str, data_dir: Path | None) -> Path:
@@ -134,7 +149,8 @@ def _local(text: str, data_dir: Path | None) -> Path:
             )
         roots = [root]
     for root in roots:
-        path = find(root / name)
+        # "." and "/" have no name that could also end in .gz
+        path = find(root / name) if (root / name).name else None
         if path is not None:
             return path
     where = " or ".join(str((root / name).absolute()) for root in roots)
@@ -153,7 +169,7 @@ def _passages(path: Path) -> Iterator[Passage]:
             if suffix == ".json":
                 return _json_passages(json.load(file), path)
             return _line_passages(file.read())
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from None
 
 
@@ -187,13 +203,17 @@ def _row_passages(rows: Iterable[Row], path: Path) -> Iterator[Passage]:
                     yield Passage(document, line.strip())
 
 
+HALF_PAIR = re.compile("[\ud800-\udfff]")
+
+
 def _texts(row: Row, where: str) -> list[str]:
     paragraphs = row.get("paragraphs")
-    if isinstance(paragraphs, list):
+    if isinstance(paragraphs, list) and all(isinstance(part, dict) for part in paragraphs):
         return [text for part in paragraphs for text in _texts(part, where)]
     for field in FIELDS:
         if isinstance(row.get(field), str):
-            return [row[field]]
+            # half of a surrogate pair, which JSON may name, is no character that can be written
+            return [HALF_PAIR.sub("\ufffd", row[field])]
     raise DataError(
         f"{where}: no text; one of the fields {', '.join(FIELDS)} (or SQuAD's 'paragraphs') is "
         f"expected, it has {', '.join(map(str, row)) or 'none'}."

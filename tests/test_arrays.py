@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.arrays import arrange
-from launcher.dispatch import away_from
+from launcher.dispatch import away_from, without
 from launcher.limits import Limits, array_size, submit_limit
 from stilt.plan import SYNTHESIS, Bundle
 
 
-def bundle(stage, item, needs=None, cost=1.0):
+def bundle(stage, item, *needs, cost=1.0):
     return Bundle(id=f"b-{item}", stage=stage, items=(item,), needs=needs, cost=cost)
 
 
-def targets(needs, count, cost=1.0):
-    return [bundle("target", f"{needs}-{i}", needs, cost) for i in range(count)]
+def targets(*needs, count, cost=1.0):
+    return [bundle("target", f"{needs}-{i}", *needs, cost=cost) for i in range(count)]
 
 
 @st.composite
@@ -28,12 +28,14 @@ def plans(draw):
         found.append(bundle("synthesis", SYNTHESIS))
     sources = [f"s{i}" for i in range(draw(st.integers(0, 4)))]
     for source in sources:
-        needs = SYNTHESIS if synthesis and draw(st.booleans()) else None
-        found.append(bundle("source", source, needs, draw(st.floats(0, 9))))
-    for needs in [None, "there", *sources, *([SYNTHESIS] if synthesis else [])]:
-        waits = None if needs == "there" else needs
-        for i in range(draw(st.integers(0, 5))):
-            found.append(bundle("target", f"{needs}-{i}", waits, draw(st.floats(0, 9))))
+        needs = [SYNTHESIS] if synthesis and draw(st.booleans()) else []
+        found.append(bundle("source", source, *needs, cost=draw(st.floats(0, 9))))
+    rows = [SYNTHESIS] if synthesis else []
+    waits = [[], *([source] for source in sources), ["elsewhere"]]
+    waits += [[*needs, *rows] for needs in waits if rows]
+    for needs in waits:
+        for i in range(draw(st.integers(0, 4))):
+            found.append(bundle("target", f"{needs}-{i}", *needs, cost=draw(st.floats(0, 9))))
     return found
 
 
@@ -41,7 +43,7 @@ def before(arrays):
     """For each position, every position that must have ended before it can start."""
     closed = []
     for array in arrays:
-        direct = {*array.ended} | ({array.ok} if array.ok is not None else set())
+        direct = {*array.ended, *array.ok}
         closed.append(direct.union(*(closed[position] for position in direct)))
     return closed
 
@@ -72,11 +74,9 @@ def test_what_an_array_needs_is_made_by_an_array_before_it(bundles, size, parall
     makers = {b.items[0] for b in bundles if b.stage != "target"}
     for position, array in enumerate(arrays):
         assert all(earlier < position for earlier in array.ended)
-        if array.needs in makers:
-            assert array.ok is not None and array.ok < position
-            assert [b.items for b in arrays[array.ok].bundles] == [(array.needs,)]
-        else:
-            assert array.ok is None
+        assert all(maker < position for maker in array.ok)
+        made = [bundle.items for maker in array.ok for bundle in arrays[maker].bundles]
+        assert made == [(need,) for need in array.needs if need in makers]
 
 
 @given(plans(), st.integers(1, 4), st.integers(1, 9))
@@ -94,31 +94,51 @@ def test_without_a_limit_nothing_waits_but_for_its_source(bundles, size):
 
 
 def test_every_source_is_alone_in_its_array_and_submitted_before_targets():
-    bundles = [bundle("source", "s0"), bundle("source", "s1"), *targets("s0", 2), *targets(None, 2)]
+    sources = [bundle("source", "s0"), bundle("source", "s1")]
+    bundles = [*sources, *targets("s0", count=2), *targets(count=2)]
     arrays = arrange(bundles, array_size=10)
     assert [(a.stage, a.needs, len(a.bundles), a.ok) for a in arrays] == [
-        ("source", None, 1, None),
-        ("source", None, 1, None),
-        ("target", "s0", 2, 0),
-        ("target", None, 2, None),
+        ("source", (), 1, ()),
+        ("source", (), 1, ()),
+        ("target", ("s0",), 2, (0,)),
+        ("target", (), 2, ()),
     ]
 
 
+def test_a_source_does_not_wait_for_the_rows_that_only_some_of_its_cells_need():
+    rows, source = bundle("synthesis", SYNTHESIS), bundle("source", "s0")
+    both = [*targets("s0", count=2), *targets("s0", SYNTHESIS, count=1)]
+    arrays = arrange([rows, source, *both], array_size=10)
+    assert [(a.stage, a.needs, len(a.bundles), a.ok) for a in arrays] == [
+        ("synthesis", (), 1, ()),
+        ("source", (), 1, ()),
+        ("target", ("s0",), 2, (1,)),
+        ("target", ("s0", SYNTHESIS), 1, (1, 0)),
+    ]
+
+
+def test_what_needs_a_source_that_will_not_be_there_is_left_out_with_all_that_follows():
+    made = [bundle("source", "s0", SYNTHESIS), *targets("s0", count=1), *targets(count=1)]
+    assert without(made, [SYNTHESIS]) == made[2:]
+    assert without(made, []) == made
+
+
 def test_a_thousand_elements_on_a_cluster_that_takes_ten_make_a_hundred_arrays():
-    arrays = arrange(targets(None, 1000), array_size=10, parallel=500)
+    arrays = arrange(targets(count=1000), array_size=10, parallel=500)
     assert len(arrays) == 100
     assert {array.parallel for array in arrays} == {5}
 
 
 def test_places_are_divided_by_work_and_none_is_wasted():
-    bundles = [*targets(None, 8, 3.0), *targets("a", 8, 1.0)]
+    bundles = [*targets(count=8, cost=3.0), *targets("a", count=8, cost=1.0)]
     arrays = arrange(bundles, array_size=100, parallel=8)
     # one place each, and the other six in the ratio 24 : 8
     assert [array.parallel for array in arrays] == [6, 2]
 
 
 def test_with_one_place_everything_runs_in_a_row():
-    bundles = [bundle("source", "s0"), bundle("source", "s1"), *targets("s0", 3), *targets("s1", 3)]
+    sources = [bundle("source", "s0"), bundle("source", "s1")]
+    bundles = [*sources, *targets("s0", count=3), *targets("s1", count=3)]
     arrays = arrange(bundles, array_size=2, parallel=1)
     closed = before(arrays)
     assert [len(earlier) for earlier in closed] == list(range(len(arrays)))

@@ -7,8 +7,8 @@ from jobs import bundle as bundles
 from jobs.settings import Assignment, Settings
 from jobs.worker import Worker
 from stilt.claims import new_claim, take
+from stilt.failures import record_loss
 from stilt.grid import load_grid
-from stilt.losses import record_loss
 from stilt.plan import Bundle
 from stilt.results import Failure, read_record, read_result
 from stilt.study import StudyFolder, bind, write_study

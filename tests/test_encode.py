@@ -1,7 +1,10 @@
-"""Token ids of every layout to the letter, truncation, and a cache that is never wrong."""
+"""Truncation of any pair, the arrays, and a cache that is never wrong.
 
-import json
+The layout of every task is in test_fidelity.py.
+"""
+
 import os
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,110 +15,22 @@ from stilt.data import Example, Splits, render
 from stilt.encode import encode, encode_splits
 from stilt.errors import DataError
 from stilt.task import Task, load_task
-
-BOS, PAD, EOS, UNKNOWN, MASK = range(5)
-CHARACTERS = "abcdefghijklmnopqrstuvwxyzĠABCDEFGHIJKLMNOPQRSTUVWXYZ.,?'_"
-"""One token each; "Ġ" is how a byte-level vocabulary writes a leading space."""
-
-
-def ids(text):
-    """Token ids of plain text, by hand: one for each character."""
-    return [5 + CHARACTERS.index("Ġ" if letter == " " else letter) for letter in text]
+from tests.letters import BOS, EOS, PAD, ids, load_letters
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
-    """RoBERTa's tokenizer class with a vocabulary of single characters, loaded as a run does."""
-    from transformers import AutoTokenizer
-
-    folder = tmp_path_factory.mktemp("tokenizer")
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    vocabulary = {token: i for i, token in enumerate([*special, *CHARACTERS])}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    (folder / "config.json").write_text(json.dumps({"model_type": "roberta"}))
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "RobertaTokenizer", "model_max_length": 512})
-    )
-    return AutoTokenizer.from_pretrained(str(folder))
+    return load_letters(tmp_path_factory.mktemp("tokenizer"))
 
 
 def rendered(name, row, tokenizer, max_length=None):
     task = load_task(name)
     found = encode(render(task, [row], "rows"), tokenizer, max_length or task.max_length)
-    return [
-        found.ids[a:b].tolist() for a, b in zip(found.offsets[:-1], found.offsets[1:], strict=True)
-    ]
+    return [found.ids[a:b].tolist() for a, b in pairwise(found.offsets)]
 
 
 def pair(first, second):
     return [BOS, *first, EOS, EOS, *second, EOS]
-
-
-def test_a_pair_is_s_a_s_s_b_s_without_a_leading_space(tokenizer):
-    row = {"premise": "He ran.", "hypothesis": "He moved.", "label": "entailment"}
-    assert rendered("rte", row, tokenizer) == [pair(ids("He ran."), ids("He moved."))]
-
-
-def test_a_single_sentence_is_s_a_s(tokenizer):
-    row = {"sentence": "They drank.", "label": "1"}
-    assert rendered("cola", row, tokenizer) == [[BOS, *ids("They drank."), EOS]]
-
-
-def test_wic_has_one_separator_without_spaces_between_word_and_sentence(tokenizer):
-    row = {"word": "go", "sentence1": "We go.", "sentence2": "They go.", "label": True}
-    first = [*ids("go"), EOS, *ids("We go.")]
-    assert rendered("wic", row, tokenizer) == [pair(first, ids("They go."))]
-
-
-def test_socialiqa_has_one_separator_between_context_and_question(tokenizer):
-    row = {
-        "context": "Jo ran.",
-        "question": "Why?",
-        "answerA": "late",
-        "answerB": "fun",
-        "answerC": "fear",
-        "label": "1",
-    }
-    first = [*ids("Jo ran."), EOS, *ids("Why?")]
-    expected = [pair(first, ids(answer)) for answer in ("late", "fun", "fear")]
-    assert rendered("socialiqa", row, tokenizer) == expected
-
-
-def test_hellaswag_joins_stub_and_ending_and_wikihow_endings_start_with_a_space(tokenizer):
-    row = {"ctx_a": "A man sits.", "ctx_b": "he", "endings": ["a", "b", "c", "d"], "label": 0}
-    found = rendered("hellaswag", row, tokenizer)
-    assert found == [pair(ids("A man sits."), ids(f"he {letter}")) for letter in "abcd"]
-    found = rendered("hellaswag", row | {"ctx_b": ""}, tokenizer)
-    assert found == [pair(ids("A man sits."), ids(f" {letter}")) for letter in "abcd"]
-
-
-def test_hellaswag_p_is_the_ending_alone(tokenizer):
-    row = {"ctx_a": "A man sits.", "ctx_b": "he", "endings": ["runs", "b", "c", "d"], "label": 0}
-    assert rendered("hellaswag-p", row, tokenizer)[0] == [BOS, *ids("runs"), EOS]
-
-
-def test_winogrande_keeps_the_space_before_its_blank(tokenizer):
-    row = {"sentence": "I saw _ run.", "option1": "Jo", "option2": "Al", "answer": "2"}
-    assert rendered("winogrande-xs", row, tokenizer) == [
-        pair(ids("I saw "), ids("Jo run.")),
-        pair(ids("I saw "), ids("Al run.")),
-    ]
-
-
-def test_the_layout_of_a_trained_vocabulary_is_the_same(roberta):
-    from transformers import AutoTokenizer
-
-    trained = AutoTokenizer.from_pretrained(str(roberta))
-    (found,) = rendered(
-        "wic", {"word": "cat", "sentence1": "the cat", "sentence2": "a cat", "label": 0}, trained
-    )
-
-    def plain(text):
-        return trained(text, add_special_tokens=False)["input_ids"]
-
-    assert found == pair([*plain("cat"), EOS, *plain("the cat")], plain("a cat"))
-    assert trained.convert_ids_to_tokens(found)[1][0] != "Ġ"
 
 
 def reference_truncation(first, second, limit):
@@ -139,18 +54,6 @@ def test_a_long_pair_loses_tokens_of_its_longer_side_as_in_the_released_code(
     row = {"premise": first, "hypothesis": second, "label": "0"}
     (found,) = rendered("rte", row, tokenizer, max_length=2 * half)
     assert found == reference_truncation(ids(first), ids(second), 2 * half)
-
-
-def test_rte_at_its_maximum_length_cuts_the_long_premise_and_keeps_the_hypothesis(tokenizer):
-    row = {"premise": "abcde" * 40, "hypothesis": "short one", "label": "0"}
-    (found,) = rendered("rte", row, tokenizer)
-    assert len(found) == 100
-    assert found == pair(ids("abcde" * 40)[: 100 - 4 - 9], ids("short one"))
-
-
-def test_a_long_single_sentence_is_cut_at_its_end(tokenizer):
-    (found,) = rendered("cola", {"sentence": "abcde" * 20, "label": "0"}, tokenizer)
-    assert found == [BOS, *ids("abcde" * 20)[:48], EOS]
 
 
 def test_arrays_hold_every_sequence_once_in_order_and_no_padding(tokenizer):

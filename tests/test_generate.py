@@ -1,9 +1,17 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, TopPLogitsWarper
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    RobertaConfig,
+    RobertaForMaskedLM,
+    TopPLogitsWarper,
+)
 
 from stilt import generate
 from stilt.errors import ConfigError
@@ -221,5 +229,59 @@ def test_a_gguf_checkpoint_samples_what_the_model_it_was_made_from_samples(tmp_p
     ],
 )
 def test_a_generator_that_is_not_there_is_the_users_mistake(spec, gguf, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         generate.load(ModelSpec(**spec), gguf)
+    assert "synthesis" in str(caught.value), "a study has another model too"
+
+
+def damaged(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "x")
+    weights = tmp_path / "x" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:400])
+
+
+def without_a_layer(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "x")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if ".h.1.mlp" not in name}
+    save_file(kept, tmp_path / "x" / "model.safetensors", metadata={"format": "pt"})
+
+
+def encoder(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "x", ignore=shutil.ignore_patterns("config.json"))
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = RobertaConfig(vocab_size=100, intermediate_size=32, **shape)
+    RobertaForMaskedLM(config).save_pretrained(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (damaged, r"cannot be loaded \(Error while deserializing"),
+        (without_a_layer, r"4 of its weights are not there, such as transformer\.h\.1\.mlp"),
+        (encoder, "a RobertaForCausalLM does not write token by token"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_model_that_cannot_write_is_refused_before_it_writes(folder, tmp_path, spoil, message):
+    spoil(folder, tmp_path)
+    with pytest.raises(ConfigError, match=message) as caught:
+        generate.load(ModelSpec(path=str(tmp_path / "x")))
+    assert "\n" not in str(caught.value)
+
+
+def test_loading_prints_nothing(folder, tmp_path, capfd):
+    pytest.importorskip("gguf", reason="the package that reads GGUF files is not installed")
+    plain = save_tiny_gpt2(tmp_path / "plain", positions=1024)
+    save_tiny_gguf(plain, tmp_path / "packed" / "tiny.gguf")
+    capfd.readouterr()
+    generate.load(ModelSpec(path=str(folder)))
+    generate.load(ModelSpec(path=str(tmp_path / "packed")), "tiny.gguf")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_tokens_of_any_unicode_text_come_back_as_that_text(lm):
+    text = "Zoë’s 北京 “naïve” 🙂‍­ é ﷽"
+    prompt = lm.prompt(0, text, text)
+    assert lm.decode(prompt.ids) == text
+    assert lm.ending(prompt, generate.Continuation(ids=list(lm.encode(f" {text}")))) == text

@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 
-from stilt.cell import Hyperparameters
 from stilt.errors import ConfigError
 from stilt.grid import BUILT_IN, Block, Grid, grid_names, grid_path, load_grid
 from stilt.study import bind
@@ -76,14 +75,6 @@ def test_axes_of_an_included_setup_are_handed_on_and_may_be_changed(tmp_path):
     text = 'include = ["setup/paper"]\nsources = ["none"]\ntargets = ["rte"]\n'
     assert len(cells(write(tmp_path, text))) == 36
     assert len(cells(write(tmp_path, text + "seed = [12]\n"))) == 18
-
-
-def test_sources_are_trained_as_in_the_papers_appendix():
-    study = bind(load_grid("full"), "model")
-    assert len(study.sources) == 3
-    assert {source.hyperparameters for source in study.sources.values()} == {
-        Hyperparameters(learning_rate=1e-5, batch_size=16, warmup_ratio=0.1, seed=42)
-    }
 
 
 def test_a_users_grid_and_task_in_her_own_folder_need_no_place_of_ours(tmp_path):
@@ -167,7 +158,7 @@ BAD = {
         OWN.replace("learning_rate", "learning_rates"),
         "unknown field 'learning_rates'. Did you mean 'learning_rate'? Known: batch_size, blocks, "
         "curve, evaluate, head, include, init_seed, learning_rate, model, name, order_seed, "
-        "recipe, seed, source, sources, synthesis, targets, title, warmup_ratio.",
+        "processes, recipe, seed, source, sources, synthesis, targets, title, warmup_ratio.",
     ),
     "a typo in a table": (
         OWN.replace("revision", "revison"),

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stilt.grid import Grid, load_grid
-from stilt.plan import SYNTHESIS, cell_cost, pack, plan, source_cost
+from stilt.plan import SYNTHESIS, cell_cost, pack, plan, source_cost, synthesis_cost
 from stilt.study import bind
 from stilt.task import Size
 
@@ -58,18 +58,15 @@ def check(found, wanted, there, held, synthesis_there):
     assert len({bundle.id for bundle in found.bundles}) == len(found.bundles)
     made: set[str] = set()
     for bundle in found.bundles:
-        assert bundle.cost > 0 or bundle.stage == SYNTHESIS
-        if bundle.needs is not None:
-            assert bundle.needs in made | held, "nothing waits for what nobody makes"
+        assert bundle.cost > 0
+        assert set(bundle.needs) <= made | held, "nothing waits for what nobody makes"
         for item in bundle.items:
             before = done_before(bundle, made_by(found), there, held, synthesis_there)
             if item in STUDY.cells:
                 source = STUDY.cells[item].source_id
                 assert source is None or source in before
             if item != SYNTHESIS and needs_rows(item):
-                # a bundle waits for one thing: for the source, where another job makes that
-                source = STUDY.cells[item].source_id if item in STUDY.cells else None
-                assert SYNTHESIS in before or source in held
+                assert SYNTHESIS in before
         made |= set(bundle.items)
     trained = [bundle.items for bundle in found.stage("source")]
     assert all(len(items) == 1 for items in trained)
@@ -85,10 +82,11 @@ def made_by(found):
 def done_before(bundle, makers, there, held, synthesis_there):
     """Everything that is sure to be finished when a bundle starts."""
     done = set(there) | ({SYNTHESIS} if synthesis_there else set())
-    need = bundle.needs
-    while need is not None:
+    needs = list(bundle.needs)
+    while needs:
+        need = needs.pop()
         done.add(need)
-        need = makers[need].needs if need in makers else None
+        needs += makers[need].needs if need in makers else ()
     return done
 
 
@@ -141,8 +139,9 @@ def test_the_full_study_is_planned_with_its_sources_once_and_first():
 def test_cells_without_a_source_wait_for_nothing_and_those_of_a_source_for_it_alone():
     found = plan(STUDY, cells=CELLS, synthesis_there=True)
     for bundle in found.stage("target"):
-        assert {STUDY.cells[cell].source_id for cell in bundle.items} == {bundle.needs}
-    assert all(bundle.needs is None for bundle in found.stage("source"))
+        (source,) = {STUDY.cells[cell].source_id for cell in bundle.items}
+        assert bundle.needs == ((source,) if source else ())
+    assert not any(bundle.needs for bundle in found.stage("source"))
 
 
 def test_rows_are_generated_once_before_the_source_that_is_trained_on_them():
@@ -150,13 +149,13 @@ def test_rows_are_generated_once_before_the_source_that_is_trained_on_them():
     found = plan(STUDY, cells=wanted)
     assert [bundle.items for bundle in found.stage("synthesis")] == [(SYNTHESIS,)]
     (source,) = found.stage("source")
-    assert source.needs == SYNTHESIS
+    assert source.needs == (SYNTHESIS,)
     again = plan(STUDY, cells=wanted, synthesis_there=True)
     assert again.stage("synthesis") == []
-    assert again.stage("source")[0].needs is None
+    assert again.stage("source")[0].needs == ()
 
 
-def test_a_cell_that_needs_a_source_and_the_rows_waits_for_both():
+def test_a_cell_that_needs_a_source_and_the_rows_waits_for_both_and_its_source_for_nothing():
     (cell,) = (
         cell
         for cell in STUDY.cells.values()
@@ -164,14 +163,14 @@ def test_a_cell_that_needs_a_source_and_the_rows_waits_for_both():
     )
     found = plan(STUDY, cells=[cell.id])
     assert [(bundle.stage, bundle.needs) for bundle in found.bundles] == [
-        ("synthesis", None),
-        ("source", SYNTHESIS),
-        ("target", cell.source_id),
+        ("synthesis", ()),
+        ("source", ()),
+        ("target", (cell.source_id, SYNTHESIS)),
     ]
     there = plan(STUDY, cells=[cell.id], sources_there=[cell.source_id])
     assert [(bundle.stage, bundle.needs) for bundle in there.bundles] == [
-        ("synthesis", None),
-        ("target", SYNTHESIS),
+        ("synthesis", ()),
+        ("target", (SYNTHESIS,)),
     ]
 
 
@@ -180,13 +179,13 @@ def test_what_a_live_job_makes_is_waited_for_and_not_made_again():
     wanted = [cell.id for cell in STUDY.cells.values() if cell.source == "hellaswag"]
     found = plan(STUDY, cells=wanted, held=[source], synthesis_there=True)
     assert found.stage("source") == []
-    assert {bundle.needs for bundle in found.bundles} == {source}
+    assert {bundle.needs for bundle in found.bundles} == {(source,)}
 
 
 def test_dearest_bundles_come_first_within_a_stage():
     found = plan(STUDY, cells=CELLS, bundles=20)
     for waits in (False, True):
-        costs = [b.cost for b in found.stage("target") if (b.needs is not None) == waits]
+        costs = [b.cost for b in found.stage("target") if bool(b.needs) == waits]
         assert costs == sorted(costs, reverse=True)
 
 
@@ -241,6 +240,35 @@ def test_the_cost_of_a_cell_by_hand():
     expected = 80 * 10 * 5 + 150 * updates + 30 * 10 / 3
     assert rte.epochs == 5
     assert cell_cost(STUDY, cell, size) == pytest.approx(expected)
+
+
+def with_models(parameters, generator, sentences=90, dev_sentences=10):
+    grid = STUDY.grid.model_dump()
+    grid["model"]["parameters"] = parameters
+    grid["synthesis"] |= {"sentences": sentences, "dev_sentences": dev_sentences}
+    grid["synthesis"]["generator"] = {"path": "generator", "parameters": generator}
+    return bind(Grid.model_validate(grid), "model")
+
+
+def test_the_cost_of_the_generation_by_hand():
+    # 100 rows of 30 tokens: a premise of 15 is read, three endings of 15 are written, forward only
+    size = {"synthesis-gpt2": Size(train=1, dev=1, tokens=30)}
+    twice = with_models(10_000_000, 20_000_000)
+    assert synthesis_cost(twice, size) == pytest.approx(100 * 60 / 3 * 2)
+    unknown = with_models(None, 20_000_000)
+    assert synthesis_cost(unknown, size) == pytest.approx(100 * 60 / 3)
+    # GPT-2 medium has RoBERTa-large's shape: 24 layers of 1024
+    medium = with_models(302_000_000, None)
+    assert synthesis_cost(medium, size) == pytest.approx(100 * 60 / 3)
+
+
+def test_the_plan_counts_the_generation_and_a_study_without_it_does_not():
+    found = plan(STUDY, cells=CELLS)
+    (generation,) = found.stage("synthesis")
+    assert generation.cost == synthesis_cost(STUDY) > 0
+    assert found.cost == pytest.approx(sum(bundle.cost for bundle in found.bundles))
+    assert found.cost > plan(STUDY, cells=CELLS, synthesis_there=True).cost
+    assert synthesis_cost(bind(load_grid("table2"), "model")) == 0
 
 
 def test_costs_are_positive_and_grow_with_the_work():

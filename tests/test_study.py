@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stilt.cell import digest
 from stilt.data import Example, Splits
@@ -99,6 +101,42 @@ def test_an_id_is_the_digest_of_what_can_change_a_score_written_out_by_hand():
             "source": None,
         }
     )
+
+
+RATES = st.floats(1e-9, 1, exclude_min=True)
+SEEDS = st.integers(0, 2**40)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    identity=st.text() | st.sampled_from(['"hyperparameters":null', "é", '\\"']),
+    head=st.sampled_from(["keep", "reset"]),
+    axes=st.fixed_dictionaries(
+        {
+            "learning_rate": st.lists(RATES, min_size=1, max_size=2, unique=True),
+            "batch_size": st.tuples(st.integers(1, 10**9)),
+            "warmup_ratio": st.tuples(st.floats(0, 1, exclude_max=True)),
+            "seed": st.lists(SEEDS, min_size=1, max_size=2, unique=True),
+        },
+        optional={"init_seed": st.tuples(SEEDS), "order_seed": st.tuples(SEEDS)},
+    ),
+)
+def test_the_id_of_every_trained_cell_is_the_digest_of_its_whole_identity(identity, head, axes):
+    bound = study(identity, head=head, **block(**axes))
+    trained = [cell for cell in bound.cells.values() if cell.hyperparameters]
+    assert trained
+    for cell in trained:
+        assert cell.id == digest(
+            {
+                "model": identity,
+                "recipe": "paper",
+                "task": bound.tasks[cell.target].identity(),
+                "synthesis": None,
+                "hyperparameters": cell.hyperparameters.model_dump(exclude_none=True),
+                "source": cell.source_id,
+            }
+            | ({"head": head} if cell.source_id and head != "keep" else {})
+        )
 
 
 def test_ids_are_short_hexadecimal_and_unique_over_cells_and_sources():
@@ -238,6 +276,15 @@ def test_another_generation_changes_what_is_built_on_it():
     other = study(**block(**rows), synthesis={"seed": 1})
     same = ids(first) & ids(other)
     assert {first.cells[cell].source for cell in same} == {"none", "hellaswag"}
+
+
+def test_how_large_a_model_is_said_to_be_changes_no_id():
+    rows = {"sources": ["none", "synthesis-gpt2"], "targets": ["rte"]}
+    generator = {"path": "model"}
+    first = study(**block(**rows), synthesis={"generator": generator})
+    told = study(**block(**rows), synthesis={"generator": generator | {"parameters": 10**8}})
+    assert ids(first) == ids(told)
+    assert set(first.sources) == set(told.sources)
 
 
 def test_the_seed_of_an_evaluation_is_in_its_id():

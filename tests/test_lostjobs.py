@@ -5,13 +5,15 @@ from collections.abc import Callable
 
 import pytest
 
-from launcher.losses import bad_nodes, bury
+from launcher.lostjobs import bad_nodes, bury
 from launcher.scheduler import JobState
 from stilt import claims
 from stilt.claims import Claim
-from stilt.losses import attempts, dependants, needed, record_loss
+from stilt.failures import attempts, dependants, needed, record_loss
+from stilt.grid import load_grid
+from stilt.plan import SYNTHESIS
 from stilt.results import Failure, read_record
-from stilt.study import StudyFolder
+from stilt.study import StudyFolder, bind
 from tests.fake_study import make_study
 
 
@@ -128,7 +130,18 @@ def test_a_node_that_broke_is_kept_away_from(study, folder):
 
 def test_what_an_item_needs_is_its_source_or_nothing(study):
     for cell in study.cells.values():
-        assert needed(study, cell.id) == cell.source_id
+        assert needed(study, cell.id) == ([cell.source_id] if cell.source_id else [])
     for source in study.sources:
-        assert needed(study, source) is None
+        assert needed(study, source) == []
         assert all(study.cells[item].source_id == source for item in dependants(study, source))
+
+
+def test_what_is_trained_on_or_scored_on_generated_rows_needs_them():
+    paper = bind(load_grid("paper"), "model")
+    needs = {(c.source, c.target): needed(paper, c.id) for c in paper.cells.values()}
+    source = paper.source_named("synthesis-gpt2").id
+    assert needed(paper, source) == [SYNTHESIS]
+    assert needs["synthesis-gpt2", "rte"] == [source]
+    both = needs["hellaswag", "synthesis-gpt2"]
+    assert both == [paper.source_named("hellaswag").id, SYNTHESIS]
+    assert needed(paper, SYNTHESIS) == []

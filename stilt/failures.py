@@ -88,10 +88,9 @@ def dependants(study: Study, need: str) -> list[str]:
     ]
 
 
-def needed(study: Study, item: str) -> str | None:
-    """The source (or ``synthesis``) that an item waits for."""
-    cell = study.cells.get(item)
-    task = cell.target if cell else study.sources[item].task if item in study.sources else None
-    if cell is not None and cell.source_id is not None:
-        return cell.source_id
-    return SYNTHESIS if task and study.tasks[task].synthesis else None
+def needed(study: Study, item: str) -> list[str]:
+    """What an item waits for: its source, ``synthesis``, both or nothing."""
+    cell, source = study.cells.get(item), study.sources.get(item)
+    found = [cell.source_id] if cell is not None and cell.source_id is not None else []
+    task = cell.target if cell else source.task if source else None
+    return found + [SYNTHESIS] * bool(task and study.tasks[task].synthesis)
