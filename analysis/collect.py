@@ -6,14 +6,17 @@ never shrinks a mean unseen.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
+from pyarrow.parquet import ParquetWriter
 
 from analysis.cache import cached_grid, cached_results, locked
 from analysis.problems import Problem, judge
 from analysis.records import CURVE, POINT, points, results_frame, utc
 from analysis.verdicts import IDENTITY, refused
 from stilt.cell import Cell, Source
+from stilt.files import replacing
 from stilt.results import Failure, Result, SourceResult
 from stilt.study import Study, StudyFolder
 
@@ -74,6 +77,12 @@ FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
 CURVES = ("predictions", "gold", "loss", "gradient_norm")
 """The four columns that are nine tenths of a frame."""
 
+NARROW = tuple(name for name in FRAME if name not in CURVES)
+"""All others."""
+
+SLICE = 8_192
+"""Cells whose curves and predictions are in memory at once when all of them are written."""
+
 _KNOWN = (
     "cell",
     *IDENTITY,
@@ -102,14 +111,22 @@ class Collection:
     """Files that were left out."""
 
 
-def collect(folder: StudyFolder, study: Study, columns: Sequence[str] | None = None) -> Collection:
+def collect(
+    folder: StudyFolder,
+    study: Study,
+    columns: Sequence[str] | None = None,
+    *,
+    into: Path | None = None,
+) -> Collection:
     """Reads a study, at any moment of its run.
 
     Args:
         folder: where it lies; ``summary/cache`` in it is written.
         study: what ``read_study`` gave for this folder.
-        columns: those of ``FRAME`` that are wanted; all if None. Without ``CURVES``, a hundred
-            thousand cells take a tenth of the memory.
+        columns: those of ``FRAME`` that are wanted; all if None. ``NARROW``, those without
+            curves and predictions, take a tenth of the memory.
+        into: Parquet file that gets every column of the same cells, in the same order, without
+            their being in memory together.
 
     Returns:
         The frames with the wanted columns, in ``FRAME``'s order.
@@ -123,12 +140,15 @@ def collect(folder: StudyFolder, study: Study, columns: Sequence[str] | None = N
         # status tells a failed cell from a missing one, whether it is wanted or not
         needed = list(dict.fromkeys([*checked, "status", *taken]))
         results = present.select(needed).collect()
-    left_out = refused(results.select(checked), grid, study.digest())
-    if left_out.height:
-        results = results.join(left_out, on="file", how="anti")
-    problems += [Problem(*row) for row in left_out.iter_rows()]
-    failures, wrong = _failures(folder, study, done=set(results["cell"]))
-    problems += wrong
+        left_out = refused(results.select(checked), grid, study.digest())
+        if left_out.height:
+            results = results.join(left_out, on="file", how="anti")
+            present = present.join(left_out.lazy(), on="file", how="anti")
+        problems += [Problem(*row) for row in left_out.iter_rows()]
+        failures, wrong = _failures(folder, study, results["cell"])
+        problems += wrong
+        if into is not None:
+            _write_all(grid, present, failures, study, into)
     sources, wrong = _sources(folder, study, failures)
     problems += wrong
     return Collection(
@@ -165,13 +185,15 @@ def _known_frame(cells: Iterable[Cell], study: Study) -> pl.DataFrame:
 
 
 def _failures(
-    folder: StudyFolder, study: Study, done: set[str]
+    folder: StudyFolder, study: Study, scored: pl.Series
 ) -> tuple[pl.DataFrame, list[Problem]]:
     """Failure records of what has no result; ``cell`` holds a source's id where it is one's."""
     rows: list[Failure] = []
     names: list[str] = []
     problems: list[Problem] = []
-    for path in sorted(folder.failures.glob("[!.]*.json")) if folder.failures.is_dir() else ():
+    paths = sorted(folder.failures.glob("[!.]*.json")) if folder.failures.is_dir() else []
+    done = set(scored) if paths else set()
+    for path in paths:
         file = f"{folder.failures.name}/{path.name}"
         if path.stem in done:
             continue
@@ -252,9 +274,7 @@ def _assemble(
 ) -> pl.DataFrame:
     """Every row of the grid with its result, or with its failure, or with neither."""
     both = [name for name in _AFTER_FAILURE if name in results.columns]
-    results = results.with_columns(
-        points(name) for name in ("loss", "gradient_norm") if name in results.columns
-    )
+    curves = [name for name in ("loss", "gradient_norm") if name in results.columns]
     return (
         grid.join(
             results.select(pl.exclude([name for name in _KNOWN if name != "cell"])),
@@ -271,6 +291,24 @@ def _assemble(
                 pl.lit("missing"),
             ).alias("status"),
             *(pl.coalesce(name, f"{name}_failed").alias(name) for name in both),
+            *map(points, curves),
         )
         .select(pl.col(name).cast(FRAME[name]) for name in wanted)
     )
+
+
+def _write_all(
+    grid: pl.DataFrame, present: pl.LazyFrame, failures: pl.DataFrame, study: Study, path: Path
+) -> None:
+    """Writes every column of every cell, some of the cells at a time."""
+    schema = pl.DataFrame(schema=FRAME).to_arrow().schema
+    with (
+        replacing(path) as temporary,
+        ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for some in grid.iter_slices(SLICE):
+            results = present.filter(pl.col("cell").is_in(some["cell"].implode())).collect()
+            # curves take several times as much memory while their text becomes points
+            for few in some.iter_slices(SLICE // 8):
+                cells = _assemble(few, results, failures, study, list(FRAME))
+                writer.write_table(cells.to_arrow())

@@ -7,20 +7,17 @@ from typing import Any
 
 import polars as pl
 
-from analysis.collect import CURVES, Collection
+from analysis.collect import NARROW, Collection
 from analysis.degenerate import DEFINITIONS, Definition
 from analysis.presentation import TextTable, as_latex, as_markdown
 from stilt.files import replacing, write_text
 
 
-def write_cells(collection: Collection, folder: Path) -> list[Path]:
-    """Writes every cell of the grid: all columns as Parquet, all but the wide ones as CSV."""
-    parquet, csv = folder / "cells.parquet", folder / "cells.csv"
-    with replacing(parquet) as temporary:
-        collection.cells.write_parquet(temporary)
-    narrow = [name for name in collection.cells.columns if name not in CURVES]
-    write_csv(collection.cells.select(narrow), csv)
-    return [parquet, csv]
+def write_cells(collection: Collection, folder: Path) -> Path:
+    """Writes every cell of the grid as CSV: all columns but the wide ones."""
+    path = folder / "cells.csv"
+    write_csv(collection.cells.select(NARROW), path)
+    return path
 
 
 def write_summary(

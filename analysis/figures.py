@@ -8,7 +8,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from analysis.heatmap import heatmap
-from analysis.losses import losses
+from analysis.losscurves import losses
 from analysis.palette import save
 from analysis.sizes import sized_tasks, sizes
 from analysis.tuning import tuning

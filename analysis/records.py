@@ -106,7 +106,9 @@ def _frame(
             problems.append(verdict)
         else:
             odd.append((file, verdict))
-    return pl.concat([*frames, results_frame(odd)]), problems
+    if odd or not frames:
+        frames.append(results_frame(odd))
+    return pl.concat(frames), problems
 
 
 def results_frame(results: Sequence[tuple[str, Result]]) -> pl.DataFrame:

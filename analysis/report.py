@@ -136,7 +136,8 @@ def _parts(
             "target_choice": (row["target"], target_title(study, row["target"])),
             "source_choice": (row["source"], source_title(study, row["source"])),
             "axes": [name for name in POINT if group[name].null_count() < len(group)],
-            "rows": [_cell(folder, cell) for cell in group.iter_rows(named=True)],
+            # not a list: tables of a hundred thousand rows would all be in memory at once
+            "rows": (_cell(folder, cell) for cell in group.iter_rows(named=True)),
         }
 
 

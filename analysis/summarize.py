@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 
 from analysis import exports
-from analysis.collect import CURVES, FRAME, Collection, collect
+from analysis.collect import NARROW, Collection, collect
 from analysis.degenerate import Definition, degenerate
 from analysis.effects import main_effects
 from analysis.gaps import describe
@@ -34,6 +34,9 @@ from stilt.study import Study, StudyFolder, read_study
 
 PAPER = 132
 """Characters in a line that goes to a file or a pipe, which have no width of their own."""
+
+CELLS = "cells.parquet"
+"""Every column of every cell, in a study's summary folder."""
 
 Format = Literal["table", "markdown", "latex", "csv", "json"]
 
@@ -119,8 +122,8 @@ def summary_of(
     definition: Definition = "majority",
     reports: Sequence[Report] = (),
 ) -> Summary:
-    """Collects a study and derives every frame; writes nothing but the cache."""
-    collection = collect(folder, study)
+    """Collects a study and derives every frame; writes cells.parquet and the cache alone."""
+    collection = collect(folder, study, NARROW, into=folder.summary / CELLS)
     cells = collection.cells
     frames = {
         "summary": summarize_cells(cells, definition),
@@ -136,7 +139,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
     """Writes a study's exports, and its figures and report if wanted; returns their paths."""
     collection, frames = summary.collection, summary.frames
     study, folder = collection.study, collection.folder
-    paths = exports.write_cells(collection, folder.summary)
+    paths = [folder.summary / CELLS, exports.write_cells(collection, folder.summary)]
     paths += exports.write_summary(
         summary.content(), frames["summary"], summary.tables(), summary.notes, folder.summary
     )
@@ -150,7 +153,9 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         from analysis.report import write_report
 
         cells = collection.cells.with_columns(degenerate(summary.definition))
-        drawn = write_figures(cells, study, folder.summary)
+        losses = pl.read_parquet(folder.summary / CELLS, columns=["loss"])
+        drawn = write_figures(cells.hstack(losses), study, folder.summary)
+        del losses
         report = write_report(
             study,
             folder,
@@ -204,8 +209,7 @@ def _compare(
     names = [folder.path.name for folder in (first, second)]
     if names[0] == names[1]:
         names = [str(folder.path) for folder in (first, second)]
-    narrow = [name for name in FRAME if name not in CURVES]
-    parts = [collect(folder, read_study(folder), narrow) for folder in (first, second)]
+    parts = [collect(folder, read_study(folder), NARROW) for folder in (first, second)]
     notes = [
         f"{name}: {line}"
         for name, part in zip(names, parts, strict=True)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis import cache
-from analysis.collect import CURVES, FRAME, Collection, collect
+from analysis.collect import CURVES, FRAME, NARROW, Collection, collect
 from analysis.records import points, read_results
 from stilt.errors import ResultError
 from stilt.results import Failure, Result, read_record, write_record
@@ -194,6 +194,21 @@ def test_only_the_wanted_columns_come(tiny):
     whole = collect(folder, study)
     assert whole.cells.select("cell", "target", "score").equals(found.cells)
     assert set(CURVES) <= set(whole.cells.columns)
+
+
+def test_all_columns_can_be_written_without_being_held_together(tmp_path, monkeypatch):
+    study = make_study(tmp_path / "s", missing=0.2, failed=0.2, diverged=0.2)
+    folder = StudyFolder(tmp_path / "s")
+    refused = next(path for path in sorted(folder.results.iterdir()))
+    change(refused, lambda table: table.update(study="abc"))
+    whole = collect(folder, study)
+    monkeypatch.setattr("analysis.collect.SLICE", 50)
+    found = collect(folder, study, NARROW, into=tmp_path / "cells.parquet")
+    assert found.cells.columns == list(NARROW)
+    assert found.cells.equals(whole.cells.select(NARROW))
+    written = pl.read_parquet(tmp_path / "cells.parquet")
+    assert dict(written.schema) == FRAME
+    assert written.equals(whole.cells)
 
 
 # --- the cache

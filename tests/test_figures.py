@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from analysis.collect import FRAME
 from analysis.figures import PICTURES, write_figures
 from analysis.heatmap import heatmap
-from analysis.losses import PROGRESS, losses
+from analysis.losscurves import PROGRESS, losses
 from analysis.palette import COLUMN, GREEN, PAGE, number, short, source_title, thousands
 from analysis.sizes import improvements, sized_tasks, sizes
 from analysis.tuning import tuning

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis.collect import CURVES, FRAME
+from analysis.collect import CURVES, FRAME, NARROW
 from analysis.summarize import main
 from stilt.study import Study, StudyFolder, read_study
 from tests.fake_study import SMALL, TINY, fail_source, make_study
@@ -318,7 +318,7 @@ def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     assert run("tiny", "--root", str(root), "--degenerate", "loss", figures=True) == 0
     assert seen["study"].name == "tiny"
     assert seen["folder"] == root / "tiny" / "summary"
-    assert set(FRAME) | {"degenerate"} == set(seen["cells"].columns)
+    assert {*NARROW, "loss", "degenerate"} == set(seen["cells"].columns)
     assert seen["definition"] == "loss"
     assert seen["problems"] == ["16 cells: 16 scored."]
     assert seen["sources"]["source"].to_list() == ["hellaswag"]

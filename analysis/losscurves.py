@@ -79,7 +79,7 @@ def _panel(ax: Axes, panel: pl.DataFrame) -> None:
         count[flag] = len(runs)
         if runs.is_empty():
             continue
-        curves = np.stack([_curve(points) for points in runs["loss"].to_list()])
+        curves = _curves(runs["loss"])
         for curve in curves[_picked(curves)]:
             ax.plot(PROGRESS, curve, color=colour, linestyle=dash, lw=0.35, alpha=0.55, zorder=2)
         low, middle, high = _percentiles(curves)
@@ -92,14 +92,22 @@ def _panel(ax: Axes, panel: pl.DataFrame) -> None:
                 textcoords="offset points", ha="right", fontsize=6, color="#555555")  # fmt: skip
 
 
-def _curve(points: list[dict[str, float | None]]) -> NDArray[np.float64]:
-    """One run's loss at ``PROGRESS``; NaN from the first value that is not finite on.
+def _curves(runs: pl.Series) -> NDArray[np.float64]:
+    """Losses of runs at ``PROGRESS``: (runs, progress).
 
     Args:
-        points: ``{"step": update, "value": mean loss since the last point}``.
+        runs: of each its points ``{"step": update, "value": mean loss since the last point}``.
     """
-    steps = np.array([point["step"] for point in points], dtype=float)
-    values = np.array([point["value"] for point in points], dtype=float)
+    points = runs.explode().struct
+    steps = points.field("step").cast(pl.Float64).to_numpy()
+    values = points.field("value").fill_null(np.nan).to_numpy()
+    ends = np.cumsum(runs.list.len().to_numpy())[:-1]
+    each = zip(np.split(steps, ends), np.split(values, ends), strict=True)
+    return np.stack([_curve(*run) for run in each])
+
+
+def _curve(steps: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One run's loss at ``PROGRESS``; NaN from the first value that is not finite on."""
     share = steps / steps[-1]
     broken = np.nonzero(~np.isfinite(values))[0]
     end = broken[0] if len(broken) else len(values)
