@@ -58,9 +58,15 @@ def _matthews(confusion: np.ndarray) -> float:
 
 
 def majority(task: Task, gold: np.ndarray) -> float:
-    """Score of always answering the dev set's most frequent class (MCC is then 0)."""
+    """Score of always answering the dev set's most frequent class (MCC is then 0).
+
+    Options whose gold always has the same place, as in SynthesisGPT2, have no frequent class: a
+    model that scores each option by itself cannot see the place, so guessing is chance.
+    """
     if task.metric == "mcc":
         return 0.0
+    if task.kind == "multiple-choice" and len(set(gold.tolist())) == 1:
+        return task.chance
     return float(np.bincount(gold).max() / len(gold))
 
 

@@ -115,6 +115,11 @@ def test_the_majority_baseline_is_the_most_frequent_classs_share():
     assert majority(COLA, np.array([1] * 721 + [0] * 322)) == 0.0
 
 
+def test_where_the_right_option_always_has_one_place_guessing_is_chance():
+    assert majority(HELLASWAG, np.zeros(300, int)) == 0.25
+    assert majority(RTE, np.zeros(300, int)) == 1.0
+
+
 def test_classes_beyond_nine_are_written_as_letters():
     wide = RTE.model_copy(update={"labels": tuple((str(i),) for i in range(12))})
     found = score(wide, logits_for([11, 10, 9], 12), np.array([11, 9, 10]))
