@@ -26,7 +26,7 @@ from stilt.study import StudyFolder
 PARTS = 64
 """More parts than this are joined into one: opening them would take longer than reading them."""
 
-_STAMP = {"file": pl.String, "changed": pl.Int64, "bytes": pl.Int64}
+STAMP = {"file": pl.String, "changed": pl.Int64, "bytes": pl.Int64}
 """What a file's row was read from: path below the study, time of change (ns), size."""
 
 
@@ -43,31 +43,31 @@ def cached_results(folder: StudyFolder, batch: int = BATCH) -> tuple[pl.LazyFram
     """Every well-formed result of a study's folder, its file read once; to be used ``locked``.
 
     Returns:
-        The columns of ``read_results``, unchecked against the study and in no order; and the files
-        that are no results.
+        The columns of ``read_results`` and ``STAMP``, unchecked against the study and in no order;
+        and the files that are no results.
     """
     listing, problems = _listing(folder)
-    version = _version(records, lineschema, results, cell, config)
+    version = code_version(records, lineschema, results, cell, config)
     parts, stamps = _parts(folder, version)
-    unread = listing.join(stamps, on=list(_STAMP), how="anti")
+    unread = listing.join(stamps, on=list(STAMP), how="anti")
     for frame, wrong in read_results(folder.path, unread["file"].to_list(), batch):
         problems += wrong
         parts.append(_write(frame.join(unread, on="file"), folder, version, parts))
     here = _scan(parts)
     if stamps.height + unread.height > listing.height:  # some rows are of files no longer there
-        here = here.join(listing.lazy(), on=list(_STAMP), how="semi")
+        here = here.join(listing.lazy(), on=list(STAMP), how="semi")
     if len(parts) > PARTS:
         joined = _write(here, folder, version, parts)
         for part in parts:
             part.unlink(missing_ok=True)
         here = _scan([joined])
-    return here.drop("changed", "bytes"), problems
+    return here, problems
 
 
 def cached_grid(folder: StudyFolder, build: Callable[[], pl.DataFrame]) -> pl.DataFrame:
     """A frame that depends on ``study.json`` and on our code alone, built once."""
     code = (cell, config, grid, study, task, sys.modules[build.__module__])
-    version = _version(*code, text=folder.study_file.read_text(encoding="utf-8"))
+    version = code_version(*code, text=folder.study_file.read_text(encoding="utf-8"))
     path = _where(folder) / f"grid-{version}.parquet"
     try:
         return pl.read_parquet(path)
@@ -84,7 +84,7 @@ def _where(folder: StudyFolder) -> Path:
     return folder.summary / "cache"
 
 
-def _version(*modules: ModuleType, text: str = "") -> str:
+def code_version(*modules: ModuleType, text: str = "") -> str:
     """Digest of the code of some modules, and of a text."""
     sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in modules]
     return digest([*sources, text])
@@ -103,7 +103,7 @@ def _listing(folder: StudyFolder) -> tuple[pl.DataFrame, list[Problem]]:
             "changed": [info.mtime_ns for info in found],
             "bytes": [info.size for info in found],
         },
-        schema=_STAMP,
+        schema=STAMP,
     )
     # a dot begins the name of a result that is being written; what is no file has no size
     listing = listing.filter(~pl.col("file").str.starts_with(".")).with_columns(
@@ -116,11 +116,11 @@ def _listing(folder: StudyFolder) -> tuple[pl.DataFrame, list[Problem]]:
 
 def _parts(folder: StudyFolder, version: str) -> tuple[list[Path], pl.DataFrame]:
     """Parts that this code wrote, with the stamps of their rows; others are removed."""
-    parts, stamps = [], [pl.DataFrame(schema=_STAMP)]
+    parts, stamps = [], [pl.DataFrame(schema=STAMP)]
     for path in sorted(_where(folder).glob("results-*.parquet")):
         if path.name.startswith(f"results-{version}-"):
             try:
-                stamps.append(pl.read_parquet(path, columns=list(_STAMP)))
+                stamps.append(pl.read_parquet(path, columns=list(STAMP)))
             except pl.exceptions.PolarsError:
                 path.unlink()
             else:

@@ -4,81 +4,28 @@ The rows come from the grid, so that a cell without a result shows as ``missing`
 never shrinks a mean unseen.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from pyarrow.parquet import ParquetWriter
+from pyarrow import ArrowInvalid
+from pyarrow.parquet import ParquetWriter, read_metadata
 
-from analysis.cache import cached_grid, cached_results, locked
+from analysis import columns, records
+from analysis.cache import STAMP, cached_grid, cached_results, code_version, locked
+from analysis.columns import FRAME
 from analysis.problems import Problem, judge
-from analysis.records import CURVE, POINT, points, results_frame, utc
+from analysis.records import POINT, points, results_frame, utc
 from analysis.verdicts import IDENTITY, refused
-from stilt.cell import Cell, Source
+from stilt.cell import Cell, Source, digest
 from stilt.files import replacing
 from stilt.results import Failure, Result, SourceResult
 from stilt.study import Study, StudyFolder
 
-FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
-    "study": pl.String,  # name of the study
-    "cell": pl.String,  # id; for a source its own id
-    "stage": pl.String,  # target | evaluate | source
-    "source": pl.String,  # name in tables; "none" for the pretrained model
-    "source_id": pl.String,  # null for none
-    "source_task": pl.String,  # null for none
-    "source_size": pl.Int64,  # training rows; null for all, and for none
-    "source_seed": pl.Int64,  # null for none
-    "target": pl.String,
-    "learning_rate": pl.Float64,  # this and the next five are null for an evaluation
-    "batch_size": pl.Int64,
-    "warmup_ratio": pl.Float64,
-    "seed": pl.Int64,  # never null
-    "init_seed": pl.Int64,  # null where the seed serves
-    "order_seed": pl.Int64,
-    "status": pl.String,  # ok | diverged | failed | missing
-    "metric": pl.String,  # accuracy | mcc; known for every cell
-    "score": pl.Float64,  # fraction; null unless ok
-    "accuracy": pl.Float64,
-    "mcc": pl.Float64,
-    "dev_loss": pl.Float64,  # nats
-    "majority": pl.Float64,  # score of the majority class; null without a result
-    "chance": pl.Float64,  # score of a random guess; known for every cell
-    "classes": pl.Int64,  # K; known for every cell
-    "train_rows": pl.Int64,
-    "dev_rows": pl.Int64,
-    "ties": pl.Int64,
-    "constant": pl.Boolean,  # predictions all of one class
-    "predictions": pl.String,  # one base-36 digit per dev example
-    "gold": pl.String,
-    "updates": pl.Int64,
-    "final_loss": pl.Float64,  # nats
-    "lowest_loss": pl.Float64,
-    "loss": CURVE,
-    "gradient_norm": CURVE,
-    "tokens_real": pl.Int64,
-    "tokens_computed": pl.Int64,
-    "seconds": pl.Float64,  # load + encode + train + evaluate
-    "train_seconds": pl.Float64,
-    "started": pl.Datetime("us", "UTC"),
-    "finished": pl.Datetime("us", "UTC"),
-    "host": pl.String,
-    "job": pl.String,
-    "attempt": pl.Int64,
-    "device": pl.String,
-    "commit": pl.String,
-    "code": pl.String,
-    "failure_kind": pl.String,  # null unless failed
-    "failure_message": pl.String,
-    "log": pl.String,  # relative to the study's folder
-}
-"""Columns of the frame of cells, in order. Rows stand in the grid's order."""
-
-CURVES = ("predictions", "gold", "loss", "gradient_norm")
-"""The four columns that are nine tenths of a frame."""
-
-NARROW = tuple(name for name in FRAME if name not in CURVES)
-"""All others."""
+KEY = b"stilt"
+"""Where a Parquet file of cells says what it was written from."""
 
 SLICE = 8_192
 """Cells whose curves and predictions are in memory at once when all of them are written."""
@@ -126,7 +73,7 @@ def collect(
         columns: those of ``FRAME`` that are wanted; all if None. ``NARROW``, those without
             curves and predictions, take a tenth of the memory.
         into: Parquet file that gets every column of the same cells, in the same order, without
-            their being in memory together.
+            their being in memory together; left alone where it holds just these.
 
     Returns:
         The frames with the wanted columns, in ``FRAME``'s order.
@@ -138,7 +85,7 @@ def collect(
         checked = ("file", "study_id", "cell", *IDENTITY, "metric", "classes", "sound")
         taken = [name for name in wanted if name in present.collect_schema()]
         # status tells a failed cell from a missing one, whether it is wanted or not
-        needed = list(dict.fromkeys([*checked, "status", *taken]))
+        needed = list(dict.fromkeys([*checked, *STAMP, "status", *taken]))
         results = present.select(needed).collect()
         left_out = refused(results.select(checked), grid, study.digest())
         if left_out.height:
@@ -148,7 +95,9 @@ def collect(
         failures, wrong = _failures(folder, study, results["cell"])
         problems += wrong
         if into is not None:
-            _write_all(grid, present, failures, study, into)
+            key = _key(results, failures, study)
+            if _key_of(into) != key:
+                _write_all(grid, present, failures, study, into, key)
     sources, wrong = _sources(folder, study, failures)
     problems += wrong
     return Collection(
@@ -297,8 +246,29 @@ def _assemble(
     )
 
 
+def _key(results: pl.DataFrame, failures: pl.DataFrame, study: Study) -> str:
+    """Digest of all that decides what ``_write_all`` writes."""
+    rows = [int(frame.hash_rows().sum()) for frame in (results.select(*STAMP), failures)]
+    heights = [results.height, failures.height]
+    code = code_version(columns, records, sys.modules[__name__])
+    return digest([*rows, *heights, study.digest(), code, pl.__version__])
+
+
+def _key_of(path: Path) -> str | None:
+    try:
+        found = read_metadata(path).metadata or {}
+    except (OSError, ArrowInvalid):
+        return None
+    return str(found.get(KEY, b""), "utf-8")
+
+
 def _write_all(
-    grid: pl.DataFrame, present: pl.LazyFrame, failures: pl.DataFrame, study: Study, path: Path
+    grid: pl.DataFrame,
+    present: pl.LazyFrame,
+    failures: pl.DataFrame,
+    study: Study,
+    path: Path,
+    key: str,
 ) -> None:
     """Writes every column of every cell, some of the cells at a time."""
     schema = pl.DataFrame(schema=FRAME).to_arrow().schema
@@ -306,6 +276,7 @@ def _write_all(
         replacing(path) as temporary,
         ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
+        writer.add_key_value_metadata({KEY: key})
         for some in grid.iter_slices(SLICE):
             results = present.filter(pl.col("cell").is_in(some["cell"].implode())).collect()
             # curves take several times as much memory while their text becomes points

@@ -17,7 +17,7 @@ def main_effects(
     """How often runs are degenerate at each learning rate, batch size, warmup ratio and seed.
 
     Args:
-        cells: ``analysis.collect.FRAME``.
+        cells: ``analysis.columns.FRAME``.
         definition: of a degenerate run.
         by: columns to keep apart, such as ``source``; the rest is pooled.
 

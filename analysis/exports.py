@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from analysis.collect import NARROW, Collection
+from analysis.collect import Collection
+from analysis.columns import NARROW
 from analysis.degenerate import DEFINITIONS, Definition
 from analysis.presentation import TextTable, as_latex, as_markdown
 from stilt.files import replacing, write_text

@@ -103,7 +103,7 @@ def write_figures(cells: pl.DataFrame, study: Study, folder: Path) -> list[Path]
     """Draws and writes the figures that make sense for these cells, as PNG, PDF and SVG.
 
     Args:
-        cells: rows of ``collect.FRAME`` with the column ``degenerate``.
+        cells: rows of ``columns.FRAME`` with the column ``degenerate``.
         study: for the names of tasks.
         folder: where the files go; files of figures that make no sense are removed from it.
 

@@ -35,7 +35,7 @@ def heatmap(cells: pl.DataFrame, study: Study) -> Figure:
     a score is hatched.
 
     Args:
-        cells: rows of collect.FRAME with ``degenerate``; only the stage ``target`` is drawn.
+        cells: rows of columns.FRAME with ``degenerate``; only the stage ``target`` is drawn.
         study: for the names of tasks.
     """
     cells = cells.filter(pl.col("stage") == "target")

@@ -37,7 +37,7 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
     that of an even guess leaves the panel at the top.
 
     Args:
-        cells: rows of collect.FRAME with ``degenerate``; rows without a curve are left out.
+        cells: rows of columns.FRAME with ``degenerate``; rows without a curve are left out.
         study: for the names of tasks.
     """
     drawn = cells.filter((pl.col("stage") == "target") & (pl.col("loss").list.len() > 0))

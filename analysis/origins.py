@@ -32,7 +32,7 @@ def origins(folder: StudyFolder, cells: pl.DataFrame) -> list[Origin]:
 
     Args:
         folder: the study's folder.
-        cells: rows of ``collect.FRAME``.
+        cells: rows of ``columns.FRAME``.
     """
     ended = cells.filter(pl.col("status").is_in(["ok", "diverged"]))
     groups = ended.group_by("host", "device", "commit", "code", maintain_order=True).agg(

@@ -64,7 +64,7 @@ def report(
     Args:
         name: which.
         study: for titles.
-        cells: ``analysis.collect.FRAME``.
+        cells: ``analysis.columns.FRAME``.
         summary: ``analysis.summary.summarize_cells``.
         differences: ``analysis.summary.differences_against_none``.
 

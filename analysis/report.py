@@ -55,13 +55,13 @@ def write_report(
     Args:
         study: what was planned.
         folder: where it lies; links in the report are relative to ``folder.summary``.
-        cells: rows of ``collect.FRAME`` with ``degenerate``; every one of them is shown.
+        cells: rows of ``columns.FRAME`` with ``degenerate``; every one of them is shown.
         summary: of ``analysis.summary.summarize_cells``.
         differences: of ``analysis.summary.differences_against_none``.
         figures: what ``analysis.figures.write_figures`` returned.
         problems: lines on what is missing, left out or mixed.
         definition: of a degenerate run, which ``degenerate`` and ``summary`` rest on.
-        sources: rows of ``collect.FRAME`` with stage ``source``: how each source did on its own.
+        sources: rows of ``columns.FRAME`` with stage ``source``: how each source did on its own.
 
     Returns:
         The report's path.

@@ -43,7 +43,7 @@ def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
     run never looks like an improvement.
 
     Args:
-        cells: rows of collect.FRAME.
+        cells: rows of columns.FRAME.
         study: for the number of rows of a source that uses all of them.
 
     Returns:
@@ -79,7 +79,7 @@ def sizes(cells: pl.DataFrame, study: Study) -> Figure:
     Where a source has several seeds, the line goes through their mean and a bar spans them.
 
     Args:
-        cells: rows of collect.FRAME, of a study with ``sized_tasks``.
+        cells: rows of columns.FRAME, of a study with ``sized_tasks``.
         study: for names and sizes of tasks.
 
     Source: paper, Figure 3.

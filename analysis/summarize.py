@@ -15,7 +15,8 @@ import tyro
 from rich.console import Console
 
 from analysis import exports
-from analysis.collect import NARROW, Collection, collect
+from analysis.collect import Collection, collect
+from analysis.columns import NARROW
 from analysis.degenerate import Definition, degenerate
 from analysis.effects import main_effects
 from analysis.gaps import describe

@@ -53,7 +53,7 @@ def summarize_cells(cells: pl.DataFrame, definition: Definition = "majority") ->
     """Min, mean, best and the rest of each source on each target.
 
     Args:
-        cells: ``analysis.collect.FRAME``; the wide columns are not needed.
+        cells: ``analysis.columns.FRAME``; the wide columns are not needed.
         definition: of a degenerate run.
 
     Returns:
@@ -141,7 +141,7 @@ def differences(
     """Differences of paired cells, per target and source of the first frame.
 
     Args:
-        first: cells, ``analysis.collect.FRAME``.
+        first: cells, ``analysis.columns.FRAME``.
         second: cells they are paired with.
         also: columns that pairs have in common, besides target, hyperparameters and seeds.
         definition: of a degenerate run.

@@ -36,7 +36,7 @@ def tuning(cells: pl.DataFrame, study: Study) -> Figure:
     A diverged run uses up a trial and leaves the majority-class baseline; a missing one is none.
 
     Args:
-        cells: rows of collect.FRAME; only the stage ``target`` is drawn.
+        cells: rows of columns.FRAME; only the stage ``target`` is drawn.
         study: for the names of tasks.
 
     Source: Dodge et al. 2019, with the exact estimator of ``analysis.inference.expected_best``.

@@ -49,7 +49,7 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
     how many of the planned ones have no score yet.
 
     Args:
-        cells: rows of collect.FRAME with ``degenerate``; only the stage ``target`` is drawn.
+        cells: rows of columns.FRAME with ``degenerate``; only the stage ``target`` is drawn.
         study: for the names of tasks.
 
     Source: paper, Figure 2.

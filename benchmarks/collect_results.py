@@ -29,7 +29,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from analysis.collect import NARROW, collect, grid_frame
+from analysis.collect import collect, grid_frame
+from analysis.columns import NARROW
 from stilt.grid import Grid, load_grid
 from stilt.study import Study, StudyFolder, bind, read_study, write_study
 from tests.fake_study import make_study

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis import cache
-from analysis.collect import CURVES, FRAME, NARROW, Collection, collect
+from analysis.collect import Collection, collect
+from analysis.columns import CURVES, FRAME, NARROW
 from analysis.records import points, read_results
 from stilt.errors import ResultError
 from stilt.results import Failure, Result, read_record, write_record
@@ -211,6 +212,29 @@ def test_all_columns_can_be_written_without_being_held_together(tmp_path, monkey
     assert written.equals(whole.cells)
 
 
+def test_the_file_of_all_columns_is_written_again_where_it_would_differ(tmp_path):
+    study = make_study(tmp_path / "s", missing=0.2, failed=0.2, points=4)
+    folder, into = StudyFolder(tmp_path / "s"), tmp_path / "cells.parquet"
+
+    def written():
+        collect(folder, study, NARROW, into=into)
+        return into.stat().st_ino, pl.read_parquet(into)
+
+    first, whole = written()
+    assert written()[0] == first
+    result = sorted(folder.results.iterdir())[0]
+    change(result, lambda table: table["training"]["loss"][0].__setitem__(1, 0.125))
+    second, edited = written()
+    assert second != first
+    changed = edited.filter(edited["loss"].ne_missing(whole["loss"]))
+    assert changed["cell"].to_list() == [result.stem]
+    next(iter(folder.failures.glob("*.json"))).unlink()
+    third, _ = written()
+    assert third != second
+    into.write_bytes(b"PAR1 cut off")
+    assert written()[1].equals(collect(folder, study).cells)
+
+
 # --- the cache
 
 
@@ -276,7 +300,7 @@ def test_many_small_parts_are_joined(tiny, monkeypatch):
 def test_what_other_code_cached_is_not_read(tiny, reads, monkeypatch):
     folder, study = tiny
     first = collect(folder, study)
-    monkeypatch.setattr(cache, "_version", lambda *_, text="": "newer")
+    monkeypatch.setattr(cache, "code_version", lambda *_, text="": "newer")
     assert collect(folder, study).cells.equals(first.cells)
     assert [len(files) for files in reads] == [16, 16]
     names = {path.name for path in (folder.summary / "cache").glob("*.parquet")}

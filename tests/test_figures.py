@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from analysis.collect import FRAME
+from analysis.columns import FRAME
 from analysis.figures import PICTURES, write_figures
 from analysis.heatmap import heatmap
 from analysis.losscurves import PROGRESS, losses

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis.collect import CURVES, FRAME, NARROW
+from analysis.columns import CURVES, FRAME, NARROW
 from analysis.summarize import main
 from stilt.study import Study, StudyFolder, read_study
 from tests.fake_study import SMALL, TINY, fail_source, make_study

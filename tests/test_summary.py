@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.collect import FRAME, collect
+from analysis.collect import collect
+from analysis.columns import FRAME
 from analysis.effects import main_effects
 from analysis.summary import (
     DIFFERENCES,
