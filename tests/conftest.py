@@ -6,7 +6,11 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+# how long an example takes says more of the machine than of the code
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

@@ -463,7 +463,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_the_quick_reader_agrees_with_the_strict_one_on_any_single_change(
     template, tmp_path_factory, data

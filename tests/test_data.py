@@ -261,7 +261,7 @@ def test_labels_are_told_by_any_spelling_and_stray_spaces_do_not_matter():
 GROUPED = st.lists(st.integers(0, 30), min_size=1, max_size=60)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(groups=GROUPED, share=st.floats(0.05, 0.95), order=st.randoms(use_true_random=False))
 def test_a_cut_keeps_groups_together_whatever_the_order_or_the_neighbours(groups, share, order):
     table = [{"g": f"group {group}", "n": n} for n, group in enumerate(groups)]
@@ -299,7 +299,7 @@ def numbered(count):
     return [Example(((str(i), None),), i % 2) for i in range(count)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(count=st.integers(1, 200), data=st.data())
 def test_small_draws_nest_in_large_ones_and_keep_the_files_order(count, data):
     small = data.draw(st.integers(1, count))

@@ -41,7 +41,7 @@ def reference_truncation(first, second, limit):
     return pair(first, second)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     first=st.text("abcde ", min_size=1, max_size=60).map(str.strip).filter(bool),
     second=st.text("vwxyz ", min_size=1, max_size=60).map(str.strip).filter(bool),

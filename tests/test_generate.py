@@ -87,7 +87,7 @@ def test_draws_have_the_distribution_that_transformers_samples_from(top_p):
     assert abs(chi_square - degrees) < 4 * (2 * degrees) ** 0.5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     scale=st.floats(0, 20),

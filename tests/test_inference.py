@@ -225,7 +225,7 @@ tables = st.integers(1, 6).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(both=tables)
 def test_swapping_the_sides_turns_every_interval_round(both):
     first, second = both
@@ -242,7 +242,7 @@ def test_swapping_the_sides_turns_every_interval_round(both):
             assert high == pytest.approx(whole - other.low)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(both=tables)
 def test_intervals_lie_within_what_can_be(both):
     first, second = both
@@ -266,7 +266,7 @@ def test_expected_best_has_the_hand_computed_values():
     assert expected_best(np.array([3.0, 1, 2]), replacement=True)[:2] == pytest.approx([2, 22 / 9])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=st.lists(scores, min_size=1, max_size=6))
 def test_expected_best_is_the_mean_over_every_choice_of_trials(values):
     exact = expected_best(np.array(values))
@@ -278,7 +278,7 @@ def test_expected_best_is_the_mean_over_every_choice_of_trials(values):
             assert again[k - 1] == pytest.approx(np.mean(drawn))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=hnp.arrays(float, st.integers(1, 60), elements=scores))
 def test_expected_best_rises_from_the_mean_to_the_best(values):
     exact = expected_best(values)

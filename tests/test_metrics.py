@@ -85,7 +85,7 @@ def test_all_right_and_all_wrong_are_plus_and_minus_one():
     assert score(COLA, logits_for(1 - gold, 2), gold).score == pytest.approx(-1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
 def test_the_matthews_correlation_is_scikit_learns_where_nothing_ties(pairs):
     gold, predictions = map(np.array, zip(*pairs, strict=True))
@@ -96,7 +96,7 @@ def test_the_matthews_correlation_is_scikit_learns_where_nothing_ties(pairs):
     assert found.score == found.accuracy
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(st.lists(st.integers(-2, 2), min_size=4, max_size=4), min_size=1, max_size=20))
 def test_scoring_every_gold_option_in_turn_adds_up_to_one(rows):
     logits = np.array(rows, dtype=np.float32)

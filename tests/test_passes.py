@@ -28,7 +28,7 @@ def every_partition(items):
                 yield [[first, *others], *partition]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(lengths=LENGTHS, overhead=OVERHEAD)
 def test_every_sequence_is_in_one_pass(lengths, overhead):
     passes = group(lengths, overhead)
@@ -36,7 +36,7 @@ def test_every_sequence_is_in_one_pass(lengths, overhead):
     assert all(len(part) for part in passes)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(lengths=LENGTHS, overhead=OVERHEAD)
 def test_the_split_is_never_dearer_than_one_pass_or_one_pass_a_length(lengths, overhead):
     cost = price(group(lengths, overhead), lengths, overhead)
@@ -46,7 +46,7 @@ def test_the_split_is_never_dearer_than_one_pass_or_one_pass_a_length(lengths, o
     assert cost <= price(each, lengths, overhead) + 1e-6
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.integers(1, 30), min_size=1, max_size=6),
     overhead=st.floats(0, 60),

@@ -90,7 +90,7 @@ def done_before(bundle, makers, there, held, synthesis_there):
     return done
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     wanted=subset(CELLS),
     there=subset(SOURCES.values()),
@@ -189,7 +189,7 @@ def test_dearest_bundles_come_first_within_a_stage():
         assert costs == sorted(costs, reverse=True)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     costs=st.lists(st.floats(0.1, 100), min_size=1, max_size=40),
     count=st.integers(1, 12),

@@ -101,7 +101,7 @@ def test_a_record_is_one_line_and_the_same_when_read_again(tmp_path, model, reco
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     score=FINITE,
     loss=st.lists(st.tuples(st.integers(0, 10**9), st.none() | FINITE), max_size=5),

@@ -35,7 +35,7 @@ def test_a_sentence_without_a_blank_is_refused_with_its_text():
         split_at_blank({"sentence": "No blank."})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(endings=st.lists(WORDS, min_size=2, max_size=5), data=st.data())
 def test_only_fake_endings_are_shuffled_and_every_word_stays(endings, data):
     gold = data.draw(st.integers(0, len(endings) - 1))
@@ -46,7 +46,7 @@ def test_only_fake_endings_are_shuffled_and_every_word_stays(endings, data):
         assert index != gold or after == before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(endings=st.lists(WORDS, min_size=3, max_size=3), other=WORDS)
 def test_a_fake_is_shuffled_the_same_wherever_its_row_and_whatever_its_neighbours(endings, other):
     alone = shuffle_fakes({"endings": endings, "label": 0})["endings"]

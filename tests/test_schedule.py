@@ -51,7 +51,7 @@ def test_the_factor_rises_from_zero_to_one_and_falls_to_zero_by_hand():
     assert [without.factor(update) for update in range(5)] == [1, 0.75, 0.5, 0.25, 0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     rows=st.integers(1, 3_000),
     epochs=st.integers(1, 10),

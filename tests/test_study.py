@@ -107,7 +107,7 @@ RATES = st.floats(1e-9, 1, exclude_min=True)
 SEEDS = st.integers(0, 2**40)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     identity=st.text() | st.sampled_from(['"hyperparameters":null', "é", '\\"']),
     head=st.sampled_from(["keep", "reset"]),

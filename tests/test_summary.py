@@ -243,7 +243,7 @@ def test_two_studies_are_compared_where_both_have_the_cell():
     assert found["mean"].to_list() == [pytest.approx(0.05), pytest.approx(0.35)]
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10_000), missing=st.floats(0, 0.9))
 def test_a_study_at_any_moment_can_be_summarized(tmp_path_factory, seed, missing):
     path = tmp_path_factory.mktemp("study") / "s"

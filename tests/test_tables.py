@@ -112,7 +112,7 @@ def test_odd_line_separators_inside_a_row_do_not_split_it(tmp_path, odd):
     assert read_rows(path) == [expected | {"b": "1"}]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4))
 def test_any_text_survives_json_lines(tmp_path_factory, texts):
     path = tmp_path_factory.getbasetemp() / "any-text.jsonl"
