@@ -287,14 +287,6 @@ def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:
     return parse(Assignment, json.loads(path.read_text(encoding="utf-8")), path)
 
 
-def source_ready(folder: StudyFolder, source_id: str) -> bool:
-    """Whether a source's record exists (its weights are proven when they are used)."""
-    try:
-        return read_record(SourceResult, folder.source(source_id) / "result.json") is not None
-    except ResultError:
-        return False
-
-
 def main() -> int:
     """Runs one bundle in this process; exit code 1 if a cell failed, 75 if asked to stop."""
     folder = StudyFolder(Path(sys.argv[1]))

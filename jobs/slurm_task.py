@@ -20,12 +20,11 @@ from jobs.requeue import requeue_elsewhere
 from jobs.settings import Assignment
 from stilt import claims
 from stilt.config import Frozen
-from stilt.errors import ResultError
 from stilt.failures import attempts, dependants, item_name, reason, record_loss
 from stilt.files import write_text
+from stilt.finished import finished
 from stilt.interrupt import Interrupted, StopRequest
-from stilt.plan import SYNTHESIS
-from stilt.results import FailureKind, SourceResult, read_record
+from stilt.results import FailureKind
 from stilt.study import StudyFolder, read_study
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ class _Element:
         claim = claims.read(self.folder.claim(item))
         if claim is not None and claim.submission != self.settings.submission:
             raise CellsFailed(f"{item_name(self.study, item)} is {claim.submission}'s by now")
-        if failed or not _ready(self.folder, item):
+        if failed or not finished(self.study, self.folder, item):
             self._fail_dependants(item)
             raise CellsFailed(f"{item_name(self.study, item)} has no usable result")
         return item
@@ -114,7 +113,7 @@ class _Element:
         """
         end = time.monotonic() + VISIBLE_SECONDS
         for need in self.bundle.needs:
-            while not _ready(self.folder, need) and time.monotonic() < end:
+            while not finished(self.study, self.folder, need) and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
 
     def _run(self) -> int:
@@ -272,16 +271,6 @@ class _Share:
 
 def _ignore_usr2() -> None:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-
-
-def _ready(folder: StudyFolder, item: str) -> bool:
-    if item == SYNTHESIS:
-        return (folder.synthesis() / "dev.jsonl").is_file()
-    try:
-        record = read_record(SourceResult, folder.source(item) / "result.json")
-    except ResultError:
-        return False
-    return record is not None and record.status == "ok"
 
 
 def _write(path: Path, content: Frozen) -> None:

@@ -20,6 +20,7 @@ from stilt import data, train
 from stilt.cell import Source
 from stilt.encode import Encoded, encode_splits
 from stilt.errors import ResultError
+from stilt.finished import WEIGHTS
 from stilt.interrupt import StopRequest
 from stilt.model import ModelShelf, file_digest
 from stilt.results import Provenance, SourceResult, read_record
@@ -119,10 +120,11 @@ class Worker:
         if result.status != "ok":
             raise ResultError(f"source {source.name} diverged; its weights are of no use.")
         if source.id not in self._checked:
-            if file_digest(folder / "model.safetensors") != result.checkpoint:
-                raise ResultError(
-                    f"{folder}: model.safetensors is not the checkpoint of result.json."
-                )
+            weights = folder / WEIGHTS
+            if not weights.is_file():
+                raise ResultError(f"{weights}: absent; submit again to train the source again.")
+            if file_digest(weights) != result.checkpoint:
+                raise ResultError(f"{folder}: {WEIGHTS} is not the checkpoint of result.json.")
             self._checked.add(source.id)
         return folder
 

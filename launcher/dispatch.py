@@ -13,13 +13,14 @@ from launcher import slurm
 from launcher.arrays import Array, arrange
 from launcher.cluster import Profile
 from launcher.limits import Limits
-from launcher.lostjobs import bad_nodes, finished
+from launcher.lostjobs import bad_nodes
 from launcher.opening import Opened
 from launcher.outstanding import release
 from launcher.scheduler import Holders
 from stilt import claims
 from stilt.errors import ConfigError
 from stilt.failures import item_name
+from stilt.finished import finished
 from stilt.plan import Bundle, Plan
 from stilt.study import Study
 

@@ -3,12 +3,10 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import IO, Any
 
 from rich.console import Console
@@ -27,9 +25,11 @@ from launcher.outstanding import release
 from stilt import claims
 from stilt.cell import digest
 from stilt.errors import ResultError
+from stilt.failures import reason, record_loss
 from stilt.files import write_text
-from stilt.plan import SYNTHESIS, Bundle, Plan, cell_cost, source_cost, synthesis_cost
-from stilt.results import Failure, FailureKind, Result, SourceResult, read_record, write_record
+from stilt.finished import finished
+from stilt.plan import Bundle, Plan, cell_cost, source_cost, synthesis_cost
+from stilt.results import FailureKind, Result, SourceResult, read_record
 from stilt.study import Study, StudyFolder
 from stilt.task import Size
 
@@ -132,30 +132,19 @@ class Pool:
             failed = [need for need, state in states.items() if state == "failed"]
             if failed:
                 self.waiting.remove(bundle)
-                self._fail(bundle, "source", f"its {self._name(failed[0])} failed")
+                why = reason(self.folder, failed[0]) or "no usable result"
+                self._fail(bundle, "source", f"its {self._name(failed[0])} failed: {why}")
             elif all(state == "ready" for state in states.values()):
                 self.waiting.remove(bundle)
                 self._start(bundle, bars)
 
     def _need(self, need: str) -> str:
         """Whether what a bundle needs is ``ready``, ``failed``, or still to ``wait`` for."""
-        if self._finished(need):
+        if finished(self.study, self.folder, need):
             return "ready"
         if need in self.open or self.folder.claim(need).exists():
             return "wait"
         return "failed"
-
-    def _finished(self, item: str) -> bool:
-        try:
-            if item == SYNTHESIS:
-                return (self.folder.synthesis() / "dev.jsonl").is_file()
-            if item in self.study.sources:
-                path = self.folder.source(item) / "result.json"
-                record = read_record(SourceResult, path)
-                return record is not None and record.status == "ok"
-            return read_record(Result, self.folder.result(item)) is not None
-        except ResultError:
-            return False
 
     def _start(self, bundle: Bundle, bars: Progress) -> None:
         slot = min(set(range(self.workers)) - {run.slot for run in self.running})
@@ -202,9 +191,9 @@ class Pool:
                 # a claim lasts until the item's record is written
                 if item not in self.open or self.folder.claim(item).exists():
                     continue
-                if self._finished(item):
+                if finished(self.study, self.folder, item):
                     self._note(item, "done")
-                elif self.folder.failure(item).exists():
+                elif reason(self.folder, item):
                     self._note(item, "failed")
 
     def _note(self, item: str, how: str) -> None:
@@ -223,8 +212,7 @@ class Pool:
     def _ending(self, item: str, how: str) -> str:
         try:
             if how == "failed":
-                failure = read_record(Failure, self.folder.failure(item))
-                return f": {failure.kind}: {failure.message}" if failure else ""
+                return f": {reason(self.folder, item)}"
             record: Any
             if item in self.study.sources:
                 record = read_record(SourceResult, self.folder.source(item) / "result.json")
@@ -273,37 +261,19 @@ class Pool:
 
     def _fail(self, bundle: Bundle, kind: FailureKind, message: str) -> None:
         for item in bundle.items:
-            path = self.folder.failure(item)
-            try:
-                before = read_record(Failure, path)
-            except ResultError:
-                before = None
-            write_record(
-                Failure(
-                    study=self.study.digest(),
-                    cell=self.study.cells.get(item),
-                    source=self.study.sources.get(item),
-                    kind=kind,
-                    message=message,
-                    attempts=(before.attempts if before else 0) + 1,
-                    host=socket.gethostname(),
-                    job=None,
-                    finished=datetime.now(UTC).isoformat(timespec="seconds"),
-                    log=f"logs/{bundle.id}.log",
-                ),
-                path,
-            )
+            log = f"logs/{bundle.id}.log"
+            record_loss(self.study, self.folder, item, kind, message, log=log)
             self.folder.claim(item).unlink(missing_ok=True)
             self._note(item, "failed")
 
     def _show(self, bars: Progress, overall: TaskID) -> None:
-        finished = sum(cost for item, cost in self.costs.items() if item not in self.open)
+        worked = sum(cost for item, cost in self.costs.items() if item not in self.open)
         for run in self.running:
             for item in run.bundle.items:
                 claim = claims.read(self.folder.claim(item)) if item in self.open else None
                 if claim is not None and claim.running:
                     share = claim.done / claim.total if claim.total else 0.0
-                    finished += share * self.costs[item]
+                    worked += share * self.costs[item]
                     bars.update(
                         run.bar,
                         description=f"  worker {run.slot + 1}: {self._name(item)}",
@@ -311,7 +281,7 @@ class Pool:
                         total=100,
                     )
         count = len(self.costs) - len(self.open)
-        bars.update(overall, completed=finished, description=f"{count}/{len(self.costs)} runs")
+        bars.update(overall, completed=worked, description=f"{count}/{len(self.costs)} runs")
 
     def _stop(self) -> None:
         self.console.print("stopping: workers save their state (a second Ctrl-C kills them)")

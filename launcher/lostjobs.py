@@ -6,8 +6,8 @@ from launcher.scheduler import Holders, JobState
 from stilt import claims
 from stilt.errors import ResultError
 from stilt.failures import item_name, needed, reason, record_loss
-from stilt.plan import SYNTHESIS
-from stilt.results import Failure, FailureKind, SourceResult, read_record, read_result
+from stilt.finished import finished
+from stilt.results import Failure, FailureKind, read_record
 from stilt.study import Study, StudyFolder
 
 KINDS: dict[str, FailureKind] = {
@@ -115,19 +115,3 @@ def _told(
     if why is None and not (job and "Dependency" in job.reason):
         return None
     return "source", f"its {item_name(study, need)} failed: {why or 'its job did not succeed'}"
-
-
-def finished(study: Study, folder: StudyFolder, item: str) -> bool:
-    """Whether an item has a valid result that can be used."""
-    try:
-        if item == SYNTHESIS:
-            return (folder.synthesis() / "dev.jsonl").is_file()
-        if item in study.sources:
-            record = read_record(SourceResult, folder.source(item) / "result.json")
-            return record is not None and record.status == "ok"
-        cell = study.cells.get(item)
-        return cell is not None and (
-            read_result(cell, study.digest(), folder.result(item)) is not None
-        )
-    except ResultError:
-        return False

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from stilt import claims
 from stilt.cell import digest
 from stilt.errors import ResultError
+from stilt.finished import trained
 from stilt.plan import SYNTHESIS, Bundle, Plan
-from stilt.results import SourceResult, read_record, read_result
+from stilt.results import read_result
 from stilt.study import Study, StudyFolder
 
 Lives = Callable[[claims.Claim], bool]
@@ -28,7 +29,7 @@ class Outstanding:
     missing: list[str] = field(default_factory=list)
     """Cells to submit, in the grid's order."""
     sources: set[str] = field(default_factory=set)
-    """Sources with a valid record."""
+    """Sources with a valid record and weights."""
     synthesis: bool = False
     damaged: list[str] = field(default_factory=list)
     """Result files that are not what their name says; their cells are run again."""
@@ -47,17 +48,14 @@ def outstanding(
     """
     found = Outstanding(synthesis=(folder.synthesis() / "dev.jsonl").is_file())
     mark = study.digest()
-    for source in study.sources.values():
-        path = folder.source(source.id) / "result.json"
+    for source in study.sources:
         try:
-            record = read_record(SourceResult, path)
+            record = trained(study, folder, source)
         except ResultError as error:
             found.damaged.append(str(error))
             continue
-        if record is None or record.source != source or record.study != mark:
-            continue
-        if record.status == "ok":
-            found.sources.add(source.id)
+        if record is not None and record.status == "ok":
+            found.sources.add(source)
     for item in (SYNTHESIS, *study.sources):
         claim = claims.read(folder.claim(item))
         if claim is not None and lives(claim):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from stilt.errors import ResultError
 from stilt.plan import SYNTHESIS
-from stilt.results import Failure, FailureKind, read_record, write_record
+from stilt.results import Failure, FailureKind, SourceResult, read_record, write_record
 from stilt.study import Study, StudyFolder
 
 
@@ -60,12 +60,17 @@ def attempts(folder: StudyFolder, item: str) -> int:
 
 
 def reason(folder: StudyFolder, item: str) -> str | None:
-    """Why an item failed, as ``kind: message``; None where no failure is recorded."""
+    """Why an item is of no use to what waits for it, as ``kind: message``; None if nothing says."""
     try:
         record = read_record(Failure, folder.failure(item))
+        trained = read_record(SourceResult, folder.source(item) / "result.json")
     except ResultError:
         return None
-    return f"{record.kind}: {record.message}" if record else None
+    if record is not None:
+        return f"{record.kind}: {record.message}"
+    if trained is not None and trained.status == "diverged":
+        return "diverged: its weights are of no use"
+    return None
 
 
 def item_name(study: Study, item: str) -> str:

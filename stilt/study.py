@@ -67,6 +67,11 @@ class Study(Frozen):
 
     def digest(self) -> str:
         """Short hash of the whole study; a field that a later version adds does not change it."""
+        return self.mark
+
+    @cached_property
+    def mark(self) -> str:
+        """See ``digest``: asked for with every file, and made once."""
         return digest(self.model_dump(mode="json", exclude_defaults=True))
 
     def _seeds(self, spec: SourceSpec) -> tuple[int, ...]:

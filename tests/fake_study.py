@@ -128,6 +128,7 @@ def make_study(
         shared = _shared(task, gold, dev, source.hyperparameters, points, rng, commits)
         trained = SourceResult(study=study_id, source=source, checkpoint="0" * 64, **shared)
         write_record(trained, folder.source(source.id) / "result.json")
+        (folder.source(source.id) / "model.safetensors").write_bytes(b"")
     return bound
 
 

@@ -149,6 +149,40 @@ def test_a_failed_source_fails_its_targets_visibly_and_the_rest_goes_on(
     assert len(results(folder)) == 8
 
 
+def test_a_source_whose_weights_were_cleaned_away_is_trained_again_when_a_cell_wants_it(
+    arguments, finished, folder
+):
+    study = read_study(folder)
+    (source,) = study.sources.values()
+    before = results(folder)
+    lost = next(cell for cell in before if study.cells[cell].source_id)
+    folder.result(lost).unlink()
+    (folder.source(source.id) / "model.safetensors").unlink()
+    assert submit(arguments) == 0
+    assert results(folder)[lost].training == before[lost].training
+
+
+def test_a_diverged_source_fails_its_targets_and_the_rest_goes_on(
+    arguments, own_study, folder, capsys
+):
+    grid = own_study / "own.toml"
+    grid.write_text(
+        grid.read_text().replace("[source]\nlearning_rate = 1e-3", "[source]\nlearning_rate = 1e30")
+    )
+    assert submit(arguments) == 1
+    printed = capsys.readouterr().out
+    assert "4 runs done, 5 failed" in printed
+    assert "source endings: diverged" in printed
+    study = read_study(folder)
+    (source,) = study.sources.values()
+    trained = read_record(SourceResult, folder.source(source.id) / "result.json")
+    assert trained.status == "diverged"
+    failed = {p.stem: read_record(Failure, p) for p in folder.failures.glob("*.json")}
+    assert {study.cells[c].source for c in failed} == {"endings"}
+    assert {failure.kind for failure in failed.values()} == {"source"}
+    assert {study.cells[c].source for c in results(folder)} == {"none"}
+
+
 def test_other_rows_than_the_study_began_with_are_refused(
     arguments, finished, folder, own_study, capsys
 ):
