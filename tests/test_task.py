@@ -192,6 +192,10 @@ ROWS = {
         {key: WINOGRANDE[key] for key in ("sentence", "option1", "option2")} | {"answer": "1"},
         WINOGRANDE_PAIRS, 0,
     ),
+    "SST-2 wheel": (
+        "sst2-demo", {"sentence": "a fine film . ", "label": 1, "idx": 0},
+        (("a fine film . ", None),), 1,
+    ),
     "WinoGrande blank before 's": (
         "winogrande-l",
         {"sentence": "He took _ 's coat.", "option1": "Jo", "option2": "Al", "answer": "1"},
@@ -214,7 +218,7 @@ def test_every_built_in_task_has_a_row_written_by_hand(name):
     for ending in ("-cut", "-demo"):
         original = original.removesuffix(ending)
     known = {task for task, *_ in ROWS.values()} | {"hella-sh", "winogrande"}
-    assert original.removesuffix("-cut") in known
+    assert original.removesuffix("-cut") in known or name in known
 
 
 def test_hella_sh_keeps_the_gold_ending_and_the_words_of_the_others():
