@@ -20,7 +20,7 @@ SYNTHESIS = "synthesis"
 TRAIN_TO_FORWARD = 3.0
 """Cost of a training token in forward tokens: one forward and a backward of twice its work."""
 UPDATE_TOKENS = 150.0
-"""Cost of one optimizer update in training tokens, whatever the batch: see benchmarks/padding.py."""
+"""Cost of one optimizer update in training tokens, whatever the batch (benchmarks/padding.py)."""
 
 
 GENERATOR_PARAMETERS = 302_000_000
