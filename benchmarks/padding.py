@@ -128,7 +128,7 @@ def main() -> None:
             f"{median['longest'] / median['passes']:.2f}",
         )
         sweep.add_row(name, *(f"{statistics.median(swept[o]):.3f}" for o in OVERHEADS))
-    console = Console(width=110)
+    console = Console(width=120)
     console.print(table)
     console.print(sweep)
     tokens = statistics.median(update / step * real for update, step, real in updates)

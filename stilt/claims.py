@@ -121,6 +121,8 @@ class Progress:
         )
         self._last = 0.0
         self(0, 0)
+        # the first step shows at once: what is loaded and trains is told from what still starts
+        self._last = 0.0
 
     def __call__(self, done: int, total: int) -> None:
         """Notes the work done so far and in all."""

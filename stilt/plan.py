@@ -19,7 +19,7 @@ SYNTHESIS = "synthesis"
 
 TRAIN_TO_FORWARD = 3.0
 """Cost of a training token in forward tokens: one forward and a backward of twice its work."""
-UPDATE_TOKENS = 150.0
+UPDATE_TOKENS = 25.0
 """Cost of one optimizer update in training tokens, whatever the batch (benchmarks/padding.py)."""
 
 

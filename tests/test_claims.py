@@ -125,11 +125,14 @@ def test_progress_marks_a_claim_as_running_and_notes_what_is_done(tmp_path):
     assert found.updated >= found.started
 
 
-def test_progress_is_written_seldom_and_at_the_end(tmp_path):
+def test_progress_is_written_at_the_first_step_then_seldom_and_at_the_end(tmp_path):
     path = tmp_path / "cell.json"
     progress = Progress(new_claim("cell", "s", "b"), path, job=None, every=3_600)
-    progress(5, 20)
     assert claims.read(path).done == 0
+    progress(1, 20)
+    assert claims.read(path).done == 1
+    progress(5, 20)
+    assert claims.read(path).done == 1
     progress(20, 20)
     assert claims.read(path).done == 20
 

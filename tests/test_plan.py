@@ -236,8 +236,8 @@ def test_the_cost_of_a_cell_by_hand():
     batch = cell.hyperparameters.batch_size
     size = {"rte": Size(train=80, dev=30, tokens=10.0)}
     updates = -(-80 // batch) * 5
-    # 80 rows x 10 tokens x 5 epochs, 150 an update, and a forward third of 30 x 10
-    expected = 80 * 10 * 5 + 150 * updates + 30 * 10 / 3
+    # 80 rows x 10 tokens x 5 epochs, 25 an update, and a forward third of 30 x 10
+    expected = 80 * 10 * 5 + 25 * updates + 30 * 10 / 3
     assert rte.epochs == 5
     assert cell_cost(STUDY, cell, size) == pytest.approx(expected)
 
