@@ -52,6 +52,26 @@ def read_paper() -> Paper:
     return parse(Paper, read_toml(path), path)
 
 
+def covered(summary: pl.DataFrame) -> tuple[Report, ...]:
+    """Tables of the paper of which a study plans every row, under the paper's names or stand-ins.
+
+    Args:
+        summary: ``analysis.summary.summarize_cells``.
+    """
+    paper = read_paper()
+    planned = set(summary.select("stage", "source", "target").iter_rows())
+
+    def plans(stage: str, cell: Printed) -> bool:
+        sources, targets = (_named(name, paper.aliases) for name in (cell.source, cell.target))
+        return any((stage, s, t) in planned for s in sources for t in targets)
+
+    return tuple(
+        name
+        for name in REPORTS
+        if (table := paper.reports.get(name)) and all(plans(table.stage, c) for c in table.cells)
+    )
+
+
 def report(
     name: Report,
     study: Study,
@@ -98,7 +118,8 @@ def _beside(
             if cell.target != target:
                 continue
             ours = _ours(frame, cell, aliases, table.shows, stood_in)
-            rows.append((cell.source, *cell.printed, ours))
+            theirs = (value.replace("-", "−") for value in cell.printed)
+            rows.append((cell.source, *theirs, ours))
         sections.append(Section(_title(study, target), tuple(rows)))
     notes = "".join(f" {there} stands in for {asked}." for asked, there in stood_in.items())
     caption = (
@@ -116,8 +137,8 @@ def _ours(
     stood_in: dict[str, str],
 ) -> str:
     """This study's value for a place of the table; notes which task stood in for another."""
-    for source in (cell.source, *aliases.get(cell.source, ())):
-        for target in (cell.target, *aliases.get(cell.target, ())):
+    for source in _named(cell.source, aliases):
+        for target in _named(cell.target, aliases):
             found = frame.filter(pl.col("source") == source, pl.col("target") == target)
             if found.is_empty() or found["best"][0] is None:
                 continue
@@ -129,6 +150,11 @@ def _ours(
                 return f"{signed(row['mean'])} / {signed(row['best'])}"
             return percent(row["best"])
     return MISSING
+
+
+def _named(task: str, aliases: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """A task of the paper, and those that may stand in for it."""
+    return (task, *aliases.get(task, ()))
 
 
 def _figure2(study: Study, summary: pl.DataFrame) -> TextTable:

@@ -42,7 +42,11 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 def signed(value: float | None) -> str:
     """A difference of fractions in percentage points, always with its sign."""
-    return "–" if value is None else f"{100 * value:+.1f}".replace("-", "−")
+    if value is None:
+        return "–"
+    text = f"{100 * value:+.1f}"
+    # as the paper prints it
+    return "±0.0" if text[1:] == "0.0" else text.replace("-", "−")
 
 
 def estimate(row: Mapping[str, Any], name: str) -> str:
@@ -153,6 +157,7 @@ _LATEX = str.maketrans(
         ">": r"$>$",
         "Δ": r"$\Delta$",
         "−": r"$-$",
+        "±": r"$\pm$",
         "–": r"--",
     }
 )

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from analysis.degenerate import Definition
 from analysis.figures import PICTURES
 from analysis.origins import origins
 from analysis.palette import number, source_title, target_title
-from analysis.presentation import p_value, percent, signed
+from analysis.presentation import TextTable, p_value, percent, signed
 from analysis.sentences import sentences
 from stilt.files import write_text
 from stilt.study import Study, StudyFolder
@@ -49,6 +49,7 @@ def write_report(
     *,
     definition: Definition = "majority",
     sources: pl.DataFrame | None = None,
+    paper: Sequence[TextTable] = (),
 ) -> Path:
     """Writes ``summary/report.html``; the same study gives the same bytes.
 
@@ -62,6 +63,7 @@ def write_report(
         problems: lines on what is missing, left out or mixed.
         definition: of a degenerate run, which ``degenerate`` and ``summary`` rest on.
         sources: rows of ``columns.FRAME`` with stage ``source``: how each source did on its own.
+        paper: tables of the paper with this study's numbers beside the paper's.
 
     Returns:
         The report's path.
@@ -88,6 +90,7 @@ def write_report(
         rows=list(_rows(study, summary, differences)),
         parts=list(_parts(study, folder, cells, summary)),
         figures=_figures(figures, folder),
+        paper=paper,
         sources=_sources(study, folder, sources),
         failures=list(_failures(study, folder, cells, sources)),
         origins=origins(folder, cells),

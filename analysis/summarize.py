@@ -21,7 +21,7 @@ from analysis.degenerate import Definition, degenerate
 from analysis.effects import main_effects
 from analysis.gaps import describe
 from analysis.layouts import comparison, tables
-from analysis.paper_reports import Report, text_csv, write_reports
+from analysis.paper_reports import Report, covered, text_csv, write_reports
 from analysis.paper_reports import report as paper_report
 from analysis.presentation import TextTable, as_rich
 from analysis.summary import (
@@ -59,16 +59,15 @@ class Summary:
         return tables(self.collection.study, self.frames, self.definition)
 
     def paper(self) -> list[TextTable]:
-        """The paper's tables that were asked for."""
+        """The paper's tables: those that were asked for, else all that the study plans whole."""
         frames = self.frames["summary"], self.frames["differences"]
-        collection = self.collection
-        return [
-            paper_report(name, collection.study, collection.cells, *frames) for name in self.reports
-        ]
+        study, cells = self.collection.study, self.collection.cells
+        names = self.reports or covered(frames[0])
+        return [paper_report(name, study, cells, *frames) for name in names]
 
     def shown(self) -> list[TextTable]:
-        """What is printed: the paper's tables where they were asked for, else all tables."""
-        return self.paper() or self.tables()
+        """What is printed: all tables, or only those of the paper that were asked for."""
+        return self.paper() if self.reports else [*self.tables(), *self.paper()]
 
     def content(self) -> dict[str, Any]:
         """What summary.json holds: all but a row for every number of trials."""
@@ -98,7 +97,8 @@ def summarize(
             above it by 1.645 standard errors; it predicts one class only; its training loss never
             fell below ln K.
         format: of what is printed; every format is written to the study's summary folder anyway.
-        report: tables and figures of the paper, with a study's numbers beside the paper's.
+        report: print these tables and figures of the paper alone, with a study's numbers beside the
+            paper's. Without it, those of which the study has every row come after its own tables.
         compare: two studies, the second to be subtracted from the first, cell by cell.
         figures: also draw figures and write report.html.
     """
@@ -167,6 +167,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
             summary.notes,
             definition=summary.definition,
             sources=collection.sources,
+            paper=summary.paper(),
         )
         paths += [*drawn, report]
     return paths
@@ -290,9 +291,19 @@ def _show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
 
 
 def _say(paths: Sequence[Path]) -> None:
-    """Names each written file, on stderr: stdout is for results."""
+    """Names the files that were written, on stderr: stdout is for results."""
+    folders: dict[Path, dict[str, list[str]]] = {}
     for path in paths:
-        sys.stderr.write(f"wrote {path}\n")
+        folders.setdefault(path.parent, {}).setdefault(path.stem, []).append(path.suffix[1:])
+    for folder, files in folders.items():
+        names = (
+            f"{stem}.{kinds[0]}" if len(kinds) == 1 else f"{stem}.{{{','.join(kinds)}}}"
+            for stem, kinds in files.items()
+        )
+        sys.stderr.write(f"wrote in {folder}: {' '.join(names)}\n")
+    for path in paths:
+        if path.name == "report.html":
+            sys.stderr.write(f"to look at: {path}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

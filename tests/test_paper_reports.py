@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from analysis.collect import collect
-from analysis.paper_reports import REPORTS, read_paper, report
+from analysis.paper_reports import REPORTS, covered, read_paper, report
 from analysis.presentation import as_latex, as_markdown
 from analysis.summarize import main as summarize
 from analysis.summary import differences_against_none, summarize_cells
@@ -69,7 +69,7 @@ def test_table3_shows_mean_and_best_differences_beside_the_papers(made):
     mean = 100 * (scores["cola"].mean() - scores["none"].mean())
     best = 100 * (scores["cola"].max() - scores["none"].max())
     ours = f"{mean:+.1f} / {best:+.1f}".replace("-", "−")
-    assert shown["WiC", "cola"] == ("+3.9 / -0.3", ours)
+    assert shown["WiC", "cola"] == ("+3.9 / −0.3", ours)
 
 
 def test_table4_shows_evaluations_and_a_dash_where_there_is_none(made):
@@ -117,3 +117,30 @@ def test_the_command_prints_and_writes_a_report_by_name(made, tmp_path, capsys):
         assert "56.4" in (tmp_path / study.name / f"summary/table4.{suffix}").read_text()
     assert summarize([*arguments, "--format", "csv"]) == 0
     assert capsys.readouterr().out.startswith("report,target,source,paper,here\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        ("paper", ("table2", "table3", "table4", "ablations")),
+        ("full", ("table2",)),
+        ("table4", ("table4",)),
+        ("demo", ()),
+    ],
+)
+def test_a_study_gets_the_papers_tables_that_it_plans_whole(name, tables, tmp_path):
+    study = make_study(tmp_path, grid=load_grid(name), missing=1.0)
+    summary = summarize_cells(collect(StudyFolder(tmp_path), study).cells)
+    assert covered(summary) == tables
+
+
+def test_the_papers_tables_come_with_a_studys_own_and_stand_in_its_report(tmp_path, capsys):
+    study = make_study(tmp_path / "table4", grid=load_grid("table4"))
+    assert summarize(["table4", "--root", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "sources scored without training on the target" in printed
+    assert "Table 4: zero-shot accuracy" in printed
+    assert "56.4" in (tmp_path / study.name / "summary/table4.md").read_text()
+    page = (tmp_path / study.name / "summary/report.html").read_text()
+    assert "Beside the paper" in page
+    assert '<td class="n">56.4</td>' in page

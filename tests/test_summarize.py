@@ -47,8 +47,13 @@ def test_a_study_is_shown_and_exported_and_every_file_is_named(root, capsys):
     assert "16 cells: 16 scored." in shown.out
     folder = root / "tiny" / "summary"
     assert {path.name for path in folder.iterdir()} == EXPORTS | {"cache"}
-    named = {line.removeprefix("wrote ") for line in shown.err.splitlines()}
-    assert named == {str(folder / name) for name in EXPORTS}
+    (line,) = shown.err.splitlines()
+    place, _, names = line.removeprefix("wrote in ").partition(": ")
+    assert place == str(folder)
+    named = [name.partition(".") for name in names.split()]
+    assert {
+        f"{stem}.{kind}" for stem, _, kinds in named for kind in kinds.strip("{}").split(",")
+    } == EXPORTS
 
 
 def test_a_path_names_a_study_too(root, capsys):
