@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    accelerator = train.make_accelerator("cpu")
     spec = load_grid("demo").model
     where = place(spec)
     shelf = ModelShelf(where)
@@ -92,9 +93,7 @@ def main() -> None:
         sides = {
             "static": lambda rows, step: padded_to(encoded, task.max_length, rows, model),
             "longest": lambda rows, step: padded_to(encoded, longest[step], rows, model),
-            "passes": lambda rows, step: train.forward(model, encoded, rows, torch.device("cpu"))[
-                0
-            ],
+            "passes": lambda rows, step: train.forward(model, encoded, rows, accelerator)[0],
         }
         seconds: dict[str, list[float]] = {side: [] for side in sides}
         swept: dict[int, list[float]] = {overhead: [] for overhead in OVERHEADS}
@@ -115,9 +114,7 @@ def main() -> None:
             train.PASS_OVERHEAD["cpu"] = usual
         median = {side: statistics.median(values) for side, values in seconds.items()}
         real = sum(_real(encoded, rows) for rows in batches)
-        computed = sum(
-            train.forward(model, encoded, rows, torch.device("cpu"))[1] for rows in batches
-        )
+        computed = sum(train.forward(model, encoded, rows, accelerator)[1] for rows in batches)
         static = arguments.steps * BATCH * encoded.options * task.max_length
         table.add_row(
             name,

@@ -40,7 +40,7 @@ class Worker:
         self.study = study
         self.folder = folder
         self.settings = settings
-        self.accelerator = train.make_accelerator(settings.device)
+        self.accelerator = train.make_accelerator(settings.device, study.grid.recipe)
         # after accelerate, which sets a number of its own for several processes
         torch.set_num_threads(settings.threads or train.default_threads())
         self.shelf = ModelShelf(ModelPlace(settings.model, settings.model_revision))

@@ -161,13 +161,18 @@ class Block(Frozen):
         ]
 
 
+Recipe = Literal["paper", "fast"]
+"""In which precision a study computes."""
+
+
 class Grid(Frozen):
     """What a study consists of: a model, a recipe, and blocks of axes."""
 
     name: str = Field(pattern=FOLDER_NAME)
     title: str = ""
     model: ModelSpec
-    recipe: Literal["paper"] = "paper"
+    recipe: Recipe = "paper"
+    """``paper``: fp32; ``fast``: bfloat16 where that is safe (``stilt.train.make_accelerator``)."""
     head: Literal["keep", "reset"] = "keep"
     """``keep``: a source's scoring head is carried where names and shapes allow, as in the paper;
     ``reset``: everything after the encoder starts as it does for ``none``."""

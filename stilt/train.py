@@ -1,4 +1,4 @@
-"""Training and evaluation of one model on one task: the paper's recipe, without padded work."""
+"""Training and evaluation of one model on one task, as in the paper, without padded work."""
 
 import math
 import os
@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import is_bf16_available
 from torch.nn import functional
 from transformers import PreTrainedModel
 
 from stilt import passes
 from stilt.cell import Hyperparameters
 from stilt.encode import Encoded
+from stilt.errors import ConfigError
 from stilt.files import replacing
+from stilt.grid import Recipe
 from stilt.interrupt import Interrupted, StopRequest
 from stilt.results import CurvePoint, Tokens, Training
 from stilt.schedule import Schedule, plan_updates
@@ -80,9 +83,23 @@ class Runtime:
         return Team(self.accelerator)
 
 
-def make_accelerator(device: str) -> Accelerator:
-    """The process's accelerator: fp32, on the named device (``cpu``, ``cuda`` or ``auto``)."""
-    return Accelerator(cpu=device == "cpu", mixed_precision="no")
+def make_accelerator(device: str, recipe: Recipe = "paper") -> Accelerator:
+    """The process's accelerator.
+
+    Args:
+        device: ``cpu``, ``cuda`` or ``auto``.
+        recipe: ``paper`` computes in fp32; ``fast`` forward and backward passes in bfloat16 where
+            torch's autocast holds that safe, with weights, gradients, optimizer and loss in fp32.
+
+    Raises:
+        ConfigError: The recipe is ``fast`` and the device has no bfloat16.
+    """
+    if recipe == "fast" and device != "cpu" and not is_bf16_available():
+        name = torch.cuda.get_device_name() if torch.cuda.is_available() else "this device"
+        raise ConfigError(
+            f"recipe 'fast' computes in bfloat16, which {name} lacks; allowed here: 'paper'."
+        )
+    return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if recipe == "fast" else "no")
 
 
 def fit(
@@ -96,11 +113,12 @@ def fit(
     progress: Callable[[int, int], None] = lambda done, total: None,
     after_epoch: Callable[[PreTrainedModel], float | None] | None = None,
 ) -> tuple[PreTrainedModel, Schedule, Curves]:
-    """Fine-tunes a model with the paper's recipe.
+    """Fine-tunes a model as the paper does.
 
     AdamW (betas 0.9 and 0.999, eps 1e-8, no weight decay), linear warmup over
     ``int(ratio * updates)`` updates and linear decay to 0, gradients clipped to norm 1.0 after
-    every backward pass, fp32, no evaluation that could change the run.
+    every backward pass, in the precision of the accelerator, no evaluation that could change the
+    run.
 
     Args:
         model: ready to train; moved to the accelerator's device.
@@ -121,7 +139,6 @@ def fit(
 
     Source: paper, section 4.1; the released code where the text is silent.
     """
-    accelerator = runtime.accelerator
     schedule = plan_updates(
         rows=len(data),
         epochs=task.epochs,
@@ -135,7 +152,7 @@ def fit(
     team = runtime.team
     torch.manual_seed(team.seed(hyperparameters.seed))
     # no wrapper: a batch takes several forward passes, and gradients are summed here, once for all
-    model = accelerator.prepare_model(model, evaluation_mode=True).train()
+    model.to(runtime.accelerator.device).train()
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=hyperparameters.learning_rate,
@@ -173,10 +190,9 @@ def fit(
                 run.curves.epochs.append(CurvePoint(epoch=epoch + 1, score=after_epoch(model)))
             model.train()
     run.check_finite()
-    accelerator.free_memory()
     if state is not None:
         state.unlink(missing_ok=True)
-    return accelerator.unwrap_model(model), schedule, run.curves
+    return model, schedule, run.curves
 
 
 class outside_random_state:  # noqa: N801 - reads as a statement
@@ -246,7 +262,7 @@ class _Run:
             self.optimizer.zero_grad(set_to_none=True)
         for start in range(0, len(mine), chunk):
             part = mine[start : start + chunk]
-            logits, computed = forward(self.model, self.data, part, accelerator.device)
+            logits, computed = forward(self.model, self.data, part, accelerator)
             labels = torch.from_numpy(self.data.labels[part]).to(logits.device)
             loss = functional.cross_entropy(logits, labels, reduction="sum") / len(rows)
             accelerator.backward(loss / self.schedule.accumulation)
@@ -291,12 +307,11 @@ class _Run:
 
     def save(self, path: Path, epoch: int, step: int, epoch_start: torch.Tensor) -> None:
         """Saves everything that the rest of the run depends on; called right after an update."""
-        accelerator = self.runtime.accelerator
         randoms = self.team.gathered(_random_state())
         if not self.team.leads:
             return
         content = {
-            "model": accelerator.unwrap_model(self.model).state_dict(),
+            "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "epoch": epoch,
             "step": step,
@@ -315,7 +330,7 @@ class _Run:
         if path is None or not path.is_file():
             return 0, 0
         content = torch.load(path, map_location="cpu", weights_only=True)
-        self.runtime.accelerator.unwrap_model(self.model).load_state_dict(content["model"])
+        self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         order.set_state(content["order"])
         _set_random_state(content["random"][self.team.rank])
@@ -326,7 +341,7 @@ class _Run:
 
 
 def forward(
-    model: Any, data: Encoded, rows: np.ndarray, device: torch.device
+    model: Any, data: Encoded, rows: np.ndarray, accelerator: Accelerator
 ) -> tuple[torch.Tensor, int]:
     """Logits of some examples, computed in passes of similar length.
 
@@ -334,12 +349,12 @@ def forward(
         model: multiple-choice or classification model.
         data: encoded split.
         rows: (B,) example indices.
-        device: where the model is.
+        accelerator: where the model is, and in which precision it computes.
 
     Returns:
-        (B, K) logits in the order of ``rows``, and the token positions computed.
+        (B, K) logits, in fp32, in the order of ``rows``, and the token positions computed.
     """
-    options = data.options
+    device, options = accelerator.device, data.options
     sequences = (rows[:, None] * options + np.arange(options)).ravel()
     lengths = data.lengths[sequences]
     groups = passes.group(lengths, PASS_OVERHEAD.get(device.type, 4096))
@@ -351,7 +366,8 @@ def forward(
         if options > 1:
             # every option is a "batch of one choice": the same scores, without equal lengths
             batch = {key: value.unsqueeze(1) for key, value in batch.items()}
-        outputs.append(model(**batch).logits)
+        with accelerator.autocast():
+            outputs.append(model(**batch).logits)
     back = torch.from_numpy(np.argsort(np.concatenate(groups))).to(device)
     logits = torch.cat(outputs)[back]
     return logits.view(len(rows), -1).float(), computed
@@ -384,17 +400,16 @@ def predict(model: Any, data: Encoded, team: Team) -> np.ndarray:
     order = np.argsort(-longest, kind="stable")
     classes = data.options if data.options > 1 else model.config.num_labels
     logits = np.zeros((len(data), classes))
-    device = team.accelerator.device
     start, turn = 0, 0
     with torch.inference_mode():
         while start < len(order):
             count = max(1, EVALUATION_TOKENS // int(longest[order[start]] * data.options))
             rows = order[start : start + count]
             if turn % team.size == team.rank:
-                logits[rows] = forward(model, data, rows, device)[0].cpu().numpy()
+                logits[rows] = forward(model, data, rows, team.accelerator)[0].cpu().numpy()
             start, turn = start + count, turn + 1
     # each example was scored by one process: all others add zero
-    return team.summed(torch.from_numpy(logits).to(device)).cpu().numpy()
+    return team.summed(torch.from_numpy(logits).to(team.accelerator.device)).cpu().numpy()
 
 
 def _tokens(data: Encoded, rows: np.ndarray) -> int:

@@ -6,11 +6,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch.nn import functional
 
 from stilt import passes, train
 from stilt.cell import Hyperparameters
 from stilt.encode import Encoded
+from stilt.errors import ConfigError
 from stilt.interrupt import Interrupted, StopRequest
 from stilt.model import ModelShelf, build
 from stilt.task import Task
@@ -18,7 +20,6 @@ from stilt.team import Team
 from stilt.weights import ModelPlace
 
 COMMON = {"max_length": 60, "data": [{"train": "a", "dev": "b"}], "title": "t"}
-CPU = torch.device("cpu")
 ALONE = Team(train.make_accelerator("cpu"))
 
 
@@ -59,6 +60,15 @@ def shelf(roberta):
 @pytest.fixture
 def runtime():
     return train.Runtime(train.make_accelerator("cpu"))
+
+
+@pytest.fixture
+def fast():
+    """The accelerator of the recipe ``fast``; a process has one precision at a time."""
+    AcceleratorState._reset_state()
+    yield train.make_accelerator("cpu", "fast")
+    AcceleratorState._reset_state()
+    train.make_accelerator("cpu")
 
 
 def fresh(shelf, task, *, dropout=True):
@@ -142,7 +152,7 @@ def test_accumulation_clips_partial_sums_and_leaks_the_leftover_as_released(shel
             permutation = torch.randperm(18, generator=order).numpy()
             for step in range(5):
                 rows = permutation[step * 4 : (step + 1) * 4]
-                logits, _ = train.forward(twin, data, rows, CPU)
+                logits, _ = train.forward(twin, data, rows, ALONE.accelerator)
                 loss = functional.cross_entropy(logits, torch.from_numpy(data.labels[rows]))
                 (loss / 2).backward()
                 torch.nn.utils.clip_grad_norm_(twin.parameters(), 1.0)
@@ -171,7 +181,7 @@ def test_grouping_by_length_gives_the_padded_batchs_logits_and_gradients(
     for overhead in (0.0, 40.0, math.inf):
         monkeypatch.setitem(train.PASS_OVERHEAD, "cpu", overhead)
         model = fresh(shelf, what, dropout=False).train()
-        logits, computed = train.forward(model, data, rows, CPU)
+        logits, computed = train.forward(model, data, rows, ALONE.accelerator)
         functional.cross_entropy(logits, labels).backward()
         grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
         found.append((logits.detach(), grads, computed))
@@ -187,9 +197,11 @@ def test_grouping_by_length_gives_the_padded_batchs_logits_and_gradients(
 def test_a_plain_padded_batch_through_the_library_gives_the_same_logits(shelf):
     data, what = encoded(6, options=3), task(3)
     model = fresh(shelf, what).eval()
-    batch = train.pad(data, np.arange(18), 1, CPU)
+    batch = train.pad(data, np.arange(18), 1, ALONE.accelerator.device)
     plain = model(**{key: value.view(6, 3, -1) for key, value in batch.items()}).logits
-    assert torch.allclose(train.forward(model, data, np.arange(6), CPU)[0], plain, atol=1e-6)
+    assert torch.allclose(
+        train.forward(model, data, np.arange(6), ALONE.accelerator)[0], plain, atol=1e-6
+    )
 
 
 def test_memory_chunks_change_no_gradient(shelf, recorder):
@@ -298,7 +310,10 @@ def test_predictions_do_not_depend_on_the_company_an_example_keeps(shelf):
     model = fresh(shelf, what)
     together = train.predict(model, data, ALONE)
     alone = np.concatenate(
-        [train.forward(model.eval(), data, np.array([i]), CPU)[0].detach() for i in range(17)]
+        [
+            train.forward(model.eval(), data, np.array([i]), ALONE.accelerator)[0].detach()
+            for i in range(17)
+        ]
     )
     assert together.shape == (17, 3)
     assert np.allclose(together, alone, atol=1e-6)
@@ -310,3 +325,54 @@ def test_tokens_real_and_computed_are_counted(shelf, runtime):
     assert curves.real == 2 * data.lengths.sum()
     assert curves.real <= curves.computed < 2 * len(data) * data.lengths.max()
     assert all(len(group) for group in passes.group(data.lengths, 64))
+
+
+def test_the_fast_recipe_computes_nearly_the_same_in_half_the_bits(shelf, fast):
+    data, what = encoded(12), task()
+    model = fresh(shelf, what, dropout=False)
+    labels = torch.from_numpy(data.labels)
+
+    def step(accelerator):
+        model.zero_grad()
+        logits, _ = train.forward(model, data, np.arange(12), accelerator)
+        functional.cross_entropy(logits, labels).backward()
+        return logits.detach(), torch.cat([p.grad.flatten() for p in model.parameters()])
+
+    logits, gradient = step(fast)
+    assert logits.dtype == gradient.dtype == torch.float32
+    AcceleratorState._reset_state()
+    plain_logits, plain_gradient = step(train.make_accelerator("cpu"))
+    assert not torch.equal(logits, plain_logits)
+    assert torch.allclose(logits, plain_logits, atol=0.02)
+    assert functional.cosine_similarity(gradient, plain_gradient, dim=0) > 0.99
+
+
+def test_the_fast_recipe_keeps_weights_and_optimizer_in_full_precision(shelf, fast, tmp_path):
+    data, what = encoded(18), task()
+    stop, state, updates = StopRequest(), tmp_path / "state.pt", []
+
+    def progress(done, total):
+        updates.append(done)
+        if len(updates) == 3:
+            stop.signal = 10
+
+    whole, _, curves = train.fit(fresh(shelf, what), data, what, point(), train.Runtime(fast))
+    with pytest.raises(Interrupted):
+        train.fit(
+            fresh(shelf, what), data, what, point(), train.Runtime(fast, stop=stop),
+            state=state, progress=progress,
+        )  # fmt: skip
+    saved = torch.load(state, weights_only=True)
+    moments = [m for kept in saved["optimizer"]["state"].values() for m in kept.values()]
+    assert {t.dtype for t in [*saved["model"].values(), *moments]} == {torch.float32}
+    again, _, resumed = train.fit(
+        fresh(shelf, what), data, what, point(), train.Runtime(fast), state=state
+    )
+    assert resumed.loss == curves.loss
+    assert all(map(torch.equal, again.parameters(), whole.parameters()))
+
+
+def test_the_fast_recipe_is_refused_where_the_gpu_lacks_it(monkeypatch):
+    monkeypatch.setattr(train, "is_bf16_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"recipe 'fast' computes in bfloat16, which .+ lacks"):
+        train.make_accelerator("auto", "fast")
