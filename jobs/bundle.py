@@ -1,28 +1,22 @@
-"""What one array element does: its bundle's items, one after the other, each recorded as it ends.
+"""What a worker does: its bundle's items, one after the other, each recorded as it ends."""
 
-Run by the local executor as ``python -m jobs.bundle STUDY_FOLDER BUNDLE``.
-"""
-
-import contextlib
+import gc
 import os
-import signal
 import socket
-import sys
 import time
 import traceback
 from datetime import UTC, datetime
-from pathlib import Path
 
 import torch
 
-from jobs.followers import Followers, follows, stay_with_leader
 from jobs.run_cell import Progress, run_cell, run_source
 from jobs.settings import Assignment
-from jobs.worker import Worker, job_id, log
+from jobs.worker import Attempt, Worker, job_id, log
 from stilt import claims
+from stilt.cell import Source
 from stilt.config import parse
 from stilt.errors import ConfigError, DataError, ResultError
-from stilt.failures import record_loss
+from stilt.failures import attempts
 from stilt.interrupt import Interrupted
 from stilt.plan import SYNTHESIS
 from stilt.results import (
@@ -34,28 +28,20 @@ from stilt.results import (
     read_result,
     write_record,
 )
-from stilt.study import StudyFolder, read_study
-
-INTERRUPTED = 75
-"""Exit code of a worker that was asked to stop and can go on later (sysexits.h: EX_TEMPFAIL)."""
+from stilt.study import StudyFolder
 
 
-class NodeFault(RuntimeError):  # noqa: N818 - what is at fault, not this program
-    """The device is broken: nothing more can be run in this process, perhaps on this node."""
+class DeviceFault(RuntimeError):  # noqa: N818 - what is at fault, not this program
+    """The device can be used no more by this process; by others on this node perhaps neither."""
 
-    def __init__(self, item: str, message: str) -> None:
+    def __init__(self, item: str, kind: FailureKind, message: str) -> None:
         super().__init__(message)
         self.item = item
+        self.kind: FailureKind = kind
 
 
 class TeamFault(RuntimeError):  # noqa: N818 - what is at fault, not this program
     """An item failed in one process of several: the others wait for it, and all must end."""
-
-    def __init__(self, item: str, chunk: int | None, attempt: int) -> None:
-        super().__init__(item)
-        self.item = item
-        self.chunk = chunk
-        self.attempt = attempt
 
 
 def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> int:
@@ -66,7 +52,7 @@ def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> i
 
     Raises:
         Interrupted: A signal asked to stop; finished items are kept, the running one is saved.
-        NodeFault: The device broke under an item, which keeps its claim and has no record yet.
+        DeviceFault: The device broke under an item, which keeps its claim and has no record yet.
         TeamFault: An item failed in one process of several; it keeps its claim.
     """
     failed = 0
@@ -112,7 +98,8 @@ def follow(worker: Worker) -> None:
             # where the leader broke down first, this process ends now with nothing to tell
             time.sleep(1)
             path = worker.folder.failure(item)
-            write_record(_failure(worker, item, error, classify(error), _attempts(path) + 1), path)
+            number = attempts(worker.folder, item) + 1
+            write_record(failure(worker, item, error, classify(error), number), path)
             raise SystemExit(1) from None
 
 
@@ -148,30 +135,33 @@ def _describe(worker: Worker, item: str) -> str:
 
 def _run_item(worker: Worker, item: str, progress: claims.Progress) -> bool:
     """Runs one item and records how it ended; True if it has a result now."""
-    failure_path = worker.folder.failure(item)
-    before = _attempts(failure_path)
+    path = worker.folder.failure(item)
+    number = attempts(worker.folder, item) + 1
     chunk = _chunk(worker, item)
     while True:
+        worker.attempt = Attempt(item, chunk, number)
         try:
-            _execute(worker, item, progress, chunk, before + 1)
+            _execute(worker, worker.attempt, progress)
         except Exception as error:
             if worker.team.size > 1:
-                raise TeamFault(item, chunk, before + 1) from error
+                raise TeamFault from error
             # the one place where a cell's failure is recorded
             kind = classify(error)
-            if kind == "oom" and chunk != 1:
-                chunk = max(1, (chunk or _batch_size(worker, item)) // 2)
-                log(f"out of memory; again with {chunk} examples per backward pass")
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
-                continue
-            if kind == "node":
-                raise NodeFault(item, _one_line(error)) from error
-            write_record(_failure(worker, item, error, kind, before + 1), failure_path)
-            log(f"failed ({kind}): {_one_line(error)}")
-            return False
-        failure_path.unlink(missing_ok=True)
-        return True
+            if _is_of_device(error) and kind != "oom":
+                raise DeviceFault(item, kind, one_line(error)) from error
+            if kind != "oom" or chunk == 1:
+                write_record(failure(worker, item, error, kind, number), path)
+                log(f"failed ({kind}): {one_line(error)}")
+                return False
+        else:
+            path.unlink(missing_ok=True)
+            return True
+        # only here is the error gone, and with it all that its frames held in memory
+        chunk = max(1, (chunk or _examples(worker, item)) // 2)
+        log(f"out of memory; again with {chunk} examples per backward pass")
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def _chunk(worker: Worker, item: str) -> int | None:
@@ -186,15 +176,20 @@ def _chunk(worker: Worker, item: str) -> int | None:
         return chunk
     if record is None or record.kind != "oom":
         return chunk
-    return max(1, (chunk or _batch_size(worker, item)) >> record.attempts)
+    return max(1, (chunk or _examples(worker, item)) >> record.attempts)
 
 
-def _execute(
-    worker: Worker, item: str, progress: claims.Progress, chunk: int | None, attempt: int
-) -> None:
-    study = worker.study
+def _execute(worker: Worker, attempt: Attempt, progress: claims.Progress) -> None:
+    study, item = worker.study, attempt.item
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     if item == SYNTHESIS:
         from jobs.synthesize import synthesize  # loads a generator's code, rarely needed
+
+        def told(done: int, total: int) -> None:
+            progress(done, total)
+            if worker.stop:
+                raise Interrupted
 
         assert study.grid.synthesis is not None
         synthesize(
@@ -202,11 +197,11 @@ def _execute(
             worker.folder.synthesis(),
             data_dir=worker.settings.data_dir,
             device=str(worker.accelerator.device),
-            progress=progress,
+            progress=told,
         )
         return
-    worker.team.told((item, chunk))
-    result = _compute(worker, item, progress, chunk, attempt)
+    worker.team.told((item, attempt.chunk))
+    result = _compute(worker, item, progress, attempt.chunk, attempt.number)
     assert result is not None
     if isinstance(result, Result):
         write_record(result, worker.folder.result(item))
@@ -224,58 +219,66 @@ def _compute(
 
 def classify(error: BaseException) -> FailureKind:
     """Which class of failure an error is: what a person, or the launcher, would do about it."""
+    text = str(error)
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return "oom"
-    if isinstance(error, RuntimeError) and "memory" in str(error) and "alloc" in str(error):
+    if isinstance(error, RuntimeError) and (
+        ("memory" in text and "alloc" in text) or "out of memory" in text or "ALLOC_FAILED" in text
+    ):
         return "oom"
     if isinstance(error, (DataError, ConfigError)):
         # what the study was told to read is not there, or not what it should be
         return "data"
     if isinstance(error, ResultError):
         return "source"
-    if isinstance(error, RuntimeError) and "CUDA error" in str(error):
+    if _is_of_device(error) and "device-side assert" not in text:
         return "node"
     return "bug"
 
 
-def _batch_size(worker: Worker, item: str) -> int:
+def _is_of_device(error: BaseException) -> bool:
+    """Whether an error leaves the device unusable for this process."""
+    return isinstance(error, RuntimeError) and "CUDA error" in str(error)
+
+
+def _examples(worker: Worker, item: str) -> int:
+    """Examples that one process holds in a backward pass, where nothing limits them."""
     study = worker.study
-    point = (
-        study.sources[item].hyperparameters
-        if item in study.sources
-        else study.cells[item].hyperparameters
-    )
-    return point.batch_size if point else 1
+    one = study.sources.get(item) or study.cells[item]
+    if one.hyperparameters is None:
+        return 1
+    task = study.tasks[one.task if isinstance(one, Source) else one.target]
+    size = one.hyperparameters.batch_size
+    return -(-min(size, task.micro_batch or size) // study.grid.processes)
 
 
-def _attempts(path: Path) -> int:
-    try:
-        record = read_record(Failure, path)
-    except ResultError:
-        return 0
-    return record.attempts if record else 0
+def failure(worker: Worker, item: str, error: Exception, kind: FailureKind, number: int) -> Failure:
+    """The record of an item's failure.
 
-
-def _failure(
-    worker: Worker, item: str, error: Exception, kind: FailureKind, attempts: int
-) -> Failure:
-    log_file = os.environ.get("STILT_LOG_FILE")
+    Args:
+        worker: whose item it is.
+        item: cell or source id, or ``synthesis``.
+        error: what happened.
+        kind: its class.
+        number: how often the item has been tried.
+    """
     return Failure(
         study=worker.study.digest(),
         cell=worker.study.cells.get(item),
         source=worker.study.sources.get(item),
         kind=kind,
-        message=_one_line(error),
+        message=one_line(error),
         traceback="".join(traceback.format_exception(error))[-8000:],
-        attempts=attempts,
+        attempts=number,
         host=socket.gethostname(),
         job=job_id(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        log=log_file,
+        log=os.environ.get("STILT_LOG_FILE"),
     )
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """An error's class and message, as a record and a log show it."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
@@ -285,78 +288,3 @@ def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:
 
     path = folder.bundles / f"{bundle_id}.json"
     return parse(Assignment, json.loads(path.read_text(encoding="utf-8")), path)
-
-
-def main() -> int:
-    """Runs one bundle in this process; exit code 1 if a cell failed, 75 if asked to stop."""
-    folder = StudyFolder(Path(sys.argv[1]))
-    assignment = read_assignment(folder, sys.argv[2])
-    study = read_study(folder)
-    if follows():
-        stay_with_leader()
-        # an interrupt is the leader's: it has saved what is needed
-        with contextlib.suppress(Interrupted):
-            follow(Worker(study, folder, assignment.settings))
-        return 0
-    team = Followers(folder.path, assignment.bundle.id, study.grid.processes)
-    try:
-        worker = Worker(study, folder, assignment.settings)
-        team.watch(lambda how: _leave_team(worker, assignment, how))
-        return _lead(worker, assignment, team)
-    finally:
-        team.end()
-
-
-def _lead(worker: Worker, assignment: Assignment, team: Followers) -> int:
-    folder = worker.folder
-    worker.stop.listen(signal.SIGTERM, signal.SIGINT)
-    try:
-        return 1 if run_bundle(folder, assignment, worker) else 0
-    except Interrupted:
-        log("asked to stop; the state is saved")
-    except NodeFault as fault:
-        attempts = _attempts(folder.failure(fault.item)) + 1
-        record = _failure(worker, fault.item, fault, "node", attempts)
-        write_record(record, folder.failure(fault.item))
-        folder.claim(fault.item).unlink(missing_ok=True)
-    except TeamFault as fault:
-        _record_fault(worker, fault, team)
-    # what is left is for a new process
-    return INTERRUPTED
-
-
-def _record_fault(worker: Worker, fault: TeamFault, team: Followers) -> None:
-    """Records what broke a team, unless the follower that broke has done so itself.
-
-    An item that lacked memory keeps its claim: the next process takes smaller steps.
-    """
-    path = worker.folder.failure(fault.item)
-    error = fault.__cause__
-    assert isinstance(error, Exception)
-    if not (team.lost_one() and _attempts(path) == fault.attempt):
-        record = _failure(worker, fault.item, error, classify(error), fault.attempt)
-        how = team.broken()
-        if how:
-            # what the system kills, it kills for want of memory
-            kind = "oom" if team.killed() else record.kind
-            record = record.model_copy(update={"kind": kind, "message": how})
-        write_record(record, path)
-    written = read_record(Failure, path)
-    assert written is not None
-    log(f"failed ({written.kind}): {written.message}")
-    if written.kind != "oom" or fault.chunk == 1:
-        worker.folder.claim(fault.item).unlink(missing_ok=True)
-
-
-def _leave_team(worker: Worker, assignment: Assignment, how: str) -> None:
-    """Ends this process, which waits for a follower that is gone."""
-    for item in assignment.bundle.items:
-        claim = claims.read(worker.folder.claim(item))
-        if claim is not None and claim.running and claim.pid == os.getpid():
-            record_loss(worker.study, worker.folder, item, "bug", how, job=job_id())
-            worker.folder.claim(item).unlink(missing_ok=True)
-    os._exit(INTERRUPTED)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

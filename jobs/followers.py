@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+FOREIGN_PREFIXES = ("ACCELERATE_", "PMI_", "OMPI_COMM_WORLD_", "MV2_COMM_WORLD_", "MPI_LOCALRANKID")
+"""Variables that accelerate would obey: how many processes, on what, in which precision."""
 MARK = "STILT_FOLLOWS"
 """Set for a follower."""
 GRACE_SECONDS = 10.0
@@ -26,6 +29,13 @@ def follows() -> bool:
     return MARK in os.environ
 
 
+def forget_launchers() -> None:
+    """Drops what torchrun, accelerate or MPI told this process: no study may depend on it."""
+    for name in list(os.environ):
+        if name in FOREIGN or name.startswith(FOREIGN_PREFIXES):
+            del os.environ[name]
+
+
 class Followers:
     """The processes that help this one."""
 
@@ -35,6 +45,7 @@ class Followers:
         The variables are those of torchrun, which accelerate reads.
         """
         self._processes: list[subprocess.Popen[bytes]] = []
+        forget_launchers()
         if size == 1:
             return
         team = {
@@ -45,7 +56,7 @@ class Followers:
         }
         self._processes += [
             subprocess.Popen(
-                [sys.executable, "-m", "jobs.bundle", str(folder), bundle],
+                [sys.executable, "-m", "jobs.process", str(folder), bundle],
                 # its end tells a follower that this process is gone
                 stdin=subprocess.PIPE,
                 env=os.environ | team | {"RANK": str(n), "LOCAL_RANK": str(n), MARK: "1"},

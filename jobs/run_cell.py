@@ -153,7 +153,8 @@ def _fine_tune(
     state: Path,
 ) -> _Outcome:
     init_seed = hyperparameters.init_seed
-    built = model.build(start, hyperparameters.seed if init_seed is None else init_seed)
+    seed = hyperparameters.seed if init_seed is None else init_seed
+    built = worker.build(start, seed, dev_data)
     clock.lap("load")
 
     def dev_score(trained: Any) -> float | None:
@@ -188,7 +189,7 @@ def _fine_tune(
 def _zero_shot(
     worker: Worker, start: model.Start, seed: int, task: Task, dev_data: Encoded
 ) -> Score:
-    built = model.build(start, seed).to(worker.accelerator.device)
+    built = worker.build(start, seed, dev_data).to(worker.accelerator.device)
     return metrics.score(task, train.predict(built, dev_data, worker.team), dev_data.labels)
 
 

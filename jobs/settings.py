@@ -1,6 +1,7 @@
 """What a submission tells its workers besides the study: the machine's side of things."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -17,7 +18,8 @@ class Settings(Frozen):
     model: str
     """Hub id or folder that the study's model is loaded from."""
     model_revision: str | None = None
-    device: str = "auto"
+    device: Literal["auto", "gpu", "cpu"] = "auto"
+    """``gpu``: one was asked for, and its absence is a fault; ``auto``: whatever is there."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads per worker; None for what the scheduler gave."""
     chunk: int | None = Field(default=None, ge=1)

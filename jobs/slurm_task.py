@@ -28,7 +28,7 @@ from stilt.results import FailureKind
 from stilt.study import StudyFolder, read_study
 
 if TYPE_CHECKING:
-    from jobs.bundle import NodeFault
+    from jobs.bundle import DeviceFault
 
 INTERRUPTED = 75
 """Exit code of an element that saved its state and was not requeued (sysexits.h: EX_TEMPFAIL)."""
@@ -128,16 +128,22 @@ class _Element:
             raise SystemExit(INTERRUPTED) from None
 
     def _alone(self, stop: StopRequest) -> int:
-        from jobs.bundle import NodeFault, run_bundle
-        from jobs.worker import Worker
+        from jobs.bundle import DeviceFault, run_bundle
+        from jobs.followers import forget_launchers
+        from jobs.worker import DeviceMissing, Worker
 
-        worker = Worker(self.study, self.folder, self.settings)
+        forget_launchers()
+        try:
+            worker = Worker(self.study, self.folder, self.settings)
+        except DeviceMissing as missing:
+            self._leave_node(DeviceFault(self.items[0], "node", str(missing)))
+            return 1
         worker.stop = stop
         stop.listen(signal.SIGUSR2, signal.SIGTERM)
         mine = self.bundle.model_copy(update={"items": tuple(self.items)})
         try:
             return run_bundle(self.folder, Assignment(bundle=mine, settings=self.settings), worker)
-        except NodeFault as fault:
+        except DeviceFault as fault:
             self._leave_node(fault)
             return 1
 
@@ -178,10 +184,14 @@ class _Element:
                 self._fail_dependants(self.planned[0])
             raise
 
-    def _leave_node(self, fault: "NodeFault") -> None:
-        """The node's device is broken: the item, and what is left, goes to another node."""
-        item = fault.item
-        self._lose(item, "node", str(fault), keep=attempts(self.folder, item) + 1 < MAX_NODE_FAULTS)
+    def _leave_node(self, fault: "DeviceFault") -> None:
+        """The node's device is broken: the item, and what is left, goes to another node.
+
+        An item that broke the device itself is not tried again.
+        """
+        item, kind = fault.item, fault.kind
+        keep = kind == "node" and attempts(self.folder, item) + 1 < MAX_NODE_FAULTS
+        self._lose(item, kind, str(fault), keep=keep)
         if self._held(self.items):
             requeue_elsewhere(self.environment.job_id, os.environ.get("SLURMD_NODENAME", ""))
             raise SystemExit(INTERRUPTED)
@@ -240,7 +250,7 @@ class _Share:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices[i % len(devices)] for i in mine)
         with log.open("ab") as file:
             return subprocess.Popen(
-                [sys.executable, "-m", "jobs.bundle", str(folder.path), name],
+                [sys.executable, "-m", "jobs.process", str(folder.path), name],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ import resource
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from jobs.settings import Settings
 from stilt import data, train
@@ -22,7 +24,7 @@ from stilt.encode import Encoded, encode_splits
 from stilt.errors import ResultError
 from stilt.finished import WEIGHTS
 from stilt.interrupt import StopRequest
-from stilt.model import ModelShelf, file_digest
+from stilt.model import ModelShelf, Start, build, file_digest
 from stilt.results import Provenance, SourceResult, read_record
 from stilt.study import Study, StudyFolder, fix_data
 from stilt.team import Team
@@ -30,23 +32,55 @@ from stilt.weights import ModelPlace, folder_digest
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "submitit")
 KEPT_TASKS = 4
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.*", "merges.txt", "*.model")
+TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.*", "merges.txt", "*.model"),
+)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at an item."""
+
+    item: str
+    chunk: int | None
+    """Examples per backward pass at most."""
+    number: int
+    """Counted from 1 since the item last succeeded."""
+
+
+class DeviceMissing(RuntimeError):  # noqa: N818 - what is at fault, not this program
+    """This process was promised a GPU and finds none."""
 
 
 class Worker:
     """Imports, base weights, tokenizer and encoded data: paid once, used by many cells."""
 
     def __init__(self, study: Study, folder: StudyFolder, settings: Settings) -> None:
+        """Finds the device, and the other processes of its team.
+
+        Raises:
+            DeviceMissing: No GPU where one was promised: a broken driver, or a CPU build of torch.
+            ConfigError: The device cannot compute as the recipe wants.
+        """
         self.study = study
         self.folder = folder
         self.settings = settings
         self.accelerator = train.make_accelerator(settings.device, study.grid.recipe)
+        if settings.device == "gpu" and self.accelerator.device.type == "cpu":
+            raise DeviceMissing(
+                f"a GPU was promised and torch {torch.__version__} finds none on "
+                f"{socket.gethostname()}: python launcher/doctor.py tells why."
+            )
         # after accelerate, which sets a number of its own for several processes
         torch.set_num_threads(settings.threads or train.default_threads())
         self.shelf = ModelShelf(ModelPlace(settings.model, settings.model_revision))
         self.stop = StopRequest()
+        self.attempt: Attempt | None = None
+        """What is being run."""
         self._encoded: dict[tuple[str, int | None], tuple[Encoded, Encoded, str]] = {}
         self._checked: set[str] = set()
+        self._tried: set[type] = set()
 
     @property
     def team(self) -> Team:
@@ -104,6 +138,18 @@ class Worker:
             task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
         )
         return *parts, splits.digest()
+
+    def build(self, start: Start, seed: int, dev_data: Encoded) -> PreTrainedModel:
+        """A model ready to train or to score; each architecture is tried once on padded text.
+
+        Raises:
+            ConfigError: Its logits depend on padding.
+        """
+        built = build(start, seed)
+        if type(built) not in self._tried:
+            train.insist_on_padding(built, dev_data, self.settings.model)
+            self._tried.add(type(built))
+        return built
 
     def checkpoint(self, source: Source) -> Path:
         """A source's checkpoint folder, proven to be what its result says.

@@ -158,7 +158,7 @@ class Pool:
             environment["CUDA_VISIBLE_DEVICES"] = _gpus(slot, self.study.grid.processes, self.gpus)
         file = log.open("ab")
         process = subprocess.Popen(
-            [sys.executable, "-m", "jobs.bundle", str(self.folder.path), bundle.id],
+            [sys.executable, "-m", "jobs.process", str(self.folder.path), bundle.id],
             stdout=file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

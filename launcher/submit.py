@@ -155,7 +155,7 @@ class _Options:
         assign(mine, opened.folder, settings)
         return mine
 
-    def settings(self, *, threads: int, device: str) -> Settings:
+    def settings(self, *, threads: int, device: Literal["gpu", "cpu"]) -> Settings:
         """What workers are told of this submit."""
         assert self.opened.model is not None
         data_dir = self.opened.data_dir
@@ -186,7 +186,7 @@ def _here(options: _Options, workers: int | None) -> int:
         )
     count = workers or max(1, (gpus or cores) // each)
     threads = max(1, cores // (count * each))
-    settings = options.settings(threads=threads, device="auto" if gpus else "cpu")
+    settings = options.settings(threads=threads, device="gpu" if gpus else "cpu")
     mine = options.claim(options.bundles or 4 * count, Limits(), settings, at_least=count)
     if not mine.bundles:
         return 0
@@ -225,7 +225,7 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
     limits = read_limits(profile.account, profile.qos, profile.partition)
     settings = options.settings(
         threads=profile.threads(opened.study.grid.processes),
-        device="auto" if profile.element_gpus else "cpu",
+        device="gpu" if profile.element_gpus else "cpu",
     )
     aim = options.bundles or dispatch.BUNDLES
     mine = options.claim(aim, limits, settings)

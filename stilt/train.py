@@ -33,6 +33,9 @@ PASS_OVERHEAD = {"cpu": 64, "cuda": 4096}
 EVALUATION_TOKENS = 16_384
 """Token positions of one evaluation pass."""
 
+PADDING_ERROR = 0.01
+"""Largest share of a logit that padding may change: rounding makes less than a thousandth."""
+
 
 class Diverged(Exception):  # noqa: N818 - a result, not an error
     """The loss is no longer finite; what was recorded so far is kept."""
@@ -87,7 +90,7 @@ def make_accelerator(device: str, recipe: Recipe = "paper") -> Accelerator:
     """The process's accelerator.
 
     Args:
-        device: ``cpu``, ``cuda`` or ``auto``.
+        device: ``cpu``; else a GPU, where there is one.
         recipe: ``paper`` computes in fp32; ``fast`` forward and backward passes in bfloat16 where
             torch's autocast holds that safe, with weights, gradients, optimizer and loss in fp32.
 
@@ -99,6 +102,9 @@ def make_accelerator(device: str, recipe: Recipe = "paper") -> Accelerator:
         raise ConfigError(
             f"recipe 'fast' computes in bfloat16, which {name} lacks; allowed here: 'paper'."
         )
+    # a container may have set TORCH_ALLOW_TF32_CUBLAS_OVERRIDE: fp32 is to be fp32 everywhere
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if recipe == "fast" else "no")
 
 
@@ -391,6 +397,43 @@ def pad(
     if not inside.all():
         batch["attention_mask"] = inside.astype(np.int64)
     return {key: torch.from_numpy(value).to(device) for key, value in batch.items()}
+
+
+def insist_on_padding(model: Any, data: Encoded, name: str) -> None:
+    """Makes sure that a sequence's logits do not depend on the padding behind it.
+
+    Passes of several lengths rest on it. XLNet scores by the last position, for one.
+
+    Args:
+        model: on the CPU.
+        data: where a shortest and a longest sequence are taken from.
+        name: of the model, for the message.
+
+    Raises:
+        ConfigError: They do, or the model cannot be given padding.
+    """
+    lengths = data.lengths[:1000]
+    both = np.array([lengths.argmin(), lengths.argmax()])
+
+    def logits(sequences: np.ndarray) -> torch.Tensor:
+        batch = pad(data, sequences, model.config.pad_token_id or 0, torch.device("cpu"))
+        if data.options > 1:
+            batch = {key: value.unsqueeze(1) for key, value in batch.items()}
+        found: torch.Tensor = model(**batch).logits[0].float()
+        return found
+
+    model.eval()
+    try:
+        with torch.inference_mode():
+            alone, padded = logits(both[:1]), logits(both)
+    except ValueError as error:
+        raise ConfigError(f"model {name}: cannot be given padded sequences ({error}).") from None
+    if float((alone - padded).abs().max()) > PADDING_ERROR * float(alone.abs().max()):
+        raise ConfigError(
+            f"model {name} ({type(model).__name__}): the logits of a sequence change with the "
+            "padding behind it, so that its scores would depend on what shares its batch. Choose "
+            "a model that pools the first token or masks padding, such as BERT, RoBERTa, DeBERTa."
+        )
 
 
 def predict(model: Any, data: Encoded, team: Team) -> np.ndarray:

@@ -94,7 +94,7 @@ def followers(pid):
         ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True
     )
     mine = [int(number) for number in shown.stdout.split()]
-    return [n for n in mine if "jobs.bundle" in Path(f"/proc/{n}/cmdline").read_text()]
+    return [n for n in mine if "jobs.process" in Path(f"/proc/{n}/cmdline").read_text()]
 
 
 def pending(pid, number):
