@@ -7,6 +7,7 @@ from jobs import bundle as bundles
 from jobs.settings import Assignment, Settings
 from jobs.worker import Worker
 from stilt.claims import new_claim, take
+from stilt.errors import DataError, ResultError
 from stilt.failures import record_loss
 from stilt.grid import load_grid
 from stilt.plan import Bundle
@@ -86,3 +87,36 @@ def test_what_the_system_killed_for_its_memory_begins_with_smaller_steps(
     tried = with_room_for(monkeypatch, 8, first)
     assert bundles.run_bundle(worker.folder, assignment, worker) == 0
     assert tried == [begins]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "oom"),
+        (RuntimeError("CUDA error: out of memory"), "oom"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "oom"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "oom"),
+        (MemoryError(), "oom"),
+        (RuntimeError("CUDA error: uncorrectable ECC error encountered"), "node"),
+        (RuntimeError("CUDA error: device-side assert triggered"), "bug"),
+        (RuntimeError("shapes do not match"), "bug"),
+        (DataError("rte: no rows"), "data"),
+        (ResultError("source cola has no result"), "source"),
+    ],
+)
+def test_an_error_belongs_to_the_class_that_says_what_to_do_about_it(error, kind):
+    assert bundles.classify(error) == kind
+
+
+def test_what_breaks_the_device_by_itself_is_recorded_and_the_process_ends(work, monkeypatch):
+    worker, assignment = work
+    first, second = assignment.bundle.items
+
+    def run_cell(worker, which, *rest, **more):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(bundles, "run_cell", run_cell)
+    with pytest.raises(bundles.DeviceFault) as fault:
+        bundles.run_bundle(worker.folder, assignment, worker)
+    assert (fault.value.item, fault.value.kind) == (first, "bug")
+    assert worker.folder.claim(second).exists()

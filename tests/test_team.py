@@ -165,38 +165,111 @@ def test_a_team_that_loses_a_process_is_replaced_and_nothing_hangs(roberta, tmp_
     assert not list(folder.failures.glob("*.json"))
 
 
-def test_an_error_in_a_follower_is_recorded_in_its_own_words(roberta, tmp_path):
-    arguments = command(tmp_path, roberta, 2)
-    # the follower alone finds other rows than the study began with
-    own = tmp_path / "own"
-    spoil = own / "sitecustomize.py"
-    spoil.write_text(
-        "import os\n"
-        "if os.environ.get('RANK') == '1':\n"
-        "    import stilt.study\n"
-        "    def wrong(folder, name, splits):\n"
-        "        raise stilt.study.DataError(f'{name}: rows that only one process saw')\n"
-        "    stilt.study.fix_data = wrong\n"
+def run_spoilt(place, arguments, code, **environment):
+    """Runs a submit whose worker processes execute some code first; (exit code, what it said)."""
+    place.mkdir(exist_ok=True)
+    (place / "sitecustomize.py").write_text(
+        f"import os, sys\nif 'jobs.process' in sys.orig_argv:\n{code}"
     )
-    environment = os.environ | {
-        "PYTHONPATH": f"{own}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    }
+    path = f"{place}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     shown = subprocess.run(
         [sys.executable, SCRIPT, *arguments],
         capture_output=True,
         text=True,
-        env=environment,
+        env=os.environ | {"PYTHONPATH": path} | environment,
         timeout=200,
         check=False,
     )
-    assert shown.returncode == 1, shown.stdout + shown.stderr
-    folder = StudyFolder(own / "logs/own")
-    study = read_study(folder)
-    (cell,) = study.cells
-    failure = read_record(Failure, folder.failure(cell))
+    return shown.returncode, shown.stdout + shown.stderr
+
+
+def the_failure(folder):
+    (path,) = folder.failures.glob("*.json")
+    return read_record(Failure, path)
+
+
+def test_an_error_in_a_follower_is_recorded_in_its_own_words(roberta, tmp_path):
+    # the follower alone finds other rows than the study began with
+    spoil = """
+    if os.environ.get('RANK') == '1':
+        import stilt.study
+        def wrong(folder, name, splits):
+            raise stilt.study.DataError(f'{name}: rows that only one process saw')
+        stilt.study.fix_data = wrong
+"""
+    code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
+    assert code == 1, said
+    failure = the_failure(StudyFolder(tmp_path / "own/logs/own"))
     assert failure.kind == "data"
     assert "rows that only one process saw" in failure.message
     assert failure.traceback
+
+
+def test_a_follower_that_lacks_memory_makes_the_team_take_smaller_steps(roberta, tmp_path):
+    # the leader notices nothing by itself, as with NCCL: it waits for the follower
+    spoil = """
+    import time, torch
+    import jobs.bundle, stilt.team
+    real, summed = jobs.bundle.run_cell, stilt.team.Team.summed
+    def run_cell(worker, *rest, chunk, **more):
+        if os.environ.get('RANK') == '1' and (chunk is None or chunk > 1):
+            raise torch.OutOfMemoryError('CUDA out of memory')
+        return real(worker, *rest, chunk=chunk, **more)
+    def deaf(team, values):
+        try:
+            return summed(team, values)
+        except RuntimeError:
+            time.sleep(600)
+    jobs.bundle.run_cell, stilt.team.Team.summed = run_cell, deaf
+"""
+    code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
+    assert code == 0, said
+    (result,) = results(StudyFolder(tmp_path / "own/logs/own")).values()
+    # 5 examples a micro-batch, 3 of them in one process: half of those is 1
+    assert result.provenance.attempt == 2
+
+
+def test_a_follower_that_cannot_start_ends_its_team_at_once(roberta, tmp_path):
+    spoil = "    if os.environ.get('RANK') == '1': os._exit(3)\n"
+    code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
+    assert code == 1, said
+    failure = the_failure(StudyFolder(tmp_path / "own/logs/own"))
+    assert failure.message.startswith("the worker ended with exit code 1; see")
+    log = Path(failure.message.partition("see ")[2]).read_text()
+    assert "process 1 of its team ended with exit code 3, before anything was run" in log
+
+
+def test_what_other_launchers_left_in_the_environment_changes_nothing(roberta, tmp_path):
+    (plain,) = results(run(tmp_path / "plain", roberta, 1)).values()
+    foreign = {
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "2",
+        "MASTER_PORT": "29500",
+        "MASTER_ADDR": "127.0.0.1",
+        "PMI_SIZE": "2",
+        "ACCELERATE_MIXED_PRECISION": "bf16",
+    }
+    arguments = command(tmp_path / "foreign", roberta, 1)
+    code, said = run_spoilt(tmp_path / "nothing", arguments, "    pass\n", **foreign)
+    assert code == 0, said
+    (result,) = results(StudyFolder(tmp_path / "foreign/own/logs/own")).values()
+    assert result.training == plain.training
+    assert result.dev == plain.dev
+
+
+def test_a_promised_gpu_that_is_not_there_is_a_fault_and_no_slow_run(roberta, tmp_path):
+    fake = tmp_path / "bin/nvidia-smi"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho 'GPU 0: made up'\n")
+    fake.chmod(0o755)
+    path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
+    arguments = command(tmp_path, roberta, 1)
+    code, said = run_spoilt(tmp_path / "nothing", arguments, "    pass\n", PATH=path)
+    assert code == 1, said
+    failure = the_failure(StudyFolder(tmp_path / "own/logs/own"))
+    assert failure.kind == "node"
+    assert "a GPU was promised and torch" in failure.message
 
 
 def test_another_number_of_processes_makes_other_cells_and_evaluations_stay(tmp_path):

@@ -8,6 +8,14 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from torch.nn import functional
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    XLNetConfig,
+    XLNetForSequenceClassification,
+)
 
 from stilt import passes, train
 from stilt.cell import Hyperparameters
@@ -376,3 +384,27 @@ def test_the_fast_recipe_is_refused_where_the_gpu_lacks_it(monkeypatch):
     monkeypatch.setattr(train, "is_bf16_available", lambda: False)
     with pytest.raises(ConfigError, match=r"recipe 'fast' computes in bfloat16, which .+ lacks"):
         train.make_accelerator("auto", "fast")
+
+
+TINY = {"vocab_size": 300, "num_labels": 2}
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+XLNET = XLNetConfig(**TINY, d_model=16, n_layer=2, n_head=2, d_inner=32)
+GPT2 = GPT2Config(**TINY, n_embd=16, n_layer=2, n_head=2)
+
+
+def test_a_model_that_masks_padding_is_taken():
+    config = BertConfig(**TINY, **SIZES, intermediate_size=32)
+    train.insist_on_padding(BertForSequenceClassification(config), encoded(), "bert")
+    GPT2.pad_token_id = 1
+    train.insist_on_padding(GPT2ForSequenceClassification(GPT2), encoded(), "gpt2")
+
+
+def test_a_model_whose_logits_depend_on_padding_is_refused():
+    with pytest.raises(ConfigError, match=r"model xlnet .* change with the padding behind it"):
+        train.insist_on_padding(XLNetForSequenceClassification(XLNET), encoded(), "xlnet")
+
+
+def test_a_model_that_knows_no_padding_is_refused():
+    GPT2.pad_token_id = None
+    with pytest.raises(ConfigError, match=r"model gpt2: cannot be given padded .* padding token"):
+        train.insist_on_padding(GPT2ForSequenceClassification(GPT2), encoded(), "gpt2")
