@@ -71,7 +71,7 @@ def start(arguments):
     )
 
 
-def until(met, seconds=90):
+def until(met, seconds=180):
     end = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < end, "waited in vain"
@@ -131,7 +131,7 @@ def test_an_interrupted_team_ends_bit_for_bit_like_an_uninterrupted_one(roberta,
     process.send_signal(signal.SIGTERM)
     until(lambda: pending(worker, signal.SIGTERM))
     os.kill(worker, signal.SIGCONT)
-    said, _ = process.communicate(timeout=90)
+    said, _ = process.communicate(timeout=180)
     assert process.returncode == 130, said
     assert list((folder.path / "resume").glob("*.pt")), said
     assert submit(arguments) == 0
@@ -155,7 +155,7 @@ def test_a_team_that_loses_a_process_is_replaced_and_nothing_hangs(roberta, tmp_
     assert failure.cell.id == claim.item
     assert failure.kind == "oom"
     assert failure.message == "process 1 of its team ended with exit code -9"
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=180)
     assert process.returncode == 0, said
     assert "2 runs done, 0 failed" in said
     attempts = {r.cell.id: r.provenance.attempt for r in results(folder).values()}
