@@ -6,6 +6,7 @@ from typing import get_args
 import polars as pl
 
 from analysis.degenerate import DEFINITIONS, Definition
+from analysis.outcomes import CONVENTION
 from analysis.presentation import (
     Section,
     TextTable,
@@ -37,10 +38,13 @@ def tables(
         found.append(_details(study, trained, frames["differences"], definition))
     evaluated = summary.filter(pl.col("stage") == "evaluate")
     if evaluated.height:
-        caption = f"{study.name}: sources scored without training on the target, dev, in percent."
+        caption = (
+            f"{study.name}: sources scored without training on the target, dev, in percent: means "
+            "over n seeds of the head."
+        )
         found.append(_scores(study, evaluated, "evaluate", caption))
     if sources.height:
-        caption = f"{study.name}: each source on its own dev set, in percent."
+        caption = f"{study.name}: each source on its own dev set, in percent. {CONVENTION}"
         found.append(_scores(study, sources, "sources", caption))
     if effects.height:
         found.append(_effects(study, effects, definition))
@@ -63,7 +67,7 @@ def _targets(
             lines.append(
                 (
                     row["source"],
-                    _of(row["scored"], row["cells"]),
+                    _of(row["ended"], row["cells"]),
                     *(percent(row[name]) for name in ("min", "mean", "best", "sd")),
                     counted(row),
                     estimate(gap, "mean"),
@@ -73,7 +77,7 @@ def _targets(
             )
         sections.append(Section(_title(study, target, rows["metric"][0]), tuple(lines)))
     caption = (
-        f"{study.name}: dev scores in percent over the n runs that have one. Degenerate: "
+        f"{study.name}: dev scores in percent over the n runs that ended. {CONVENTION} Degenerate: "
         f"{DEFINITIONS[definition]}, or a non-finite loss (Wilson interval). Δ: difference from "
         "none over paired runs (bootstrap over configurations). p: permutation test of the mean, "
         "adjusted over the table by Holm's method."
@@ -107,8 +111,8 @@ def _details(
             )
         sections.append(Section(_title(study, target, rows["metric"][0]), tuple(lines)))
     caption = (
-        f"{study.name}: median and inter-quartile range in percent; runs judged (scored or "
-        "diverged) and how many of them are degenerate: "
+        f"{study.name}: median and inter-quartile range in percent. {CONVENTION} Runs judged "
+        "(scored or diverged) and how many of them are degenerate: "
         + "; ".join(f"{name}, {DEFINITIONS[name]}" for name in names)
         + f". McNemar p: exact test against none under {definition}, adjusted over the table by "
         "Holm's method. P(improve): probability that a run beats one of none, in percent."
@@ -123,7 +127,7 @@ def _scores(study: Study, summary: pl.DataFrame, name: str, caption: str) -> Tex
         lines = tuple(
             (
                 row["source"],
-                _of(row["scored"], row["cells"]),
+                _of(row["ended"], row["cells"]),
                 *(percent(row[column]) for column in ("mean", "majority", "chance")),
             )
             for row in rows.iter_rows(named=True)
@@ -170,7 +174,7 @@ def comparison(
         lines = tuple(
             (
                 row["source"],
-                _of(row["scored"], row["pairs"]),
+                _of(row["ended"], row["pairs"]),
                 estimate(row, "mean"),
                 p_value(row["p_holm"]),
                 estimate(row, "best"),
@@ -185,7 +189,8 @@ def comparison(
     caption = (
         f"{first} minus {second}, in percentage points over paired runs (bootstrap over "
         f"configurations). Degenerate: {DEFINITIONS[definition]}, or a non-finite loss. p: "
-        "permutation test and McNemar's exact test, each adjusted over the table by Holm's method."
+        "permutation test and McNemar's exact test, each adjusted over the table by Holm's method. "
+        f"{CONVENTION}"
     )
     spare = ("P(improve) [95 %]", "Δ best [95 %]", "McNemar p")
     return TextTable("compare", caption, header, tuple(sections), spare)

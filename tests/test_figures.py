@@ -150,6 +150,26 @@ def test_a_panel_without_any_score_says_so():
     assert "no result yet" not in texts(by_title(figure, "RTE"))
 
 
+def test_diverged_runs_are_crosses_at_the_majority_class_also_where_no_run_has_a_score():
+    study = study_of(sources=["none"])
+    figure = violins(cells_of(study, lambda *_: math.nan), study)
+    crosses = next(line for line in figure.axes[0].lines if line.get_marker() == "x")
+    assert crosses.get_ydata() == pytest.approx([53.0] * 4)
+    shown = texts(figure.axes[0])
+    assert {"4/4", "53.0"} <= set(shown)
+    assert "no result yet" not in shown
+
+
+def test_a_panel_without_a_result_says_whether_its_runs_failed():
+    study = study_of(targets=["rte", "wic"], sources=["none"])
+    cells = cells_of(study, lambda *_: None).with_columns(
+        status=pl.when(pl.col("target") == "rte").then(pl.lit("failed")).otherwise("status")
+    )
+    figure = violins(cells, study)
+    assert "all runs failed" in texts(by_title(figure, "RTE"))
+    assert "no result yet" in texts(by_title(figure, "WiC"))
+
+
 def test_a_single_run_is_one_point_with_one_number():
     study = study_of(sources=["none"], learning_rate=[1e-5], batch_size=[8])
     figure = violins(cells_of(study, lambda *_: 0.7), study)
@@ -234,6 +254,15 @@ def test_a_heat_map_writes_means_counts_degenerate_runs_and_hatches_what_is_miss
     assert {"60.0 ×1", "62.0", "85.0"} <= set(texts(ax))
     hatched = [patch for patch in ax.patches if isinstance(patch, Rectangle) and patch.get_hatch()]
     assert len(hatched) == 1
+
+
+def test_a_field_whose_runs_all_diverged_shows_how_many_and_what_they_count_as():
+    study = study_of(sources=["none"], seed=[1, 2])
+    scores = iter([math.nan, math.nan, 0.61, 0.63, 0.6, math.nan, 0.8, 0.9])
+    figure = heatmap(cells_of(study, lambda *_: next(scores)), study)
+    ax = figure.axes[0]
+    assert {"53.0 ×2", "56.5 ×1"} <= set(texts(ax))
+    assert not [p for p in ax.patches if isinstance(p, Rectangle) and p.get_hatch()]
 
 
 def test_the_loss_of_a_diverged_run_ends_where_it_is_no_longer_finite():

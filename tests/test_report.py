@@ -311,6 +311,17 @@ def test_sentences_of_an_unfinished_study_say_that_numbers_may_change(tmp_path):
     assert "may still change" in found[1]
 
 
+def test_sentences_say_what_a_diverged_run_counts_as(tmp_path):
+    found = words(tmp_path, None, diverged=0.4)
+    assert re.match(r"\d+ of the grid's 16 cells have a score; \d+ diverged\.", found[0])
+    assert found[1] == "A diverged run counts as the majority class's score."
+    assert not any("may still change" in sentence for sentence in found)
+
+
+def test_the_results_say_what_a_diverged_run_counts_as(page):
+    assert "over the runs that ended. A diverged run counts as the majority class's" in page.text
+
+
 # --- in a browser ---
 
 
