@@ -91,7 +91,10 @@ def _details(
 ) -> TextTable:
     gaps = {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
     names = get_args(Definition)
-    header = ("source", "median", "IQR", "judged", *names, "McNemar p", "P(improve) [95 %]")
+    header = (
+        *("source", "median", "IQR", "judged", *names),
+        *("pairs", "McNemar p", "P(improve) [95 %]"),
+    )
     sections = []
     for target, rows in _by_target(summary):
         lines = []
@@ -105,6 +108,7 @@ def _details(
                     percent(row["iqr"]),
                     str(row["judged"]),
                     *(str(row[f"degenerate_{name}"]) for name in names),
+                    _of(gap["ended"], row["cells"]) if gap else "–",
                     p_value(gap.get("mcnemar_holm")),
                     better.rstrip(),
                 )
@@ -114,7 +118,9 @@ def _details(
         f"{study.name}: median and inter-quartile range in percent. {CONVENTION} Runs judged "
         "(scored or diverged) and how many of them are degenerate: "
         + "; ".join(f"{name}, {DEFINITIONS[name]}" for name in names)
-        + f". McNemar p: exact test against none under {definition}, adjusted over the table by "
+        + ". Pairs: cells of the source that ended, as did none with the same hyperparameters and "
+        "seed; differences, their p and P(improve) rest on these. "
+        f"McNemar p: exact test against none under {definition}, adjusted over the table by "
         "Holm's method. P(improve): probability that a run beats one of none, in percent."
     )
     return TextTable("details", caption, header, tuple(sections), ("P(improve) [95 %]", "judged"))

@@ -281,6 +281,18 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+def test_a_difference_says_on_how_many_pairs_it_rests_where_not_on_all(tmp_path):
+    block = GRID["blocks"][0] | {"sources": ["none", "hellaswag"], "targets": ["rte"]}
+    more = block | {"sources": ["hellaswag"], "learning_rate": [5e-6]}
+    folder = StudyFolder(tmp_path / "s")
+    study = make_study(folder.path, grid=GRID | {"blocks": [block, more], "evaluate": []})
+    page = Page(built(folder, study).read_text(encoding="utf-8"))
+    assert page.text.count(" 8 pairs ") == 1
+    study = make_study(tmp_path / "t", grid=GRID | {"blocks": [block], "evaluate": []})
+    page = Page(built(StudyFolder(tmp_path / "t"), study).read_text(encoding="utf-8"))
+    assert " pairs " not in page.text.replace("over pairs with", "")
+
+
 def words(tmp_path, score, **options) -> list[str]:
     """Sentences about a study of two sources and one target."""
     block = GRID["blocks"][0] | {"sources": ["none", "hellaswag"], "targets": ["rte"]}

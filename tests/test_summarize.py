@@ -114,7 +114,7 @@ def test_latex_has_as_many_columns_as_it_says_and_no_bare_special_character(tmp_
         line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
     ]
     widths = {line.replace(r"\&", "").count("&") for line in body}
-    assert widths == {9, 4}  # ten columns of results and details; five of scores and effects
+    assert widths == {9, 10, 4}  # ten columns of results, 11 of details; 5 of scores and effects
     assert not {character for character in text if ord(character) > 127}
 
 
@@ -200,6 +200,20 @@ def test_results_of_several_commits_are_pointed_out(tmp_path, capsys):
     assert "results come from 2 versions of the code: cccccccccccc 15, dddddddddddd 1" in (
         capsys.readouterr().out
     )
+
+
+def test_cells_that_the_grid_pairs_with_nothing_are_pointed_out_and_their_pairs_counted(
+    tmp_path, capsys
+):
+    block = TINY["blocks"][0]
+    more = block | {"sources": ["hellaswag"], "targets": ["rte"], "learning_rate": [5e-6]}
+    make_study(tmp_path / "s", grid=TINY | {"blocks": [block, more]})
+    assert run(str(tmp_path / "s")) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "No pair: hellaswag on rte 2 of 6. The grid has no run of none with their" in shown
+    details = (tmp_path / "s" / "summary" / "summary.md").read_text().partition("| pairs |")[2]
+    rows = [line.split("|") for line in details.splitlines() if "| hellaswag |" in line]
+    assert [row[9].strip() for row in rows[:2]] == ["4 of 6", "4"]
 
 
 def test_a_study_without_a_result_says_so_and_is_no_mistake(tmp_path, capsys):
