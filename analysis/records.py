@@ -253,7 +253,7 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
         "score",
         *(dev.field(name) for name in ("accuracy", "mcc")),
         dev.field("loss").alias("dev_loss"),
-        *("majority", "chance", "classes", "train_rows", "dev_rows"),
+        *("majority", "chance", "classes", "train_rows", "dev_rows", "data"),
         dev.field("ties"),
         (predictions.str.strip_chars_start(first) == "").alias("constant"),
         *(predictions, gold),

@@ -17,6 +17,7 @@ from rich.console import Console
 from analysis import exports
 from analysis.collect import Collection, collect
 from analysis.columns import NARROW
+from analysis.comparability import refuse_other_metrics, remarks
 from analysis.degenerate import Definition, degenerate
 from analysis.effects import main_effects
 from analysis.gaps import describe
@@ -208,15 +209,18 @@ def _all(root: Path) -> list[StudyFolder]:
 def _compare(
     first: StudyFolder, second: StudyFolder, definition: Definition, format: Format
 ) -> int:
-    names = [folder.path.name for folder in (first, second)]
+    names = first.path.name, second.path.name
     if names[0] == names[1]:
-        names = [str(folder.path) for folder in (first, second)]
-    parts = [collect(folder, read_study(folder), NARROW) for folder in (first, second)]
+        names = str(first.path), str(second.path)
+    studies = read_study(first), read_study(second)
+    refuse_other_metrics(names, studies)
+    parts = collect(first, studies[0], NARROW), collect(second, studies[1], NARROW)
     notes = [
         f"{name}: {line}"
         for name, part in zip(names, parts, strict=True)
         for line in describe(part)
     ]
+    notes += remarks(names, parts)
     frame = differences_between(parts[0].cells, parts[1].cells, definition)
     if frame.is_empty():
         notes.append(

@@ -36,6 +36,8 @@ _CONFIGURATION = ("learning_rate", "batch_size", "warmup_ratio")
 _SEEDS = ("seed", "init_seed", "order_seed")
 TRIAL = ("target", *_CONFIGURATION, *_SEEDS)
 """What two paired trials have in common."""
+SAME_SOURCE = ("source_task", "source_size", "source_seed")
+"""What sources of two studies have in common: their names also tell what else a grid varies."""
 
 
 def in_order(cells: pl.DataFrame) -> pl.DataFrame:
@@ -128,10 +130,11 @@ def differences_between(
     """The first study minus the second, cells paired by source, target, hyperparameters and seed.
 
     Returns:
-        See ``differences``: rows for the sources and targets that both have.
+        See ``differences``: rows for the sources, under the first one's names, and targets that
+        both have.
     """
     parts = [cells.filter(pl.col("stage") == "target") for cells in (first, second)]
-    return differences(parts[0], parts[1], ("source",), definition, seed=seed)
+    return differences(parts[0], parts[1], SAME_SOURCE, definition, seed=seed)
 
 
 def differences(

@@ -79,7 +79,7 @@ def test_every_column_holds_what_the_result_file_says(tiny):
                 name: getattr(result, name)
                 for name in ("metric", "score", "majority", "chance", "classes")
             },
-            **{name: getattr(result, name) for name in ("train_rows", "dev_rows")},
+            **{name: getattr(result, name) for name in ("train_rows", "dev_rows", "data")},
             **{
                 name: getattr(result.dev, name)
                 for name in ("accuracy", "mcc", "predictions", "gold", "ties")

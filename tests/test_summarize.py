@@ -10,6 +10,7 @@ import pytest
 from analysis.columns import CURVES, FRAME, NARROW
 from analysis.summarize import main
 from stilt.study import Study, StudyFolder, read_study
+from stilt.task import BUILT_IN
 from tests.fake_study import SMALL, TINY, fail_source, make_study
 
 EXPORTS = {
@@ -314,6 +315,57 @@ def test_studies_without_a_common_cell_say_so(root, capsys):
     make_study(root / "other", grid=grid)
     assert run("--compare", "tiny", "other", "--root", str(root)) == 0
     assert "No cell of the one has the source, target" in capsys.readouterr().out
+
+
+def own_task(folder, name, old, new):
+    """A copy of a built-in task with one line changed, in a folder of one's own."""
+    text = (BUILT_IN / f"{name}.toml").read_text()
+    assert old in text
+    folder.mkdir()
+    (folder / f"{name}.toml").write_text(text.replace(old, new))
+    return str(folder)
+
+
+def test_studies_that_score_a_target_by_other_metrics_are_not_compared(
+    root, tmp_path, monkeypatch, capsys
+):
+    tasks = own_task(tmp_path / "tasks", "cola", '"mcc"', '"accuracy"')
+    monkeypatch.setenv("STILT_TASKS", tasks)
+    make_study(root / "other", grid=TINY)
+    assert run("--compare", "other", "tiny", "--root", str(root)) == 2
+    assert capsys.readouterr().err == (
+        "error: study other: task 'cola', field 'metric' = 'accuracy'; study tiny: 'mcc'. "
+        "Scores of different metrics cannot be subtracted.\n"
+    )
+
+
+def test_what_else_differs_between_compared_studies_is_noted(root, tmp_path, monkeypatch, capsys):
+    tasks = own_task(tmp_path / "tasks", "rte", "epochs     = 5", "epochs     = 9")
+    monkeypatch.setenv("STILT_TASKS", tasks)
+    make_study(root / "other", grid=TINY, dev_rows=90)
+    for path in (root / "other" / "results").iterdir():
+        path.write_text(path.read_text().replace("dddddddddddd", "eeeeeeeeeeee"))
+    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Task rte is not the same in tiny and other: epochs = 5 and 9." in lines
+    assert "Task rte has other rows in tiny (120 for dev) than in other (90)." in lines
+    assert not any("no partner" in line for line in lines)
+
+
+def test_cells_of_compared_studies_without_a_partner_are_counted(root, capsys):
+    block = TINY["blocks"][0]
+    seeds = [{"task": "hellaswag", "seeds": [12, 42]}]
+    other = block | {"sources": ["none", *seeds], "learning_rate": [1e-5]}
+    make_study(root / "other", grid=TINY | {"blocks": [other]})
+    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
+    assert (
+        "8 cells of tiny and 4 of other have no partner: "
+        "tiny: none on rte 2 of 4, hellaswag on rte 2 of 4, "
+        "none on cola 2 of 4, hellaswag on cola 2 of 4; "
+        "other: hellaswag#12 on rte 2 of 2, hellaswag#12 on cola 2 of 2."
+    ) in capsys.readouterr().out.splitlines()
+    table = pl.read_csv(root / "tiny" / "summary" / "compare-other.csv")
+    assert table.filter(pl.col("source") == "hellaswag")["pairs"].to_list() == [2, 2]
 
 
 # --- figures and report

@@ -44,6 +44,7 @@ def frame(*cells):
     rows = [CELL | {"cell": f"c{number}"} | cell for number, cell in enumerate(cells)]
     missing = {"status": "missing", "majority": None, "constant": None, "lowest_loss": None}
     for row in rows:
+        row.setdefault("source_task", None if row["source"] == "none" else row["source"])
         if row["status"] == "diverged":
             row |= {"constant": None, "lowest_loss": None}
         elif "score" not in row:
@@ -289,6 +290,18 @@ def test_two_studies_are_compared_where_both_have_the_cell():
     found = differences_between(first, second)
     assert found["source"].to_list() == ["none", "a"]
     assert found["mean"].to_list() == [pytest.approx(0.05), pytest.approx(0.35)]
+
+
+def test_a_source_pairs_with_its_like_whatever_its_name():
+    first = frame(*runs("a", [0.9, 0.9], source_seed=42))
+    second = frame(
+        *runs("a#42", [0.5, 0.6], source_task="a", source_seed=42),
+        *runs("a#12", [0.1, 0.1], source_task="a", source_seed=12),
+        *runs("a@9#42", [0.1, 0.1], source_task="a", source_seed=42, source_size=9),
+    )
+    found = differences_between(first, second)
+    assert found.select("source", "pairs").rows() == [("a", 2)]
+    assert found["mean"].to_list() == [pytest.approx(0.35)]
 
 
 @settings(max_examples=6)
