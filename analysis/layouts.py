@@ -12,6 +12,7 @@ from analysis.presentation import (
     TextTable,
     counted,
     estimate,
+    out_of,
     p_value,
     percent,
     span,
@@ -67,7 +68,7 @@ def _targets(
             lines.append(
                 (
                     row["source"],
-                    _of(row["ended"], row["cells"]),
+                    out_of(row["ended"], row["cells"]),
                     *(percent(row[name]) for name in ("min", "mean", "best", "sd")),
                     counted(row),
                     estimate(gap, "mean"),
@@ -108,7 +109,7 @@ def _details(
                     percent(row["iqr"]),
                     str(row["judged"]),
                     *(str(row[f"degenerate_{name}"]) for name in names),
-                    _of(gap["ended"], row["cells"]) if gap else "–",
+                    out_of(gap["ended"], row["cells"]) if gap else "–",
                     p_value(gap.get("mcnemar_holm")),
                     better.rstrip(),
                 )
@@ -133,7 +134,7 @@ def _scores(study: Study, summary: pl.DataFrame, name: str, caption: str) -> Tex
         lines = tuple(
             (
                 row["source"],
-                _of(row["ended"], row["cells"]),
+                out_of(row["ended"], row["cells"]),
                 *(percent(row[column]) for column in ("mean", "majority", "chance")),
             )
             for row in rows.iter_rows(named=True)
@@ -180,13 +181,13 @@ def comparison(
         lines = tuple(
             (
                 row["source"],
-                _of(row["ended"], row["pairs"]),
+                out_of(row["ended"], row["pairs"]),
                 estimate(row, "mean"),
                 p_value(row["p_holm"]),
                 estimate(row, "best"),
                 f"{percent(row['improvement'], 0)} {span(row, 'improvement', 0)}",
-                _of(row["degenerate"], row["judged"]),
-                _of(row["degenerate_other"], row["judged"]),
+                out_of(row["degenerate"], row["judged"]),
+                out_of(row["degenerate_other"], row["judged"]),
                 p_value(row["mcnemar_holm"]),
             )
             for row in rows.iter_rows(named=True)
@@ -210,7 +211,3 @@ def _by_target(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 def _title(study: Study, target: str, metric: str) -> str:
     name = study.tasks[target].title
     return f"{name} (MCC)" if metric == "mcc" else name
-
-
-def _of(count: int, total: int) -> str:
-    return str(count) if count == total else f"{count} of {total}"

@@ -48,8 +48,8 @@ def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
         study: for the number of rows of a source that uses all of them.
 
     Returns:
-        Columns task, target, rows (null where the task's size is not known), seed (of the source),
-        runs, mean, best: fractions; in the grid's order.
+        Columns task, target, rows (null where the task's size is not known), seed and source_id
+        (of the source), runs, mean, best: fractions; in the grid's order.
 
     Source: paper, section 5.3.
     """
@@ -65,7 +65,11 @@ def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
     return (
         wanted.join(plain, on=POINT, nulls_equal=True, maintain_order="left")
         .with_columns(pl.coalesce("source_size", rows).alias("rows"))
-        .group_by("source_task", "target", "rows", "source_seed", maintain_order=True)
+        .group_by(
+            # not by rows: a draw of all rows is another source than all rows in the file's order
+            *("source_task", "target", "rows", "source_seed", "source_id"),
+            maintain_order=True,
+        )
         .agg(
             pl.len().alias("runs"),
             (pl.col("outcome").mean() - pl.col("plain").mean()).alias("mean"),
