@@ -105,7 +105,7 @@ class Record(Frozen):
 
 
 class Result(Record):
-    """A cell that ended: with a score, or diverged (a non-finite loss, also a result)."""
+    """A cell that ended: with a score, or diverged (a non-finite loss or logit, also a result)."""
 
     cell: Cell
     status: Literal["ok", "diverged"]
