@@ -354,6 +354,13 @@ def test_main_effects_count_each_level_and_test_within_blocks():
     assert rates["p_holm"].to_list() == pytest.approx([2 * 2.718281828 ** (-7 / 3)] * 3)
 
 
+def test_seeds_of_many_digits_keep_them_all():
+    seeds = (20210925, 20210926)
+    found = main_effects(frame(*runs("none", [0.4, 0.9, 0.4, 0.9], seeds=seeds)))
+    levels = found.filter(pl.col("factor") == "seed")["level"].to_list()
+    assert levels == ["20210925", "20210926"]
+
+
 def test_blocks_with_a_hole_are_not_tested_but_counted():
     cells = frame(
         {"seed": 1, "score": 0.4}, {"seed": 2, "score": 0.9},
