@@ -93,7 +93,8 @@ PICTURES = (
         "Training loss of degenerate and healthy runs",
         "Median (thick) and 10th to 90th percentile (band) of the training loss over the course of "
         "a run, for healthy runs (solid) and degenerate ones (dashed), with up to eight single "
-        "runs of each. The green dotted line is ln K, the loss of an even guess.",
+        "runs of each. A diverged run's curve ends where its loss is no longer finite. The green "
+        "dotted line is ln K, the loss of an even guess.",
         losses,
         _curved,
     ),

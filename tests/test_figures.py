@@ -72,9 +72,11 @@ def cells_of(study: Study, score=lambda cell, place: 0.6 + 0.01 * place, **colum
                 "chance": task.chance,
                 "majority": None if status == "missing" else task.chance + 0.03,
                 "classes": len(task.labels),
+                # the updates that the curves below show, whatever the batch
+                "train_rows": 8,
                 "loss": None
                 if status == "missing"
-                else [{"step": step, "value": 0.7 / step} for step in (1, 2, 3, 4)],
+                else [{"step": step, "value": 0.7 / step} for step in range(1, task.epochs + 1)],
             }
             | {name: make(cell) for name, make in columns.items()}
         )
@@ -286,12 +288,13 @@ def test_a_field_whose_runs_all_diverged_shows_how_many_and_what_they_count_as()
 
 def test_the_loss_of_a_diverged_run_ends_where_it_is_no_longer_finite():
     study = study_of(sources=["none"], learning_rate=[1e-5], batch_size=[8])
-    points = [{"step": s, "value": v} for s, v in ((1, 0.7), (2, 0.6), (3, None), (4, None))]
-    cells = cells_of(study, lambda *_: math.nan, loss=lambda _: points)
+    # 16 rows in batches of 8, five epochs: ten updates were planned and six made
+    points = [{"step": s, "value": v} for s, v in ((2, 0.7), (4, 0.6), (6, None))]
+    cells = cells_of(study, lambda *_: math.nan, loss=lambda _: points, train_rows=lambda _: 16)
     figure = losses(cells, study)
     curve = next(line for line in figure.axes[0].lines if len(line.get_xdata()) == len(PROGRESS))
     ends = curve.get_xdata()[np.isfinite(curve.get_ydata())].max()
-    assert ends == pytest.approx(0.5)
+    assert ends == pytest.approx(0.4)
     assert "0 + 1" in texts(figure.axes[0])
 
 
@@ -364,7 +367,8 @@ def test_counts_are_short(count, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(5e-6, "5e-6"), (2e-5, "2e-5"), (0.2, "0.2"), (0.0, "0"), (16, "16")]
+    ("value", "text"),
+    [(5e-6, "5e-6"), (2e-5, "2e-5"), (0.2, "0.2"), (0.0, "0"), (16, "16"), (20210925, "20210925")],
 )
 def test_hyperparameters_are_written_as_people_do(value, text):
     assert number(value) == text
