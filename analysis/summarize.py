@@ -3,7 +3,6 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 import polars as pl
 import tyro
-from rich.console import Console
 
 from analysis import exports
 from analysis.collect import Collection, collect
@@ -24,18 +22,16 @@ from analysis.gaps import describe
 from analysis.layouts import comparison, tables
 from analysis.paper_reports import Report, covered, text_csv, write_reports
 from analysis.paper_reports import report as paper_report
-from analysis.presentation import TextTable, as_rich
+from analysis.presentation import TextTable
 from analysis.summary import (
     best_against_trials,
     differences_against_none,
     differences_between,
     summarize_cells,
 )
+from analysis.terminal import say, show, while_read
 from stilt.errors import ConfigError, exit_code, unknown
 from stilt.study import Study, StudyFolder, read_study
-
-PAPER = 132
-"""Characters in a line that goes to a file or a pipe, which have no width of their own."""
 
 CELLS = "cells.parquet"
 """Every column of every cell, in a study's summary folder."""
@@ -106,15 +102,14 @@ def summarize(
     if compare:
         return _compare(_locate(compare[0], root), _locate(compare[1], root), degenerate, format)
     found = [_locate(name, root) for name in studies] or _all(root)
-    summaries = []
+    summaries, paths = [], []
     for folder in found:
-        summary = summary_of(folder, read_study(folder), degenerate, report)
-        if format == "table":
-            _show(summary.shown(), summary.notes, summary.collection.study.name)
-        else:
-            summaries.append(summary)
-        _say(write(summary, figures=figures))
-    _print(format, summaries)
+        summaries.append(summary_of(folder, read_study(folder), degenerate, report))
+        # before anything is printed: a reader that has enough must not cost a file
+        paths += write(summaries[-1], figures=figures)
+    with while_read():
+        _print(format, summaries)
+    say(paths)
     return 0
 
 
@@ -234,30 +229,31 @@ def _compare(
         "notes": notes,
         "differences": frame.to_dicts(),
     }
-    match format:
-        case "table":
-            _show([table], notes, " minus ".join(names))
-        case "markdown":
-            sys.stdout.write(exports.markdown([table], notes))
-        case "latex":
-            sys.stdout.write(exports.latex([table]))
-        case "csv":
-            sys.stdout.write(frame.write_csv())
-        case "json":
-            sys.stdout.write(exports.json_text(content))
-    _say(
-        exports.write_summary(
-            content, frame, [table], notes, first.summary, f"compare-{second.path.name}"
-        )
+    paths = exports.write_summary(
+        content, frame, [table], notes, first.summary, f"compare-{second.path.name}"
     )
+    with while_read():
+        match format:
+            case "table":
+                show([table], notes, " minus ".join(names))
+            case "markdown":
+                sys.stdout.write(exports.markdown([table], notes))
+            case "latex":
+                sys.stdout.write(exports.latex([table]))
+            case "csv":
+                sys.stdout.write(frame.write_csv())
+            case "json":
+                sys.stdout.write(exports.json_text(content))
+    say(paths)
     return 0
 
 
 def _print(format: Format, summaries: Sequence[Summary]) -> None:
-    """Writes summaries to stdout, all in one text of a format for other programs."""
+    """Writes summaries to stdout: one by one as tables, or all in one text of another format."""
     match format:
         case "table":
-            pass  # shown one by one
+            for summary in summaries:
+                show(summary.shown(), summary.notes, summary.collection.study.name)
         case "markdown":
             parts = [
                 f"## {summary.collection.study.name}\n\n"
@@ -279,35 +275,6 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
             sys.stdout.write(pl.concat(named).write_csv())
         case "json":
             sys.stdout.write(exports.json_text([summary.content() for summary in summaries]))
-
-
-def _show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
-    console = Console(markup=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=PAPER, markup=False)
-    console.rule(title)
-    for table in shown:
-        console.print(as_rich(table, console.width))
-        console.print(table.caption, style="dim", highlight=False)
-        console.print()
-    for note in notes:
-        console.print(note, highlight=False, soft_wrap=True)
-
-
-def _say(paths: Sequence[Path]) -> None:
-    """Names the files that were written, on stderr: stdout is for results."""
-    folders: dict[Path, dict[str, list[str]]] = {}
-    for path in paths:
-        folders.setdefault(path.parent, {}).setdefault(path.stem, []).append(path.suffix[1:])
-    for folder, files in folders.items():
-        names = (
-            f"{stem}.{kinds[0]}" if len(kinds) == 1 else f"{stem}.{{{','.join(kinds)}}}"
-            for stem, kinds in files.items()
-        )
-        sys.stderr.write(f"wrote in {folder}: {' '.join(names)}\n")
-    for path in paths:
-        if path.name == "report.html":
-            sys.stderr.write(f"to look at: {path}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -132,6 +134,26 @@ def test_only_the_chosen_format_goes_to_stdout(root, capsys, format):
         assert pl.read_csv(shown.encode()).drop("study").equals(pl.read_csv(folder / "summary.csv"))
     else:
         assert json.loads(shown) == [summary(root)]
+
+
+@pytest.mark.parametrize("format", ["table", "csv"])
+def test_a_reader_that_has_enough_costs_no_file_and_no_complaint(root, format):
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = Path(__file__).parent.parent / "analysis" / "summarize.py"
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, script, "tiny", "--root", root, "--no-figures", "--format", format],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0
+    folder = root / "tiny" / "summary"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"wrote in {folder}: ")
+    assert {path.name for path in folder.iterdir()} == EXPORTS | {"cache"}
 
 
 def test_csv_of_several_studies_is_one_table(root, capsys):
