@@ -91,8 +91,8 @@ def summarize(
         studies: names below the root, or paths; all studies below the root if none is given.
         root: folder that holds the studies.
         degenerate: when a run counts as degenerate: its score is not above the majority class; nor
-            above it by 1.645 standard errors; it predicts one class only; its training loss never
-            fell below ln K.
+            above it by 1.645 standard errors; it predicts one class only; its smoothed
+            training loss never once fell below ln K (the strictest).
         format: of what is printed; every format is written to the study's summary folder anyway.
         report: print these tables and figures of the paper alone, with a study's numbers beside the
             paper's. Without it, those of which the study has every row come after its own tables.
