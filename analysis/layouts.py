@@ -41,7 +41,7 @@ def tables(
     if evaluated.height:
         caption = (
             f"{study.name}: sources scored without training on the target, dev, in percent: means "
-            "over n seeds of the head."
+            f"over n seeds of the head. {CONVENTION}"
         )
         found.append(_scores(study, evaluated, "evaluate", caption))
     if sources.height:
