@@ -15,7 +15,7 @@ import polars as pl
 from filelock import FileLock
 from pyarrow.fs import FileSelector, LocalFileSystem
 
-from analysis import lineschema, records
+from analysis import lineschema, records, soundness
 from analysis.problems import Problem
 from analysis.records import BATCH, read_results
 from stilt import cell, config, grid, results, study, task
@@ -47,7 +47,7 @@ def cached_results(folder: StudyFolder, batch: int = BATCH) -> tuple[pl.LazyFram
         and the files that are no results.
     """
     listing, problems = _listing(folder)
-    version = code_version(records, lineschema, results, cell, config)
+    version = code_version(records, lineschema, soundness, results, cell, config)
     parts, stamps = _parts(folder, version)
     unread = listing.join(stamps, on=list(STAMP), how="anti")
     for frame, wrong in read_results(folder.path, unread["file"].to_list(), batch):

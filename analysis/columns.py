@@ -31,6 +31,7 @@ FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
     "classes": pl.Int64,  # K; known for every cell
     "train_rows": pl.Int64,
     "dev_rows": pl.Int64,
+    "data": pl.String,  # digest of the target's rows
     "ties": pl.Int64,
     "constant": pl.Boolean,  # predictions all of one class
     "predictions": pl.String,  # one base-36 digit per dev example

@@ -14,7 +14,8 @@ DEFINITIONS: dict[Definition, str] = {
     "majority": "final dev score not above the majority class (MCC not above 0)",
     "margin": "final dev score not above the majority class by 1.645 standard errors",
     "constant": "the same class predicted for every dev example",
-    "loss": "training loss never below ln K, that of a uniform guess",
+    "loss": "training loss, smoothed over tenths of the updates, never once below ln K, that of a "
+    "uniform guess, which makes it the strictest definition",
 }
 """Each definition in words, for captions."""
 
@@ -32,7 +33,8 @@ def degenerate(definition: Definition) -> pl.Expr:
     equal to that of a majority classifier. ``margin`` also catches runs that beat it by luck: the
     standard error is the binomial one at the majority's accuracy, and 1 / sqrt(n) for the Matthews
     correlation, since n * MCC**2 is the chi-squared statistic of the 2 x 2 table. An evaluation has
-    no training loss, so ``loss`` is null for it.
+    no training loss, so ``loss`` is null for it. ``loss`` is hardest to meet: one tenth of the
+    updates whose mean is below ln K, by luck or before a collapse, and the run is not degenerate.
     """
     match definition:
         case "majority":

@@ -46,7 +46,8 @@ def main_effects(
                     {
                         **dict(zip(by, group, strict=True)),
                         "factor": factor,
-                        "level": f"{level[0]:g}",
+                        # a seed has more digits than a rate, and each of them counts
+                        "level": str(level[0]) if isinstance(level[0], int) else f"{level[0]:g}",
                         "degenerate": int(judged.sum()),
                         "judged": len(judged),
                         "share": interval.value,

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.heatmap import heatmap
 from analysis.losscurves import losses
+from analysis.outcomes import CONVENTION, outcome
 from analysis.palette import save
 from analysis.sizes import sized_tasks, sizes
 from analysis.tuning import tuning
@@ -32,18 +33,18 @@ def _any(cells: pl.DataFrame) -> bool:
     return not cells.is_empty()
 
 
-def _scored(cells: pl.DataFrame) -> bool:
-    return cells["score"].count() > 0
+def _ended(cells: pl.DataFrame) -> bool:
+    return cells.select(outcome()).to_series().count() > 0
 
 
 def _varied(cells: pl.DataFrame) -> bool:
     axes = cells.select("learning_rate", "batch_size").unique()
-    return _scored(cells) and len(axes) > 1
+    return _ended(cells) and len(axes) > 1
 
 
 def _sized(cells: pl.DataFrame) -> bool:
     sized = pl.col("source_task").is_in(sized_tasks(cells))
-    return _scored(cells.filter(sized)) and _scored(cells.filter(pl.col("source") == "none"))
+    return _ended(cells.filter(sized)) and _ended(cells.filter(pl.col("source") == "none"))
 
 
 def _curved(cells: pl.DataFrame) -> bool:
@@ -57,7 +58,8 @@ PICTURES = (
         "Each violin holds the runs of one source on one target; its lowest, mean and best score × "
         "100 are written on it. Points are runs, crosses degenerate ones. The green dashed line is "
         "the score of a random guess, the grey dotted one that of the majority class. At the foot "
-        "stand the degenerate runs of those that ended, and how many are still open (no result).",
+        "stand the degenerate runs of those that ended, and how many are still open (no result). "
+        f"{CONVENTION}",
         violins,
         _any,
     ),
@@ -65,8 +67,8 @@ PICTURES = (
         "sizes",
         "Improvement against the intermediate training size",
         "Best (solid) and mean (dashed) improvement over None, × 100, for each number of training "
-        "rows of the intermediate task. Only hyperparameters that are scored on both sides count. "
-        "Bars span the seeds of a source that has several.",
+        "rows of the intermediate task. Only hyperparameters whose runs ended on both sides count. "
+        f"Bars span the seeds of a source that has several. {CONVENTION}",
         sizes,
         _sized,
     ),
@@ -74,15 +76,15 @@ PICTURES = (
         "expected_best",
         "Expected best score against the number of trials",
         "What the best of k trials drawn from this grid without replacement scores on average, "
-        "× 100. A diverged run uses up a trial and leaves the majority-class baseline.",
+        f"× 100. {CONVENTION}",
         tuning,
-        _scored,
+        _ended,
     ),
     Picture(
         "heatmap",
         "Mean score by learning rate and batch size",
         "Mean score × 100 over warmup ratios and seeds; ×n counts degenerate runs. Each target has "
-        "a colour scale of its own. Hatched: no score yet.",
+        f"a colour scale of its own. Hatched: no run has ended. {CONVENTION}",
         heatmap,
         _varied,
     ),
@@ -91,7 +93,8 @@ PICTURES = (
         "Training loss of degenerate and healthy runs",
         "Median (thick) and 10th to 90th percentile (band) of the training loss over the course of "
         "a run, for healthy runs (solid) and degenerate ones (dashed), with up to eight single "
-        "runs of each. The green dotted line is ln K, the loss of an even guess.",
+        "runs of each. A diverged run's curve ends where its loss is no longer finite. The green "
+        "dotted line is ln K, the loss of an even guess.",
         losses,
         _curved,
     ),

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from analysis.collect import Collection
-from analysis.summary import STATUSES, in_order
+from analysis.summary import STATUSES, TRIAL, in_order
+from stilt.cell import NONE
 
 SHOWN = 8
 """Examples of a kind; all of them stand in summary.json."""
@@ -25,22 +26,27 @@ def describe(collection: Collection) -> list[str]:
     lines += _waiting(collection)
     lines += _left_out(collection)
     lines += _mixed(cells)
+    lines += _unpaired(cells)
     return lines
 
 
 def _missing(cells: pl.DataFrame) -> Iterator[str]:
     absent = cells.filter(pl.col("status") == "missing")
-    if absent.is_empty():
-        return
+    if absent.height:
+        yield f"Missing: {places(absent, cells)}."
+
+
+def places(some: pl.DataFrame, cells: pl.DataFrame) -> str:
+    """Where some of the cells stand: ``hellaswag on rte 8 of 16, ...``, in the grid's order."""
     key = ("stage", "target", "source")
-    of = cells.group_by(key).len("of")
-    counts = absent.group_by(key).len("absent").join(of, on=key)
-    rows = in_order(absent).join(counts, on=key, maintain_order="left")
-    parts = [
-        f"{source} on {target} {count} of {total}"
-        for _, target, source, count, total in rows.iter_rows()
-    ]
-    yield f"Missing: {_some(parts)}."
+    counts = some.group_by(key).len("some").join(cells.group_by(key).len("of"), on=key)
+    rows = in_order(some).join(counts, on=key, maintain_order="left")
+    return _some(
+        [
+            f"{source} on {target} {count} of {total}"
+            for _, target, source, count, total in rows.iter_rows()
+        ]
+    )
 
 
 def _failed(cells: pl.DataFrame) -> Iterator[str]:
@@ -104,6 +110,18 @@ def _mixed(cells: pl.DataFrame) -> Iterator[str]:
         if counts.height > 1:
             parts = [f"{name} {count}" for name, count in counts.sort(column).iter_rows()]
             yield f"Mixed: results come from {counts.height} {what}: {_some(parts)}."
+
+
+def _unpaired(cells: pl.DataFrame) -> Iterator[str]:
+    """Cells whose hyperparameters and seed the grid does not plan for ``none``."""
+    trained = cells.filter(pl.col("stage") == "target")
+    none = trained.filter(pl.col("source") == NONE)
+    alone = trained.join(none, on=TRIAL, how="anti", nulls_equal=True, maintain_order="left")
+    if none.height and alone.height:
+        yield (
+            f"No pair: {places(alone, cells)}. The grid has no run of none with their "
+            "hyperparameters and seed, so no difference counts them."
+        )
 
 
 def _some(parts: list[str]) -> str:

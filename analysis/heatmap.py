@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from analysis.outcomes import outcome
 from analysis.palette import (
     COLUMN,
     PAGE,
@@ -31,8 +32,8 @@ WRITTEN = 0.24
 def heatmap(cells: pl.DataFrame, study: Study) -> Figure:
     """Draws the mean score x 100 over warmup ratios and seeds, with the number of degenerate runs.
 
-    A row of maps has one colour scale, since scores of two targets do not compare. A field without
-    a score is hatched.
+    A row of maps has one colour scale, since scores of two targets do not compare. A field of which
+    no run has ended is hatched.
 
     Args:
         cells: rows of columns.FRAME with ``degenerate``; only the stage ``target`` is drawn.
@@ -92,11 +93,11 @@ def _means(
         np.zeros((len(batches), len(rates))),
     )
     grouped = cells.group_by("learning_rate", "batch_size").agg(
-        pl.col("score").mean() * 100, pl.col("degenerate").sum()
+        outcome().mean() * 100, pl.col("degenerate").sum()
     )
-    for rate, batch, score, degenerate in grouped.iter_rows():
+    for rate, batch, mean, degenerate in grouped.iter_rows():
         place = batches.index(batch), rates.index(rate)
-        means[place] = np.nan if score is None else score
+        means[place] = np.nan if mean is None else mean
         counts[place] = degenerate
     return means, counts.astype(np.int64)
 

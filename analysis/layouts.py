@@ -6,11 +6,13 @@ from typing import get_args
 import polars as pl
 
 from analysis.degenerate import DEFINITIONS, Definition
+from analysis.outcomes import CONVENTION
 from analysis.presentation import (
     Section,
     TextTable,
     counted,
     estimate,
+    out_of,
     p_value,
     percent,
     span,
@@ -37,10 +39,13 @@ def tables(
         found.append(_details(study, trained, frames["differences"], definition))
     evaluated = summary.filter(pl.col("stage") == "evaluate")
     if evaluated.height:
-        caption = f"{study.name}: sources scored without training on the target, dev, in percent."
+        caption = (
+            f"{study.name}: sources scored without training on the target, dev, in percent: means "
+            f"over n seeds of the head. {CONVENTION}"
+        )
         found.append(_scores(study, evaluated, "evaluate", caption))
     if sources.height:
-        caption = f"{study.name}: each source on its own dev set, in percent."
+        caption = f"{study.name}: each source on its own dev set, in percent. {CONVENTION}"
         found.append(_scores(study, sources, "sources", caption))
     if effects.height:
         found.append(_effects(study, effects, definition))
@@ -63,7 +68,7 @@ def _targets(
             lines.append(
                 (
                     row["source"],
-                    _of(row["scored"], row["cells"]),
+                    out_of(row["ended"], row["cells"]),
                     *(percent(row[name]) for name in ("min", "mean", "best", "sd")),
                     counted(row),
                     estimate(gap, "mean"),
@@ -73,7 +78,7 @@ def _targets(
             )
         sections.append(Section(_title(study, target, rows["metric"][0]), tuple(lines)))
     caption = (
-        f"{study.name}: dev scores in percent over the n runs that have one. Degenerate: "
+        f"{study.name}: dev scores in percent over the n runs that ended. {CONVENTION} Degenerate: "
         f"{DEFINITIONS[definition]}, or a non-finite loss (Wilson interval). Δ: difference from "
         "none over paired runs (bootstrap over configurations). p: permutation test of the mean, "
         "adjusted over the table by Holm's method."
@@ -87,7 +92,10 @@ def _details(
 ) -> TextTable:
     gaps = {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
     names = get_args(Definition)
-    header = ("source", "median", "IQR", "judged", *names, "McNemar p", "P(improve) [95 %]")
+    header = (
+        *("source", "median", "IQR", "judged", *names),
+        *("pairs", "McNemar p", "P(improve) [95 %]"),
+    )
     sections = []
     for target, rows in _by_target(summary):
         lines = []
@@ -101,16 +109,19 @@ def _details(
                     percent(row["iqr"]),
                     str(row["judged"]),
                     *(str(row[f"degenerate_{name}"]) for name in names),
+                    out_of(gap["ended"], row["cells"]) if gap else "–",
                     p_value(gap.get("mcnemar_holm")),
                     better.rstrip(),
                 )
             )
         sections.append(Section(_title(study, target, rows["metric"][0]), tuple(lines)))
     caption = (
-        f"{study.name}: median and inter-quartile range in percent; runs judged (scored or "
-        "diverged) and how many of them are degenerate: "
+        f"{study.name}: median and inter-quartile range in percent. {CONVENTION} Runs judged "
+        "(scored or diverged) and how many of them are degenerate: "
         + "; ".join(f"{name}, {DEFINITIONS[name]}" for name in names)
-        + f". McNemar p: exact test against none under {definition}, adjusted over the table by "
+        + ". Pairs: cells of the source that ended, as did none with the same hyperparameters and "
+        "seed; differences, their p and P(improve) rest on these. "
+        f"McNemar p: exact test against none under {definition}, adjusted over the table by "
         "Holm's method. P(improve): probability that a run beats one of none, in percent."
     )
     return TextTable("details", caption, header, tuple(sections), ("P(improve) [95 %]", "judged"))
@@ -123,7 +134,7 @@ def _scores(study: Study, summary: pl.DataFrame, name: str, caption: str) -> Tex
         lines = tuple(
             (
                 row["source"],
-                _of(row["scored"], row["cells"]),
+                out_of(row["ended"], row["cells"]),
                 *(percent(row[column]) for column in ("mean", "majority", "chance")),
             )
             for row in rows.iter_rows(named=True)
@@ -170,13 +181,13 @@ def comparison(
         lines = tuple(
             (
                 row["source"],
-                _of(row["scored"], row["pairs"]),
+                out_of(row["ended"], row["pairs"]),
                 estimate(row, "mean"),
                 p_value(row["p_holm"]),
                 estimate(row, "best"),
                 f"{percent(row['improvement'], 0)} {span(row, 'improvement', 0)}",
-                _of(row["degenerate"], row["judged"]),
-                _of(row["degenerate_other"], row["judged"]),
+                out_of(row["degenerate"], row["judged"]),
+                out_of(row["degenerate_other"], row["judged"]),
                 p_value(row["mcnemar_holm"]),
             )
             for row in rows.iter_rows(named=True)
@@ -185,7 +196,8 @@ def comparison(
     caption = (
         f"{first} minus {second}, in percentage points over paired runs (bootstrap over "
         f"configurations). Degenerate: {DEFINITIONS[definition]}, or a non-finite loss. p: "
-        "permutation test and McNemar's exact test, each adjusted over the table by Holm's method."
+        "permutation test and McNemar's exact test, each adjusted over the table by Holm's method. "
+        f"{CONVENTION}"
     )
     spare = ("P(improve) [95 %]", "Δ best [95 %]", "McNemar p")
     return TextTable("compare", caption, header, tuple(sections), spare)
@@ -199,7 +211,3 @@ def _by_target(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 def _title(study: Study, target: str, metric: str) -> str:
     name = study.tasks[target].title
     return f"{name} (MCC)" if metric == "mcc" else name
-
-
-def _of(count: int, total: int) -> str:
-    return str(count) if count == total else f"{count} of {total}"

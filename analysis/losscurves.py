@@ -20,10 +20,13 @@ from analysis.palette import (
     styled,
     target_title,
 )
+from stilt.schedule import plan_updates
 from stilt.study import Study
+from stilt.task import Task
 
 PROGRESS = np.linspace(0, 1, 51)
-"""Shares of a run at which its loss is read: runs of different length become comparable."""
+"""Shares of a run's planned updates at which its loss is read: runs of different length become
+comparable, and one that diverged ends where it did."""
 SINGLES = 8
 """Runs of each kind that are drawn one by one, besides their median and spread."""
 
@@ -54,8 +57,8 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
     for target, ax in zip(targets, axes.flat, strict=False):
         panel = drawn.filter(pl.col("target") == target)
         ax.set_title(short([target_title(study, target)], 24)[0], loc="left")
-        _panel(ax, panel)
-    figure.supxlabel("share of the updates")
+        _panel(ax, panel, study.tasks[target])
+    figure.supxlabel("share of the planned updates")
     figure.supylabel("training loss (nats)")
     figure.legend(
         handles=[
@@ -69,7 +72,7 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, panel: pl.DataFrame) -> None:
+def _panel(ax: Axes, panel: pl.DataFrame, task: Task) -> None:
     """Draws one target."""
     even = math.log(float(panel["classes"].to_numpy().max()))
     ax.axhline(even, color=GREEN, linestyle=":", linewidth=0.9, zorder=1)
@@ -79,7 +82,7 @@ def _panel(ax: Axes, panel: pl.DataFrame) -> None:
         count[flag] = len(runs)
         if runs.is_empty():
             continue
-        curves = _curves(runs["loss"])
+        curves = _curves(runs["loss"], _planned(runs, task))
         for curve in curves[_picked(curves)]:
             ax.plot(PROGRESS, curve, color=colour, linestyle=dash, lw=0.35, alpha=0.55, zorder=2)
         low, middle, high = _percentiles(curves)
@@ -92,23 +95,41 @@ def _panel(ax: Axes, panel: pl.DataFrame) -> None:
                 textcoords="offset points", ha="right", fontsize=6, color="#555555")  # fmt: skip
 
 
-def _curves(runs: pl.Series) -> NDArray[np.float64]:
+def _planned(runs: pl.DataFrame, task: Task) -> list[int]:
+    """Updates that each run would make if nothing stopped it."""
+    totals = {
+        (rows, batch): plan_updates(
+            rows=rows,
+            epochs=task.epochs,
+            batch_size=batch,
+            warmup_ratio=0.0,
+            micro_batch=task.micro_batch,
+        ).total
+        for rows, batch in runs.select("train_rows", "batch_size").unique().iter_rows()
+    }
+    return [totals[pair] for pair in runs.select("train_rows", "batch_size").iter_rows()]
+
+
+def _curves(runs: pl.Series, planned: list[int]) -> NDArray[np.float64]:
     """Losses of runs at ``PROGRESS``: (runs, progress).
 
     Args:
         runs: of each its points ``{"step": update, "value": mean loss since the last point}``.
+        planned: updates of each if nothing had stopped it.
     """
     points = runs.explode().struct
     steps = points.field("step").cast(pl.Float64).to_numpy()
     values = points.field("value").fill_null(np.nan).to_numpy()
     ends = np.cumsum(runs.list.len().to_numpy())[:-1]
-    each = zip(np.split(steps, ends), np.split(values, ends), strict=True)
+    each = zip(np.split(steps, ends), np.split(values, ends), planned, strict=True)
     return np.stack([_curve(*run) for run in each])
 
 
-def _curve(steps: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _curve(
+    steps: NDArray[np.float64], values: NDArray[np.float64], planned: int
+) -> NDArray[np.float64]:
     """One run's loss at ``PROGRESS``; NaN from the first value that is not finite on."""
-    share = steps / steps[-1]
+    share = steps / planned
     broken = np.nonzero(~np.isfinite(values))[0]
     end = broken[0] if len(broken) else len(values)
     if end == 0:

@@ -87,7 +87,9 @@ def thousands(count: int) -> str:
 
 
 def number(value: float) -> str:
-    """A hyperparameter as people write it: 5e-06 -> 5e-6, 0.20 -> 0.2."""
+    """A hyperparameter as people write it: 5e-06 -> 5e-6, 0.20 -> 0.2; whole numbers in full."""
+    if isinstance(value, int):
+        return str(value)
     return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
 
 

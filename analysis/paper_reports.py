@@ -4,12 +4,13 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import polars as pl
 
 from analysis.exports import latex
-from analysis.presentation import Section, TextTable, as_markdown, percent, signed
+from analysis.outcomes import CONVENTION
+from analysis.presentation import Section, TextTable, as_markdown, out_of, percent, signed
 from stilt.config import Frozen, parse, read_toml
 from stilt.files import write_text
 from stilt.study import Study
@@ -59,7 +60,8 @@ def covered(summary: pl.DataFrame) -> tuple[Report, ...]:
         summary: ``analysis.summary.summarize_cells``.
     """
     paper = read_paper()
-    planned = set(summary.select("stage", "source", "target").iter_rows())
+    rows = summary.select("stage", "source", "target").iter_rows()
+    planned = {(stage, _parts(source)[0], target) for stage, source, target in rows}
 
     def plans(stage: str, cell: Printed) -> bool:
         sources, targets = (_named(name, paper.aliases) for name in (cell.source, cell.target))
@@ -89,7 +91,8 @@ def report(
         differences: ``analysis.summary.differences_against_none``.
 
     Returns:
-        The paper's rows and columns; a dash stands where this study has no number.
+        The paper's rows and columns, one row for each seed of a source that has several; a dash
+        stands where this study has no number.
     """
     if name == "figure2":
         return _figure2(study, summary)
@@ -107,49 +110,85 @@ def _beside(
     summary: pl.DataFrame,
     differences: pl.DataFrame,
 ) -> TextTable:
+    stage = summary.filter(pl.col("stage") == table.stage)
+    gaps = {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
     stood_in: dict[str, str] = {}
-    frame = differences if table.shows == "difference" else summary
-    if table.shows == "best":
-        frame = frame.filter(pl.col("stage") == table.stage)
+    averaged = False
     sections = []
     for target in dict.fromkeys(cell.target for cell in table.cells):
         rows = []
         for cell in table.cells:
             if cell.target != target:
                 continue
-            ours = _ours(frame, cell, aliases, table.shows, stood_in)
-            theirs = (value.replace("-", "−") for value in cell.printed)
-            rows.append((cell.source, *theirs, ours))
+            theirs = tuple(value.replace("-", "−") for value in cell.printed)
+            found = _found(stage, cell, aliases)
+            for row in found:
+                _, seed = _parts(row["source"])
+                shown = f"{cell.source} (seed {seed})" if seed else cell.source
+                gap = gaps.get((row["target"], row["source"]), {})
+                rows.append((shown, *theirs, *_ours(table, row, gap)))
+                averaged |= table.stage == "evaluate" and row["cells"] > 1
+                for asked, there in (
+                    (cell.source, _parts(row["source"])[0]),
+                    (target, row["target"]),
+                ):
+                    if asked != there and row["ended"]:
+                        stood_in[asked] = there
+            if not found:
+                rows.append((cell.source, *theirs, MISSING, MISSING))
         sections.append(Section(_title(study, target), tuple(rows)))
-    notes = "".join(f" {there} stands in for {asked}." for asked, there in stood_in.items())
+    notes = [f"{there} stands in for {asked}." for asked, there in stood_in.items()]
+    if averaged:
+        notes.append("A score of several trials, which are seeds of the head, is their mean.")
     caption = (
         f"{study.name}: {table.title}, dev, in percent. The paper's numbers: {table.where} "
-        f"(RoBERTa-large); here: {study.grid.model.name}.{notes}"
+        f"(RoBERTa-large); here: {study.grid.model.name}. {' '.join([*notes, CONVENTION])}"
     )
-    return TextTable(name, caption, ("source", *table.columns, "here"), tuple(sections))
+    header = ("source", *table.columns, "here", "trials")
+    return TextTable(name, caption, header, tuple(sections))
 
 
-def _ours(
-    frame: pl.DataFrame,
-    cell: Printed,
-    aliases: dict[str, tuple[str, ...]],
-    shows: str,
-    stood_in: dict[str, str],
-) -> str:
-    """This study's value for a place of the table; notes which task stood in for another."""
+def _found(
+    summary: pl.DataFrame, cell: Printed, aliases: dict[str, tuple[str, ...]]
+) -> list[dict[str, Any]]:
+    """This study's rows for a place of the table, one for each seed of the source.
+
+    The paper's own tasks come before those that may stand in for them, unless only these have a run
+    that ended.
+    """
+    planned = []
     for source in _named(cell.source, aliases):
         for target in _named(cell.target, aliases):
-            found = frame.filter(pl.col("source") == source, pl.col("target") == target)
-            if found.is_empty() or found["best"][0] is None:
-                continue
-            for asked, there in ((cell.source, source), (cell.target, target)):
-                if asked != there:
-                    stood_in[asked] = there
-            row = found.row(0, named=True)
-            if shows == "difference":
-                return f"{signed(row['mean'])} / {signed(row['best'])}"
-            return percent(row["best"])
-    return MISSING
+            rows = [
+                row
+                for row in summary.filter(pl.col("target") == target).iter_rows(named=True)
+                if _parts(row["source"])[0] == source
+            ]
+            if any(row["ended"] for row in rows):
+                return rows
+            planned.append(rows)
+    return next(filter(None, planned), [])
+
+
+def _ours(table: PaperTable, row: dict[str, Any], gap: dict[str, Any]) -> tuple[str, str]:
+    """This study's value for a place of the table, and how many trials it rests on."""
+    if table.shows == "difference":
+        value = f"{signed(gap.get('mean'))} / {signed(gap.get('best'))}"
+        pairs, cells = gap.get("ended", 0), row["cells"]
+        trials = out_of(pairs, cells) + (" pairs" if pairs < cells else "")
+        return value if gap else MISSING, trials
+    # of several fresh heads the best is no score of the source
+    shown = row["mean"] if table.stage == "evaluate" else row["best"]
+    return percent(shown), out_of(row["ended"], row["cells"])
+
+
+def _parts(source: str) -> tuple[str, str]:
+    """A source's name in tables without its seed, and the seed, empty where it has none.
+
+    See ``stilt.cell.Source.name``. A source of a part of its task's rows keeps their number.
+    """
+    name, _, seed = source.partition("#")
+    return name, seed
 
 
 def _named(task: str, aliases: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -165,7 +204,7 @@ def _figure2(study: Study, summary: pl.DataFrame) -> TextTable:
         lines = [
             (
                 row["source"],
-                f"{row['scored']} of {row['cells']}",
+                out_of(row["ended"], row["cells"]),
                 *(percent(row[name]) for name in ("min", "mean", "best", "chance")),
             )
             for row in rows
@@ -174,7 +213,7 @@ def _figure2(study: Study, summary: pl.DataFrame) -> TextTable:
     caption = (
         f"{study.name}: min, mean and best dev score over the hyperparameter trials, in percent, "
         f"as annotated in Figure 2 (the paper prints these values in the picture alone); here: "
-        f"{study.grid.model.name}. The picture: violins.png, .pdf, .svg."
+        f"{study.grid.model.name}. The picture: violins.png, .pdf, .svg. {CONVENTION}"
     )
     header = ("source", "trials", "min", "mean", "best", "chance")
     return TextTable("figure2", caption, header, tuple(sections))
@@ -185,6 +224,7 @@ def _figure3(study: Study, cells: pl.DataFrame) -> TextTable:
     from analysis.sizes import improvements
 
     gains = improvements(cells, study)
+    seeds = gains["seed"].n_unique() > 1
     sections = []
     for target in gains["target"].unique(maintain_order=True):
         rows = gains.filter(pl.col("target") == target).iter_rows(named=True)
@@ -192,6 +232,7 @@ def _figure3(study: Study, cells: pl.DataFrame) -> TextTable:
             (
                 row["task"],
                 MISSING if row["rows"] is None else f"{row['rows']:,}",
+                *([str(row["seed"])] if seeds else []),
                 str(row["runs"]),
                 signed(row["mean"]),
                 signed(row["best"]),
@@ -202,9 +243,9 @@ def _figure3(study: Study, cells: pl.DataFrame) -> TextTable:
     caption = (
         f"{study.name}: improvement over none against the training size of the intermediate task, "
         "in percent points, as drawn in Figure 3 (the paper prints no values); here: "
-        f"{study.grid.model.name}. The picture: sizes.png, .pdf, .svg."
+        f"{study.grid.model.name}. The picture: sizes.png, .pdf, .svg. {CONVENTION}"
     )
-    header = ("source", "rows", "trials", "Δ mean", "Δ best")
+    header = ("source", "rows", *(["seed"] if seeds else []), "trials", "Δ mean", "Δ best")
     return TextTable("figure3", caption, header, tuple(sections))
 
 

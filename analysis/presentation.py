@@ -40,6 +40,11 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f}"
 
 
+def out_of(count: int, total: int) -> str:
+    """A count, with the total where it falls short of it: ``8 of 16``."""
+    return str(count) if count == total else f"{count} of {total}"
+
+
 def signed(value: float | None) -> str:
     """A difference of fractions in percentage points, always with its sign."""
     if value is None:

@@ -18,6 +18,7 @@ import polars as pl
 
 from analysis.lineschema import line_limits, line_types
 from analysis.problems import Problem, judge
+from analysis.soundness import sound
 from stilt.results import Result
 
 CURVE = pl.List(pl.Struct({"step": pl.Int64, "value": pl.Float64}))
@@ -226,7 +227,7 @@ def _agrees(frame: pl.DataFrame, root: Path, accepted: set[str]) -> pl.Series:
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
     """One column for everything of a result that the analysis uses; curves stay text.
 
-    ``sound`` says whether status, score, predictions and row count agree with each other.
+    ``sound`` says whether they agree with each other, see ``analysis.soundness``.
     """
     cell, dev, training = pl.col("cell").struct, pl.col("dev").struct, pl.col("training").struct
     point = cell.field("hyperparameters").struct
@@ -234,13 +235,6 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
     where = pl.col("provenance").struct
     predictions, gold = dev.field("predictions"), dev.field("gold")
     first = predictions.str.head(1)
-    sound = (
-        ((pl.col("status") == "ok") == pl.col("score").is_not_null())
-        & pl.col("score").is_between(-1, 1).fill_null(value=True)
-        & (pl.col("score").eq_missing(dev.field("score")))
-        & (predictions.str.len_bytes() == gold.str.len_bytes()).fill_null(value=True)
-        & (predictions.str.len_bytes() == pl.col("dev_rows")).fill_null(value=True)
-    )
     typed = frame.with_columns(pl.col(name).cast(kind) for name, kind in _TYPES.items())
     return typed.select(
         "file",
@@ -253,7 +247,7 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
         "score",
         *(dev.field(name) for name in ("accuracy", "mcc")),
         dev.field("loss").alias("dev_loss"),
-        *("majority", "chance", "classes", "train_rows", "dev_rows"),
+        *("majority", "chance", "classes", "train_rows", "dev_rows", "data"),
         dev.field("ties"),
         (predictions.str.strip_chars_start(first) == "").alias("constant"),
         *(predictions, gold),
@@ -268,5 +262,5 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
         utc(where.field("started")),
         utc(where.field("finished")),
         *(where.field(name) for name in ("host", "job", "attempt", "device", "commit", "code")),
-        sound=sound,
+        sound=sound(),
     )

@@ -20,6 +20,7 @@ from analysis.choices import HEADS, POINT, choices
 from analysis.degenerate import Definition
 from analysis.figures import PICTURES
 from analysis.origins import origins
+from analysis.outcomes import CONVENTION
 from analysis.palette import number, source_title, target_title
 from analysis.presentation import TextTable, p_value, percent, signed
 from analysis.sentences import sentences
@@ -103,6 +104,7 @@ def write_report(
         script_digest=_digest(script),
         style_digest=_digest(style),
         heads=HEADS,
+        convention=CONVENTION,
         command=f"python analysis/summarize.py {shlex.quote(folder.path.name)} "
         f"--degenerate {definition}",
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from analysis.degenerate import DEFINITIONS, Definition
+from analysis.outcomes import CONVENTION
 from analysis.palette import source_title, target_title
 from analysis.presentation import percent, signed
 from stilt.cell import NONE
@@ -46,18 +47,20 @@ def _progress(summary: pl.DataFrame) -> Iterator[str]:
         f"{count['scored']:,} of the grid's {_count(count['cells'], 'cell')} have a score; "
         f"{', '.join(rest)}."
     )
+    if count["diverged"]:
+        yield CONVENTION
     if count["failed"] + count["missing"]:
         yield (
             "Cells without a result are left out of every number, so numbers may still change; "
-            "differences are taken over pairs that are scored on both sides."
+            "differences are taken over pairs that ended on both sides."
         )
 
 
 def _gains(study: Study, differences: pl.DataFrame) -> Iterator[str]:
     """One sentence per source: on how many targets it helps, how clearly, from where to where."""
-    scored = differences.filter(pl.col("mean").is_not_null())
-    for source in scored["source"].unique(maintain_order=True):
-        rows = scored.filter(pl.col("source") == source).sort("mean", maintain_order=True)
+    known = differences.filter(pl.col("mean").is_not_null())
+    for source in known["source"].unique(maintain_order=True):
+        rows = known.filter(pl.col("source") == source).sort("mean", maintain_order=True)
         of = _count(len(rows), "target")
         name = source_title(study, source)
         higher, best = (int((rows[column] > 0).sum()) for column in ("mean", "best"))

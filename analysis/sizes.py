@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.outcomes import outcome
 from analysis.palette import (
     COLUMN,
     GREY,
@@ -39,7 +40,7 @@ def sized_tasks(cells: pl.DataFrame) -> list[str]:
 def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
     """Improvement over ``none`` of every source that is trained in several sizes.
 
-    Only hyperparameters that are scored with the source and with ``none`` count, so that a missing
+    Only hyperparameters whose runs ended with the source and with ``none`` count, so that a missing
     run never looks like an improvement.
 
     Args:
@@ -47,14 +48,16 @@ def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
         study: for the number of rows of a source that uses all of them.
 
     Returns:
-        Columns task, target, rows (null where the task's size is not known), seed (of the source),
-        runs, mean, best: fractions; in the grid's order.
+        Columns task, target, rows (null where the task's size is not known), seed and source_id
+        (of the source), runs, mean, best: fractions; in the grid's order.
 
     Source: paper, section 5.3.
     """
-    scored = cells.filter((pl.col("stage") == "target") & pl.col("score").is_not_null())
-    plain = scored.filter(pl.col("source") == NONE).select(*POINT, pl.col("score").alias("plain"))
-    wanted = scored.filter(pl.col("source_task").is_in(sized_tasks(cells)))
+    ended = cells.with_columns(outcome()).filter(
+        pl.col("stage") == "target", pl.col("outcome").is_not_null()
+    )
+    plain = ended.filter(pl.col("source") == NONE).select(*POINT, pl.col("outcome").alias("plain"))
+    wanted = ended.filter(pl.col("source_task").is_in(sized_tasks(cells)))
     full = {
         t: task.train_size or (task.size and task.size.train) for t, task in study.tasks.items()
     }
@@ -62,11 +65,15 @@ def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
     return (
         wanted.join(plain, on=POINT, nulls_equal=True, maintain_order="left")
         .with_columns(pl.coalesce("source_size", rows).alias("rows"))
-        .group_by("source_task", "target", "rows", "source_seed", maintain_order=True)
+        .group_by(
+            # not by rows: a draw of all rows is another source than all rows in the file's order
+            *("source_task", "target", "rows", "source_seed", "source_id"),
+            maintain_order=True,
+        )
         .agg(
             pl.len().alias("runs"),
-            (pl.col("score").mean() - pl.col("plain").mean()).alias("mean"),
-            (pl.col("score").max() - pl.col("plain").max()).alias("best"),
+            (pl.col("outcome").mean() - pl.col("plain").mean()).alias("mean"),
+            (pl.col("outcome").max() - pl.col("plain").max()).alias("best"),
         )
         .rename({"source_task": "task", "source_seed": "seed"})
     )

@@ -3,7 +3,6 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,29 +11,27 @@ from typing import Annotated, Any, Literal
 
 import polars as pl
 import tyro
-from rich.console import Console
 
 from analysis import exports
 from analysis.collect import Collection, collect
 from analysis.columns import NARROW
+from analysis.comparability import refuse_other_metrics, remarks
 from analysis.degenerate import Definition, degenerate
 from analysis.effects import main_effects
 from analysis.gaps import describe
 from analysis.layouts import comparison, tables
 from analysis.paper_reports import Report, covered, text_csv, write_reports
 from analysis.paper_reports import report as paper_report
-from analysis.presentation import TextTable, as_rich
+from analysis.presentation import TextTable
 from analysis.summary import (
     best_against_trials,
     differences_against_none,
     differences_between,
     summarize_cells,
 )
+from analysis.terminal import say, show, while_read
 from stilt.errors import ConfigError, exit_code, unknown
 from stilt.study import Study, StudyFolder, read_study
-
-PAPER = 132
-"""Characters in a line that goes to a file or a pipe, which have no width of their own."""
 
 CELLS = "cells.parquet"
 """Every column of every cell, in a study's summary folder."""
@@ -94,8 +91,8 @@ def summarize(
         studies: names below the root, or paths; all studies below the root if none is given.
         root: folder that holds the studies.
         degenerate: when a run counts as degenerate: its score is not above the majority class; nor
-            above it by 1.645 standard errors; it predicts one class only; its training loss never
-            fell below ln K.
+            above it by 1.645 standard errors; it predicts one class only; its smoothed
+            training loss never once fell below ln K (the strictest).
         format: of what is printed; every format is written to the study's summary folder anyway.
         report: print these tables and figures of the paper alone, with a study's numbers beside the
             paper's. Without it, those of which the study has every row come after its own tables.
@@ -105,15 +102,14 @@ def summarize(
     if compare:
         return _compare(_locate(compare[0], root), _locate(compare[1], root), degenerate, format)
     found = [_locate(name, root) for name in studies] or _all(root)
-    summaries = []
+    summaries, paths = [], []
     for folder in found:
-        summary = summary_of(folder, read_study(folder), degenerate, report)
-        if format == "table":
-            _show(summary.shown(), summary.notes, summary.collection.study.name)
-        else:
-            summaries.append(summary)
-        _say(write(summary, figures=figures))
-    _print(format, summaries)
+        summaries.append(summary_of(folder, read_study(folder), degenerate, report))
+        # before anything is printed: a reader that has enough must not cost a file
+        paths += write(summaries[-1], figures=figures)
+    with while_read():
+        _print(format, summaries)
+    say(paths)
     return 0
 
 
@@ -208,15 +204,18 @@ def _all(root: Path) -> list[StudyFolder]:
 def _compare(
     first: StudyFolder, second: StudyFolder, definition: Definition, format: Format
 ) -> int:
-    names = [folder.path.name for folder in (first, second)]
+    names = first.path.name, second.path.name
     if names[0] == names[1]:
-        names = [str(folder.path) for folder in (first, second)]
-    parts = [collect(folder, read_study(folder), NARROW) for folder in (first, second)]
+        names = str(first.path), str(second.path)
+    studies = read_study(first), read_study(second)
+    refuse_other_metrics(names, studies)
+    parts = collect(first, studies[0], NARROW), collect(second, studies[1], NARROW)
     notes = [
         f"{name}: {line}"
         for name, part in zip(names, parts, strict=True)
         for line in describe(part)
     ]
+    notes += remarks(names, parts)
     frame = differences_between(parts[0].cells, parts[1].cells, definition)
     if frame.is_empty():
         notes.append(
@@ -230,30 +229,31 @@ def _compare(
         "notes": notes,
         "differences": frame.to_dicts(),
     }
-    match format:
-        case "table":
-            _show([table], notes, " minus ".join(names))
-        case "markdown":
-            sys.stdout.write(exports.markdown([table], notes))
-        case "latex":
-            sys.stdout.write(exports.latex([table]))
-        case "csv":
-            sys.stdout.write(frame.write_csv())
-        case "json":
-            sys.stdout.write(exports.json_text(content))
-    _say(
-        exports.write_summary(
-            content, frame, [table], notes, first.summary, f"compare-{second.path.name}"
-        )
+    paths = exports.write_summary(
+        content, frame, [table], notes, first.summary, f"compare-{second.path.name}"
     )
+    with while_read():
+        match format:
+            case "table":
+                show([table], notes, " minus ".join(names))
+            case "markdown":
+                sys.stdout.write(exports.markdown([table], notes))
+            case "latex":
+                sys.stdout.write(exports.latex([table]))
+            case "csv":
+                sys.stdout.write(frame.write_csv())
+            case "json":
+                sys.stdout.write(exports.json_text(content))
+    say(paths)
     return 0
 
 
 def _print(format: Format, summaries: Sequence[Summary]) -> None:
-    """Writes summaries to stdout, all in one text of a format for other programs."""
+    """Writes summaries to stdout: one by one as tables, or all in one text of another format."""
     match format:
         case "table":
-            pass  # shown one by one
+            for summary in summaries:
+                show(summary.shown(), summary.notes, summary.collection.study.name)
         case "markdown":
             parts = [
                 f"## {summary.collection.study.name}\n\n"
@@ -275,35 +275,6 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
             sys.stdout.write(pl.concat(named).write_csv())
         case "json":
             sys.stdout.write(exports.json_text([summary.content() for summary in summaries]))
-
-
-def _show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
-    console = Console(markup=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=PAPER, markup=False)
-    console.rule(title)
-    for table in shown:
-        console.print(as_rich(table, console.width))
-        console.print(table.caption, style="dim", highlight=False)
-        console.print()
-    for note in notes:
-        console.print(note, highlight=False, soft_wrap=True)
-
-
-def _say(paths: Sequence[Path]) -> None:
-    """Names the files that were written, on stderr: stdout is for results."""
-    folders: dict[Path, dict[str, list[str]]] = {}
-    for path in paths:
-        folders.setdefault(path.parent, {}).setdefault(path.stem, []).append(path.suffix[1:])
-    for folder, files in folders.items():
-        names = (
-            f"{stem}.{kinds[0]}" if len(kinds) == 1 else f"{stem}.{{{','.join(kinds)}}}"
-            for stem, kinds in files.items()
-        )
-        sys.stderr.write(f"wrote in {folder}: {' '.join(names)}\n")
-    for path in paths:
-        if path.name == "report.html":
-            sys.stderr.write(f"to look at: {path}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

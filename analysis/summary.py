@@ -1,7 +1,8 @@
 """The frame of cells -> the frames that go in the paper: summary, differences, best against trials.
 
-Pure: frames in, frames out. Scores stay fractions. Nothing is averaged over cells that are missing,
-failed or diverged, and every row says how many there are of each.
+Pure: frames in, frames out. Scores stay fractions. Nothing is averaged over cells that are missing
+or failed; a diverged run counts as the majority-class baseline everywhere
+(``analysis.outcomes``). Every row says how many there are of each.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from analysis.inference import (
     permutation,
     wilson,
 )
+from analysis.outcomes import outcome
 from stilt.cell import NONE
 
 FACTORS = ("learning_rate", "batch_size", "warmup_ratio", "seed")
@@ -34,6 +36,8 @@ _CONFIGURATION = ("learning_rate", "batch_size", "warmup_ratio")
 _SEEDS = ("seed", "init_seed", "order_seed")
 TRIAL = ("target", *_CONFIGURATION, *_SEEDS)
 """What two paired trials have in common."""
+SAME_SOURCE = ("source_task", "source_size", "source_seed")
+"""What sources of two studies have in common: their names also tell what else a grid varies."""
 
 
 def in_order(cells: pl.DataFrame) -> pl.DataFrame:
@@ -58,29 +62,31 @@ def summarize_cells(cells: pl.DataFrame, definition: Definition = "majority") ->
 
     Returns:
         One row per stage, target and source, in the grid's order: ``cells`` of the grid; how many
-        are ``scored``, ``diverged``, ``failed``, ``missing``; ``min``, ``mean``, ``median``,
-        ``best``, ``sd`` (n - 1), ``q1``, ``q3``, ``iqr`` of the scored; ``majority`` and
-        ``chance``; ``degenerate`` of ``judged`` (scored or diverged) with ``share`` and its Wilson
-        interval ``low``, ``high``; the count under each definition; the cell with the best score
-        and its hyperparameters; mean ``seconds`` of a run, and ``hours`` of all. A statistic
-        without a score is null.
+        are ``scored``, ``diverged``, ``failed``, ``missing``, and have ``ended`` (scored or
+        diverged); ``min``, ``mean``, ``median``, ``best``, ``sd`` (n - 1), ``q1``, ``q3``, ``iqr``
+        of those that ended; ``majority`` and ``chance``; ``degenerate`` of ``judged`` (ended, and
+        the definition has what it needs) with ``share`` and its Wilson interval ``low``, ``high``;
+        the count under each definition; the cell with the best score and its hyperparameters,
+        null where none has a score; mean ``seconds`` of a run, and ``hours`` of all. A statistic
+        of no run is null.
     """
-    status, score = pl.col("status"), pl.col("score")
+    status, score, counted = pl.col("status"), pl.col("score"), pl.col("outcome")
     definitions = [f"degenerate_{name}" for name in get_args(Definition)]
     rows = (
-        cells.with_columns(degenerate(definition), *every_definition())
+        cells.with_columns(outcome(), degenerate(definition), *every_definition())
         .group_by(_ROW)
         .agg(
             pl.col("metric").first(),
             pl.len().cast(pl.Int64).alias("cells"),
             *((status == name).sum().cast(pl.Int64).alias(to) for name, to in STATUSES.items()),
-            score.min().alias("min"),
-            score.mean().alias("mean"),
-            score.median().alias("median"),
-            score.max().alias("best"),
-            score.std().alias("sd"),
-            score.quantile(0.25, interpolation="linear").alias("q1"),
-            score.quantile(0.75, interpolation="linear").alias("q3"),
+            counted.count().cast(pl.Int64).alias("ended"),
+            counted.min().alias("min"),
+            counted.mean().alias("mean"),
+            counted.median().alias("median"),
+            counted.max().alias("best"),
+            counted.std().alias("sd"),
+            counted.quantile(0.25, interpolation="linear").alias("q1"),
+            counted.quantile(0.75, interpolation="linear").alias("q3"),
             pl.col("majority").drop_nulls().first(),
             pl.col("chance").first(),
             pl.col("degenerate").sum().cast(pl.Int64),
@@ -124,10 +130,11 @@ def differences_between(
     """The first study minus the second, cells paired by source, target, hyperparameters and seed.
 
     Returns:
-        See ``differences``: rows for the sources and targets that both have.
+        See ``differences``: rows for the sources, under the first one's names, and targets that
+        both have.
     """
     parts = [cells.filter(pl.col("stage") == "target") for cells in (first, second)]
-    return differences(parts[0], parts[1], ("source",), definition, seed=seed)
+    return differences(parts[0], parts[1], SAME_SOURCE, definition, seed=seed)
 
 
 def differences(
@@ -148,8 +155,9 @@ def differences(
         seed: of bootstrap and permutation.
 
     Returns:
-        ``pairs`` of the grid, and those that are ``scored`` on both sides, in so many
-        ``configurations``; ``mean`` and ``best``: differences over these with ``_low`` and
+        ``pairs`` of the grid, those that are ``scored`` on both sides, and those that have
+        ``ended`` on both, in so many ``configurations``; ``mean`` and ``best``: differences over
+        the ended with ``_low`` and
         ``_high``; ``p`` of the permutation test, ``p_holm`` over the table; ``improvement``
         (probability, with ends); ``wins``, ``ties``, ``losses``; and of the pairs ``judged`` on
         both sides how many are degenerate: ``degenerate`` in the first, ``degenerate_other`` in
@@ -157,10 +165,11 @@ def differences(
         ``mcnemar_holm``.
     """
     columns = (*TRIAL, *also)
-    pairs = first.with_columns(degenerate(definition)).join(
-        second.with_columns(degenerate(definition)).select(
+    pairs = first.with_columns(outcome(), degenerate(definition)).join(
+        second.with_columns(outcome(), degenerate(definition)).select(
             *columns,
             pl.col("score").alias("score_other"),
+            pl.col("outcome").alias("outcome_other"),
             pl.col("degenerate").alias("degenerate_other"),
         ),
         on=columns,
@@ -185,7 +194,7 @@ DIFFERENCES: dict[str, pl.DataType | type[pl.DataType]] = {
     "target": pl.String,
     "source": pl.String,
     "metric": pl.String,
-    **dict.fromkeys(("pairs", "scored", "configurations"), pl.Int64),
+    **dict.fromkeys(("pairs", "scored", "ended", "configurations"), pl.Int64),
     **{f"{name}{end}": pl.Float64 for name in ("mean", "best") for end in ("", "_low", "_high")},
     **dict.fromkeys(("p", "p_holm"), pl.Float64),
     **{f"improvement{end}": pl.Float64 for end in ("", "_low", "_high")},
@@ -197,13 +206,14 @@ DIFFERENCES: dict[str, pl.DataType | type[pl.DataType]] = {
 
 
 def _difference(pairs: pl.DataFrame, seed: int) -> dict[str, object]:
-    first, second = _matrix(pairs, "score"), _matrix(pairs, "score_other")
+    first, second = _matrix(pairs, "outcome"), _matrix(pairs, "outcome_other")
     whole = np.isfinite(first) & np.isfinite(second)
     gaps = (first - second)[whole]
     found: dict[str, object] = {
         "metric": pairs["metric"][0],
         "pairs": pairs.height,
-        "scored": int(whole.sum()),
+        "scored": pairs.select("score", "score_other").drop_nulls().height,
+        "ended": int(whole.sum()),
         "configurations": int(whole.any(axis=1).sum()),
         "wins": int((gaps > 0).sum()),
         "ties": int((gaps == 0).sum()),
@@ -230,7 +240,7 @@ def _ends(name: str, interval: Interval) -> dict[str, object]:
 
 
 def _matrix(pairs: pl.DataFrame, column: str) -> Floats:
-    """A column as (configurations, seeds); NaN where the grid has no such cell, or no score."""
+    """A column as (configurations, seeds); NaN where the grid has no such cell, or no result."""
     codes = [
         pairs.select(pl.struct(names).rank("dense").alias("code"))["code"].to_numpy() - 1
         for names in (_CONFIGURATION, _SEEDS)
@@ -243,14 +253,12 @@ def _matrix(pairs: pl.DataFrame, column: str) -> Floats:
 def best_against_trials(cells: pl.DataFrame) -> pl.DataFrame:
     """Expected best dev score of each source on each target against the number of trials.
 
-    A diverged run counts as a trial that leaves the majority-class baseline.
-
     Returns:
         ``stage``, ``target``, ``source``, ``trials`` (1 to n), ``expected`` (k different trials of
         the grid) and ``expected_with_replacement``; see ``analysis.inference.expected_best``.
     """
-    runs = cells.filter(pl.col("stage") == "target", pl.col("status").is_in(["ok", "diverged"]))
-    runs = runs.with_columns(pl.coalesce("score", "majority").alias("outcome"))
+    runs = cells.with_columns(outcome())
+    runs = runs.filter(pl.col("stage") == "target", pl.col("outcome").is_not_null())
     parts = []
     for row in in_order(runs).iter_rows(named=True):
         chosen = runs.filter(pl.col(name) == value for name, value in row.items())

@@ -33,7 +33,7 @@ BUDGETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 def tuning(cells: pl.DataFrame, study: Study) -> Figure:
     """Draws what the best of k trials of the grid scores on average, for every k.
 
-    A diverged run uses up a trial and leaves the majority-class baseline; a missing one is none.
+    A diverged run uses up a trial (``analysis.outcomes``); a missing one is none.
 
     Args:
         cells: rows of columns.FRAME; only the stage ``target`` is drawn.

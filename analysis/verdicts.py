@@ -48,7 +48,7 @@ def refused(results: pl.DataFrame, grid: pl.DataFrame, study: str) -> pl.DataFra
         (
             "schema",
             ~pl.col("sound"),
-            pl.lit("its status, score, predictions and row count do not agree"),
+            pl.lit("its status, score, accuracy, predictions and row count do not agree"),
         ),
     ]
     # sentences are made for the bad ones alone: among a hundred thousand there are few

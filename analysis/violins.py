@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from analysis.outcomes import outcome
 from analysis.palette import (
     COLUMN,
     GREEN,
@@ -45,8 +46,8 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
     """Draws the scores of every source on every target.
 
     Each violin has its lowest, mean and best score written on it, times 100; runs are points, and
-    crosses where they are degenerate. Under each violin stands how many runs were degenerate, and
-    how many of the planned ones have no score yet.
+    crosses where they are degenerate, diverged ones at the majority class's score. Under each
+    violin stands how many runs were degenerate, and how many of the planned ones have not ended.
 
     Args:
         cells: rows of columns.FRAME with ``degenerate``; only the stage ``target`` is drawn.
@@ -54,7 +55,7 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
 
     Source: paper, Figure 2.
     """
-    cells = cells.filter(pl.col("stage") == "target")
+    cells = cells.filter(pl.col("stage") == "target").with_columns(outcome())
     targets, sources = present(cells, "target"), present(cells, "source")
     across, rows = _grid(len(targets), len(sources))
     width = COLUMN if across * (len(sources) * SLOT + MARGIN) <= COLUMN else PAGE
@@ -98,10 +99,10 @@ def _title(study: Study, target: str, panel: pl.DataFrame) -> str:
 
 def _panel(ax: Axes, panel: pl.DataFrame, sources: list[str], colours: dict[str, str]) -> None:
     """Draws one target: violins, points, baselines, and the counts below."""
-    scored = panel.filter(pl.col("score").is_not_null())
+    ended = panel.filter(pl.col("outcome").is_not_null())
     chance, majority = panel["chance"].max(), panel["majority"].max()
     lines = [float(value) * 100 for value in (chance, majority) if isinstance(value, float)]
-    low, high = _limits([*(scored["score"] * 100).to_list(), *lines])
+    low, high = _limits([*(ended["outcome"] * 100).to_list(), *lines])
     ax.set(xlim=(-0.6, len(sources) - 0.4), ylim=(low, high))
     if isinstance(majority, float):
         ax.axhline(majority * 100, color=GREY, linestyle=":", linewidth=0.8, zorder=1)
@@ -110,8 +111,16 @@ def _panel(ax: Axes, panel: pl.DataFrame, sources: list[str], colours: dict[str,
     for place, source in enumerate(sources):
         runs = panel.filter(pl.col("source") == source)
         _violin(ax, place, runs, colours[source])
-    if scored.is_empty():
-        ax.text(0.5, 0.6, "no result yet", transform=ax.transAxes, ha="center", color=GREY)
+    if ended.is_empty():
+        ax.text(0.5, 0.6, _open(panel), transform=ax.transAxes, ha="center", color=GREY)
+
+
+def _open(panel: pl.DataFrame) -> str:
+    """Why a panel has no run to show, by what became of its cells."""
+    failed = int((panel["status"] == "failed").sum())
+    if not failed:
+        return "no result yet"
+    return "all runs failed" if failed == len(panel) else f"{failed} failed, no result yet"
 
 
 def _limits(values: list[float]) -> tuple[float, float]:
@@ -123,16 +132,15 @@ def _limits(values: list[float]) -> tuple[float, float]:
 
 def _violin(ax: Axes, place: int, runs: pl.DataFrame, colour: str) -> None:
     """Draws one source's runs at x = ``place``, and its counts at the foot of the panel."""
-    ended = runs.filter(pl.col("status").is_in(["ok", "diverged"]))
-    scored = ended.filter(pl.col("score").is_not_null())
-    scores = scored["score"].to_numpy() * 100
+    ended = runs.filter(pl.col("outcome").is_not_null())
+    scores = ended["outcome"].to_numpy() * 100
     if len(scores) > 1:
         parts = ax.violinplot(
             [scores], [place], widths=0.86, showextrema=False, points=80, facecolor=(colour, 0.28)
         )
         for body in cast("list[PolyCollection]", parts["bodies"]):
             body.set(edgecolor=darker(colour), linewidth=0.7, zorder=2)
-    degenerate = scored["degenerate"].fill_null(False).to_numpy()
+    degenerate = ended["degenerate"].fill_null(False).to_numpy()
     across = place + _swarm(scores, *ax.get_ylim())
     healthy = ~degenerate
     ax.plot(across[healthy], scores[healthy], "o", ms=1.8, mew=0, color=darker(colour), zorder=3)
@@ -180,7 +188,7 @@ def _annotate(ax: Axes, panel: pl.DataFrame, sources: list[str]) -> None:
     low, high = ax.get_ylim()
     unit = (high - low) / (ax.bbox.height / ax.figure.dpi * 72)
     for place, source in enumerate(sources):
-        scores = panel.filter(pl.col("source") == source)["score"].drop_nulls().to_numpy() * 100
+        scores = panel.filter(pl.col("source") == source)["outcome"].drop_nulls().to_numpy() * 100
         if not len(scores):
             continue
         mean, gap = scores.mean(), (LABEL + 0.8) * unit

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jobs.worker import Clock, Worker
 from stilt import metrics, model, train
 from stilt.cell import Cell, Hyperparameters, Source
@@ -54,7 +56,7 @@ def run_cell(
     if cell.hyperparameters is None:
         outcome = None
         clock.lap("load")
-        dev: Score | None = _zero_shot(worker, start, cell.seed, task, dev_data)
+        dev = _zero_shot(worker, start, cell.seed, task, dev_data)
         clock.lap("evaluate")
     else:
         outcome = _fine_tune(
@@ -158,8 +160,8 @@ def _fine_tune(
     clock.lap("load")
 
     def dev_score(trained: Any) -> float | None:
-        logits = train.predict(trained, dev_data, worker.team)
-        return metrics.score(task, logits, dev_data.labels).score
+        found = _score(worker, trained, task, dev_data)
+        return found.score if found else None
 
     try:
         trained, schedule, curves = train.fit(
@@ -180,7 +182,7 @@ def _fine_tune(
         clock.lap("train")
     else:
         clock.lap("train")
-        dev = metrics.score(task, train.predict(trained, dev_data, worker.team), dev_data.labels)
+        dev = _score(worker, trained, task, dev_data)
     clock.lap("evaluate")
     training = curves.summary(schedule, start.modules("carried"), start.modules("fresh"))
     return _Outcome(trained, dev, training, tuple(curves.epochs))
@@ -188,9 +190,18 @@ def _fine_tune(
 
 def _zero_shot(
     worker: Worker, start: model.Start, seed: int, task: Task, dev_data: Encoded
-) -> Score:
+) -> Score | None:
     built = worker.build(start, seed, dev_data).to(worker.accelerator.device)
-    return metrics.score(task, train.predict(built, dev_data, worker.team), dev_data.labels)
+    return _score(worker, built, task, dev_data)
+
+
+def _score(worker: Worker, trained: Any, task: Task, dev_data: Encoded) -> Score | None:
+    """The dev set's score; None, which is a diverged run, where a logit is not finite.
+
+    The loss tells of an update's weights only with the next batch, and the last update has none.
+    """
+    logits = train.predict(trained, dev_data, worker.team)
+    return metrics.score(task, logits, dev_data.labels) if np.isfinite(logits).all() else None
 
 
 def _scores(

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -10,6 +10,9 @@ from stilt.cell import Cell, Source
 from stilt.config import Frozen, explain
 from stilt.errors import ResultError
 from stilt.files import write_text
+
+Fraction = Annotated[float, Field(ge=-1, le=1)]
+"""A score as it is kept: never a percentage."""
 
 FailureKind = Literal["oom", "timeout", "node", "data", "source", "bug"]
 
@@ -105,7 +108,7 @@ class Record(Frozen):
 
 
 class Result(Record):
-    """A cell that ended: with a score, or diverged (a non-finite loss, also a result)."""
+    """A cell that ended: with a score, or diverged (a non-finite loss or logit, also a result)."""
 
     cell: Cell
     status: Literal["ok", "diverged"]
@@ -113,9 +116,9 @@ class Result(Record):
     score: float | None
     """The task's metric on dev with the final weights, as a fraction; None if diverged."""
     dev: Score | None
-    majority: float
+    majority: Fraction
     """Score of always answering the dev set's most frequent class (0 for MCC)."""
-    chance: float
+    chance: Fraction
     """Score of a random guess."""
     classes: int
     """K: options or labels."""
@@ -138,8 +141,8 @@ class SourceResult(Record):
     metric: Literal["accuracy", "mcc"]
     score: float | None
     dev: Score | None
-    majority: float
-    chance: float
+    majority: Fraction
+    chance: Fraction
     classes: int
     train_rows: int
     dev_rows: int

@@ -134,7 +134,8 @@ def fit(
         runtime: device, memory chunk, and the request to stop.
         state: file that an interrupted run leaves and that is taken up where it is present.
         progress: called with (tokens done, tokens in all) after every update.
-        after_epoch: scores the model; called between epochs, outside the run's random state.
+        after_epoch: scores the model; called between epochs, outside the run's random state, while
+            the loss is finite; the last update may have ruined the weights all the same.
 
     Returns:
         The trained model, its schedule, and what was recorded.
@@ -192,6 +193,8 @@ def fit(
                 raise Interrupted
         first_step = 0
         if after_epoch is not None:
+            # where the device runs ahead, losses that are not finite may not have been seen yet
+            run.check_finite()
             with outside_random_state():
                 run.curves.epochs.append(CurvePoint(epoch=epoch + 1, score=after_epoch(model)))
             model.train()
@@ -437,7 +440,10 @@ def insist_on_padding(model: Any, data: Encoded, name: str) -> None:
 
 
 def predict(model: Any, data: Encoded, team: Team) -> np.ndarray:
-    """(N, K) logits of a whole split, longest examples first, without gradients or dropout."""
+    """(N, K) logits of a whole split, longest examples first, without gradients or dropout.
+
+    The same on every process of a team, and not finite where the weights are of no use any more.
+    """
     model.eval()
     longest = data.lengths.reshape(len(data), data.options).max(axis=1)
     order = np.argsort(-longest, kind="stable")

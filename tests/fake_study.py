@@ -26,6 +26,7 @@ from stilt.results import (
     Training,
     write_record,
 )
+from stilt.schedule import plan_updates
 from stilt.study import Study, StudyFolder, bind, write_study
 from stilt.task import Task
 
@@ -263,18 +264,28 @@ def _training(
     points: int,
     rng: random.Random,
 ) -> Training:
-    updates = max(points, task.epochs * train_rows // point.batch_size)
+    plan = plan_updates(
+        rows=train_rows,
+        epochs=task.epochs,
+        batch_size=point.batch_size,
+        warmup_ratio=point.warmup_ratio,
+        micro_batch=task.micro_batch,
+    )
+    points = min(points, plan.total)
     start = float(np.log(len(task.labels)))
     learnt = dev is not None and len(set(dev.predictions)) > 1
     ends = [start * (0.25 + 0.75 * 0.9**i if learnt else 1.02) for i in range(points)]
     values: list[float | None] = [x * (1 + 0.01 * rng.random()) for x in ends]
+    steps = [(i + 1) * plan.total // points for i in range(points)]
     if dev is None:
-        values[points // 2 :] = [None] * (points - points // 2)
-    steps = [(i + 1) * updates // points for i in range(points)]
+        # a diverged run ends with the first loss that is not finite
+        ended = points // 2 + 1
+        values, steps = [*values[: ended - 1], None], steps[:ended]
+    updates = steps[-1]
     finite = [x for x in values if x is not None]
     return Training(
         updates=updates,
-        warmup_updates=int(point.warmup_ratio * updates),
+        warmup_updates=plan.warmup,
         final_loss=values[-1],
         lowest_loss=min(finite) if finite else None,
         loss=tuple(zip(steps, values, strict=True)),

@@ -79,7 +79,7 @@ def test_every_column_holds_what_the_result_file_says(tiny):
                 name: getattr(result, name)
                 for name in ("metric", "score", "majority", "chance", "classes")
             },
-            **{name: getattr(result, name) for name in ("train_rows", "dev_rows")},
+            **{name: getattr(result, name) for name in ("train_rows", "dev_rows", "data")},
             **{
                 name: getattr(result.dev, name)
                 for name in ("accuracy", "mcc", "predictions", "gold", "ties")
@@ -352,6 +352,21 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "not a number": (set_to("majority", float("nan")), "schema", "field 'majority'"),
     "ok without score": (set_to("score", None), "schema", "do not agree"),
     "score that is a percentage": (set_to("score", 72.5), "schema", "do not agree"),
+    "accuracy that its predictions do not have": (
+        lambda path: change(path, lambda t: t["dev"].update(accuracy=0.123, ties=0)),
+        "schema",
+        "do not agree",
+    ),
+    "score and accuracy that its predictions do not have": (
+        lambda path: change(
+            path,
+            lambda t: (t.update(score=0.9875), t["dev"].update(score=0.9875, accuracy=0.9875)),
+        ),
+        "schema",
+        "do not agree",
+    ),
+    "majority in percent": (set_to("majority", 52.7), "schema", "field 'majority' = 52.7"),
+    "chance in percent": (set_to("chance", 50.0), "schema", "field 'chance' = 50.0"),
     "wrong row count": (set_to("dev_rows", 7), "schema", "do not agree"),
     "another study's": (set_to("study", "abc"), "study", "a result of study abc, not of this one"),
     "other hyperparameters": (
@@ -383,6 +398,16 @@ def test_a_bad_file_is_named_and_left_out_and_the_others_stay(tiny, what):
         assert row(found, cell)["score"] is None
         others = pl.col("cell") != cell
         assert found.cells.filter(others).equals(whole.filter(others))
+
+
+def test_an_accuracy_with_ties_need_not_be_that_of_the_predictions(tiny):
+    folder, study = tiny
+    cell = next(c.id for c in study.cells.values() if c.target == "rte")
+    spread = {"score": 0.75, "accuracy": 0.75, "ties": 3}
+    change(folder.result(cell), lambda t: (t.update(score=0.75), t["dev"].update(spread)))
+    found = collect(folder, study)
+    assert found.problems == ()
+    assert row(found, cell)["score"] == 0.75
 
 
 def test_a_copy_of_a_result_is_counted_once(tiny):

@@ -61,6 +61,7 @@ def cells_of(study: Study, score=lambda cell, place: 0.6 + 0.01 * place, **colum
                 "cell": cell.id,
                 "stage": cell.stage,
                 "source": cell.source,
+                "source_id": cell.source_id,
                 "source_task": source and source.task,
                 "source_size": source and source.train_size,
                 "source_seed": source and source.hyperparameters.seed,
@@ -71,9 +72,11 @@ def cells_of(study: Study, score=lambda cell, place: 0.6 + 0.01 * place, **colum
                 "chance": task.chance,
                 "majority": None if status == "missing" else task.chance + 0.03,
                 "classes": len(task.labels),
+                # the updates that the curves below show, whatever the batch
+                "train_rows": 8,
                 "loss": None
                 if status == "missing"
-                else [{"step": step, "value": 0.7 / step} for step in (1, 2, 3, 4)],
+                else [{"step": step, "value": 0.7 / step} for step in range(1, task.epochs + 1)],
             }
             | {name: make(cell) for name, make in columns.items()}
         )
@@ -150,6 +153,26 @@ def test_a_panel_without_any_score_says_so():
     assert "no result yet" not in texts(by_title(figure, "RTE"))
 
 
+def test_diverged_runs_are_crosses_at_the_majority_class_also_where_no_run_has_a_score():
+    study = study_of(sources=["none"])
+    figure = violins(cells_of(study, lambda *_: math.nan), study)
+    crosses = next(line for line in figure.axes[0].lines if line.get_marker() == "x")
+    assert crosses.get_ydata() == pytest.approx([53.0] * 4)
+    shown = texts(figure.axes[0])
+    assert {"4/4", "53.0"} <= set(shown)
+    assert "no result yet" not in shown
+
+
+def test_a_panel_without_a_result_says_whether_its_runs_failed():
+    study = study_of(targets=["rte", "wic"], sources=["none"])
+    cells = cells_of(study, lambda *_: None).with_columns(
+        status=pl.when(pl.col("target") == "rte").then(pl.lit("failed")).otherwise("status")
+    )
+    figure = violins(cells, study)
+    assert "all runs failed" in texts(by_title(figure, "RTE"))
+    assert "no result yet" in texts(by_title(figure, "WiC"))
+
+
 def test_a_single_run_is_one_point_with_one_number():
     study = study_of(sources=["none"], learning_rate=[1e-5], batch_size=[8])
     figure = violins(cells_of(study, lambda *_: 0.7), study)
@@ -202,6 +225,24 @@ def test_improvements_are_differences_of_mean_and_best_in_the_grids_order():
     assert found["best"].to_list() == pytest.approx([0.02, 0.30])
 
 
+def test_improvements_keep_two_sources_of_equally_many_rows_apart():
+    rows = study_of(["hellaswag-p"]).tasks["hellaswag-p"].size.train
+    sources = ["none", {"task": "hellaswag-p", "train_size": rows}, "hellaswag-p"]
+    study = study_of(sources, learning_rate=[1e-5], seed=[1], batch_size=[8])
+    scores = iter([0.50, 0.60, 0.80])
+    found = improvements(cells_of(study, lambda *_: next(scores)), study)
+    assert found["rows"].to_list() == [rows, rows]
+    assert found["mean"].to_list() == pytest.approx([0.1, 0.3])
+
+
+def test_improvements_count_a_diverged_run_as_the_majority_class():
+    sources = ["none", {"task": "hellaswag-p", "train_size": 2000}, "hellaswag-p"]
+    study = study_of(sources, learning_rate=[1e-5], seed=[1], batch_size=[8])
+    scores = iter([0.60, math.nan, 0.80])
+    found = improvements(cells_of(study, lambda *_: next(scores)), study)
+    assert found["mean"].to_list() == pytest.approx([-0.07, 0.2])
+
+
 def test_improvements_ignore_runs_whose_twin_has_no_score():
     sources = ["none", {"task": "hellaswag-p", "train_size": 2000}, "hellaswag-p"]
     study = study_of(sources, learning_rate=[1e-5], seed=[1, 2], batch_size=[8])
@@ -236,14 +277,24 @@ def test_a_heat_map_writes_means_counts_degenerate_runs_and_hatches_what_is_miss
     assert len(hatched) == 1
 
 
+def test_a_field_whose_runs_all_diverged_shows_how_many_and_what_they_count_as():
+    study = study_of(sources=["none"], seed=[1, 2])
+    scores = iter([math.nan, math.nan, 0.61, 0.63, 0.6, math.nan, 0.8, 0.9])
+    figure = heatmap(cells_of(study, lambda *_: next(scores)), study)
+    ax = figure.axes[0]
+    assert {"53.0 ×2", "56.5 ×1"} <= set(texts(ax))
+    assert not [p for p in ax.patches if isinstance(p, Rectangle) and p.get_hatch()]
+
+
 def test_the_loss_of_a_diverged_run_ends_where_it_is_no_longer_finite():
     study = study_of(sources=["none"], learning_rate=[1e-5], batch_size=[8])
-    points = [{"step": s, "value": v} for s, v in ((1, 0.7), (2, 0.6), (3, None), (4, None))]
-    cells = cells_of(study, lambda *_: math.nan, loss=lambda _: points)
+    # 16 rows in batches of 8, five epochs: ten updates were planned and six made
+    points = [{"step": s, "value": v} for s, v in ((2, 0.7), (4, 0.6), (6, None))]
+    cells = cells_of(study, lambda *_: math.nan, loss=lambda _: points, train_rows=lambda _: 16)
     figure = losses(cells, study)
     curve = next(line for line in figure.axes[0].lines if len(line.get_xdata()) == len(PROGRESS))
     ends = curve.get_xdata()[np.isfinite(curve.get_ydata())].max()
-    assert ends == pytest.approx(0.5)
+    assert ends == pytest.approx(0.4)
     assert "0 + 1" in texts(figure.axes[0])
 
 
@@ -316,7 +367,8 @@ def test_counts_are_short(count, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(5e-6, "5e-6"), (2e-5, "2e-5"), (0.2, "0.2"), (0.0, "0"), (16, "16")]
+    ("value", "text"),
+    [(5e-6, "5e-6"), (2e-5, "2e-5"), (0.2, "0.2"), (0.0, "0"), (16, "16"), (20210925, "20210925")],
 )
 def test_hyperparameters_are_written_as_people_do(value, text):
     assert number(value) == text

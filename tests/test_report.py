@@ -281,6 +281,18 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+def test_a_difference_says_on_how_many_pairs_it_rests_where_not_on_all(tmp_path):
+    block = GRID["blocks"][0] | {"sources": ["none", "hellaswag"], "targets": ["rte"]}
+    more = block | {"sources": ["hellaswag"], "learning_rate": [5e-6]}
+    folder = StudyFolder(tmp_path / "s")
+    study = make_study(folder.path, grid=GRID | {"blocks": [block, more], "evaluate": []})
+    page = Page(built(folder, study).read_text(encoding="utf-8"))
+    assert page.text.count(" 8 pairs ") == 1
+    study = make_study(tmp_path / "t", grid=GRID | {"blocks": [block], "evaluate": []})
+    page = Page(built(StudyFolder(tmp_path / "t"), study).read_text(encoding="utf-8"))
+    assert " pairs " not in page.text.replace("over pairs with", "")
+
+
 def words(tmp_path, score, **options) -> list[str]:
     """Sentences about a study of two sources and one target."""
     block = GRID["blocks"][0] | {"sources": ["none", "hellaswag"], "targets": ["rte"]}
@@ -309,6 +321,17 @@ def test_sentences_of_an_unfinished_study_say_that_numbers_may_change(tmp_path):
     found = words(tmp_path, None, failed=0.4)
     assert re.match(r"\d+ of the grid's 16 cells have a score; \d+ failed\.", found[0])
     assert "may still change" in found[1]
+
+
+def test_sentences_say_what_a_diverged_run_counts_as(tmp_path):
+    found = words(tmp_path, None, diverged=0.4)
+    assert re.match(r"\d+ of the grid's 16 cells have a score; \d+ diverged\.", found[0])
+    assert found[1] == "A diverged run counts as the majority class's score."
+    assert not any("may still change" in sentence for sentence in found)
+
+
+def test_the_results_say_what_a_diverged_run_counts_as(page):
+    assert "over the runs that ended. A diverged run counts as the majority class's" in page.text
 
 
 # --- in a browser ---

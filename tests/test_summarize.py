@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from analysis.columns import CURVES, FRAME, NARROW
 from analysis.summarize import main
 from stilt.study import Study, StudyFolder, read_study
+from stilt.task import BUILT_IN
 from tests.fake_study import SMALL, TINY, fail_source, make_study
 
 EXPORTS = {
@@ -114,7 +117,7 @@ def test_latex_has_as_many_columns_as_it_says_and_no_bare_special_character(tmp_
         line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
     ]
     widths = {line.replace(r"\&", "").count("&") for line in body}
-    assert widths == {9, 4}  # ten columns of results and details; five of scores and effects
+    assert widths == {9, 10, 4}  # ten columns of results, 11 of details; 5 of scores and effects
     assert not {character for character in text if ord(character) > 127}
 
 
@@ -133,6 +136,26 @@ def test_only_the_chosen_format_goes_to_stdout(root, capsys, format):
         assert json.loads(shown) == [summary(root)]
 
 
+@pytest.mark.parametrize("format", ["table", "csv"])
+def test_a_reader_that_has_enough_costs_no_file_and_no_complaint(root, format):
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = Path(__file__).parent.parent / "analysis" / "summarize.py"
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, script, "tiny", "--root", root, "--no-figures", "--format", format],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0
+    folder = root / "tiny" / "summary"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"wrote in {folder}: ")
+    assert {path.name for path in folder.iterdir()} == EXPORTS | {"cache"}
+
+
 def test_csv_of_several_studies_is_one_table(root, capsys):
     make_study(root / "other", grid=TINY, missing=1.0)
     assert run("tiny", "other", "--root", str(root), "--format", "csv") == 0
@@ -148,7 +171,7 @@ def test_the_definition_of_a_degenerate_run_can_be_chosen(root, capsys):
         assert table["degenerate"]["definition"] == name
         counts[name] = [row["degenerate"] for row in table["summary"]]
         assert counts[name] == [row[f"degenerate_{name}"] for row in table["summary"]]
-        assert table["degenerate"]["meaning"] in capsys.readouterr().out.replace("\n", " ")
+        assert table["degenerate"]["meaning"] in " ".join(capsys.readouterr().out.split())
     assert sum(counts["margin"]) >= sum(counts["majority"]) > 0
 
 
@@ -200,6 +223,20 @@ def test_results_of_several_commits_are_pointed_out(tmp_path, capsys):
     assert "results come from 2 versions of the code: cccccccccccc 15, dddddddddddd 1" in (
         capsys.readouterr().out
     )
+
+
+def test_cells_that_the_grid_pairs_with_nothing_are_pointed_out_and_their_pairs_counted(
+    tmp_path, capsys
+):
+    block = TINY["blocks"][0]
+    more = block | {"sources": ["hellaswag"], "targets": ["rte"], "learning_rate": [5e-6]}
+    make_study(tmp_path / "s", grid=TINY | {"blocks": [block, more]})
+    assert run(str(tmp_path / "s")) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "No pair: hellaswag on rte 2 of 6. The grid has no run of none with their" in shown
+    details = (tmp_path / "s" / "summary" / "summary.md").read_text().partition("| pairs |")[2]
+    rows = [line.split("|") for line in details.splitlines() if "| hellaswag |" in line]
+    assert [row[9].strip() for row in rows[:2]] == ["4 of 6", "4"]
 
 
 def test_a_study_without_a_result_says_so_and_is_no_mistake(tmp_path, capsys):
@@ -300,6 +337,57 @@ def test_studies_without_a_common_cell_say_so(root, capsys):
     make_study(root / "other", grid=grid)
     assert run("--compare", "tiny", "other", "--root", str(root)) == 0
     assert "No cell of the one has the source, target" in capsys.readouterr().out
+
+
+def own_task(folder, name, old, new):
+    """A copy of a built-in task with one line changed, in a folder of one's own."""
+    text = (BUILT_IN / f"{name}.toml").read_text()
+    assert old in text
+    folder.mkdir()
+    (folder / f"{name}.toml").write_text(text.replace(old, new))
+    return str(folder)
+
+
+def test_studies_that_score_a_target_by_other_metrics_are_not_compared(
+    root, tmp_path, monkeypatch, capsys
+):
+    tasks = own_task(tmp_path / "tasks", "cola", '"mcc"', '"accuracy"')
+    monkeypatch.setenv("STILT_TASKS", tasks)
+    make_study(root / "other", grid=TINY)
+    assert run("--compare", "other", "tiny", "--root", str(root)) == 2
+    assert capsys.readouterr().err == (
+        "error: study other: task 'cola', field 'metric' = 'accuracy'; study tiny: 'mcc'. "
+        "Scores of different metrics cannot be subtracted.\n"
+    )
+
+
+def test_what_else_differs_between_compared_studies_is_noted(root, tmp_path, monkeypatch, capsys):
+    tasks = own_task(tmp_path / "tasks", "rte", "epochs     = 5", "epochs     = 9")
+    monkeypatch.setenv("STILT_TASKS", tasks)
+    make_study(root / "other", grid=TINY, dev_rows=90)
+    for path in (root / "other" / "results").iterdir():
+        path.write_text(path.read_text().replace("dddddddddddd", "eeeeeeeeeeee"))
+    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Task rte is not the same in tiny and other: epochs = 5 and 9." in lines
+    assert "Task rte has other rows in tiny (120 for dev) than in other (90)." in lines
+    assert not any("no partner" in line for line in lines)
+
+
+def test_cells_of_compared_studies_without_a_partner_are_counted(root, capsys):
+    block = TINY["blocks"][0]
+    seeds = [{"task": "hellaswag", "seeds": [12, 42]}]
+    other = block | {"sources": ["none", *seeds], "learning_rate": [1e-5]}
+    make_study(root / "other", grid=TINY | {"blocks": [other]})
+    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
+    assert (
+        "8 cells of tiny and 4 of other have no partner: "
+        "tiny: none on rte 2 of 4, hellaswag on rte 2 of 4, "
+        "none on cola 2 of 4, hellaswag on cola 2 of 4; "
+        "other: hellaswag#12 on rte 2 of 2, hellaswag#12 on cola 2 of 2."
+    ) in capsys.readouterr().out.splitlines()
+    table = pl.read_csv(root / "tiny" / "summary" / "compare-other.csv")
+    assert table.filter(pl.col("source") == "hellaswag")["pairs"].to_list() == [2, 2]
 
 
 # --- figures and report

@@ -44,7 +44,10 @@ def frame(*cells):
     rows = [CELL | {"cell": f"c{number}"} | cell for number, cell in enumerate(cells)]
     missing = {"status": "missing", "majority": None, "constant": None, "lowest_loss": None}
     for row in rows:
-        if "score" not in row:
+        row.setdefault("source_task", None if row["source"] == "none" else row["source"])
+        if row["status"] == "diverged":
+            row |= {"constant": None, "lowest_loss": None}
+        elif "score" not in row:
             row |= missing | {name: row[name] for name in ("status",) if row["status"] != "ok"}
     return pl.DataFrame(rows, schema=FRAME)
 
@@ -83,19 +86,65 @@ def test_the_statistics_are_those_of_the_scores():
     assert row["hours"] == pytest.approx(0.04)
 
 
-def test_cells_without_a_score_are_counted_and_not_averaged():
+def diverged(*cells):
+    """The same runs, had they diverged: without a score, with a dev set all the same."""
+    return [
+        {k: v for k, v in cell.items() if k != "score"} | {"status": "diverged"} for cell in cells
+    ]
+
+
+def test_cells_that_did_not_end_are_counted_and_not_averaged():
     cells = frame(
         *runs("none", [0.6, 0.8]),
-        {"learning_rate": 2.0, "status": "diverged"},
+        *diverged({"learning_rate": 2.0}),
         {"learning_rate": 3.0, "status": "failed"},
         {"learning_rate": 4.0, "status": "missing"},
     )
     row = one(summarize_cells(cells), source="none")
     assert row["cells"] == 5
     assert [row[name] for name in ("scored", "diverged", "failed", "missing")] == [2, 1, 1, 1]
-    assert row["mean"] == pytest.approx(0.7)
+    assert row["ended"] == 3
+    assert row["mean"] == pytest.approx((0.6 + 0.8 + 0.5) / 3)
+    assert (row["min"], row["median"], row["best"]) == (0.5, 0.6, 0.8)
     # the diverged run is degenerate; failed and missing cells are not judged
     assert (row["degenerate"], row["judged"]) == (1, 3)
+
+
+def test_a_source_whose_runs_diverge_does_worse_than_one_whose_runs_score():
+    scores = [0.7, 0.8, 0.9, 0.6]
+    steady, shaky = runs("steady", scores), runs("shaky", scores)
+    shaky[0:2] = diverged(*shaky[0:2])
+    cells = frame(*runs("none", [0.6, 0.6, 0.6, 0.6]), *steady, *shaky)
+    found = summarize_cells(cells)
+    assert one(found, source="steady")["mean"] == pytest.approx(0.75)
+    # two runs at the majority's 0.5 instead of 0.7 and 0.8
+    row = one(found, source="shaky")
+    assert row["mean"] == pytest.approx((0.5 + 0.5 + 0.9 + 0.6) / 4)
+    assert (row["ended"], row["scored"], row["degenerate"], row["best_cell"]) == (4, 2, 2, "c10")
+    gaps = differences_against_none(cells)
+    assert one(gaps, source="steady")["mean"] == pytest.approx(0.15)
+    gap = one(gaps, source="shaky")
+    assert gap["mean"] == pytest.approx(0.025)
+    assert (gap["scored"], gap["ended"], gap["pairs"]) == (2, 4, 4)
+    assert (gap["wins"], gap["ties"], gap["losses"]) == (1, 1, 2)
+    # configurations of two seeds: -0.2 and 0.3 in sum; no swap has a smaller sum than 0.1
+    assert gap["p"] == pytest.approx(1.0)
+    assert gap["improvement"] == pytest.approx((0 + 0 + 4 + 2) / 16)
+    curve = best_against_trials(cells).filter(pl.col("source") == "shaky")
+    assert curve["expected"][0] == pytest.approx(row["mean"])
+
+
+def test_a_diverged_run_of_none_raises_the_difference_from_it():
+    none = runs("none", [0.7, 0.7], seeds=(12,))
+    none[0:1] = diverged(none[0])
+    cells = frame(*none, *runs("a", [0.7, 0.7], seeds=(12,)))
+    assert one(differences_against_none(cells), source="a")["mean"] == pytest.approx(0.1)
+
+
+def test_a_source_whose_runs_all_diverged_counts_as_the_majority_class_and_has_no_best_cell():
+    row = one(summarize_cells(frame(*diverged(*runs("none", [0.9, 0.9])))), source="none")
+    assert (row["min"], row["mean"], row["best"], row["sd"]) == (0.5, 0.5, 0.5, 0.0)
+    assert (row["ended"], row["scored"], row["best_cell"]) == (2, 0, None)
 
 
 def test_a_source_without_any_result_has_a_row_of_nulls():
@@ -162,7 +211,7 @@ def test_differences_are_paired_by_hyperparameters_and_seed():
     found = differences_against_none(cells)
     assert dict(found.schema) == DIFFERENCES
     row = one(found, source="a")
-    assert (row["pairs"], row["scored"], row["configurations"]) == (4, 4, 2)
+    assert (row["pairs"], row["ended"], row["configurations"]) == (4, 4, 2)
     for name in ("mean", "mean_low", "mean_high", "best", "best_low", "best_high"):
         assert row[name] == pytest.approx(0.1)
     assert (row["wins"], row["ties"], row["losses"]) == (4, 0, 0)
@@ -174,7 +223,7 @@ def test_differences_are_paired_by_hyperparameters_and_seed():
 def test_pairs_that_are_not_whole_do_not_enter():
     cells = frame(*runs("none", [0.5, None, 0.7, 0.9]), *runs("a", [0.6, 0.99, None, 0.9]))
     row = one(differences_against_none(cells), source="a")
-    assert (row["pairs"], row["scored"], row["configurations"]) == (4, 2, 2)
+    assert (row["pairs"], row["ended"], row["configurations"]) == (4, 2, 2)
     assert row["mean"] == pytest.approx(0.05)
     assert row["best"] == pytest.approx(0.0)
     assert (row["wins"], row["ties"], row["losses"]) == (1, 1, 0)
@@ -218,7 +267,7 @@ def test_init_and_order_seeds_tell_pairs_apart():
         *runs("a", [0.6], init_seed=1),
     )
     row = one(differences_against_none(cells), source="a")
-    assert (row["scored"], row["configurations"]) == (2, 1)
+    assert (row["ended"], row["configurations"]) == (2, 1)
     assert (row["wins"], row["losses"]) == (1, 1)
 
 
@@ -243,6 +292,18 @@ def test_two_studies_are_compared_where_both_have_the_cell():
     assert found["mean"].to_list() == [pytest.approx(0.05), pytest.approx(0.35)]
 
 
+def test_a_source_pairs_with_its_like_whatever_its_name():
+    first = frame(*runs("a", [0.9, 0.9], source_seed=42))
+    second = frame(
+        *runs("a#42", [0.5, 0.6], source_task="a", source_seed=42),
+        *runs("a#12", [0.1, 0.1], source_task="a", source_seed=12),
+        *runs("a@9#42", [0.1, 0.1], source_task="a", source_seed=42, source_size=9),
+    )
+    found = differences_between(first, second)
+    assert found.select("source", "pairs").rows() == [("a", 2)]
+    assert found["mean"].to_list() == [pytest.approx(0.35)]
+
+
 @settings(max_examples=6)
 @given(seed=st.integers(0, 10_000), missing=st.floats(0, 0.9))
 def test_a_study_at_any_moment_can_be_summarized(tmp_path_factory, seed, missing):
@@ -257,11 +318,11 @@ def test_a_study_at_any_moment_can_be_summarized(tmp_path_factory, seed, missing
     statuses = found.select("scored", "diverged", "failed", "missing").sum_horizontal()
     assert statuses.equals(found["cells"], check_names=False)
     assert found["cells"].sum() == len(study.cells)
-    scored = found.filter(pl.col("scored") > 0)
-    assert (scored["min"] <= scored["mean"] + 1e-12).all()
-    assert (scored["mean"] <= scored["best"] + 1e-12).all()
+    ended = found.filter(pl.col("ended") > 0)
+    assert (ended["min"] <= ended["mean"] + 1e-12).all()
+    assert (ended["mean"] <= ended["best"] + 1e-12).all()
     gaps = differences_against_none(cells)
-    assert (gaps["wins"] + gaps["ties"] + gaps["losses"] == gaps["scored"]).all()
+    assert (gaps["wins"] + gaps["ties"] + gaps["losses"] == gaps["ended"]).all()
     assert gaps["p"].drop_nulls().is_between(0, 1).all()
 
 
@@ -291,6 +352,13 @@ def test_main_effects_count_each_level_and_test_within_blocks():
     # rows (0 1 1), (0 0 1), (0 0 1): Q = 2 (3 * 10 - 16) / (12 - 6) = 14/3, tail exp(-7/3)
     assert rates["p"].to_list() == pytest.approx([2.718281828 ** (-7 / 3)] * 3)
     assert rates["p_holm"].to_list() == pytest.approx([2 * 2.718281828 ** (-7 / 3)] * 3)
+
+
+def test_seeds_of_many_digits_keep_them_all():
+    seeds = (20210925, 20210926)
+    found = main_effects(frame(*runs("none", [0.4, 0.9, 0.4, 0.9], seeds=seeds)))
+    levels = found.filter(pl.col("factor") == "seed")["level"].to_list()
+    assert levels == ["20210925", "20210926"]
 
 
 def test_blocks_with_a_hole_are_not_tested_but_counted():

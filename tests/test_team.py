@@ -35,12 +35,13 @@ def still(roberta, tmp_path_factory):
     return folder
 
 
-def command(place, model, processes, epochs=2, sources='["none"]', warmups="[0.2]"):
+def command(place, model, processes, epochs=2, sources='["none"]', warmups="[0.2]", rate="1e-3"):
     """A submit of a small study."""
     own = make_own_study(place)
     grid, pairs = own / "own.toml", own / "pairs.toml"
     text = grid.read_text().replace("[0.0, 0.2]", warmups)
     text = text.replace('["pairs", "endings"]', '["pairs"]')
+    text = text.replace("learning_rate = [1e-3]", f"learning_rate = [{rate}]")
     text = text.replace('["none", "endings"]', sources)
     grid.write_text(f"processes = {processes}\n{text}")
     pairs.write_text(pairs.read_text().replace("epochs = 2", f"epochs = {epochs}\nmicro_batch = 5"))
@@ -117,6 +118,14 @@ def test_two_processes_train_as_one_does(still, tmp_path):
             assert np.array(getattr(two.training, curve)) == pytest.approx(expected, rel=1e-3)
         assert two.training.tokens.real == one.training.tokens.real
         assert two.dev.predictions == one.dev.predictions
+
+
+def test_a_team_whose_weights_overflow_diverges_together_and_goes_on(roberta, tmp_path):
+    found = results(run(tmp_path, roberta, 2, warmups="[0.0, 0.2]", rate="1e30"))
+    assert {key: result.status for key, result in found.items()} == {
+        ("none", 0.0): "diverged",
+        ("none", 0.2): "diverged",
+    }
 
 
 def test_an_interrupted_team_ends_bit_for_bit_like_an_uninterrupted_one(roberta, tmp_path):
