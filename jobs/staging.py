@@ -72,7 +72,7 @@ def load_model(request: Request) -> Staged:
         said = (str(error).strip().splitlines() or [repr(error)])[0][:240]
         raise DataError(
             f"{where} cannot be loaded ({said}). Run this where the Hub can be reached, or name a "
-            "folder with --model."
+            f"folder with --model.{_hint(said)}"
         ) from None
     vocabulary = start.model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > vocabulary:
@@ -81,6 +81,12 @@ def load_model(request: Request) -> Staged:
             "not of one kind."
         )
     return Staged(name="model", where=where)
+
+
+def _hint(said: str) -> str:
+    """What helps where the tokenizer's library is absent: transformers names another one first."""
+    wanted = any(name in said for name in ("sentencepiece", "tiktoken", "protobuf"))
+    return ' Its tokenizer wants: pip install ".[sentencepiece]".' if wanted else ""
 
 
 def _synthesis(request: Request, doing: Doing) -> Iterator[Staged]:
