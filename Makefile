@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python analysis/summarize.py demo
 
 test: $(VENV)/.dev $(VENV)/.demo lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

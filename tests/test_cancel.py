@@ -8,18 +8,14 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from launcher.cancel import main as cancel
 from launcher.clean import main as clean
 from launcher.clean import size
-from launcher.status import main as status
-from launcher.submit import main as submit
 from stilt import claims
 from stilt.study import StudyFolder
-from tests import cluster_study, slurm_cluster
 from tests.fake_commands import Commands
 from tests.fake_study import make_study
 
@@ -349,57 +345,3 @@ def test_a_clean_study_has_nothing_to_remove(study, folder, tmp_path, capsys):
 )
 def test_sizes_are_written_as_people_do(number, text):
     assert size(int(number)) == text
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    try:
-        with slurm_cluster.cluster():
-            yield
-    except slurm_cluster.ClusterError as error:
-        if "Not installed" in str(error):
-            pytest.skip(str(error))
-        raise
-
-
-@pytest.mark.slurm
-@pytest.mark.slow
-def test_a_real_study_is_watched_cancelled_in_part_and_whole_and_cleaned(
-    cluster, tmp_path, monkeypatch, capsys
-):
-    # nothing can start, so that nothing but the queue is at work
-    for node in slurm_cluster.NODES:
-        slurm_cluster.node_down(node)
-    try:
-        own = tmp_path / "own"
-        own.mkdir()
-        cluster_study.make_study(own, sources=1)
-        monkeypatch.chdir(own)
-        Path("cluster.toml").write_text("gpus = 0\ncpus = 2\ntime = 10\nsignal_seconds = 20\n")
-        assert submit(["--grid", "own.toml", "--data-dir", "data", "--bundles", "4"]) == 0
-        capsys.readouterr()
-
-        def count():
-            assert status(["own", "--json"]) in (0, 1)
-            return json.loads(capsys.readouterr().out)["count"]
-
-        def queued():
-            command = ["squeue", "--array", "--noheader", "--format=%i"]
-            return subprocess.run(command, capture_output=True, text=True).stdout.split()
-
-        assert count()["pending"] == 24
-        before = len(queued())
-        assert clean(["own", "--yes"]) == 2
-        assert cancel(["own", "--source", "none"]) == 0
-        capsys.readouterr()
-        assert count() == {"done": 0, "running": 0, "pending": 12, "failed": 0, "open": 12}
-        assert 0 < len(queued()) < before
-        assert cancel(["own"]) == 0
-        capsys.readouterr()
-        assert count()["open"] == 24
-        assert queued() == []
-        assert clean(["own", "--yes"]) == 0
-        assert list(StudyFolder(Path("logs/own")).slurm.iterdir()) == []
-    finally:
-        for node in slurm_cluster.NODES:
-            slurm_cluster.node_up(node)

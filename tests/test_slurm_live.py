@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from launcher.cancel import main as cancel
+from launcher.clean import main as clean
+from launcher.status import main as status
+from launcher.submit import main as submit_main
 from stilt import claims
 from stilt.results import Result, SourceResult, read_record
 from stilt.study import Study, StudyFolder, read_study
@@ -295,3 +299,44 @@ def test_cells_of_two_processes_are_signalled_requeued_and_end_as_if_they_had_no
     assert len(numbers(study, live)) == 2
     assert numbers(study, live) == numbers(study, calm)
     assert set(endings(live).values()) == {1}
+
+
+def test_a_real_study_is_watched_cancelled_in_part_and_whole_and_cleaned(
+    cluster, tmp_path, monkeypatch, capsys
+):
+    # nothing can start, so that nothing but the queue is at work
+    for node in slurm_cluster.NODES:
+        slurm_cluster.node_down(node)
+    try:
+        own = tmp_path / "own"
+        own.mkdir()
+        make_study(own, sources=1)
+        monkeypatch.chdir(own)
+        Path("cluster.toml").write_text(PROFILE)
+        assert submit_main(["--grid", "own.toml", "--data-dir", "data", "--bundles", "4"]) == 0
+        capsys.readouterr()
+
+        def count():
+            assert status(["own", "--json"]) in (0, 1)
+            return json.loads(capsys.readouterr().out)["count"]
+
+        def queued():
+            command = ["squeue", "--array", "--noheader", "--format=%i"]
+            return subprocess.run(command, capture_output=True, text=True).stdout.split()
+
+        assert count()["pending"] == 24
+        before = len(queued())
+        assert clean(["own", "--yes"]) == 2
+        assert cancel(["own", "--source", "none"]) == 0
+        capsys.readouterr()
+        assert count() == {"done": 0, "running": 0, "pending": 12, "failed": 0, "open": 12}
+        assert 0 < len(queued()) < before
+        assert cancel(["own"]) == 0
+        capsys.readouterr()
+        assert count()["open"] == 24
+        assert queued() == []
+        assert clean(["own", "--yes"]) == 0
+        assert list(StudyFolder(Path("logs/own")).slurm.iterdir()) == []
+    finally:
+        for node in slurm_cluster.NODES:
+            slurm_cluster.node_up(node)
