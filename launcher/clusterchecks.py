@@ -1,13 +1,13 @@
 """What the doctor looks at on a cluster: SLURM's commands, limits, partition, GPUs."""
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 
 from launcher.cluster import Profile, places
 from launcher.findings import BAD, OK, WARN, Finding
 from launcher.limits import read_limits
 from launcher.slurmwords import seconds
+from stilt.slurmcommands import ask
 
 NEEDED = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 TIMEOUT_SECONDS = 15
@@ -61,7 +61,7 @@ def cluster(profile: Profile) -> list[Finding]:
 
 def partition(profile: Profile) -> list[Finding]:
     """The partition that a profile's jobs go to: there, up, long enough, with GPUs."""
-    text, problem = _output("sinfo", "--noheader", "--format=%P|%a|%l|%G|%D")
+    text, problem = _output("sinfo", "--all", "--noheader", "--format=%P|%a|%l|%G|%D")
     if problem:
         return [Finding("partition", BAD, problem, "ask the admins")]
     rows = [line.split("|") for line in text.splitlines() if line.count("|") == 4]
@@ -106,15 +106,5 @@ def _minutes(text: str) -> float:
 
 def _output(*command: str) -> tuple[str, str | None]:
     """A command's output, and why there is none."""
-    try:
-        run = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
-        )
-    except FileNotFoundError:
-        return "", f"{command[0]} is not here"
-    except subprocess.TimeoutExpired:
-        return "", f"{command[0]} did not answer in {TIMEOUT_SECONDS} s"
-    if run.returncode == 0:
-        return run.stdout, None
-    said = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
-    return "", f"{command[0]}: {said}"[:200]
+    answer = ask(*command, seconds=TIMEOUT_SECONDS)
+    return ("", answer.problem) if answer.problem else (answer.output, None)

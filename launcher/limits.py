@@ -1,12 +1,12 @@
 """How much a cluster takes at a time: its longest array, and how many jobs a user may queue."""
 
 import getpass
-import subprocess
 from dataclasses import dataclass
+
+from stilt.slurmcommands import ask
 
 USUAL_ARRAY_SIZE = 1001
 """SLURM's default of MaxArraySize (slurm.conf(5)); indices are below it."""
-TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def read_limits(
     if config is None:
         return Limits(problem="scontrol does not answer")
     size = array_size(config)
-    queued = _output("squeue", "--array", "--noheader", "--me", "--format=%i")
+    queued = _output("squeue", "--all", "--me", "--array", "--noheader", "--format=%i")
     user = getpass.getuser()
     associations = _output(
         *("sacctmgr", "--noheader", "--parsable2", "show", "associations", "where"),
@@ -49,7 +49,9 @@ def read_limits(
     )
     limit = submit_limit(associations or "", classes or "", account, qos)
     where = [f"--partition={partition}"] if partition else []
-    nodes = _output("sinfo", "--noheader", "--Node", "--responding", "--format=%N", *where)
+    nodes = _output(
+        *("sinfo", "--all", "--noheader", "--Node", "--responding", "--format=%N"), *where
+    )
     room = None if limit is None else max(0, limit - len((queued or "").split()))
     return Limits(size, room, frozenset((nodes or "").split()))
 
@@ -88,10 +90,5 @@ def submit_limit(
 
 
 def _output(*command: str) -> str | None:
-    try:
-        run = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return run.stdout if run.returncode == 0 else None
+    answer = ask(*command)
+    return answer.output if answer.problem is None else None

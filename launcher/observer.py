@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from launcher.joblogs import log_end, log_files
+from launcher.jobstates import JobState
 from launcher.lookup import describe
 from launcher.reasons import WITHDRAWN, Reason, died
-from launcher.scheduler import Holders, JobState
+from launcher.scheduler import Holders
 from launcher.standing import Item, Standing
 from stilt import claims
 from stilt.errors import ResultError

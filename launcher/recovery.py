@@ -6,7 +6,6 @@ each sbatch, with the job. Between the two, SLURM's queue knows more than the st
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from launcher.arrays import Array
 from launcher.scheduler import INTENT_SECONDS
 from stilt import claims
 from stilt.config import Frozen
+from stilt.slurmcommands import ask
 from stilt.study import StudyFolder
 
 LOOKS = 10
@@ -90,12 +90,9 @@ def find_array(submission: str, token: str, looks: int = LOOKS) -> str | None:
 
 def named_arrays(submission: str) -> dict[str, str]:
     """Live arrays of a submission: token -> job id. Empty where squeue does not answer."""
-    command = ["squeue", "--noheader", f"--name=stilt-{submission}", "--format=%F|%k"]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    pairs = (line.strip().partition("|") for line in run.stdout.splitlines())
+    named = f"--name=stilt-{submission}"
+    answer = ask("squeue", "--all", "--noheader", named, "--format=%F|%k")
+    pairs = (line.strip().partition("|") for line in answer.output.splitlines())
     return {token: job for job, bar, token in pairs if bar}
 
 

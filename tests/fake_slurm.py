@@ -29,6 +29,8 @@ fi
 echo "Submitted batch job $job"
 """
 SQUEUE = """#!/bin/sh
+[ -z "$SQUEUE_PARTITION$SQUEUE_STATES$SQUEUE_USERS" ] || exit 0
+case "$*" in *--all*) ;; *) [ ! -f "$FAKE/hidden" ] || exit 0 ;; esac
 for script in "$FAKE"/[0-9]*.sh; do
     [ -f "$script" ] || continue
     job=$(basename "$script" .sh)
@@ -104,7 +106,10 @@ class Fake:
             (self.bin / name).chmod(0o755)
 
     def tell(self, name: str, text: str = "") -> None:
-        """Makes the next sbatch ``refuse`` (until told otherwise), ``timeout`` or ``kill``."""
+        """Makes the next sbatch ``refuse`` (until told otherwise), ``timeout`` or ``kill``.
+
+        ``hidden``: the partition is one that squeue shows to nobody who does not ask for all.
+        """
         (self.folder / name).write_text(text)
 
     def end(self, job: int) -> None:

@@ -96,6 +96,18 @@ def test_a_second_submit_sends_nothing_while_the_first_is_in_the_queue(own, fake
     assert "nothing to do" in capsys.readouterr().out
 
 
+def test_a_second_submit_sees_jobs_that_squeue_hides_and_does_not_ask_for_a_part_of_them(
+    own, fake, monkeypatch
+):
+    fake.tell("hidden")
+    assert main(arguments(own)) == 0
+    count = len(fake.scripts)
+    monkeypatch.setattr("launcher.scheduler.INTENT_SECONDS", 0)
+    monkeypatch.setenv("SQUEUE_PARTITION", "short")
+    assert main(arguments(own)) == 0
+    assert len(fake.scripts) == count
+
+
 def test_what_a_dead_array_held_goes_out_again_and_nothing_else(own, fake, monkeypatch):
     assert main(arguments(own, "--bundles", "8")) == 0
     lost = fake.scripts[-1]
