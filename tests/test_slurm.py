@@ -208,7 +208,14 @@ def test_a_profile_of_the_project_is_used_and_flags_override_it(own, fake):
     [
         ("partion = 'gpu'", "Did you mean 'partition'?"),
         ("time = 'soon'", "field 'time' = 'soon'"),
-        ("[extra]\narray = '0-3'", "'array' has a field of its own"),
+        ("[extra]\narray = '0-3'", "'array' is set by the launcher"),
+        ("[extra]\nmem = '8G'", "'mem' has a field of its own: 'memory'"),
+        ("[extra]\ncpus_per_task = 2", "'cpus-per-task' has a field of its own: 'cpus'"),
+        ("[extra]\ngpus-per-node = 2", "'gpus-per-node' has a field of its own: 'gpus'"),
+        ("[extra]\npartition = 'gpu'", "'partition' has a field of its own: 'partition'"),
+        ("[extra]\nclusters = 'north'", "export SLURM_CLUSTERS instead"),
+        ("[extra]\ndepend = 'singleton'", "'depend' is the beginning of 'dependency'"),
+        ("memory = '8G'\n[extra]\nmem-per-cpu = '2G'", "'mem-per-cpu' and 'memory' exclude"),
         ("time = 2\nsignal_seconds = 100", "at most half of 'time'"),
     ],
 )
