@@ -16,6 +16,7 @@ from launcher.limits import Limits
 from launcher.lostjobs import bad_nodes
 from launcher.opening import Opened
 from launcher.outstanding import release
+from launcher.sbatchscript import sbatch_text
 from launcher.scheduler import Holders
 from stilt import claims
 from stilt.errors import ConfigError
@@ -90,6 +91,14 @@ def dispatch(
         command=command,
         exclude=away_from(bad_nodes(opened.study, opened.folder), limits),
     )
+    unused = sender.unused_variables(arrays[0]) if arrays else []
+    if unused:
+        console.print(
+            Text.assemble(
+                ("not used:", "yellow"),
+                f" {', '.join(unused)}, for which the profile or the launcher speaks.",
+            )
+        )
     try:
         sent = sender.send(arrays, needs.jobs)
     finally:
@@ -195,9 +204,7 @@ def preview(
     names = {i: f"<array {i}>" for i in range(len(arrays))}
     for i, array in enumerate(arrays):
         dependency = slurm.dependency(array, names, {})
-        text = slurm.sbatch_text(
-            sender.parameters(array, dependency), opened.folder, len(array.bundles)
-        )
+        text = sbatch_text(sender.parameters(array, dependency), opened.folder, len(array.bundles))
         console.print(Text(f"\narray {i} ({array.stage}), given to sbatch:", "bold"))
         console.print(text, highlight=False)
 

@@ -5,12 +5,10 @@ submissions.jsonl (a line before the first sbatch, one after each) and from sque
 """
 
 import os
-import shlex
 import shutil
 import socket
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -21,13 +19,10 @@ from submitit.core.utils import (
     FailedJobError,
     FailedSubmissionError,
 )
-from submitit.helpers import clean_env
-from submitit.slurm.slurm import _make_sbatch_string
 
 from jobs.slurm_task import BundleTask
 from launcher.arrays import Array
 from launcher.cluster import Profile
-from launcher.opening import worker_environment
 from launcher.recovery import (
     LOOKS,
     Intent,
@@ -38,12 +33,12 @@ from launcher.recovery import (
     place_pickles,
     planned,
 )
+from launcher.sbatchenvironment import overriding, without_overriding
+from launcher.sbatchscript import flags, sbatch_parameters, sbatch_text
 from stilt.errors import ConfigError
 from stilt.plan import Bundle
 from stilt.study import StudyFolder
 
-KEPT_VARIABLES = ("SLURM_CONF", "SLURM_CLUSTERS")
-"""Variables of a job that say where SLURM is, not what the job was given."""
 FULL = ("MaxSubmitJob", "max submit job limit", "MaxJobCount")
 """What sbatch says where the user may queue no more; sbatch(1) and slurmctld's messages."""
 
@@ -58,87 +53,6 @@ class Sent:
     """Bundles that did not go out."""
     problem: str | None = None
     """Why they did not."""
-
-
-def sbatch_parameters(
-    profile: Profile,
-    *,
-    submission: str,
-    token: str,
-    code: Path,
-    threads: int,
-    exclude: Sequence[str] = (),
-    dependency: str | None = None,
-    parallel: int = 1,
-) -> dict[str, Any]:
-    """What submitit is told about one array.
-
-    Args:
-        profile: the cluster's profile.
-        submission: id of the submit, which names the job.
-        token: goes into the job's comment, so that an array can be found again.
-        code: the code's snapshot.
-        threads: CPU threads of each worker process.
-        exclude: nodes to keep away from, besides the profile's.
-        dependency: SLURM's text of it.
-        parallel: elements that may run at one time.
-    """
-    inherited = worker_environment()
-    variables = {
-        name: inherited[name]
-        for name in (
-            "HF_HUB_OFFLINE",
-            "HF_HUB_DISABLE_PROGRESS_BARS",
-            "TOKENIZERS_PARALLELISM",
-            "TQDM_DISABLE",
-        )
-    }
-    nodes = [*([profile.exclude] if profile.exclude else []), *exclude]
-    found: dict[str, Any] = {
-        "job_name": f"stilt-{submission}",
-        "comment": token,
-        "account": profile.account,
-        "partition": profile.partition,
-        "qos": profile.qos,
-        "gres": profile.gres,
-        "constraint": profile.constraint,
-        "exclude": ",".join(nodes) or None,
-        "time": profile.time,
-        "mem": profile.memory,
-        "cpus_per_task": profile.cpus,
-        # since SLURM 22.05, srun inside a job no longer takes this from sbatch
-        "srun_args": [f"--cpus-per-task={profile.cpus}"],
-        "gpus_per_node": None if profile.gres else (profile.element_gpus or None),
-        "nodes": 1,
-        "ntasks_per_node": 1,
-        "signal_delay_s": profile.signal_seconds,
-        "stderr_to_stdout": True,
-        "array_parallelism": parallel,
-        "dependency": dependency,
-        "wckey": None,
-        "setup": [
-            *profile.setup,
-            # the snapshot comes before whatever is installed; the working folder is not searched
-            f'export PYTHONPATH="{code}${{PYTHONPATH:+:$PYTHONPATH}}" PYTHONSAFEPATH=1',
-            *(f"export {name}={value}" for name, value in variables.items()),
-            f"export OMP_NUM_THREADS={threads}",
-        ],
-        "additional_parameters": {
-            "requeue": True,
-            "kill-on-invalid-dep": "yes",
-            **{key: value for key, value in profile.extra.items() if value is not False},
-        },
-    }
-    return {key: value for key, value in found.items() if value is not None or key == "wckey"}
-
-
-def sbatch_text(parameters: Mapping[str, Any], folder: StudyFolder, elements: int) -> str:
-    """The script that sbatch is given for an array, for a dry run."""
-    logs = folder.slurm.resolve()
-    command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(logs))}"
-    count = elements if elements > 1 else None
-    text: str = _make_sbatch_string(command=command, folder=logs, map_count=count, **parameters)
-    return text
 
 
 class Sender:
@@ -223,11 +137,12 @@ class Sender:
 
     def _sbatch(self, array: Array, waits: str | None) -> str:
         executor = SlurmExecutor(self.folder.slurm, max_num_timeout=self.profile.max_timeouts)
-        executor.update_parameters(**self.parameters(array, waits))
+        parameters = self.parameters(array, waits)
+        executor.update_parameters(**parameters)
         tasks = [self._task(bundle.id) for bundle in array.bundles]
         try:
             # submitit shows sbatch's words as they come; they are told once, in one line
-            with outside_job(), redirect_stderr(StringIO()):
+            with without_overriding(self._flags(parameters)), redirect_stderr(StringIO()):
                 jobs = executor.submit_array(tasks)
         except (FailedJobError, FailedSubmissionError) as error:
             # sbatch may time out although the controller took the job: look before giving up
@@ -239,6 +154,13 @@ class Sender:
             place_pickles(self.folder, job, tasks, self.profile.time, self.profile.max_timeouts)
             return job
         return str(jobs[0].job_id).partition("_")[0]
+
+    def unused_variables(self, array: Array) -> list[str]:
+        """The user's variables for sbatch that the array's script, or the launcher, overrules."""
+        return sorted(overriding(os.environ, self._flags(self.parameters(array, None))))
+
+    def _flags(self, parameters: Mapping[str, Any]) -> set[str]:
+        return flags(sbatch_text(parameters, self.folder, 1))
 
     def _task(self, bundle: str) -> BundleTask:
         return BundleTask(str(self.folder.path), bundle, self.workers)
@@ -274,22 +196,6 @@ def dependency(array: Array, jobs: Mapping[int, str], held: Mapping[str, str]) -
     if ended:
         parts.append(":".join(["afterany", *ended]))
     return ",".join(parts) or None
-
-
-@contextmanager
-def outside_job() -> Iterator[None]:
-    """Hides what a surrounding job was given, but not where SLURM and the user's defaults are."""
-    if "SLURM_JOB_ID" not in os.environ:
-        yield
-        return
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in KEPT_VARIABLES or name.startswith("SBATCH_")
-    }
-    with clean_env():
-        os.environ.update(kept)
-        yield
 
 
 def insist_on_slurm() -> None:

@@ -24,6 +24,7 @@ from launcher.lostjobs import bury
 from launcher.opening import Opened, begin, check_data, command_line, commit, open_study
 from launcher.outstanding import claim_bundles, new_submission, outstanding
 from launcher.recovery import adopt
+from launcher.sbatchscript import insist_on_fit_path
 from launcher.scheduler import Holders
 from launcher.snapshot import snapshot
 from stilt.errors import ConfigError, exit_code
@@ -69,6 +70,8 @@ def submit(
     opened = open_study(
         grid, name=study, root=root, model=model, data_dir=data_dir, dry_run=dry_run
     )
+    if profile is not None:
+        insist_on_fit_path(opened.folder)
     if dry_run:
         if profile is None:
             return preview.show(opened, console, executor=executor, bundles=bundles)

@@ -6,7 +6,8 @@
 
 import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SBATCH = """#!/bin/sh
@@ -18,6 +19,7 @@ if [ -f "$FAKE/refuse" ]; then
     exit 1
 fi
 cp "$1" "$FAKE/$job.sh"
+export -p > "$FAKE/$job.variables"
 echo $job > "$FAKE/last"
 rmdir "$FAKE/lock"
 if [ -f "$FAKE/kill" ]; then rm "$FAKE/kill"; kill -9 $PPID; exit 1; fi
@@ -72,6 +74,8 @@ class Script:
 
     job: int
     text: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What sbatch found in its environment."""
 
     def flag(self, name: str) -> str | None:
         """Value of a flag, None where it is absent."""
@@ -120,4 +124,14 @@ class Fake:
     def scripts(self) -> list[Script]:
         """Everything sbatch took, oldest first."""
         paths = sorted(self.folder.glob("[0-9]*.sh"), key=lambda path: int(path.stem))
-        return [Script(int(path.stem), path.read_text()) for path in paths]
+        return [
+            Script(int(path.stem), path.read_text(), _variables(path.with_suffix(".variables")))
+            for path in paths
+        ]
+
+
+def _variables(path: Path) -> dict[str, str]:
+    """What the shell's ``export -p`` wrote."""
+    words = (line.removeprefix("export ") for line in path.read_text().splitlines())
+    pairs = (word.partition("=") for word in words)
+    return {name: value.strip("'") for name, equals, value in pairs if equals}

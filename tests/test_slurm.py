@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import slurm
+from launcher.sbatchenvironment import without_overriding
 from launcher.submit import main
 from stilt.study import StudyFolder, read_study
 from tests.cluster_study import make_study
@@ -227,12 +227,51 @@ def test_a_wrong_profile_is_told_by_file_and_field(own, fake, capsys, text, mess
     assert message in told
 
 
+def test_variables_for_sbatch_do_not_win_over_the_profile_or_the_launcher(
+    own, fake, monkeypatch, capsys
+):
+    Path("cluster.toml").write_text('account = "nlp"\nmemory = "8G"\n[extra]\nmail-type = "END"\n')
+    lost = {"ACCOUNT", "TIMELIMIT", "MEM_PER_CPU", "GPUS", "GRES", "JOB_NAME", "ARRAY_INX"}
+    lost |= {"SIGNAL", "NO_REQUEUE", "OPEN_MODE", "COMMENT", "OUTPUT", "ERROR", "WAIT", "MAIL_TYPE"}
+    kept = {"PARTITION", "QOS", "CONSTRAINT", "RESERVATION", "EXCLUSIVE", "WCKEY"}
+    for name in lost | kept:
+        monkeypatch.setenv(f"SBATCH_{name}", "mine")
+    assert main(arguments(own)) == 0
+    for script in fake.scripts:
+        seen = {name for name in script.variables if name.startswith("SBATCH_")}
+        assert seen == {f"SBATCH_{name}" for name in kept}
+    assert os.environ["SBATCH_ACCOUNT"] == "mine"
+    told = capsys.readouterr().out
+    assert "SBATCH_ACCOUNT, SBATCH_ARRAY_INX" in told
+    assert "SBATCH_PARTITION" not in told
+
+
+def test_a_path_with_signs_of_the_shell_reaches_the_worker_as_it_is(own, fake):
+    root = Path("""a "quote", $HOME, `date` and 'more'""")
+    root.mkdir()
+    assert main(arguments(own, "--root", str(root))) == 0
+    [line] = [li for li in fake.scripts[0].text.splitlines() if "export PYTHONPATH" in li]
+    shell = ["sh", "-c", f'unset PYTHONPATH; {line}; printf %s "$PYTHONPATH"']
+    seen = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert seen.startswith(f"{(root / 'own/code').resolve()}/")
+    assert (Path(seen) / "jobs").is_dir()
+
+
+@pytest.mark.parametrize("root", ["at 50%", "10:30", "two\nlines", "back\\slash"])
+def test_a_path_that_sbatch_or_python_would_read_otherwise_is_refused(own, fake, capsys, root):
+    assert main(arguments(own, "--root", root)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: the study's folder '/")
+    assert "its path cannot have" in told
+    assert not Path(root).exists()
+
+
 def test_a_submit_from_inside_a_job_keeps_the_cluster_but_not_the_job(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("SLURM_CPU_BIND", "quiet")
     monkeypatch.setenv("SLURM_CONF", "/etc/other.conf")
     monkeypatch.setenv("SBATCH_ACCOUNT", "nlp")
-    with slurm.outside_job():
+    with without_overriding(()):
         assert "SLURM_JOB_ID" not in os.environ
         assert "SLURM_CPU_BIND" not in os.environ
         assert os.environ["SLURM_CONF"] == "/etc/other.conf"
