@@ -90,6 +90,7 @@ def dispatch(
         threads=threads,
         command=command,
         exclude=away_from(bad_nodes(opened.study, opened.folder), limits),
+        cluster=limits.cluster,
     )
     unused = sender.unused_variables(arrays[0]) if arrays else []
     if unused:
@@ -155,11 +156,15 @@ def outside_needs(opened: Opened, mine: Plan) -> Needs:
             if finished(opened.study, opened.folder, need):
                 break
             claim = claims.read(opened.folder.claim(need))
-            element = Holders(opened.folder).element(claim) if claim else None
+            holders = Holders(opened.folder)
+            element = holders.element(claim) if claim else None
+            elsewhere = holders.elsewhere(claim) if claim else None
             if claim is None:
                 unmet[need] = "it failed a moment ago; submit again"
             elif not claim.submission.startswith("slurm-"):
                 unmet[need] = f"{claim.submission} on {claim.host} trains it; submit again after it"
+            elif elsewhere is not None:
+                unmet[need] = f"cluster {elsewhere} has the job that makes it; submit there"
             elif element is not None:
                 # a source is alone in its array, which makes it a plain job
                 jobs[need] = element.partition("_")[0]

@@ -3,6 +3,7 @@
 import getpass
 from dataclasses import dataclass
 
+from launcher.slurmwords import setting
 from stilt.slurmcommands import ask
 
 USUAL_ARRAY_SIZE = 1001
@@ -19,6 +20,8 @@ class Limits:
     """Elements that the user may still queue; None where nobody limits them."""
     nodes: frozenset[str] = frozenset()
     """Nodes that jobs can run on."""
+    cluster: str | None = None
+    """The cluster's name, where it says."""
     problem: str | None = None
     """Why the cluster could not be asked."""
 
@@ -37,11 +40,13 @@ def read_limits(
     if config is None:
         return Limits(problem="scontrol does not answer")
     size = array_size(config)
+    cluster = setting(config, "ClusterName")
     queued = _output("squeue", "--all", "--me", "--array", "--noheader", "--format=%i")
     user = getpass.getuser()
     associations = _output(
         *("sacctmgr", "--noheader", "--parsable2", "show", "associations", "where"),
-        *(f"user={user}", "format=account,maxsubmitjobs,defaultqos"),
+        *(f"user={user}", *([f"cluster={cluster}"] if cluster else [])),
+        "format=account,maxsubmitjobs,defaultqos",
     )
     classes = _output(
         *("sacctmgr", "--noheader", "--parsable2", "show", "qos"),
@@ -53,16 +58,13 @@ def read_limits(
         *("sinfo", "--all", "--noheader", "--Node", "--responding", "--format=%N"), *where
     )
     room = None if limit is None else max(0, limit - len((queued or "").split()))
-    return Limits(size, room, frozenset((nodes or "").split()))
+    return Limits(size, room, frozenset((nodes or "").split()), cluster)
 
 
 def array_size(config: str) -> int:
     """MaxArraySize in the text of ``scontrol show config``."""
-    for line in config.splitlines():
-        name, _, value = line.partition("=")
-        if name.strip() == "MaxArraySize" and value.strip().isdigit():
-            return max(1, int(value))
-    return USUAL_ARRAY_SIZE
+    value = setting(config, "MaxArraySize") or ""
+    return max(1, int(value)) if value.isdigit() else USUAL_ARRAY_SIZE
 
 
 def submit_limit(

@@ -170,6 +170,9 @@ class _Look:
         return replace(known, state="pending", why=self._waits(claim, job))
 
     def _waits(self, claim: claims.Claim, job: JobState | None) -> str:
+        cluster = self.holders.elsewhere(claim)
+        if cluster is not None:
+            return f"held by a job of cluster {cluster}: ask there"
         if job is None:
             return "" if claim.submission.startswith("local-") else "not seen by SLURM yet"
         if job.state == "RUNNING":

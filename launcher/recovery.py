@@ -49,6 +49,7 @@ class Intent(Frozen):
     gpus: int
     command: str
     snapshot: str
+    cluster: str | None = None
 
 
 def planned(array: Array) -> Planned:
@@ -74,6 +75,7 @@ def job_line(intent: Intent, array: Planned, job: str) -> dict[str, Any]:
         "command": intent.command,
         "snapshot": intent.snapshot,
         "gpus": intent.gpus,
+        "cluster": intent.cluster,
     }
 
 

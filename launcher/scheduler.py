@@ -6,10 +6,11 @@ So: what squeue lists is so; what only sacct lists has ended, whatever its last 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from launcher.clusters import this_cluster
 from launcher.jobstates import JobState, accounted, ended, joined, queued
 from launcher.outstanding import lives_here
 from launcher.submissions import Submission, read_submissions
@@ -111,7 +112,36 @@ class Holders:
     def job(self, claim: claims.Claim) -> JobState | None:
         """What SLURM says about a claim's element."""
         element = self.element(claim)
-        return self.scheduler.job(element) if element else None
+        job = self.scheduler.job(element) if element else None
+        # another cluster's jobs have the same numbers
+        return job if job and job.name in ("", f"stilt-{claim.submission}") else None
+
+    @cached_property
+    def cluster(self) -> str | None:
+        """The cluster that is asked here, where it has a name."""
+        return this_cluster()
+
+    @cached_property
+    def clusters(self) -> dict[str, str]:
+        """Submission -> the cluster that it went to, where that was noted."""
+        return {line.submission: line.cluster for line in self.submissions if line.cluster}
+
+    def elsewhere(self, claim: claims.Claim) -> str | None:
+        """The other cluster that has a claim's job, about which none can be asked here."""
+        noted = self.clusters.get(claim.submission)
+        if noted is None or self.job(claim) is not None:
+            return None
+        return noted if noted != self.cluster else None
+
+    def held_elsewhere(self, items: Iterable[str]) -> dict[str, list[str]]:
+        """Items whose jobs other clusters have, by cluster."""
+        found: dict[str, list[str]] = {}
+        for item in items:
+            claim = claims.read(self.folder.claim(item))
+            cluster = self.elsewhere(claim) if claim is not None else None
+            if cluster is not None:
+                found.setdefault(cluster, []).append(item)
+        return found
 
     def lives(self, claim: claims.Claim) -> bool:
         """Whether a claim's job runs or can still run.
@@ -125,6 +155,8 @@ class Holders:
             return known.live
         if self.scheduler.squeue is not None:
             # sacct does not list what has not started, so its silence says nothing
+            return True
+        if self.elsewhere(claim) is not None:
             return True
         if self.element(claim) is None:
             return self._unrecorded(claim)

@@ -69,6 +69,7 @@ class Sender:
         threads: int,
         command: str,
         exclude: Sequence[str] = (),
+        cluster: str | None = None,
     ) -> None:
         self.folder = StudyFolder(folder.path.resolve())
         self.profile = profile
@@ -77,6 +78,7 @@ class Sender:
         self.threads = threads
         self.command = command
         self.exclude = exclude
+        self.cluster = cluster
         self.sent = Sent()
         self.workers = workers
 
@@ -116,6 +118,7 @@ class Sender:
             gpus=self.profile.element_gpus,
             command=self.command,
             snapshot=os.path.relpath(self.code, self.folder.path),
+            cluster=self.cluster,
         )
         append_line(self.folder, intent.model_dump(mode="json"))
         sent = self.sent

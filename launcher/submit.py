@@ -19,6 +19,7 @@ from rich.text import Text
 from jobs.settings import Assignment, Settings
 from launcher import dispatch, local, preview, slurm
 from launcher.cluster import Flags, Profile, read_profile
+from launcher.clusters import insist_on_one_cluster
 from launcher.limits import Limits, read_limits
 from launcher.lostjobs import bury
 from launcher.opening import Opened, begin, check_data, command_line, commit, open_study
@@ -85,6 +86,7 @@ def submit(
         )
     if profile is not None:
         slurm.insist_on_slurm()
+        insist_on_one_cluster()
         # too few GPUs for a run of this grid: said before anything is written
         profile.workers(opened.study.grid.processes)
     console.print(
@@ -121,7 +123,8 @@ class _Options:
             at_least: bundles that are wanted however little is left.
         """
         opened, console = self.opened, self.console
-        lives = Holders(opened.folder).lives
+        holders = Holders(opened.folder)
+        lives = holders.lives
         state = outstanding(opened.study, opened.folder, lives)
         for message in state.damaged:
             console.print(Text.assemble(("left out and run again:", "yellow"), f" {message}"))
@@ -145,6 +148,14 @@ class _Options:
             f"live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
             highlight=False,
         )
+        for cluster, items in holders.held_elsewhere(sorted(state.held)).items():
+            console.print(
+                Text.assemble(
+                    ("left alone:", "yellow"),
+                    f" {len(items)} runs are held by jobs of cluster {cluster}; ask there. If it "
+                    f"is no more, remove what names it in {opened.folder.submissions}.",
+                )
+            )
         if later.bundles:
             console.print(
                 Text.assemble(

@@ -19,6 +19,7 @@ if [ -f "$FAKE/refuse" ]; then
     exit 1
 fi
 cp "$1" "$FAKE/$job.sh"
+cp "$FAKE/cluster" "$FAKE/$job.cluster"
 export -p > "$FAKE/$job.variables"
 echo $job > "$FAKE/last"
 rmdir "$FAKE/lock"
@@ -37,6 +38,7 @@ for script in "$FAKE"/[0-9]*.sh; do
     [ -f "$script" ] || continue
     job=$(basename "$script" .sh)
     [ -f "$FAKE/$job.ended" ] && continue
+    cmp -s "$FAKE/cluster" "$FAKE/$job.cluster" || continue
     name=$(sed -n 's/^#SBATCH --job-name=//p' "$script")
     token=$(sed -n 's/^#SBATCH --comment=//p' "$script")
     last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
@@ -56,6 +58,7 @@ for script in "$FAKE"/[0-9]*.sh; do
 done
 """
 SCONTROL = """#!/bin/sh
+echo "ClusterName             = $(cat "$FAKE/cluster")"
 echo "MaxArraySize            = $(cat "$FAKE/array_size")"
 """
 SACCTMGR = """#!/bin/sh
@@ -96,6 +99,7 @@ class Fake:
         self.bin = folder / "bin"
         self.bin.mkdir(parents=True)
         (folder / "last").write_text("100")
+        (folder / "cluster").write_text("north")
         (folder / "array_size").write_text(str(array_size))
         programs = {
             "sbatch": SBATCH,
@@ -112,7 +116,8 @@ class Fake:
     def tell(self, name: str, text: str = "") -> None:
         """Makes the next sbatch ``refuse`` (until told otherwise), ``timeout`` or ``kill``.
 
-        ``hidden``: the partition is one that squeue shows to nobody who does not ask for all.
+        ``cluster`` names the one that is asked from now on; each knows its own jobs alone.
+        ``hidden``: squeue shows the partition to nobody who does not ask for all.
         """
         (self.folder / name).write_text(text)
 

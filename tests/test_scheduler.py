@@ -313,6 +313,26 @@ def test_a_claim_lives_as_long_as_the_element_of_its_bundle(commands, folder, ro
     assert lives(folder)(claim("b1")) is alive
 
 
+def test_a_job_of_another_cluster_lives_and_is_not_one_of_the_same_number_here(commands, folder):
+    note(folder, line(cluster="north"))
+    commands.say("scontrol", "ClusterName             = south\n")
+    commands.say("squeue", "12_1|RUNNING|1:05||node1|N/A|stilt-slurm-other\n")
+    holders = Holders(folder)
+    assert holders.lives(claim("b1"))
+    assert holders.job(claim("b1")) is None
+    assert holders.elsewhere(claim("b1")) == "north"
+
+
+def test_a_job_of_this_cluster_that_squeue_does_not_know_is_dead(commands, folder):
+    note(folder, line(cluster="north"))
+    commands.say("squeue", "")
+    commands.say("scontrol", "ClusterName             = north\n")
+    assert not lives(folder)(claim("b1"))
+    # a controller that does not say its name may be another's
+    commands.say("scontrol", code=1)
+    assert lives(folder)(claim("b1"))
+
+
 def test_a_running_claim_lives_by_the_element_that_the_worker_wrote(commands, folder):
     note(folder, line())
     commands.say("squeue", squeue(("44_7", "RUNNING", "None")))

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from launcher.cancel import main as cancel
+from launcher.clean import main as clean
 from launcher.sbatchenvironment import without_overriding
+from launcher.status import main as status
 from launcher.submit import main
 from stilt.study import StudyFolder, read_study
 from tests.cluster_study import make_study
@@ -225,6 +228,82 @@ def test_a_wrong_profile_is_told_by_file_and_field(own, fake, capsys, text, mess
     told = capsys.readouterr().err
     assert told.startswith("error: cluster.toml: ")
     assert message in told
+
+
+@pytest.fixture
+def from_north_to_south(own, fake, monkeypatch):
+    """A study whose three sources went to one cluster, seen from another with the same home."""
+    fake.tell("limit", "3")
+    assert main(arguments(own, "--bundles", "8")) == 0
+    (fake.folder / "limit").unlink()
+    fake.tell("cluster", "south")
+    monkeypatch.setattr("launcher.scheduler.INTENT_SECONDS", 0)
+    return fake
+
+
+def test_jobs_of_another_cluster_hold_their_cells_and_what_needs_them(
+    own, from_north_to_south, capsys
+):
+    fake = from_north_to_south
+    assert main(arguments(own, "--bundles", "8")) == 0
+    [targets_of_none] = fake.scripts[3:]
+    assert targets_of_none.flag("dependency") is None
+    assert set(sent_items().values()) == {1}
+    told = capsys.readouterr().out
+    assert "3 runs are held by jobs of cluster north; ask there." in told
+    assert told.count("cluster north has the job that makes it; submit there.") == 3
+
+
+def test_a_cluster_looks_after_its_own_jobs_whoever_looked_from_elsewhere(own, from_north_to_south):
+    fake = from_north_to_south
+    assert main(arguments(own, "--bundles", "8")) == 0
+    fake.tell("cluster", "north")
+    fake.end(fake.scripts[0].job)
+    assert main(arguments(own, "--bundles", "8")) == 0
+    again = [item for item, count in sent_items().items() if count > 1]
+    assert len(again) == 1
+    assert sent_items().keys() == everything().keys()
+
+
+def test_jobs_of_another_cluster_are_told_and_neither_cancelled_nor_cleaned(
+    from_north_to_south, capsys
+):
+    status(["own"])
+    assert "held by a job of cluster north: ask there" in capsys.readouterr().out
+    # the fake has no scancel: a call would be told as a problem
+    assert cancel(["own"]) == 1
+    assert (
+        capsys.readouterr().out
+        == "left alone: 3 runs held by jobs of cluster north: cancel there\n"
+    )
+    assert clean(["own", "--yes"]) == 2
+    assert "cluster north holds 3 runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"SLURM_CLUSTERS": "north,south"}, "Export the name of one."),
+        ({"SLURM_CLUSTERS": "all"}, "Export the name of one."),
+        ({"SBATCH_CLUSTERS": "south"}, "Export SLURM_CLUSTERS=south instead"),
+        ({"SLURM_CLUSTERS": "north", "SBATCH_CLUSTERS": "south"}, "Export SLURM_CLUSTERS=south"),
+    ],
+)
+def test_variables_that_send_jobs_where_nobody_looks_are_refused(
+    own, fake, monkeypatch, capsys, variables, message
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(arguments(own)) == 2
+    assert message in capsys.readouterr().err
+    assert not fake.scripts
+
+
+def test_one_cluster_named_for_all_commands_is_taken(own, fake, monkeypatch):
+    monkeypatch.setenv("SLURM_CLUSTERS", "south")
+    monkeypatch.setenv("SBATCH_CLUSTERS", "south")
+    assert main(arguments(own)) == 0
+    assert fake.scripts[0].variables["SLURM_CLUSTERS"] == "south"
 
 
 def test_variables_for_sbatch_do_not_win_over_the_profile_or_the_launcher(
