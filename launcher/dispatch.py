@@ -108,16 +108,18 @@ def dispatch(
         left = [bundle for bundle in mine.bundles if bundle.id not in out]
         release(opened.folder, submission, [item for bundle in left for item in bundle.items])
     if sent.arrays:
-        console.print(sent_table(opened.study, sent.arrays))
+        console.print(sent_table(opened.study, sent.arrays, sent.jobs))
     if sent.problem and not slurm.is_full(sent.problem):
         went = f"{len(sent.arrays)} arrays went out before. " if sent.arrays else ""
         raise ConfigError(f"{went}sbatch: {sent.problem}")
     if sent.left:
+        follows = "The same command sends them when jobs have ended."
+        if not sent.arrays:
+            follows = "Not one job more fits: some must end first, or the limit is below one."
         console.print(
             Text.assemble(
                 ("not sent:", "yellow"),
-                f" {_runs(sent.left)} runs: {sent.problem} The same command sends them when jobs "
-                "have ended.",
+                f" {_runs(sent.left)} runs: {str(sent.problem).rstrip('.')}. {follows}",
             )
         )
     return [job for _, job in sent.arrays]
@@ -195,7 +197,11 @@ def preview(
         whole.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
     )
     console.print(
-        sent_table(opened.study, [(array, f"array {i}") for i, array in enumerate(arrays)])
+        sent_table(
+            opened.study,
+            [(array, f"array {i}") for i, array in enumerate(arrays)],
+            {i: [f"array {i}"] for i in range(len(arrays))},
+        )
     )
     sender = slurm.Sender(
         opened.folder,
@@ -206,7 +212,7 @@ def preview(
         threads=profile.threads(opened.study.grid.processes),
         command="",
     )
-    names = {i: f"<array {i}>" for i in range(len(arrays))}
+    names = {i: [f"<array {i}>"] for i in range(len(arrays))}
     for i, array in enumerate(arrays):
         dependency = slurm.dependency(array, names, {})
         text = sbatch_text(sender.parameters(array, dependency), opened.folder, len(array.bundles))
@@ -214,14 +220,22 @@ def preview(
         console.print(text, highlight=False)
 
 
-def sent_table(study: Study, arrays: Sequence[tuple[Array, str]]) -> Table:
-    """What each array runs and waits for."""
+def sent_table(
+    study: Study, arrays: Sequence[tuple[Array, str]], jobs: Mapping[int, Sequence[str]]
+) -> Table:
+    """What each array runs and waits for.
+
+    Args:
+        study: the study.
+        arrays: each with its name.
+        jobs: names of the arrays that are at a position of the plan.
+    """
     table = Table(title="job arrays", title_justify="left")
     for name in ("job", "stage", "waits for", "elements", "at a time", "runs"):
         right = name in ("elements", "at a time", "runs")
         table.add_column(name, justify="right" if right else "left")
     for array, job in arrays:
-        ended = [arrays[position][1] for position in array.ended if position < len(arrays)]
+        ended = [job for position in array.ended for job in jobs.get(position, ())]
         waits = [item_name(study, need) for need in array.needs]
         waits += [f"the end of {', '.join(ended)}"] if ended else []
         table.add_row(

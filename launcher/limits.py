@@ -1,6 +1,7 @@
 """How much a cluster takes at a time: its longest array, and how many jobs a user may queue."""
 
 import getpass
+import re
 from dataclasses import dataclass
 
 from launcher.slurmwords import setting
@@ -62,9 +63,14 @@ def read_limits(
 
 
 def array_size(config: str) -> int:
-    """MaxArraySize in the text of ``scontrol show config``."""
+    """Longest array that the text of ``scontrol show config`` allows.
+
+    Source: slurm.conf(5), MaxArraySize, and max_array_tasks of SchedulerParameters.
+    """
     value = setting(config, "MaxArraySize") or ""
-    return max(1, int(value)) if value.isdigit() else USUAL_ARRAY_SIZE
+    size = int(value) if value.isdigit() else USUAL_ARRAY_SIZE
+    lower = re.search(r"\bmax_array_tasks=(\d+)", setting(config, "SchedulerParameters") or "")
+    return max(1, min(size, int(lower[1])) if lower else size)
 
 
 def submit_limit(

@@ -154,8 +154,11 @@ def _at_work(intent: Intent) -> bool:
 
 
 def unfinished(folder: StudyFolder) -> list[tuple[Intent, list[Planned]]]:
-    """Intents with the arrays that no line tells the job of."""
-    intents: list[Intent] = []
+    """Intents with the arrays that no line tells the job of.
+
+    Of an array that was refused and tried again with fewer bundles, the latest line counts.
+    """
+    told: dict[tuple[str, str], tuple[Intent, Planned]] = {}
     noted: set[tuple[str, str]] = set()
     if not folder.submissions.is_file():
         return []
@@ -163,18 +166,18 @@ def unfinished(folder: StudyFolder) -> list[tuple[Intent, list[Planned]]]:
         try:
             line = json.loads(text)
             if line.get("intent"):
-                intents.append(Intent.model_validate(line))
+                intent = Intent.model_validate(line)
+                told |= {(intent.submission, a.token): (intent, a) for a in intent.arrays}
             elif line.get("array"):
                 noted.add((line["submission"], line.get("token", "")))
         except ValueError:
             # cut off by a full disk, or of another version
             continue
-    found = []
-    for intent in intents:
-        left = [a for a in intent.arrays if (intent.submission, a.token) not in noted]
-        if left:
-            found.append((intent, left))
-    return found
+    found: dict[str, tuple[Intent, list[Planned]]] = {}
+    for (submission, token), (intent, array) in told.items():
+        if (submission, token) not in noted:
+            found.setdefault(submission, (intent, []))[1].append(array)
+    return list(found.values())
 
 
 def append_line(folder: StudyFolder, content: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,13 @@ from stilt.errors import ConfigError
 from stilt.plan import Bundle
 from stilt.study import StudyFolder
 
-FULL = ("MaxSubmitJob", "max submit job limit", "MaxJobCount")
-"""What sbatch says where the user may queue no more; sbatch(1) and slurmctld's messages."""
+LIMITED = ("SubmitJob", "max submit job limit")
+"""What sbatch says where a user, an account or a QOS may queue no more: squeue(1), reasons such as
+AssocGrpSubmitJobsLimit or QOSMaxSubmitJobPerUserLimit. Every element of an array counts."""
+FULL = (*LIMITED, "MaxJobCount")
+"""What it says where nobody can queue more, too."""
+TOO_LONG = "Invalid job array specification"
+"""What it says of an array with more elements than the cluster takes."""
 
 
 @dataclass
@@ -53,6 +58,8 @@ class Sent:
     """Bundles that did not go out."""
     problem: str | None = None
     """Why they did not."""
+    jobs: dict[int, list[str]] = field(default_factory=dict)
+    """Position of each planned array -> the jobs that it became, several where it was too long."""
 
 
 class Sender:
@@ -122,21 +129,47 @@ class Sender:
         )
         append_line(self.folder, intent.model_dump(mode="json"))
         sent = self.sent
-        jobs: dict[int, str] = {}
         for position, array in enumerate(arrays):
-            if sent.problem or not set(array.ok) <= set(jobs):
+            if sent.problem or not set(array.ok) <= set(sent.jobs):
                 sent.left += array.bundles
                 continue
-            try:
-                job = self._sbatch(array, dependency(array, jobs, held))
-            except _Refused as refusal:
-                sent.problem = str(refusal)
-                sent.left += array.bundles
-                continue
-            jobs[position] = job
-            sent.arrays.append((array, job))
-            append_line(self.folder, job_line(intent, planned(array), job))
+            self._send_parts(intent, position, array, dependency(array, sent.jobs, held))
         return sent
+
+    def _send_parts(self, intent: Intent, position: int, array: Array, waits: str | None) -> None:
+        """Sends an array whole, or in as many parts as SLURM takes where it refuses so many.
+
+        Not all limits can be asked for, and of those that say how many jobs may wait none says how
+        many more: halving finds what goes. The parts share the array's places.
+        """
+        sent = self.sent
+        left = array.bundles
+        count = len(left)
+        behind: list[str] = []
+        while left:
+            part = share(array, left[:count])
+            if part.bundles != array.bundles:
+                # whoever takes over from here must know which bundles this job would have
+                smaller = intent.model_copy(update={"arrays": (planned(part),)})
+                append_line(self.folder, smaller.model_dump(mode="json"))
+            # fewer places than parts: one after the other
+            turn = f"afterany:{behind[-1]}" if behind and not fits(array, part) else None
+            try:
+                job = self._sbatch(part, ",".join(filter(None, (waits, turn))) or None)
+            except _Refused as refusal:
+                said = str(refusal)
+                if count > 1 and (TOO_LONG in said or any(word in said for word in LIMITED)):
+                    count = (count + 1) // 2
+                    continue
+                sent.problem = said
+                sent.left += left
+                return
+            behind.append(job)
+            sent.jobs.setdefault(position, []).append(job)
+            sent.arrays.append((part, job))
+            append_line(self.folder, job_line(intent, planned(part), job))
+            left = left[count:]
+            count = min(count, len(left))
 
     def _sbatch(self, array: Array, waits: str | None) -> str:
         executor = SlurmExecutor(self.folder.slurm, max_num_timeout=self.profile.max_timeouts)
@@ -184,18 +217,31 @@ def is_full(problem: str) -> bool:
     return any(word in problem for word in FULL)
 
 
-def dependency(array: Array, jobs: Mapping[int, str], held: Mapping[str, str]) -> str | None:
+def share(array: Array, bundles: tuple[Bundle, ...]) -> Array:
+    """The part of an array with some of its bundles, and with its part of the places."""
+    places = array.parallel * len(bundles) // len(array.bundles)
+    return replace(array, bundles=bundles, parallel=max(1, places))
+
+
+def fits(array: Array, part: Array) -> bool:
+    """Whether parts of this size may run at the same time."""
+    return array.parallel * len(part.bundles) >= len(array.bundles)
+
+
+def dependency(
+    array: Array, jobs: Mapping[int, Sequence[str]], held: Mapping[str, str]
+) -> str | None:
     """SLURM's text for what an array waits for; None where it waits for nothing.
 
     Args:
         array: the array.
-        jobs: job ids by position of the arrays before it.
+        jobs: job ids of the arrays before it, by position.
         held: job ids of what other submits' jobs make.
     """
-    ok = [jobs[position] for position in array.ok]
+    ok = [job for position in array.ok for job in jobs[position]]
     ok += [held[need] for need in array.needs if need in held]
     parts = [":".join(["afterok", *ok])] if ok else []
-    ended = [jobs[position] for position in array.ended if position in jobs]
+    ended = [job for position in array.ended for job in jobs.get(position, ())]
     if ended:
         parts.append(":".join(["afterany", *ended]))
     return ",".join(parts) or None

@@ -113,7 +113,9 @@ class _Options:
     chunk: int | None
     console: Console
 
-    def claim(self, aim: int, limits: Limits, settings: Settings, at_least: int = 1) -> Plan:
+    def claim(
+        self, aim: int, limits: Limits, settings: Settings, at_least: int = 1
+    ) -> tuple[Plan, Plan]:
         """Plans what is missing, claims it, and writes what each worker will read.
 
         Args:
@@ -121,6 +123,9 @@ class _Options:
             limits: what the executor takes.
             settings: what workers are told.
             at_least: bundles that are wanted however little is left.
+
+        Returns:
+            What was claimed; what exceeds the limits and was not.
         """
         opened, console = self.opened, self.console
         holders = Holders(opened.folder)
@@ -167,7 +172,7 @@ class _Options:
         if not runs and not later.bundles:
             console.print(f"nothing to do. Next: python analysis/summarize.py {opened.study.name}")
         assign(mine, opened.folder, settings)
-        return mine
+        return mine, later
 
     def settings(self, *, threads: int, device: Literal["gpu", "cpu"]) -> Settings:
         """What workers are told of this submit."""
@@ -201,7 +206,7 @@ def _here(options: _Options, workers: int | None) -> int:
     count = workers or max(1, (gpus or cores) // each)
     threads = max(1, cores // (count * each))
     settings = options.settings(threads=threads, device="gpu" if gpus else "cpu")
-    mine = options.claim(options.bundles or 4 * count, Limits(), settings, at_least=count)
+    mine, _ = options.claim(options.bundles or 4 * count, Limits(), settings, at_least=count)
     if not mine.bundles:
         return 0
     pool = local.Pool(
@@ -242,9 +247,9 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         device="gpu" if profile.element_gpus else "cpu",
     )
     aim = options.bundles or dispatch.BUNDLES
-    mine = options.claim(aim, limits, settings)
+    mine, later = options.claim(aim, limits, settings)
     if not mine.bundles:
-        return 0
+        return _nothing_sent(console) if later.bundles else 0
     jobs = dispatch.dispatch(
         opened,
         mine,
@@ -256,6 +261,8 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         command=settings.command,
         console=console,
     )
+    if not jobs:
+        return _nothing_sent(console)
     path = opened.folder.path
     name = path.name if path.parent == Path("logs") else path
     console.print(
@@ -267,6 +274,11 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         highlight=False,
     )
     return 0
+
+
+def _nothing_sent(console: Console) -> int:
+    console.print("nothing was sent.", style="yellow")
+    return 1
 
 
 def assign(todo: Plan, folder: StudyFolder, settings: Settings) -> None:

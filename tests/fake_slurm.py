@@ -18,12 +18,31 @@ if [ -f "$FAKE/refuse" ]; then
     echo "sbatch: error: $(cat "$FAKE/refuse")" >&2
     exit 1
 fi
+last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$1")
+elements=$((${last:-0} + 1))
+if [ -f "$FAKE/longest" ] && [ "$elements" -gt "$(cat "$FAKE/longest")" ]; then
+    rmdir "$FAKE/lock"
+    echo "sbatch: error: Batch job submission failed: Invalid job array specification" >&2
+    exit 1
+fi
+if [ -f "$FAKE/room" ]; then
+    room=$(($(cat "$FAKE/room") - elements))
+    if [ "$room" -lt 0 ]; then
+        rmdir "$FAKE/lock"
+        echo "sbatch: error: AssocGrpSubmitJobsLimit" >&2
+        echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy" >&2
+        exit 1
+    fi
+    echo $room > "$FAKE/room"
+fi
 cp "$1" "$FAKE/$job.sh"
 cp "$FAKE/cluster" "$FAKE/$job.cluster"
 export -p > "$FAKE/$job.variables"
 echo $job > "$FAKE/last"
 rmdir "$FAKE/lock"
-if [ -f "$FAKE/kill" ]; then rm "$FAKE/kill"; kill -9 $PPID; exit 1; fi
+if [ -f "$FAKE/kill" ] && [ "$job" -ge "$(cat "$FAKE/kill")" ]; then
+    rm "$FAKE/kill"; kill -9 $PPID; exit 1
+fi
 if [ -f "$FAKE/timeout" ]; then
     rm "$FAKE/timeout"
     echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2
@@ -114,8 +133,10 @@ class Fake:
             (self.bin / name).chmod(0o755)
 
     def tell(self, name: str, text: str = "") -> None:
-        """Makes the next sbatch ``refuse`` (until told otherwise), ``timeout`` or ``kill``.
+        """Makes the next sbatch ``refuse`` (until told otherwise) or ``timeout``.
 
+        ``kill`` its caller at a job of this number or a higher one. ``room``: elements that may
+        still be queued, a limit that sacctmgr does not show; ``longest``: elements of an array.
         ``cluster`` names the one that is asked from now on; each knows its own jobs alone.
         ``hidden``: squeue shows the partition to nobody who does not ask for all.
         """

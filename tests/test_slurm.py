@@ -141,7 +141,7 @@ def test_a_launcher_killed_between_sbatch_and_its_note_loses_and_doubles_nothing
 ):
     command = [sys.executable, str(REPOSITORY / "launcher/submit.py"), *arguments(own)]
     command += ["--bundles", "8"]
-    fake.tell("kill")
+    fake.tell("kill", "0")
     killed = subprocess.run(command, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     orphan = fake.scripts[0].job
@@ -178,6 +178,64 @@ def test_no_more_is_queued_than_the_user_may_queue(own, fake, capsys):
     assert max(sent.values()) == 1
     claimed = {path.stem for path in folder().claims.glob("[!.]*.json")}
     assert claimed == set(sent)
+
+
+def test_what_a_limit_that_nobody_shows_leaves_room_for_goes_out(own, fake, capsys):
+    fake.tell("room", "10")
+    assert main(arguments(own, "--bundles", "48")) == 0
+    assert sum(script.elements for script in fake.scripts) == 10
+    told = capsys.readouterr().out
+    assert "AssocGrpSubmitJobsLimit" in told
+    assert "The same command sends them when jobs have ended." in told
+    claimed = {path.stem for path in folder().claims.glob("[!.]*.json")}
+    assert claimed == set(sent_items())
+    fake.tell("room", "1000")
+    assert main(arguments(own, "--bundles", "48")) == 0
+    assert sent_items() == everything()
+
+
+def test_where_not_one_job_fits_nothing_is_held_and_the_exit_code_is_1(own, fake, capsys):
+    fake.tell("room", "0")
+    assert main(arguments(own)) == 1
+    told = capsys.readouterr().out
+    assert "Not one job more fits" in told
+    assert told.endswith("nothing was sent.\n")
+    assert not list(folder().claims.glob("*.json"))
+    fake.tell("limit", "0")
+    assert main(arguments(own)) == 1
+    assert capsys.readouterr().out.endswith("nothing was sent.\n")
+
+
+def test_an_array_that_is_too_long_for_the_cluster_goes_out_in_parts_that_share_its_places(
+    own, fake
+):
+    fake.tell("longest", "3")
+    assert main(arguments(own, "--bundles", "48", "--parallel", "16")) == 0
+    assert sent_items() == everything()
+    assert max(script.elements for script in fake.scripts) == 3
+    # places of those that do not wait for another part to end
+    together = [
+        int(str(script.flag("array")).split("%")[1])
+        for script in fake.scripts
+        if script.flag("array") and "afterany" not in str(script.flag("dependency"))
+    ]
+    assert sum(together) <= 16
+
+
+def test_a_launcher_killed_between_two_parts_loses_and_doubles_nothing(own, fake, monkeypatch):
+    fake.tell("longest", "3")
+    command = [sys.executable, str(REPOSITORY / "launcher/submit.py"), *arguments(own)]
+    command += ["--bundles", "48"]
+    fake.tell("kill", "105")
+    killed = subprocess.run(command, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    second = fake.scripts[-1]
+    assert second.elements == 3
+    monkeypatch.setattr("launcher.scheduler.INTENT_SECONDS", 0)
+    assert main(arguments(own, "--bundles", "48")) == 0
+    assert sent_items() == everything()
+    waiting = {path.name for path in folder().slurm.glob(f"{second.job}_*_submitted.pkl")}
+    assert waiting == {f"{second.job}_{i}_submitted.pkl" for i in range(3)}
 
 
 def test_a_dry_run_prints_what_sbatch_would_be_given_and_writes_nothing(own, fake, capsys):
