@@ -3,7 +3,7 @@
 import re
 import time
 
-from stilt.slurmcommands import ask
+from stilt.slurmcommands import ask, nodes
 
 POLL_SECONDS = 0.5
 SECONDS = 60.0
@@ -19,12 +19,11 @@ def requeue_elsewhere(job: str, node: str) -> None:
     shown = _scontrol("show", "job", "--oneliner", job)
     excluded = re.search(r"ExcNodeList=([^\s(]+)", shown)
     partition = re.search(r"Partition=(\S+)", shown)
-    where = [f"--partition={partition[1]}"] if partition else []
-    nodes = _output("sinfo", "--all", "--noheader", "--Node", "--format=%N", *where)
+    there = nodes(partition[1] if partition else None, seconds=SECONDS)
     names = f"{excluded[1]},{node}" if excluded else node
     listed = _output("scontrol", "show", "hostnames", names).split()
     _scontrol("requeue", job)
-    if not node or not set(nodes.split()) - set(listed):
+    if not node or not there - set(listed):
         return
     for _ in range(8):
         # the requeue sends SIGTERM to all processes of the element, this one's children included

@@ -4,9 +4,11 @@ import shutil
 from collections.abc import Iterable
 
 from launcher.cluster import Profile, places
+from launcher.clusters import insist_on_one_cluster
 from launcher.findings import BAD, OK, WARN, Finding
 from launcher.limits import read_limits
 from launcher.slurmwords import seconds
+from stilt.errors import ConfigError
 from stilt.slurmcommands import ask
 
 NEEDED = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
@@ -46,6 +48,10 @@ def cluster(profile: Profile) -> list[Finding]:
     seen += f"{profile.element_gpus} GPU, {profile.memory or 'default'} memory per element"
     remedy = "" if where else "write ./cluster.toml: account, partition, gres, time"
     found = [Finding("profile", OK, seen, remedy)]
+    try:
+        insist_on_one_cluster()
+    except ConfigError as error:
+        found.append(Finding("clusters", BAD, str(error), "mend these variables"))
     limits = read_limits(profile.account, profile.qos)
     if limits.problem:
         found.append(Finding("limits", WARN, limits.problem, "the usual limits are assumed"))

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from launcher.slurmwords import setting
-from stilt.slurmcommands import ask
+from stilt.slurmcommands import ask, nodes
 
 USUAL_ARRAY_SIZE = 1001
 """SLURM's default of MaxArraySize (slurm.conf(5)); indices are below it."""
@@ -54,12 +54,8 @@ def read_limits(
         "format=name,maxsubmitjobsperuser",
     )
     limit = submit_limit(associations or "", classes or "", account, qos)
-    where = [f"--partition={partition}"] if partition else []
-    nodes = _output(
-        *("sinfo", "--all", "--noheader", "--Node", "--responding", "--format=%N"), *where
-    )
     room = None if limit is None else max(0, limit - len((queued or "").split()))
-    return Limits(size, room, frozenset((nodes or "").split()), cluster)
+    return Limits(size, room, frozenset(nodes(partition, "--responding")), cluster)
 
 
 def array_size(config: str) -> int:

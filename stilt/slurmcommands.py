@@ -68,3 +68,23 @@ def plain(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name not in SPELLING and not name.startswith(BENDING)
     }
+
+
+def nodes(partition: str | None, *flags: str, seconds: float | None = None) -> set[str]:
+    """Names of the nodes of a partition, or of several with commas between; of all where None.
+
+    Hidden partitions are only told with ``--all``, beside which sinfo takes no ``--partition``.
+
+    Args:
+        partition: name of the partition.
+        flags: more flags of sinfo, such as ``--responding``.
+        seconds: how long to wait at most.
+    """
+    command = ("sinfo", "--all", "--noheader", "--Node", "--format=%N|%R", *flags)
+    rows = (line.split("|") for line in ask(*command, seconds=seconds).output.splitlines())
+    wanted = partition.split(",") if partition else None
+    return {
+        row[0].strip()
+        for row in rows
+        if len(row) == 2 and (wanted is None or row[1].strip() in wanted)
+    }

@@ -186,3 +186,14 @@ def test_limits_of_another_cluster_in_the_same_database_do_not_count(tmp_path, m
     commands.say("scontrol", "MaxArraySize            = 1001\n")
     assert read_limits().cluster is None
     assert "cluster=" not in commands.called("sacctmgr")[-2]
+
+
+def test_nodes_of_the_partition_that_is_asked_for_are_those_to_run_on(tmp_path, monkeypatch):
+    commands = Commands(tmp_path / "fake", monkeypatch)
+    commands.say("scontrol", "MaxArraySize            = 1001\n")
+    commands.say("sinfo", "n1|gpu\nn2|gpu\nn2|short\nn3|cpu\n")
+    assert read_limits(partition="gpu").nodes == {"n1", "n2"}
+    assert read_limits(partition="short,cpu").nodes == {"n2", "n3"}
+    assert read_limits().nodes == {"n1", "n2", "n3"}
+    # sinfo refuses the two together
+    assert all("--all" in call and "--partition" not in call for call in commands.called("sinfo"))
