@@ -177,6 +177,20 @@ def outside_needs(opened: Opened, mine: Plan) -> Needs:
     return Needs(jobs, unmet)
 
 
+def tell_elsewhere(
+    opened: Opened, holders: Holders, held: Collection[str], console: Console
+) -> None:
+    """Says which of the held items other clusters' jobs hold, and what to do about it."""
+    for cluster, items in holders.held_elsewhere(sorted(held)).items():
+        console.print(
+            Text.assemble(
+                ("left alone:", "yellow"),
+                f" {len(items)} runs are held by jobs of cluster {cluster}; ask there. If it is "
+                f"no more, remove the lines that name it from {opened.folder.submissions}.",
+            )
+        )
+
+
 def within(whole: Plan, limits: Limits) -> tuple[Plan, Plan]:
     """Cuts a plan to what the user may still queue: (what fits, what does not)."""
     if limits.room is None:

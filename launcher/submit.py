@@ -153,14 +153,7 @@ class _Options:
             f"live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
             highlight=False,
         )
-        for cluster, items in holders.held_elsewhere(sorted(state.held)).items():
-            console.print(
-                Text.assemble(
-                    ("left alone:", "yellow"),
-                    f" {len(items)} runs are held by jobs of cluster {cluster}; ask there. If it "
-                    f"is no more, remove what names it in {opened.folder.submissions}.",
-                )
-            )
+        dispatch.tell_elsewhere(opened, holders, state.held, console)
         if later.bundles:
             console.print(
                 Text.assemble(

@@ -323,6 +323,19 @@ def test_a_cluster_looks_after_its_own_jobs_whoever_looked_from_elsewhere(own, f
     assert sent_items().keys() == everything().keys()
 
 
+def test_what_a_cluster_that_is_no_more_held_goes_out_as_the_word_on_it_says(
+    own, from_north_to_south, capsys, monkeypatch
+):
+    # the launcher that claimed them was this process, which still lives
+    monkeypatch.setattr("stilt.claims.process_lives", lambda claim: False)
+    assert main(arguments(own, "--bundles", "8")) == 0
+    assert f"remove the lines that name it from {folder().submissions}" in capsys.readouterr().out
+    lines = folder().submissions.read_text().splitlines(keepends=True)
+    folder().submissions.write_text("".join(line for line in lines if '"north"' not in line))
+    assert main(arguments(own, "--bundles", "8")) == 0
+    assert sent_items() == everything()
+
+
 def test_jobs_of_another_cluster_are_told_and_neither_cancelled_nor_cleaned(
     from_north_to_south, capsys
 ):
