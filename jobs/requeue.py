@@ -1,10 +1,13 @@
 """Giving an element back to SLURM from inside, to go on elsewhere."""
 
 import re
-import subprocess
 import time
 
+from stilt.slurmcommands import ask, nodes
+
 POLL_SECONDS = 0.5
+SECONDS = 60.0
+"""For one call: many elements that leave a node at once ask together."""
 
 
 def requeue_elsewhere(job: str, node: str) -> None:
@@ -16,22 +19,16 @@ def requeue_elsewhere(job: str, node: str) -> None:
     shown = _scontrol("show", "job", "--oneliner", job)
     excluded = re.search(r"ExcNodeList=([^\s(]+)", shown)
     partition = re.search(r"Partition=(\S+)", shown)
-    nodes = _output("sinfo", "--noheader", "--Node", "--format=%N")
-    if partition:
-        nodes = _output(
-            *("sinfo", "--noheader", "--Node", "--format=%N", f"--partition={partition[1]}")
-        )
+    there = nodes(partition[1] if partition else None, seconds=SECONDS)
     names = f"{excluded[1]},{node}" if excluded else node
     listed = _output("scontrol", "show", "hostnames", names).split()
     _scontrol("requeue", job)
-    if not node or not set(nodes.split()) - set(listed):
+    if not node or not there - set(listed):
         return
     for _ in range(8):
         # the requeue sends SIGTERM to all processes of the element, this one's children included
-        run = subprocess.run(
-            ["scontrol", "update", f"jobid={job}", f"excnodelist={names}"], check=False
-        )
-        if run.returncode == 0:
+        answer = ask("scontrol", "update", f"jobid={job}", f"excnodelist={names}", seconds=SECONDS)
+        if answer.problem is None:
             return
         time.sleep(POLL_SECONDS)
 
@@ -41,4 +38,4 @@ def _scontrol(*arguments: str) -> str:
 
 
 def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+    return ask(*command, seconds=SECONDS).output

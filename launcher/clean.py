@@ -51,9 +51,13 @@ def clean(
     held = read_holdings(folder)
     if held.live:
         number = len(held.elements) + len(held.processes)
+        there = [
+            f"cluster {name} holds {len(found)} runs" for name, found in held.elsewhere.items()
+        ]
+        what = [f"{number} jobs still run or wait"] if number else []
         raise ResultError(
-            f"{folder.path.name}: {number} jobs still run or wait; cancel them first: python "
-            f"launcher/cancel.py {study}."
+            f"{folder.path.name}: {', '.join([*what, *there])}; cancel them first"
+            f"{', there' if there else ''}: python launcher/cancel.py {study}."
         )
     standing = Observer(folder, read_study(folder)).look(ask=False)
     found = waste(folder, standing)

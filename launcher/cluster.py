@@ -27,8 +27,23 @@ from stilt.config import Frozen, parse, read_toml
 from stilt.errors import ConfigError
 
 FILE = "cluster.toml"
-OURS = ("array", "dependency", "error", "job-name", "kill-on-invalid-dep", "output", "signal")
-"""Flags of sbatch that this launcher sets itself."""
+OURS = (
+    *("array", "comment", "dependency", "error", "job-name", "kill-on-invalid-dep", "nodes"),
+    *("no-requeue", "ntasks", "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-node"),
+    *("ntasks-per-socket", "open-mode", "output", "requeue", "signal"),
+)
+"""Flags of sbatch that the launcher sets itself, or that would undo one that it sets."""
+NEVER = ("chdir", "parsable", "quiet", "test-only", "wait", "wrap")
+"""Flags with which jobs would not be sent, would not be found, or would be waited for."""
+SAME = ("account", "constraint", "exclude", "gpus", "gres", "partition", "qos", "time")
+FIELDS = {name: name for name in SAME} | {
+    "cpus-per-task": "cpus",
+    "gpus-per-node": "gpus",
+    "gpus-per-socket": "gpus",
+    "gpus-per-task": "gpus",
+    "mem": "memory",
+}
+"""Flags of sbatch that a field of the profile stands for."""
 
 Count = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(pattern=r"^\S+$")]
@@ -75,10 +90,19 @@ class Profile(Frozen):
     @classmethod
     def _not_ours(cls, value: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
         plain = {key.lstrip("-").replace("_", "-"): flag for key, flag in value.items()}
-        taken = sorted(set(plain) & {*OURS, *cls.model_fields})
-        if taken:
-            raise ValueError(f"'{taken[0]}' has a field of its own, or is set by the launcher")
+        for name in sorted(plain):
+            why = _taken(name)
+            if why:
+                raise ValueError(f"'{name}' {why}")
         return plain
+
+    @model_validator(mode="after")
+    def _memory_once(self) -> "Profile":
+        # sbatch(1): --mem, --mem-per-cpu and --mem-per-gpu exclude each other
+        for name in ("mem-per-cpu", "mem-per-gpu"):
+            if name in self.extra and self.memory is not None:
+                raise ValueError(f"field 'extra': '{name}' and 'memory' exclude each other")
+        return self
 
     @model_validator(mode="after")
     def _time_to_save(self) -> "Profile":
@@ -173,6 +197,26 @@ def read_profile(flags: Flags) -> Profile:
 def places() -> list[Path]:
     """Files that hold a profile, the first one found wins: the project's, then the user's."""
     return [Path(FILE), Path(platformdirs.user_config_dir("stilt", appauthor=False)) / FILE]
+
+
+def _taken(name: str) -> str | None:
+    """Why a flag of sbatch is not one for ``[extra]``; None where it is.
+
+    sbatch takes the beginning of a flag for the whole of it: getopt_long(3).
+    """
+    if "clusters".startswith(name):
+        return (
+            "would send jobs where nobody looks for them: export SLURM_CLUSTERS instead, which "
+            "squeue, sacct and scancel obey too"
+        )
+    if name in FIELDS:
+        return f"has a field of its own: '{FIELDS[name]}', above [extra]"
+    if name in OURS:
+        return "is set by the launcher"
+    if name in NEVER:
+        return "would keep the launcher from sending jobs or finding them"
+    longer = next((flag for flag in (*FIELDS, *OURS, *NEVER) if flag.startswith(name)), None)
+    return f"is the beginning of '{longer}', and '{longer}' {_taken(longer)}" if longer else None
 
 
 def minutes(text: str) -> int:

@@ -1,13 +1,15 @@
 """What the doctor looks at on a cluster: SLURM's commands, limits, partition, GPUs."""
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 
 from launcher.cluster import Profile, places
+from launcher.clusters import insist_on_one_cluster
 from launcher.findings import BAD, OK, WARN, Finding
 from launcher.limits import read_limits
 from launcher.slurmwords import seconds
+from stilt.errors import ConfigError
+from stilt.slurmcommands import ask
 
 NEEDED = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 TIMEOUT_SECONDS = 15
@@ -46,6 +48,10 @@ def cluster(profile: Profile) -> list[Finding]:
     seen += f"{profile.element_gpus} GPU, {profile.memory or 'default'} memory per element"
     remedy = "" if where else "write ./cluster.toml: account, partition, gres, time"
     found = [Finding("profile", OK, seen, remedy)]
+    try:
+        insist_on_one_cluster()
+    except ConfigError as error:
+        found.append(Finding("clusters", BAD, str(error), "mend these variables"))
     limits = read_limits(profile.account, profile.qos)
     if limits.problem:
         found.append(Finding("limits", WARN, limits.problem, "the usual limits are assumed"))
@@ -61,7 +67,7 @@ def cluster(profile: Profile) -> list[Finding]:
 
 def partition(profile: Profile) -> list[Finding]:
     """The partition that a profile's jobs go to: there, up, long enough, with GPUs."""
-    text, problem = _output("sinfo", "--noheader", "--format=%P|%a|%l|%G|%D")
+    text, problem = _output("sinfo", "--all", "--noheader", "--format=%P|%a|%l|%G|%D")
     if problem:
         return [Finding("partition", BAD, problem, "ask the admins")]
     rows = [line.split("|") for line in text.splitlines() if line.count("|") == 4]
@@ -106,15 +112,5 @@ def _minutes(text: str) -> float:
 
 def _output(*command: str) -> tuple[str, str | None]:
     """A command's output, and why there is none."""
-    try:
-        run = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
-        )
-    except FileNotFoundError:
-        return "", f"{command[0]} is not here"
-    except subprocess.TimeoutExpired:
-        return "", f"{command[0]} did not answer in {TIMEOUT_SECONDS} s"
-    if run.returncode == 0:
-        return run.stdout, None
-    said = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
-    return "", f"{command[0]}: {said}"[:200]
+    answer = ask(*command, seconds=TIMEOUT_SECONDS)
+    return ("", answer.problem) if answer.problem else (answer.output, None)

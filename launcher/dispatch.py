@@ -16,6 +16,7 @@ from launcher.limits import Limits
 from launcher.lostjobs import bad_nodes
 from launcher.opening import Opened
 from launcher.outstanding import release
+from launcher.sbatchscript import sbatch_text
 from launcher.scheduler import Holders
 from stilt import claims
 from stilt.errors import ConfigError
@@ -89,7 +90,16 @@ def dispatch(
         threads=threads,
         command=command,
         exclude=away_from(bad_nodes(opened.study, opened.folder), limits),
+        cluster=limits.cluster,
     )
+    unused = sender.unused_variables(arrays[0]) if arrays else []
+    if unused:
+        console.print(
+            Text.assemble(
+                ("not used:", "yellow"),
+                f" {', '.join(unused)}, for which the profile or the launcher speaks.",
+            )
+        )
     try:
         sent = sender.send(arrays, needs.jobs)
     finally:
@@ -98,16 +108,18 @@ def dispatch(
         left = [bundle for bundle in mine.bundles if bundle.id not in out]
         release(opened.folder, submission, [item for bundle in left for item in bundle.items])
     if sent.arrays:
-        console.print(sent_table(opened.study, sent.arrays))
+        console.print(sent_table(opened.study, sent.arrays, sent.jobs))
     if sent.problem and not slurm.is_full(sent.problem):
         went = f"{len(sent.arrays)} arrays went out before. " if sent.arrays else ""
         raise ConfigError(f"{went}sbatch: {sent.problem}")
     if sent.left:
+        follows = "The same command sends them when jobs have ended."
+        if not sent.arrays:
+            follows = "Not one job more fits: some must end first, or the limit is below one."
         console.print(
             Text.assemble(
                 ("not sent:", "yellow"),
-                f" {_runs(sent.left)} runs: {sent.problem} The same command sends them when jobs "
-                "have ended.",
+                f" {_runs(sent.left)} runs: {str(sent.problem).rstrip('.')}. {follows}",
             )
         )
     return [job for _, job in sent.arrays]
@@ -146,11 +158,15 @@ def outside_needs(opened: Opened, mine: Plan) -> Needs:
             if finished(opened.study, opened.folder, need):
                 break
             claim = claims.read(opened.folder.claim(need))
-            element = Holders(opened.folder).element(claim) if claim else None
+            holders = Holders(opened.folder)
+            element = holders.element(claim) if claim else None
+            elsewhere = holders.elsewhere(claim) if claim else None
             if claim is None:
                 unmet[need] = "it failed a moment ago; submit again"
             elif not claim.submission.startswith("slurm-"):
                 unmet[need] = f"{claim.submission} on {claim.host} trains it; submit again after it"
+            elif elsewhere is not None:
+                unmet[need] = f"cluster {elsewhere} has the job that makes it; submit there"
             elif element is not None:
                 # a source is alone in its array, which makes it a plain job
                 jobs[need] = element.partition("_")[0]
@@ -159,6 +175,20 @@ def outside_needs(opened: Opened, mine: Plan) -> Needs:
             else:
                 time.sleep(1)
     return Needs(jobs, unmet)
+
+
+def tell_elsewhere(
+    opened: Opened, holders: Holders, held: Collection[str], console: Console
+) -> None:
+    """Says which of the held items other clusters' jobs hold, and what to do about it."""
+    for cluster, items in holders.held_elsewhere(sorted(held)).items():
+        console.print(
+            Text.assemble(
+                ("left alone:", "yellow"),
+                f" {len(items)} runs are held by jobs of cluster {cluster}; ask there. If it is "
+                f"no more, remove the lines that name it from {opened.folder.submissions}.",
+            )
+        )
 
 
 def within(whole: Plan, limits: Limits) -> tuple[Plan, Plan]:
@@ -181,7 +211,11 @@ def preview(
         whole.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
     )
     console.print(
-        sent_table(opened.study, [(array, f"array {i}") for i, array in enumerate(arrays)])
+        sent_table(
+            opened.study,
+            [(array, f"array {i}") for i, array in enumerate(arrays)],
+            {i: [f"array {i}"] for i in range(len(arrays))},
+        )
     )
     sender = slurm.Sender(
         opened.folder,
@@ -192,24 +226,30 @@ def preview(
         threads=profile.threads(opened.study.grid.processes),
         command="",
     )
-    names = {i: f"<array {i}>" for i in range(len(arrays))}
+    names = {i: [f"<array {i}>"] for i in range(len(arrays))}
     for i, array in enumerate(arrays):
         dependency = slurm.dependency(array, names, {})
-        text = slurm.sbatch_text(
-            sender.parameters(array, dependency), opened.folder, len(array.bundles)
-        )
+        text = sbatch_text(sender.parameters(array, dependency), opened.folder, len(array.bundles))
         console.print(Text(f"\narray {i} ({array.stage}), given to sbatch:", "bold"))
         console.print(text, highlight=False)
 
 
-def sent_table(study: Study, arrays: Sequence[tuple[Array, str]]) -> Table:
-    """What each array runs and waits for."""
+def sent_table(
+    study: Study, arrays: Sequence[tuple[Array, str]], jobs: Mapping[int, Sequence[str]]
+) -> Table:
+    """What each array runs and waits for.
+
+    Args:
+        study: the study.
+        arrays: each with its name.
+        jobs: names of the arrays that are at a position of the plan.
+    """
     table = Table(title="job arrays", title_justify="left")
     for name in ("job", "stage", "waits for", "elements", "at a time", "runs"):
         right = name in ("elements", "at a time", "runs")
         table.add_column(name, justify="right" if right else "left")
     for array, job in arrays:
-        ended = [arrays[position][1] for position in array.ended if position < len(arrays)]
+        ended = [job for position in array.ended for job in jobs.get(position, ())]
         waits = [item_name(study, need) for need in array.needs]
         waits += [f"the end of {', '.join(ended)}"] if ended else []
         table.add_row(

@@ -27,11 +27,13 @@ class Holdings:
     elements: dict[str, list[claims.Claim]] = field(default_factory=dict)
     """Array element -> its claims; also elements that are in the queue and hold nothing."""
     processes: dict[Process, list[claims.Claim]] = field(default_factory=dict)
+    elsewhere: dict[str, list[claims.Claim]] = field(default_factory=dict)
+    """Another cluster -> the claims of its jobs, which cannot be asked for nor ended here."""
 
     @property
     def live(self) -> bool:
         """Whether anything is held at all."""
-        return bool(self.elements or self.processes)
+        return bool(self.elements or self.processes or self.elsewhere)
 
     def waits(self, element: str) -> bool:
         """Whether an element is in the queue and has not begun."""
@@ -56,7 +58,10 @@ def read_holdings(folder: StudyFolder) -> Holdings:
     for claim in read_claims(folder):
         if not held.holders.lives(claim):
             continue
-        if claim.submission.startswith("slurm-"):
+        cluster = held.holders.elsewhere(claim)
+        if cluster is not None:
+            held.elsewhere.setdefault(cluster, []).append(claim)
+        elif claim.submission.startswith("slurm-"):
             element = held.holders.element(claim)
             elements[_as_listed(element, held.holders) if element else "?"].append(claim)
         else:

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 
 from launcher.holdings import Process
+from stilt.slurmcommands import ask
 
 AT_ONCE = 200
 """Elements named to one scancel."""
+CANCEL_SECONDS = 120
+"""For one scancel, which a busy controller may keep waiting."""
 GRACE_SECONDS = 40
 """For a cancelled element to leave the queue: SLURM's KillWait (30 s by default) and some."""
 SAVE_SECONDS = 150
@@ -32,16 +35,11 @@ def cancel_jobs(elements: Sequence[str], wait: float = GRACE_SECONDS) -> list[st
     problems = []
     for start in range(0, len(elements), AT_ONCE):
         some = elements[start : start + AT_ONCE]
-        try:
-            run = subprocess.run(
-                ["scancel", *some], capture_output=True, text=True, timeout=120, check=False
-            )
-        except FileNotFoundError:
-            return ["scancel is not installed here: cancel on a login node of the cluster"]
-        except subprocess.TimeoutExpired:
-            return ["scancel did not answer in 120 s; try again"]
-        said = [line for line in run.stderr.splitlines() if "Invalid job id" not in line]
-        problems += said[:5] if run.returncode else []
+        answer = ask("scancel", *some, seconds=CANCEL_SECONDS)
+        if not answer.ran:
+            return [f"{answer.problem}: try again, on a login node of the cluster"]
+        said = [line for line in answer.errors.splitlines() if "Invalid job id" not in line]
+        problems += said[:5] if answer.problem else []
     end = time.monotonic() + wait
     while not problems and time.monotonic() < end and _queued(elements):
         time.sleep(1)
@@ -51,12 +49,9 @@ def cancel_jobs(elements: Sequence[str], wait: float = GRACE_SECONDS) -> list[st
 def _queued(elements: Sequence[str]) -> bool:
     """Whether squeue still lists one of some elements."""
     arrays = sorted({element.partition("_")[0] for element in elements})
-    command = ["squeue", "--array", "--noheader", f"--jobs={','.join(arrays)}", "--format=%i"]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return False
-    return bool(set(elements) & set(run.stdout.split()))
+    named = f"--jobs={','.join(arrays)}"
+    answer = ask("squeue", "--all", "--array", "--noheader", named, "--format=%i")
+    return bool(set(elements) & set(answer.output.split()))
 
 
 def stop_processes(

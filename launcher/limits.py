@@ -1,12 +1,14 @@
 """How much a cluster takes at a time: its longest array, and how many jobs a user may queue."""
 
 import getpass
-import subprocess
+import re
 from dataclasses import dataclass
+
+from launcher.slurmwords import setting
+from stilt.slurmcommands import ask, nodes
 
 USUAL_ARRAY_SIZE = 1001
 """SLURM's default of MaxArraySize (slurm.conf(5)); indices are below it."""
-TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Limits:
     """Elements that the user may still queue; None where nobody limits them."""
     nodes: frozenset[str] = frozenset()
     """Nodes that jobs can run on."""
+    cluster: str | None = None
+    """The cluster's name, where it says."""
     problem: str | None = None
     """Why the cluster could not be asked."""
 
@@ -37,30 +41,32 @@ def read_limits(
     if config is None:
         return Limits(problem="scontrol does not answer")
     size = array_size(config)
-    queued = _output("squeue", "--array", "--noheader", "--me", "--format=%i")
+    cluster = setting(config, "ClusterName")
+    queued = _output("squeue", "--all", "--me", "--array", "--noheader", "--format=%i")
     user = getpass.getuser()
     associations = _output(
         *("sacctmgr", "--noheader", "--parsable2", "show", "associations", "where"),
-        *(f"user={user}", "format=account,maxsubmitjobs,defaultqos"),
+        *(f"user={user}", *([f"cluster={cluster}"] if cluster else [])),
+        "format=account,maxsubmitjobs,defaultqos",
     )
     classes = _output(
         *("sacctmgr", "--noheader", "--parsable2", "show", "qos"),
         "format=name,maxsubmitjobsperuser",
     )
     limit = submit_limit(associations or "", classes or "", account, qos)
-    where = [f"--partition={partition}"] if partition else []
-    nodes = _output("sinfo", "--noheader", "--Node", "--responding", "--format=%N", *where)
     room = None if limit is None else max(0, limit - len((queued or "").split()))
-    return Limits(size, room, frozenset((nodes or "").split()))
+    return Limits(size, room, frozenset(nodes(partition, "--responding")), cluster)
 
 
 def array_size(config: str) -> int:
-    """MaxArraySize in the text of ``scontrol show config``."""
-    for line in config.splitlines():
-        name, _, value = line.partition("=")
-        if name.strip() == "MaxArraySize" and value.strip().isdigit():
-            return max(1, int(value))
-    return USUAL_ARRAY_SIZE
+    """Longest array that the text of ``scontrol show config`` allows.
+
+    Source: slurm.conf(5), MaxArraySize, and max_array_tasks of SchedulerParameters.
+    """
+    value = setting(config, "MaxArraySize") or ""
+    size = int(value) if value.isdigit() else USUAL_ARRAY_SIZE
+    lower = re.search(r"\bmax_array_tasks=(\d+)", setting(config, "SchedulerParameters") or "")
+    return max(1, min(size, int(lower[1])) if lower else size)
 
 
 def submit_limit(
@@ -88,10 +94,5 @@ def submit_limit(
 
 
 def _output(*command: str) -> str | None:
-    try:
-        run = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return run.stdout if run.returncode == 0 else None
+    answer = ask(*command)
+    return answer.output if answer.problem is None else None

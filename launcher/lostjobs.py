@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from launcher.scheduler import Holders, JobState
+from launcher.jobstates import JobState
+from launcher.scheduler import Holders
 from stilt import claims
 from stilt.errors import ResultError
 from stilt.failures import item_name, needed, reason, record_loss

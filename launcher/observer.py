@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from launcher.joblogs import log_end, log_files
+from launcher.jobstates import JobState
 from launcher.lookup import describe
 from launcher.reasons import WITHDRAWN, Reason, died
-from launcher.scheduler import Holders, JobState
+from launcher.scheduler import Holders
 from launcher.standing import Item, Standing
 from stilt import claims
 from stilt.errors import ResultError
@@ -169,6 +170,9 @@ class _Look:
         return replace(known, state="pending", why=self._waits(claim, job))
 
     def _waits(self, claim: claims.Claim, job: JobState | None) -> str:
+        cluster = self.holders.elsewhere(claim)
+        if cluster is not None:
+            return f"held by a job of cluster {cluster}: ask there"
         if job is None:
             return "" if claim.submission.startswith("local-") else "not seen by SLURM yet"
         if job.state == "RUNNING":

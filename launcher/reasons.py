@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from launcher.jobclock import span
-from launcher.scheduler import LOST, JobState
+from launcher.jobstates import LOST, JobState
 from launcher.slurmwords import NEVER
 
 _BY_STATE = {

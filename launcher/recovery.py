@@ -6,7 +6,6 @@ each sbatch, with the job. Between the two, SLURM's queue knows more than the st
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from launcher.arrays import Array
 from launcher.scheduler import INTENT_SECONDS
 from stilt import claims
 from stilt.config import Frozen
+from stilt.slurmcommands import ask
 from stilt.study import StudyFolder
 
 LOOKS = 10
@@ -49,6 +49,7 @@ class Intent(Frozen):
     gpus: int
     command: str
     snapshot: str
+    cluster: str | None = None
 
 
 def planned(array: Array) -> Planned:
@@ -74,6 +75,7 @@ def job_line(intent: Intent, array: Planned, job: str) -> dict[str, Any]:
         "command": intent.command,
         "snapshot": intent.snapshot,
         "gpus": intent.gpus,
+        "cluster": intent.cluster,
     }
 
 
@@ -90,12 +92,9 @@ def find_array(submission: str, token: str, looks: int = LOOKS) -> str | None:
 
 def named_arrays(submission: str) -> dict[str, str]:
     """Live arrays of a submission: token -> job id. Empty where squeue does not answer."""
-    command = ["squeue", "--noheader", f"--name=stilt-{submission}", "--format=%F|%k"]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    pairs = (line.strip().partition("|") for line in run.stdout.splitlines())
+    named = f"--name=stilt-{submission}"
+    answer = ask("squeue", "--all", "--noheader", named, "--format=%F|%k")
+    pairs = (line.strip().partition("|") for line in answer.output.splitlines())
     return {token: job for job, bar, token in pairs if bar}
 
 
@@ -155,8 +154,11 @@ def _at_work(intent: Intent) -> bool:
 
 
 def unfinished(folder: StudyFolder) -> list[tuple[Intent, list[Planned]]]:
-    """Intents with the arrays that no line tells the job of."""
-    intents: list[Intent] = []
+    """Intents with the arrays that no line tells the job of.
+
+    Of an array that was refused and tried again with fewer bundles, the latest line counts.
+    """
+    told: dict[tuple[str, str], tuple[Intent, Planned]] = {}
     noted: set[tuple[str, str]] = set()
     if not folder.submissions.is_file():
         return []
@@ -164,18 +166,18 @@ def unfinished(folder: StudyFolder) -> list[tuple[Intent, list[Planned]]]:
         try:
             line = json.loads(text)
             if line.get("intent"):
-                intents.append(Intent.model_validate(line))
+                intent = Intent.model_validate(line)
+                told |= {(intent.submission, a.token): (intent, a) for a in intent.arrays}
             elif line.get("array"):
                 noted.add((line["submission"], line.get("token", "")))
         except ValueError:
             # cut off by a full disk, or of another version
             continue
-    found = []
-    for intent in intents:
-        left = [a for a in intent.arrays if (intent.submission, a.token) not in noted]
-        if left:
-            found.append((intent, left))
-    return found
+    found: dict[str, tuple[Intent, list[Planned]]] = {}
+    for (submission, token), (intent, array) in told.items():
+        if (submission, token) not in noted:
+            found.setdefault(submission, (intent, []))[1].append(array)
+    return list(found.values())
 
 
 def append_line(folder: StudyFolder, content: Mapping[str, Any]) -> None:

@@ -5,13 +5,11 @@ submissions.jsonl (a line before the first sbatch, one after each) and from sque
 """
 
 import os
-import shlex
 import shutil
 import socket
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,13 +19,10 @@ from submitit.core.utils import (
     FailedJobError,
     FailedSubmissionError,
 )
-from submitit.helpers import clean_env
-from submitit.slurm.slurm import _make_sbatch_string
 
 from jobs.slurm_task import BundleTask
 from launcher.arrays import Array
 from launcher.cluster import Profile
-from launcher.opening import worker_environment
 from launcher.recovery import (
     LOOKS,
     Intent,
@@ -38,14 +33,19 @@ from launcher.recovery import (
     place_pickles,
     planned,
 )
+from launcher.sbatchenvironment import overriding, without_overriding
+from launcher.sbatchscript import flags, sbatch_parameters, sbatch_text
 from stilt.errors import ConfigError
 from stilt.plan import Bundle
 from stilt.study import StudyFolder
 
-KEPT_VARIABLES = ("SLURM_CONF", "SLURM_CLUSTERS")
-"""Variables of a job that say where SLURM is, not what the job was given."""
-FULL = ("MaxSubmitJob", "max submit job limit", "MaxJobCount")
-"""What sbatch says where the user may queue no more; sbatch(1) and slurmctld's messages."""
+LIMITED = ("SubmitJob", "max submit job limit")
+"""What sbatch says where a user, an account or a QOS may queue no more: squeue(1), reasons such as
+AssocGrpSubmitJobsLimit or QOSMaxSubmitJobPerUserLimit. Every element of an array counts."""
+FULL = (*LIMITED, "MaxJobCount")
+"""What it says where nobody can queue more, too."""
+TOO_LONG = "Invalid job array specification"
+"""What it says of an array with more elements than the cluster takes."""
 
 
 @dataclass
@@ -58,87 +58,8 @@ class Sent:
     """Bundles that did not go out."""
     problem: str | None = None
     """Why they did not."""
-
-
-def sbatch_parameters(
-    profile: Profile,
-    *,
-    submission: str,
-    token: str,
-    code: Path,
-    threads: int,
-    exclude: Sequence[str] = (),
-    dependency: str | None = None,
-    parallel: int = 1,
-) -> dict[str, Any]:
-    """What submitit is told about one array.
-
-    Args:
-        profile: the cluster's profile.
-        submission: id of the submit, which names the job.
-        token: goes into the job's comment, so that an array can be found again.
-        code: the code's snapshot.
-        threads: CPU threads of each worker process.
-        exclude: nodes to keep away from, besides the profile's.
-        dependency: SLURM's text of it.
-        parallel: elements that may run at one time.
-    """
-    inherited = worker_environment()
-    variables = {
-        name: inherited[name]
-        for name in (
-            "HF_HUB_OFFLINE",
-            "HF_HUB_DISABLE_PROGRESS_BARS",
-            "TOKENIZERS_PARALLELISM",
-            "TQDM_DISABLE",
-        )
-    }
-    nodes = [*([profile.exclude] if profile.exclude else []), *exclude]
-    found: dict[str, Any] = {
-        "job_name": f"stilt-{submission}",
-        "comment": token,
-        "account": profile.account,
-        "partition": profile.partition,
-        "qos": profile.qos,
-        "gres": profile.gres,
-        "constraint": profile.constraint,
-        "exclude": ",".join(nodes) or None,
-        "time": profile.time,
-        "mem": profile.memory,
-        "cpus_per_task": profile.cpus,
-        # since SLURM 22.05, srun inside a job no longer takes this from sbatch
-        "srun_args": [f"--cpus-per-task={profile.cpus}"],
-        "gpus_per_node": None if profile.gres else (profile.element_gpus or None),
-        "nodes": 1,
-        "ntasks_per_node": 1,
-        "signal_delay_s": profile.signal_seconds,
-        "stderr_to_stdout": True,
-        "array_parallelism": parallel,
-        "dependency": dependency,
-        "wckey": None,
-        "setup": [
-            *profile.setup,
-            # the snapshot comes before whatever is installed; the working folder is not searched
-            f'export PYTHONPATH="{code}${{PYTHONPATH:+:$PYTHONPATH}}" PYTHONSAFEPATH=1',
-            *(f"export {name}={value}" for name, value in variables.items()),
-            f"export OMP_NUM_THREADS={threads}",
-        ],
-        "additional_parameters": {
-            "requeue": True,
-            "kill-on-invalid-dep": "yes",
-            **{key: value for key, value in profile.extra.items() if value is not False},
-        },
-    }
-    return {key: value for key, value in found.items() if value is not None or key == "wckey"}
-
-
-def sbatch_text(parameters: Mapping[str, Any], folder: StudyFolder, elements: int) -> str:
-    """The script that sbatch is given for an array, for a dry run."""
-    logs = folder.slurm.resolve()
-    command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(logs))}"
-    count = elements if elements > 1 else None
-    text: str = _make_sbatch_string(command=command, folder=logs, map_count=count, **parameters)
-    return text
+    jobs: dict[int, list[str]] = field(default_factory=dict)
+    """Position of each planned array -> the jobs that it became, several where it was too long."""
 
 
 class Sender:
@@ -155,6 +76,7 @@ class Sender:
         threads: int,
         command: str,
         exclude: Sequence[str] = (),
+        cluster: str | None = None,
     ) -> None:
         self.folder = StudyFolder(folder.path.resolve())
         self.profile = profile
@@ -163,6 +85,7 @@ class Sender:
         self.threads = threads
         self.command = command
         self.exclude = exclude
+        self.cluster = cluster
         self.sent = Sent()
         self.workers = workers
 
@@ -202,32 +125,60 @@ class Sender:
             gpus=self.profile.element_gpus,
             command=self.command,
             snapshot=os.path.relpath(self.code, self.folder.path),
+            cluster=self.cluster,
         )
         append_line(self.folder, intent.model_dump(mode="json"))
         sent = self.sent
-        jobs: dict[int, str] = {}
         for position, array in enumerate(arrays):
-            if sent.problem or not set(array.ok) <= set(jobs):
+            if sent.problem or not set(array.ok) <= set(sent.jobs):
                 sent.left += array.bundles
                 continue
-            try:
-                job = self._sbatch(array, dependency(array, jobs, held))
-            except _Refused as refusal:
-                sent.problem = str(refusal)
-                sent.left += array.bundles
-                continue
-            jobs[position] = job
-            sent.arrays.append((array, job))
-            append_line(self.folder, job_line(intent, planned(array), job))
+            self._send_parts(intent, position, array, dependency(array, sent.jobs, held))
         return sent
+
+    def _send_parts(self, intent: Intent, position: int, array: Array, waits: str | None) -> None:
+        """Sends an array whole, or in as many parts as SLURM takes where it refuses so many.
+
+        Not all limits can be asked for, and of those that say how many jobs may wait none says how
+        many more: halving finds what goes. The parts share the array's places.
+        """
+        sent = self.sent
+        left = array.bundles
+        count = len(left)
+        behind: list[str] = []
+        while left:
+            part = share(array, left[:count])
+            if part.bundles != array.bundles:
+                # whoever takes over from here must know which bundles this job would have
+                smaller = intent.model_copy(update={"arrays": (planned(part),)})
+                append_line(self.folder, smaller.model_dump(mode="json"))
+            # fewer places than parts: one after the other
+            turn = f"afterany:{behind[-1]}" if behind and not fits(array, part) else None
+            try:
+                job = self._sbatch(part, ",".join(filter(None, (waits, turn))) or None)
+            except _Refused as refusal:
+                said = str(refusal)
+                if count > 1 and (TOO_LONG in said or any(word in said for word in LIMITED)):
+                    count = (count + 1) // 2
+                    continue
+                sent.problem = said
+                sent.left += left
+                return
+            behind.append(job)
+            sent.jobs.setdefault(position, []).append(job)
+            sent.arrays.append((part, job))
+            append_line(self.folder, job_line(intent, planned(part), job))
+            left = left[count:]
+            count = min(count, len(left))
 
     def _sbatch(self, array: Array, waits: str | None) -> str:
         executor = SlurmExecutor(self.folder.slurm, max_num_timeout=self.profile.max_timeouts)
-        executor.update_parameters(**self.parameters(array, waits))
+        parameters = self.parameters(array, waits)
+        executor.update_parameters(**parameters)
         tasks = [self._task(bundle.id) for bundle in array.bundles]
         try:
             # submitit shows sbatch's words as they come; they are told once, in one line
-            with outside_job(), redirect_stderr(StringIO()):
+            with without_overriding(self._flags(parameters)), redirect_stderr(StringIO()):
                 jobs = executor.submit_array(tasks)
         except (FailedJobError, FailedSubmissionError) as error:
             # sbatch may time out although the controller took the job: look before giving up
@@ -239,6 +190,13 @@ class Sender:
             place_pickles(self.folder, job, tasks, self.profile.time, self.profile.max_timeouts)
             return job
         return str(jobs[0].job_id).partition("_")[0]
+
+    def unused_variables(self, array: Array) -> list[str]:
+        """The user's variables for sbatch that the array's script, or the launcher, overrules."""
+        return sorted(overriding(os.environ, self._flags(self.parameters(array, None))))
+
+    def _flags(self, parameters: Mapping[str, Any]) -> set[str]:
+        return flags(sbatch_text(parameters, self.folder, 1))
 
     def _task(self, bundle: str) -> BundleTask:
         return BundleTask(str(self.folder.path), bundle, self.workers)
@@ -259,37 +217,34 @@ def is_full(problem: str) -> bool:
     return any(word in problem for word in FULL)
 
 
-def dependency(array: Array, jobs: Mapping[int, str], held: Mapping[str, str]) -> str | None:
+def share(array: Array, bundles: tuple[Bundle, ...]) -> Array:
+    """The part of an array with some of its bundles, and with its part of the places."""
+    places = array.parallel * len(bundles) // len(array.bundles)
+    return replace(array, bundles=bundles, parallel=max(1, places))
+
+
+def fits(array: Array, part: Array) -> bool:
+    """Whether parts of this size may run at the same time."""
+    return array.parallel * len(part.bundles) >= len(array.bundles)
+
+
+def dependency(
+    array: Array, jobs: Mapping[int, Sequence[str]], held: Mapping[str, str]
+) -> str | None:
     """SLURM's text for what an array waits for; None where it waits for nothing.
 
     Args:
         array: the array.
-        jobs: job ids by position of the arrays before it.
+        jobs: job ids of the arrays before it, by position.
         held: job ids of what other submits' jobs make.
     """
-    ok = [jobs[position] for position in array.ok]
+    ok = [job for position in array.ok for job in jobs[position]]
     ok += [held[need] for need in array.needs if need in held]
     parts = [":".join(["afterok", *ok])] if ok else []
-    ended = [jobs[position] for position in array.ended if position in jobs]
+    ended = [job for position in array.ended for job in jobs.get(position, ())]
     if ended:
         parts.append(":".join(["afterany", *ended]))
     return ",".join(parts) or None
-
-
-@contextmanager
-def outside_job() -> Iterator[None]:
-    """Hides what a surrounding job was given, but not where SLURM and the user's defaults are."""
-    if "SLURM_JOB_ID" not in os.environ:
-        yield
-        return
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in KEPT_VARIABLES or name.startswith("SBATCH_")
-    }
-    with clean_env():
-        os.environ.update(kept)
-        yield
 
 
 def insist_on_slurm() -> None:

@@ -47,6 +47,15 @@ def state_word(text: str) -> str:
     return word
 
 
+def setting(config: str, name: str) -> str | None:
+    """A value in the text of ``scontrol show config``; None where it is absent or not set."""
+    for line in config.splitlines():
+        found, equals, value = line.partition("=")
+        if equals and found.strip() == name and value.strip() not in ("", "(null)"):
+            return value.strip()
+    return None
+
+
 def seconds(text: str) -> int | None:
     """Reads ``[days-][hours:]minutes:seconds``, or plain seconds."""
     days, dash, rest = text.rpartition("-")

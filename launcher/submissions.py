@@ -27,6 +27,8 @@ class Submission(BaseModel):
     bundles: tuple[str | tuple[str, ...], ...] = ()
     """Bundle of each array index, or bundles where an element runs several at a time."""
     command: str = ""
+    cluster: str | None = None
+    """Name of the cluster that it went to, where that was known."""
     gpus: int | None = None
     """GPUs of one element, where the launcher knows."""
 

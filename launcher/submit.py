@@ -19,11 +19,13 @@ from rich.text import Text
 from jobs.settings import Assignment, Settings
 from launcher import dispatch, local, preview, slurm
 from launcher.cluster import Flags, Profile, read_profile
+from launcher.clusters import insist_on_one_cluster
 from launcher.limits import Limits, read_limits
 from launcher.lostjobs import bury
 from launcher.opening import Opened, begin, check_data, command_line, commit, open_study
 from launcher.outstanding import claim_bundles, new_submission, outstanding
 from launcher.recovery import adopt
+from launcher.sbatchscript import insist_on_fit_path
 from launcher.scheduler import Holders
 from launcher.snapshot import snapshot
 from stilt.errors import ConfigError, exit_code
@@ -69,6 +71,8 @@ def submit(
     opened = open_study(
         grid, name=study, root=root, model=model, data_dir=data_dir, dry_run=dry_run
     )
+    if profile is not None:
+        insist_on_fit_path(opened.folder)
     if dry_run:
         if profile is None:
             return preview.show(opened, console, executor=executor, bundles=bundles)
@@ -82,6 +86,7 @@ def submit(
         )
     if profile is not None:
         slurm.insist_on_slurm()
+        insist_on_one_cluster()
         # too few GPUs for a run of this grid: said before anything is written
         profile.workers(opened.study.grid.processes)
     console.print(
@@ -108,7 +113,9 @@ class _Options:
     chunk: int | None
     console: Console
 
-    def claim(self, aim: int, limits: Limits, settings: Settings, at_least: int = 1) -> Plan:
+    def claim(
+        self, aim: int, limits: Limits, settings: Settings, at_least: int = 1
+    ) -> tuple[Plan, Plan]:
         """Plans what is missing, claims it, and writes what each worker will read.
 
         Args:
@@ -116,9 +123,13 @@ class _Options:
             limits: what the executor takes.
             settings: what workers are told.
             at_least: bundles that are wanted however little is left.
+
+        Returns:
+            What was claimed; what exceeds the limits and was not.
         """
         opened, console = self.opened, self.console
-        lives = Holders(opened.folder).lives
+        holders = Holders(opened.folder)
+        lives = holders.lives
         state = outstanding(opened.study, opened.folder, lives)
         for message in state.damaged:
             console.print(Text.assemble(("left out and run again:", "yellow"), f" {message}"))
@@ -142,6 +153,7 @@ class _Options:
             f"live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
             highlight=False,
         )
+        dispatch.tell_elsewhere(opened, holders, state.held, console)
         if later.bundles:
             console.print(
                 Text.assemble(
@@ -153,7 +165,7 @@ class _Options:
         if not runs and not later.bundles:
             console.print(f"nothing to do. Next: python analysis/summarize.py {opened.study.name}")
         assign(mine, opened.folder, settings)
-        return mine
+        return mine, later
 
     def settings(self, *, threads: int, device: Literal["gpu", "cpu"]) -> Settings:
         """What workers are told of this submit."""
@@ -187,7 +199,7 @@ def _here(options: _Options, workers: int | None) -> int:
     count = workers or max(1, (gpus or cores) // each)
     threads = max(1, cores // (count * each))
     settings = options.settings(threads=threads, device="gpu" if gpus else "cpu")
-    mine = options.claim(options.bundles or 4 * count, Limits(), settings, at_least=count)
+    mine, _ = options.claim(options.bundles or 4 * count, Limits(), settings, at_least=count)
     if not mine.bundles:
         return 0
     pool = local.Pool(
@@ -228,9 +240,9 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         device="gpu" if profile.element_gpus else "cpu",
     )
     aim = options.bundles or dispatch.BUNDLES
-    mine = options.claim(aim, limits, settings)
+    mine, later = options.claim(aim, limits, settings)
     if not mine.bundles:
-        return 0
+        return _nothing_sent(console) if later.bundles else 0
     jobs = dispatch.dispatch(
         opened,
         mine,
@@ -242,6 +254,8 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         command=settings.command,
         console=console,
     )
+    if not jobs:
+        return _nothing_sent(console)
     path = opened.folder.path
     name = path.name if path.parent == Path("logs") else path
     console.print(
@@ -253,6 +267,11 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         highlight=False,
     )
     return 0
+
+
+def _nothing_sent(console: Console) -> int:
+    console.print("nothing was sent.", style="yellow")
+    return 1
 
 
 def assign(todo: Plan, folder: StudyFolder, settings: Settings) -> None:

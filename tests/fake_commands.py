@@ -1,5 +1,6 @@
 """Commands that say what a test wants: no SLURM is needed, and none is found by accident."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class Commands:
         path = self.folder / name
         path.write_text(
             f'#!/bin/sh\necho {shlex.quote(name)} "$@" >> {shlex.quote(str(self.calls))}\n'
+            f"export -p > {shlex.quote(str(self._variables(name)))}\n"
             f"printf %s {shlex.quote(output)}\nprintf %s {shlex.quote(errors)} >&2\nexit {code}\n"
         )
         path.chmod(0o755)
@@ -31,6 +33,13 @@ class Commands:
     def link(self, name: str, target: str) -> None:
         """Lets a real command be found."""
         (self.folder / name).symlink_to(target)
+
+    def variables(self, name: str) -> set[str]:
+        """Names in the environment of a command's latest call."""
+        return set(re.findall(r"^export (\w+)", self._variables(name).read_text(), re.MULTILINE))
+
+    def _variables(self, name: str) -> Path:
+        return self.calls.with_name(f"variables.{name}")
 
     def called(self, name: str) -> list[str]:
         """Every call of a command, as one line each."""

@@ -6,7 +6,8 @@
 
 import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SBATCH = """#!/bin/sh
@@ -17,10 +18,31 @@ if [ -f "$FAKE/refuse" ]; then
     echo "sbatch: error: $(cat "$FAKE/refuse")" >&2
     exit 1
 fi
+last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$1")
+elements=$((${last:-0} + 1))
+if [ -f "$FAKE/longest" ] && [ "$elements" -gt "$(cat "$FAKE/longest")" ]; then
+    rmdir "$FAKE/lock"
+    echo "sbatch: error: Batch job submission failed: Invalid job array specification" >&2
+    exit 1
+fi
+if [ -f "$FAKE/room" ]; then
+    room=$(($(cat "$FAKE/room") - elements))
+    if [ "$room" -lt 0 ]; then
+        rmdir "$FAKE/lock"
+        echo "sbatch: error: AssocGrpSubmitJobsLimit" >&2
+        echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy" >&2
+        exit 1
+    fi
+    echo $room > "$FAKE/room"
+fi
 cp "$1" "$FAKE/$job.sh"
+cp "$FAKE/cluster" "$FAKE/$job.cluster"
+export -p > "$FAKE/$job.variables"
 echo $job > "$FAKE/last"
 rmdir "$FAKE/lock"
-if [ -f "$FAKE/kill" ]; then rm "$FAKE/kill"; kill -9 $PPID; exit 1; fi
+if [ -f "$FAKE/kill" ] && [ "$job" -ge "$(cat "$FAKE/kill")" ]; then
+    rm "$FAKE/kill"; kill -9 $PPID; exit 1
+fi
 if [ -f "$FAKE/timeout" ]; then
     rm "$FAKE/timeout"
     echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2
@@ -29,10 +51,13 @@ fi
 echo "Submitted batch job $job"
 """
 SQUEUE = """#!/bin/sh
+[ -z "$SQUEUE_PARTITION$SQUEUE_STATES$SQUEUE_USERS" ] || exit 0
+case "$*" in *--all*) ;; *) [ ! -f "$FAKE/hidden" ] || exit 0 ;; esac
 for script in "$FAKE"/[0-9]*.sh; do
     [ -f "$script" ] || continue
     job=$(basename "$script" .sh)
     [ -f "$FAKE/$job.ended" ] && continue
+    cmp -s "$FAKE/cluster" "$FAKE/$job.cluster" || continue
     name=$(sed -n 's/^#SBATCH --job-name=//p' "$script")
     token=$(sed -n 's/^#SBATCH --comment=//p' "$script")
     last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
@@ -52,6 +77,7 @@ for script in "$FAKE"/[0-9]*.sh; do
 done
 """
 SCONTROL = """#!/bin/sh
+echo "ClusterName             = $(cat "$FAKE/cluster")"
 echo "MaxArraySize            = $(cat "$FAKE/array_size")"
 """
 SACCTMGR = """#!/bin/sh
@@ -70,6 +96,8 @@ class Script:
 
     job: int
     text: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What sbatch found in its environment."""
 
     def flag(self, name: str) -> str | None:
         """Value of a flag, None where it is absent."""
@@ -90,6 +118,7 @@ class Fake:
         self.bin = folder / "bin"
         self.bin.mkdir(parents=True)
         (folder / "last").write_text("100")
+        (folder / "cluster").write_text("north")
         (folder / "array_size").write_text(str(array_size))
         programs = {
             "sbatch": SBATCH,
@@ -104,7 +133,13 @@ class Fake:
             (self.bin / name).chmod(0o755)
 
     def tell(self, name: str, text: str = "") -> None:
-        """Makes the next sbatch ``refuse`` (until told otherwise), ``timeout`` or ``kill``."""
+        """Makes the next sbatch ``refuse`` (until told otherwise) or ``timeout``.
+
+        ``kill`` its caller at a job of this number or a higher one. ``room``: elements that may
+        still be queued, a limit that sacctmgr does not show; ``longest``: elements of an array.
+        ``cluster`` names the one that is asked from now on; each knows its own jobs alone.
+        ``hidden``: squeue shows the partition to nobody who does not ask for all.
+        """
         (self.folder / name).write_text(text)
 
     def end(self, job: int) -> None:
@@ -115,4 +150,14 @@ class Fake:
     def scripts(self) -> list[Script]:
         """Everything sbatch took, oldest first."""
         paths = sorted(self.folder.glob("[0-9]*.sh"), key=lambda path: int(path.stem))
-        return [Script(int(path.stem), path.read_text()) for path in paths]
+        return [
+            Script(int(path.stem), path.read_text(), _variables(path.with_suffix(".variables")))
+            for path in paths
+        ]
+
+
+def _variables(path: Path) -> dict[str, str]:
+    """What the shell's ``export -p`` wrote."""
+    words = (line.removeprefix("export ") for line in path.read_text().splitlines())
+    pairs = (word.partition("=") for word in words)
+    return {name: value.strip("'") for name, equals, value in pairs if equals}

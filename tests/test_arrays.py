@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from launcher.arrays import arrange
 from launcher.dispatch import away_from, without
-from launcher.limits import Limits, array_size, submit_limit
+from launcher.limits import Limits, array_size, read_limits, submit_limit
 from stilt.plan import SYNTHESIS, Bundle
+from tests.fake_commands import Commands
 
 
 def bundle(stage, item, *needs, cost=1.0):
@@ -166,3 +167,33 @@ def test_a_broken_node_is_left_out_unless_it_is_the_last():
     assert away_from(["node1", "node2"], both) == []
     assert away_from(["of-another-partition"], both) == []
     assert away_from(["node1"], Limits()) == []
+
+
+def test_an_array_has_no_more_elements_than_the_scheduler_s_parameters_allow():
+    parameters = "SchedulerParameters     = bf_continue,max_array_tasks=100,bf_window=60\n"
+    assert array_size(f"MaxArraySize            = 1001\n{parameters}") == 100
+    assert array_size(f"MaxArraySize            = 50\n{parameters}") == 50
+    assert array_size("SchedulerParameters     = (null)\n") == 1001
+
+
+def test_limits_of_another_cluster_in_the_same_database_do_not_count(tmp_path, monkeypatch):
+    commands = Commands(tmp_path / "fake", monkeypatch)
+    commands.say("scontrol", "ClusterName             = north\nMaxArraySize            = 1001\n")
+    commands.say("sacctmgr")
+    assert read_limits().cluster == "north"
+    [asked] = [call for call in commands.called("sacctmgr") if "associations" in call]
+    assert "cluster=north" in asked.split()
+    commands.say("scontrol", "MaxArraySize            = 1001\n")
+    assert read_limits().cluster is None
+    assert "cluster=" not in commands.called("sacctmgr")[-2]
+
+
+def test_nodes_of_the_partition_that_is_asked_for_are_those_to_run_on(tmp_path, monkeypatch):
+    commands = Commands(tmp_path / "fake", monkeypatch)
+    commands.say("scontrol", "MaxArraySize            = 1001\n")
+    commands.say("sinfo", "n1|gpu\nn2|gpu\nn2|short\nn3|cpu\n")
+    assert read_limits(partition="gpu").nodes == {"n1", "n2"}
+    assert read_limits(partition="short,cpu").nodes == {"n2", "n3"}
+    assert read_limits().nodes == {"n1", "n2", "n3"}
+    # sinfo refuses the two together
+    assert all("--all" in call and "--partition" not in call for call in commands.called("sinfo"))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from launcher.cluster import Flags, Profile, minutes, read_profile
 from stilt.errors import ConfigError
@@ -62,6 +63,23 @@ def test_the_project_s_profile_wins_over_the_user_s_and_a_named_one_over_both(
     Path("named.toml").write_text('account = "named"\ncpus = 2\n')
     named = read_profile(Flags(profile=Path("named.toml"), cpus=8))
     assert (named.account, named.cpus) == ("named", 8)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("comment", "nodes", "ntasks", "ntasks-per-node", "open-mode", "requeue", "no-requeue"),
+        *("cluster", "clusters", "chdir", "wrap", "parsable", "wait", "--wait", "job_name"),
+    ],
+)
+def test_a_flag_that_the_launcher_relies_on_cannot_be_given(name):
+    with pytest.raises(ValidationError):
+        Profile(extra={name: True})
+
+
+def test_any_other_flag_of_sbatch_can_be_given():
+    given = {"mail-type": "FAIL", "wckey": "x", "mem-per-cpu": "2G", "reservation": "r"}
+    assert Profile(extra=given | {"exclusive": True}).extra == given | {"exclusive": True}
 
 
 def test_a_wrong_flag_is_told_by_its_name(tmp_path, monkeypatch):

@@ -118,6 +118,13 @@ def test_the_default_partition_is_looked_at_where_none_is_named(slurm, capsys):
     assert "debug: up, 2 nodes" in found["partition"][1]
 
 
+def test_jobs_that_would_go_where_nobody_looks_are_bad(slurm, capsys, monkeypatch):
+    monkeypatch.setenv("SBATCH_CLUSTERS", "south")
+    code, found = look(capsys)
+    assert code == 1
+    assert "Export SLURM_CLUSTERS=south instead" in found["clusters"][1]
+
+
 def test_a_full_queue_is_a_warning(slurm, capsys):
     slurm.say("sacctmgr", "nlp|2|normal\n")
     slurm.say("squeue", "12_0\n12_1\n")

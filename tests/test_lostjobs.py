@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from launcher.jobstates import JobState
 from launcher.lostjobs import bad_nodes, bury
-from launcher.scheduler import JobState
 from stilt import claims
 from stilt.claims import Claim
 from stilt.failures import attempts, dependants, needed, record_loss

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher import scheduler
-from launcher.scheduler import LOST, Holders, ask, lives, states
-from launcher.slurmwords import ENDED, LIVE, expand, gpu_number, seconds, state_word
+from launcher.jobends import cancel_jobs
+from launcher.jobstates import LOST
+from launcher.limits import read_limits
+from launcher.recovery import named_arrays
+from launcher.scheduler import Holders, ask, lives, states
+from launcher.slurmwords import ENDED, LIVE, NEVER, expand, gpu_number, seconds, state_word
 from launcher.submissions import Submission, read_submissions
 from stilt.claims import Claim, take
 from stilt.study import StudyFolder
@@ -112,6 +115,49 @@ def test_sacct_is_asked_from_before_the_first_submission(commands):
     start = next(word for word in asked.split() if word.startswith("--starttime="))
     begin = datetime.fromisoformat(start.partition("=")[2]).astimezone()
     assert begin < datetime.now(UTC) - timedelta(days=40)
+
+
+def test_jobs_in_partitions_that_are_hidden_are_asked_for_too(commands):
+    for name in ("squeue", "scancel", "scontrol", "sinfo"):
+        commands.say(name, "12|b0\n")
+    ask(submissions())
+    named_arrays(ID)
+    cancel_jobs(["12_0"], wait=1)
+    read_limits()
+    asked = commands.called("squeue")
+    assert len(asked) == 4
+    assert all("--all" in call for call in [*asked, *commands.called("sinfo")])
+
+
+def test_what_a_user_set_for_her_own_looks_bends_no_answer(commands, monkeypatch):
+    programs = ("squeue", "sacct", "scancel", "sinfo", "scontrol", "sacctmgr")
+    own = ["SLURM_TIME_FORMAT", *(f"{name.upper()}_PARTITION" for name in programs)]
+    kept = {"SLURM_CONF", "SLURM_CLUSTERS"}
+    for name in (*own, *kept):
+        monkeypatch.setenv(name, "short")
+    for name in programs:
+        commands.say(name)
+    ask(submissions())
+    cancel_jobs(["12_0"], wait=0)
+    read_limits()
+    for name in programs:
+        assert not commands.variables(name) & set(own)
+        assert commands.variables(name) >= kept
+    assert os.environ["SQUEUE_PARTITION"] == "short"
+
+
+def test_sacct_is_told_of_the_cluster_that_the_others_read_from_the_environment(
+    commands, monkeypatch
+):
+    monkeypatch.setenv("SLURM_CLUSTERS", "north")
+    commands.say("sacct")
+    ask(submissions())
+    assert "--clusters=north" in commands.called("sacct")[0]
+
+
+def test_a_revoked_copy_of_a_job_does_not_hide_the_one_that_runs(commands):
+    commands.say("squeue", squeue(("12_0", "RUNNING", "None"), ("12_0", "REVOKED", "None")))
+    assert states(submissions())["12_0"].live
 
 
 @pytest.mark.parametrize("state", sorted(ENDED))
@@ -214,7 +260,7 @@ def test_forgotten_ids_are_an_answer(commands):
 
 
 def test_a_scheduler_that_hangs_is_down(commands, monkeypatch):
-    monkeypatch.setattr(scheduler, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("stilt.slurmcommands.SECONDS", 0.2)
     commands.hang("squeue")
     assert "did not answer" in ask(submissions()).squeue
 
@@ -265,6 +311,26 @@ def test_a_claim_lives_as_long_as_the_element_of_its_bundle(commands, folder, ro
     note(folder, line())
     commands.say("squeue", squeue(row))
     assert lives(folder)(claim("b1")) is alive
+
+
+def test_a_job_of_another_cluster_lives_and_is_not_one_of_the_same_number_here(commands, folder):
+    note(folder, line(cluster="north"))
+    commands.say("scontrol", "ClusterName             = south\n")
+    commands.say("squeue", "12_1|RUNNING|1:05||node1|N/A|stilt-slurm-other\n")
+    holders = Holders(folder)
+    assert holders.lives(claim("b1"))
+    assert holders.job(claim("b1")) is None
+    assert holders.elsewhere(claim("b1")) == "north"
+
+
+def test_a_job_of_this_cluster_that_squeue_does_not_know_is_dead(commands, folder):
+    note(folder, line(cluster="north"))
+    commands.say("squeue", "")
+    commands.say("scontrol", "ClusterName             = north\n")
+    assert not lives(folder)(claim("b1"))
+    # a controller that does not say its name may be another's
+    commands.say("scontrol", code=1)
+    assert lives(folder)(claim("b1"))
 
 
 def test_a_running_claim_lives_by_the_element_that_the_worker_wrote(commands, folder):
@@ -441,7 +507,7 @@ def test_a_real_slurm_tells_of_running_failed_waiting_and_cancelled_jobs(cluster
     until(lambda: not lives(folder)(claim("b0")))
     until(lambda: not lives(folder)(claim("c1")))
     assert ask(read_submissions(folder)).jobs[f"{array}_0"].state == "CANCELLED"
-    until(lambda: ask(read_submissions(folder)).jobs[f"{after}_0"].reason == scheduler.NEVER)
+    until(lambda: ask(read_submissions(folder)).jobs[f"{after}_0"].reason == NEVER)
 
 
 @pytest.mark.slurm

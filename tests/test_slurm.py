@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from launcher import slurm
+from launcher.cancel import main as cancel
+from launcher.clean import main as clean
+from launcher.sbatchenvironment import without_overriding
+from launcher.status import main as status
 from launcher.submit import main
 from stilt.study import StudyFolder, read_study
 from tests.cluster_study import make_study
@@ -96,6 +99,18 @@ def test_a_second_submit_sends_nothing_while_the_first_is_in_the_queue(own, fake
     assert "nothing to do" in capsys.readouterr().out
 
 
+def test_a_second_submit_sees_jobs_that_squeue_hides_and_does_not_ask_for_a_part_of_them(
+    own, fake, monkeypatch
+):
+    fake.tell("hidden")
+    assert main(arguments(own)) == 0
+    count = len(fake.scripts)
+    monkeypatch.setattr("launcher.scheduler.INTENT_SECONDS", 0)
+    monkeypatch.setenv("SQUEUE_PARTITION", "short")
+    assert main(arguments(own)) == 0
+    assert len(fake.scripts) == count
+
+
 def test_what_a_dead_array_held_goes_out_again_and_nothing_else(own, fake, monkeypatch):
     assert main(arguments(own, "--bundles", "8")) == 0
     lost = fake.scripts[-1]
@@ -126,7 +141,7 @@ def test_a_launcher_killed_between_sbatch_and_its_note_loses_and_doubles_nothing
 ):
     command = [sys.executable, str(REPOSITORY / "launcher/submit.py"), *arguments(own)]
     command += ["--bundles", "8"]
-    fake.tell("kill")
+    fake.tell("kill", "0")
     killed = subprocess.run(command, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     orphan = fake.scripts[0].job
@@ -165,6 +180,64 @@ def test_no_more_is_queued_than_the_user_may_queue(own, fake, capsys):
     assert claimed == set(sent)
 
 
+def test_what_a_limit_that_nobody_shows_leaves_room_for_goes_out(own, fake, capsys):
+    fake.tell("room", "10")
+    assert main(arguments(own, "--bundles", "48")) == 0
+    assert sum(script.elements for script in fake.scripts) == 10
+    told = capsys.readouterr().out
+    assert "AssocGrpSubmitJobsLimit" in told
+    assert "The same command sends them when jobs have ended." in told
+    claimed = {path.stem for path in folder().claims.glob("[!.]*.json")}
+    assert claimed == set(sent_items())
+    fake.tell("room", "1000")
+    assert main(arguments(own, "--bundles", "48")) == 0
+    assert sent_items() == everything()
+
+
+def test_where_not_one_job_fits_nothing_is_held_and_the_exit_code_is_1(own, fake, capsys):
+    fake.tell("room", "0")
+    assert main(arguments(own)) == 1
+    told = capsys.readouterr().out
+    assert "Not one job more fits" in told
+    assert told.endswith("nothing was sent.\n")
+    assert not list(folder().claims.glob("*.json"))
+    fake.tell("limit", "0")
+    assert main(arguments(own)) == 1
+    assert capsys.readouterr().out.endswith("nothing was sent.\n")
+
+
+def test_an_array_that_is_too_long_for_the_cluster_goes_out_in_parts_that_share_its_places(
+    own, fake
+):
+    fake.tell("longest", "3")
+    assert main(arguments(own, "--bundles", "48", "--parallel", "16")) == 0
+    assert sent_items() == everything()
+    assert max(script.elements for script in fake.scripts) == 3
+    # places of those that do not wait for another part to end
+    together = [
+        int(str(script.flag("array")).split("%")[1])
+        for script in fake.scripts
+        if script.flag("array") and "afterany" not in str(script.flag("dependency"))
+    ]
+    assert sum(together) <= 16
+
+
+def test_a_launcher_killed_between_two_parts_loses_and_doubles_nothing(own, fake, monkeypatch):
+    fake.tell("longest", "3")
+    command = [sys.executable, str(REPOSITORY / "launcher/submit.py"), *arguments(own)]
+    command += ["--bundles", "48"]
+    fake.tell("kill", "105")
+    killed = subprocess.run(command, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    second = fake.scripts[-1]
+    assert second.elements == 3
+    monkeypatch.setattr("launcher.scheduler.INTENT_SECONDS", 0)
+    assert main(arguments(own, "--bundles", "48")) == 0
+    assert sent_items() == everything()
+    waiting = {path.name for path in folder().slurm.glob(f"{second.job}_*_submitted.pkl")}
+    assert waiting == {f"{second.job}_{i}_submitted.pkl" for i in range(3)}
+
+
 def test_a_dry_run_prints_what_sbatch_would_be_given_and_writes_nothing(own, fake, capsys):
     assert main(arguments(own, "--dry-run", "--gres", "gpu:a100:1", "--time", "2:30:00")) == 0
     printed = capsys.readouterr().out
@@ -196,7 +269,14 @@ def test_a_profile_of_the_project_is_used_and_flags_override_it(own, fake):
     [
         ("partion = 'gpu'", "Did you mean 'partition'?"),
         ("time = 'soon'", "field 'time' = 'soon'"),
-        ("[extra]\narray = '0-3'", "'array' has a field of its own"),
+        ("[extra]\narray = '0-3'", "'array' is set by the launcher"),
+        ("[extra]\nmem = '8G'", "'mem' has a field of its own: 'memory'"),
+        ("[extra]\ncpus_per_task = 2", "'cpus-per-task' has a field of its own: 'cpus'"),
+        ("[extra]\ngpus-per-node = 2", "'gpus-per-node' has a field of its own: 'gpus'"),
+        ("[extra]\npartition = 'gpu'", "'partition' has a field of its own: 'partition'"),
+        ("[extra]\nclusters = 'north'", "export SLURM_CLUSTERS instead"),
+        ("[extra]\ndepend = 'singleton'", "'depend' is the beginning of 'dependency'"),
+        ("memory = '8G'\n[extra]\nmem-per-cpu = '2G'", "'mem-per-cpu' and 'memory' exclude"),
         ("time = 2\nsignal_seconds = 100", "at most half of 'time'"),
     ],
 )
@@ -208,12 +288,140 @@ def test_a_wrong_profile_is_told_by_file_and_field(own, fake, capsys, text, mess
     assert message in told
 
 
+@pytest.fixture
+def from_north_to_south(own, fake, monkeypatch):
+    """A study whose three sources went to one cluster, seen from another with the same home."""
+    fake.tell("limit", "3")
+    assert main(arguments(own, "--bundles", "8")) == 0
+    (fake.folder / "limit").unlink()
+    fake.tell("cluster", "south")
+    monkeypatch.setattr("launcher.scheduler.INTENT_SECONDS", 0)
+    return fake
+
+
+def test_jobs_of_another_cluster_hold_their_cells_and_what_needs_them(
+    own, from_north_to_south, capsys
+):
+    fake = from_north_to_south
+    assert main(arguments(own, "--bundles", "8")) == 0
+    [targets_of_none] = fake.scripts[3:]
+    assert targets_of_none.flag("dependency") is None
+    assert set(sent_items().values()) == {1}
+    told = capsys.readouterr().out
+    assert "3 runs are held by jobs of cluster north; ask there." in told
+    assert told.count("cluster north has the job that makes it; submit there.") == 3
+
+
+def test_a_cluster_looks_after_its_own_jobs_whoever_looked_from_elsewhere(own, from_north_to_south):
+    fake = from_north_to_south
+    assert main(arguments(own, "--bundles", "8")) == 0
+    fake.tell("cluster", "north")
+    fake.end(fake.scripts[0].job)
+    assert main(arguments(own, "--bundles", "8")) == 0
+    again = [item for item, count in sent_items().items() if count > 1]
+    assert len(again) == 1
+    assert sent_items().keys() == everything().keys()
+
+
+def test_what_a_cluster_that_is_no_more_held_goes_out_as_the_word_on_it_says(
+    own, from_north_to_south, capsys, monkeypatch
+):
+    # the launcher that claimed them was this process, which still lives
+    monkeypatch.setattr("stilt.claims.process_lives", lambda claim: False)
+    assert main(arguments(own, "--bundles", "8")) == 0
+    assert f"remove the lines that name it from {folder().submissions}" in capsys.readouterr().out
+    lines = folder().submissions.read_text().splitlines(keepends=True)
+    folder().submissions.write_text("".join(line for line in lines if '"north"' not in line))
+    assert main(arguments(own, "--bundles", "8")) == 0
+    assert sent_items() == everything()
+
+
+def test_jobs_of_another_cluster_are_told_and_neither_cancelled_nor_cleaned(
+    from_north_to_south, capsys
+):
+    status(["own"])
+    assert "held by a job of cluster north: ask there" in capsys.readouterr().out
+    # the fake has no scancel: a call would be told as a problem
+    assert cancel(["own"]) == 1
+    assert (
+        capsys.readouterr().out
+        == "left alone: 3 runs held by jobs of cluster north: cancel there\n"
+    )
+    assert clean(["own", "--yes"]) == 2
+    assert "cluster north holds 3 runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"SLURM_CLUSTERS": "north,south"}, "Export the name of one."),
+        ({"SLURM_CLUSTERS": "all"}, "Export the name of one."),
+        ({"SBATCH_CLUSTERS": "south"}, "Export SLURM_CLUSTERS=south instead"),
+        ({"SLURM_CLUSTERS": "north", "SBATCH_CLUSTERS": "south"}, "Export SLURM_CLUSTERS=south"),
+    ],
+)
+def test_variables_that_send_jobs_where_nobody_looks_are_refused(
+    own, fake, monkeypatch, capsys, variables, message
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(arguments(own)) == 2
+    assert message in capsys.readouterr().err
+    assert not fake.scripts
+
+
+def test_one_cluster_named_for_all_commands_is_taken(own, fake, monkeypatch):
+    monkeypatch.setenv("SLURM_CLUSTERS", "south")
+    monkeypatch.setenv("SBATCH_CLUSTERS", "south")
+    assert main(arguments(own)) == 0
+    assert fake.scripts[0].variables["SLURM_CLUSTERS"] == "south"
+
+
+def test_variables_for_sbatch_do_not_win_over_the_profile_or_the_launcher(
+    own, fake, monkeypatch, capsys
+):
+    Path("cluster.toml").write_text('account = "nlp"\nmemory = "8G"\n[extra]\nmail-type = "END"\n')
+    lost = {"ACCOUNT", "TIMELIMIT", "MEM_PER_CPU", "GPUS", "GRES", "JOB_NAME", "ARRAY_INX"}
+    lost |= {"SIGNAL", "NO_REQUEUE", "OPEN_MODE", "COMMENT", "OUTPUT", "ERROR", "WAIT", "MAIL_TYPE"}
+    kept = {"PARTITION", "QOS", "CONSTRAINT", "RESERVATION", "EXCLUSIVE", "WCKEY"}
+    for name in lost | kept:
+        monkeypatch.setenv(f"SBATCH_{name}", "mine")
+    assert main(arguments(own)) == 0
+    for script in fake.scripts:
+        seen = {name for name in script.variables if name.startswith("SBATCH_")}
+        assert seen == {f"SBATCH_{name}" for name in kept}
+    assert os.environ["SBATCH_ACCOUNT"] == "mine"
+    told = capsys.readouterr().out
+    assert "SBATCH_ACCOUNT, SBATCH_ARRAY_INX" in told
+    assert "SBATCH_PARTITION" not in told
+
+
+def test_a_path_with_signs_of_the_shell_reaches_the_worker_as_it_is(own, fake):
+    root = Path("""a "quote", $HOME, `date` and 'more'""")
+    root.mkdir()
+    assert main(arguments(own, "--root", str(root))) == 0
+    [line] = [li for li in fake.scripts[0].text.splitlines() if "export PYTHONPATH" in li]
+    shell = ["sh", "-c", f'unset PYTHONPATH; {line}; printf %s "$PYTHONPATH"']
+    seen = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert seen.startswith(f"{(root / 'own/code').resolve()}/")
+    assert (Path(seen) / "jobs").is_dir()
+
+
+@pytest.mark.parametrize("root", ["at 50%", "10:30", "two\nlines", "back\\slash"])
+def test_a_path_that_sbatch_or_python_would_read_otherwise_is_refused(own, fake, capsys, root):
+    assert main(arguments(own, "--root", root)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: the study's folder '/")
+    assert "its path cannot have" in told
+    assert not Path(root).exists()
+
+
 def test_a_submit_from_inside_a_job_keeps_the_cluster_but_not_the_job(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("SLURM_CPU_BIND", "quiet")
     monkeypatch.setenv("SLURM_CONF", "/etc/other.conf")
     monkeypatch.setenv("SBATCH_ACCOUNT", "nlp")
-    with slurm.outside_job():
+    with without_overriding(()):
         assert "SLURM_JOB_ID" not in os.environ
         assert "SLURM_CPU_BIND" not in os.environ
         assert os.environ["SLURM_CONF"] == "/etc/other.conf"

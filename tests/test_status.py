@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from launcher.jobclock import span
+from launcher.jobstates import JobState
 from launcher.observer import Observer
 from launcher.reasons import died
-from launcher.scheduler import JobState
 from launcher.status import main as status
 from stilt import claims
 from stilt.results import Failure, SourceResult, read_record, write_record

@@ -1,0 +1,65 @@
+"""Variables that sbatch reads: they win over the script, so those that contradict it are hidden."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+
+from submitit.helpers import clean_env
+
+KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
+"""Variables of a job that say where SLURM is, not what the job was given."""
+ALWAYS = (
+    *("ARRAY_INX", "COMMENT", "DEPENDENCY", "ERROR", "JOB_NAME", "NO_REQUEUE", "OPEN_MODE"),
+    *("OUTPUT", "REQUEUE", "SIGNAL", "WAIT"),
+)
+"""Ends of SBATCH_ variables by which jobs would be lost, or waited for."""
+_GPUS = ("GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET", "GPUS_PER_TASK", "GRES")
+_MEMORY = ("MEM_PER_CPU", "MEM_PER_GPU", "MEM_PER_NODE")
+RULED = {
+    "cpus-per-task": ("CPUS_PER_GPU",),
+    "gpus-per-node": _GPUS,
+    "gres": _GPUS,
+    "mem": _MEMORY,
+    "mem-per-cpu": _MEMORY,
+    "mem-per-gpu": _MEMORY,
+    "switches": ("REQ_SWITCH", "WAIT4SWITCH"),
+    "time": ("TIMELIMIT",),
+}
+"""Flags and the variables of other names that they contradict: sbatch(1), INPUT ENVIRONMENT."""
+
+
+def overriding(names: Iterable[str], flags: Collection[str]) -> set[str]:
+    """Variables that would win over a script.
+
+    Args:
+        names: variables that are set.
+        flags: what the script sets, without dashes.
+    """
+    ends = {*ALWAYS, *(flag.upper().replace("-", "_") for flag in flags)}
+    ends.update(end for flag in flags for end in RULED.get(flag, ()))
+    return set(names) & {f"SBATCH_{end}" for end in ends}
+
+
+@contextmanager
+def without_overriding(flags: Collection[str]) -> Iterator[None]:
+    """Hides what would win over a script, and what a surrounding job was given.
+
+    Where SLURM is, and the user's variables for what the script leaves open, stay.
+
+    Args:
+        flags: what the script sets, without dashes.
+    """
+    hidden = {name: os.environ[name] for name in overriding(os.environ, flags)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in KEPT or (name.startswith("SBATCH_") and name not in hidden)
+    }
+    with clean_env() if "SLURM_JOB_ID" in os.environ else nullcontext():
+        for name in hidden:
+            os.environ.pop(name, None)
+        os.environ.update(kept)
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)

@@ -1,0 +1,90 @@
+"""The one place that asks SLURM's commands: with nothing in the environment that bends answers."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SECONDS = 30.0
+"""For one call; a controller that answers later is taken to be down."""
+BENDING = ("SACCTMGR_", "SACCT_", "SCANCEL_", "SCONTROL_", "SINFO_", "SQUEUE_")
+"""Beginnings of variables that stand for flags of these commands, such as SQUEUE_PARTITION."""
+SPELLING = ("SLURM_BITSTR_LEN", "SLURM_TIME_FORMAT")
+"""Variables that change how ids of elements and times are written."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    output: str = ""
+    errors: str = ""
+    problem: str | None = None
+    """Why there is no answer; None where there is one."""
+    ran: bool = True
+    """Whether the command came to its end, be it a bad one."""
+
+
+def ask(*command: str, seconds: float | None = None) -> Answer:
+    """Runs a command of SLURM and waits for its end.
+
+    Args:
+        command: the program and its arguments.
+        seconds: how long to wait at most; ``SECONDS`` by default.
+    """
+    name = command[0]
+    limit = SECONDS if seconds is None else seconds
+    try:
+        run = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=limit,
+            check=False,
+            env=plain(os.environ),
+        )
+    except FileNotFoundError:
+        return Answer(problem=f"{name} is not installed here", ran=False)
+    except PermissionError:
+        return Answer(problem=f"{name} may not be run", ran=False)
+    except subprocess.TimeoutExpired:
+        return Answer(problem=f"{name} did not answer in {limit:g} s", ran=False)
+    if run.returncode == 0:
+        return Answer(run.stdout, run.stderr)
+    said = [line.strip() for line in run.stderr.splitlines() if line.strip()]
+    why = said[-1] if said else f"exit code {run.returncode}"
+    return Answer(run.stdout, run.stderr, f"{name} failed: {why}"[:200])
+
+
+def plain(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what a user set for her own looks at the queue.
+
+    SLURM_CONF and SLURM_CLUSTERS stay: they say which SLURM is meant. Source: ENVIRONMENT
+    VARIABLES in squeue(1), sacct(1), scancel(1), sinfo(1), scontrol(1), sacctmgr(1).
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in SPELLING and not name.startswith(BENDING)
+    }
+
+
+def nodes(partition: str | None, *flags: str, seconds: float | None = None) -> set[str]:
+    """Names of the nodes of a partition, or of several with commas between; of all where None.
+
+    Hidden partitions are only told with ``--all``, beside which sinfo takes no ``--partition``.
+
+    Args:
+        partition: name of the partition.
+        flags: more flags of sinfo, such as ``--responding``.
+        seconds: how long to wait at most.
+    """
+    command = ("sinfo", "--all", "--noheader", "--Node", "--format=%N|%R", *flags)
+    rows = (line.split("|") for line in ask(*command, seconds=seconds).output.splitlines())
+    wanted = partition.split(",") if partition else None
+    return {
+        row[0].strip()
+        for row in rows
+        if len(row) == 2 and (wanted is None or row[1].strip() in wanted)
+    }
