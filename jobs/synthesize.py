@@ -59,6 +59,7 @@ def synthesize(
         device: a torch device.
         progress: told how many rows of how many are there; may raise to stop, nothing is lost.
         batch: prompts in one batch; by device where absent. Changes results by rounding alone.
+            What was drawn with another one is drawn anew, so that the files are those of this one.
 
     Raises:
         ResultError: The folder holds rows made otherwise.
@@ -86,7 +87,7 @@ def synthesize(
         lm=lm,
         spec=spec,
         parts=folder / "parts" / _key(spec, source, lm),
-        batch=batch or BATCH.get(lm.device.type, BATCH["cuda"]),
+        batch=batch or usual_batch(lm.device.type),
         progress=progress,
     )
     plan: tuple[tuple[Split, list[Halves], int], ...] = (
@@ -107,6 +108,7 @@ def synthesize(
         generator=lm.identity,
         versions=_versions(),
         device=lm.device.type,
+        batch=sampler.batch,
         train=parts["train"],
         dev=parts["dev"],
     )
@@ -115,6 +117,15 @@ def synthesize(
     for name, split in zip(ROWS, files, strict=True):
         write_text(folder / name, files[split])
     shutil.rmtree(folder / "parts", ignore_errors=True)
+
+
+def usual_batch(device: str) -> int:
+    """Prompts in one batch where nobody says otherwise.
+
+    Args:
+        device: type of a torch device.
+    """
+    return BATCH.get(device, BATCH["cuda"])
 
 
 def finished(spec: Synthesis, folder: Path) -> bool:
