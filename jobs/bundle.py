@@ -2,7 +2,6 @@
 
 import gc
 import os
-import socket
 import time
 import traceback
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from stilt import claims
 from stilt.cell import Source
 from stilt.config import parse
 from stilt.errors import ConfigError, DataError, ResultError
-from stilt.failures import attempts
+from stilt.failures import attempts, this_host
 from stilt.interrupt import Interrupted
 from stilt.plan import SYNTHESIS
 from stilt.results import (
@@ -277,7 +276,7 @@ def failure(worker: Worker, item: str, error: Exception, kind: FailureKind, numb
         message=one_line(error),
         traceback="".join(traceback.format_exception(error))[-8000:],
         attempts=number,
-        host=socket.gethostname(),
+        host=this_host(),
         job=job_id(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         log=os.environ.get("STILT_LOG_FILE"),

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jobs.settings import Assignment, Settings
-from launcher import dispatch, local, preview, slurm
+from launcher import dispatch, local, preview, slots, slurm
 from launcher.cluster import Flags, Profile, read_profile
 from launcher.limits import Limits, read_limits
 from launcher.lostjobs import bury
@@ -176,7 +176,7 @@ class _Options:
 def _here(options: _Options, workers: int | None) -> int:
     """Runs everything on this machine and stays until it is done."""
     opened, console = options.opened, options.console
-    gpus = local.gpu_count()
+    gpus = slots.gpu_count()
     cores = len(os.sched_getaffinity(0))
     each = opened.study.grid.processes
     if gpus and each > gpus:
