@@ -85,6 +85,7 @@ class _Leader:
         except DeviceFault as fault:
             number = attempts(self.folder, fault.item) + 1
             record = failure(worker, fault.item, fault, fault.kind, number)
+            record = record.model_copy(update={"message": str(fault)})
             write_record(record, self.folder.failure(fault.item))
             if fault.kind == "node":
                 return DEVICE_BROKEN

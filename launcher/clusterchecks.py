@@ -46,7 +46,7 @@ def cluster(profile: Profile) -> list[Finding]:
     seen += f"{profile.element_gpus} GPU, {profile.memory or 'default'} memory per element"
     remedy = "" if where else "write ./cluster.toml: account, partition, gres, time"
     found = [Finding("profile", OK, seen, remedy)]
-    limits = read_limits(profile.account, profile.qos)
+    limits = read_limits(profile)
     if limits.problem:
         found.append(Finding("limits", WARN, limits.problem, "the usual limits are assumed"))
     else:

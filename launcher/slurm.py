@@ -46,6 +46,8 @@ KEPT_VARIABLES = ("SLURM_CONF", "SLURM_CLUSTERS")
 """Variables of a job that say where SLURM is, not what the job was given."""
 FULL = ("MaxSubmitJob", "max submit job limit", "MaxJobCount")
 """What sbatch says where the user may queue no more; sbatch(1) and slurmctld's messages."""
+NO_NODE = "node configuration is not available"
+"""What sbatch says where no node fits; seen with 22.05, the only fitting node excluded."""
 
 
 @dataclass
@@ -211,7 +213,7 @@ class Sender:
                 sent.left += array.bundles
                 continue
             try:
-                job = self._sbatch(array, dependency(array, jobs, held))
+                job = self._sbatch_somewhere(array, dependency(array, jobs, held))
             except _Refused as refusal:
                 sent.problem = str(refusal)
                 sent.left += array.bundles
@@ -220,6 +222,16 @@ class Sender:
             sent.arrays.append((array, job))
             append_line(self.folder, job_line(intent, planned(array), job))
         return sent
+
+    def _sbatch_somewhere(self, array: Array, waits: str | None) -> str:
+        """Better a node that broke before than none: the list of others may be wrong."""
+        try:
+            return self._sbatch(array, waits)
+        except _Refused as refusal:
+            if not self.exclude or NO_NODE not in str(refusal):
+                raise
+        self.exclude = ()
+        return self._sbatch(array, waits)
 
     def _sbatch(self, array: Array, waits: str | None) -> str:
         executor = SlurmExecutor(self.folder.slurm, max_num_timeout=self.profile.max_timeouts)

@@ -72,7 +72,7 @@ def submit(
     if dry_run:
         if profile is None:
             return preview.show(opened, console, executor=executor, bundles=bundles)
-        limits = read_limits(profile.account, profile.qos, profile.partition)
+        limits = read_limits(profile)
         return preview.show(
             opened,
             console,
@@ -222,7 +222,7 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
     lost = bury(opened.study, opened.folder, Holders(opened.folder))
     for message, items in dispatch.grouped(lost).items():
         console.print(Text.assemble(("lost:", "yellow"), f" {len(items)} runs: {message}"))
-    limits = read_limits(profile.account, profile.qos, profile.partition)
+    limits = read_limits(profile)
     settings = options.settings(
         threads=profile.threads(opened.study.grid.processes),
         device="gpu" if profile.element_gpus else "cpu",

@@ -17,6 +17,12 @@ if [ -f "$FAKE/refuse" ]; then
     echo "sbatch: error: $(cat "$FAKE/refuse")" >&2
     exit 1
 fi
+if [ -f "$FAKE/only" ] && grep -q "^#SBATCH --exclude=.*$(cat "$FAKE/only")" "$1"; then
+    rmdir "$FAKE/lock"
+    echo "sbatch: error: Batch job submission failed: Requested node configuration is not" \
+        "available" >&2
+    exit 1
+fi
 cp "$1" "$FAKE/$job.sh"
 echo $job > "$FAKE/last"
 rmdir "$FAKE/lock"
@@ -98,13 +104,17 @@ class Fake:
             "sacctmgr": SACCTMGR,
             "sacct": SACCT,
             "srun": "#!/bin/sh\n",
+            "sinfo": '#!/bin/sh\n[ ! -f "$FAKE/nodes" ] || cat "$FAKE/nodes"\n',
         }
         for name, text in programs.items():
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
 
     def tell(self, name: str, text: str = "") -> None:
-        """Makes the next sbatch ``refuse`` (until told otherwise), ``timeout`` or ``kill``."""
+        """Makes the next sbatch ``refuse`` (until told otherwise), ``timeout`` or ``kill``.
+
+        ``only`` names a node that no job may exclude; ``nodes`` is what sinfo lists.
+        """
         (self.folder / name).write_text(text)
 
     def end(self, job: int) -> None:
