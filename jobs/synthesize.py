@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jobs.sampler import Sampler, Split, Told
 from stilt import generate
 from stilt.cell import digest
-from stilt.config import explain, parse
+from stilt.config import explain, insist_on_counts, parse
 from stilt.data import data_dir as data_folder
 from stilt.datasheet import Datasheet, Part, TextSource, markdown, part
 from stilt.errors import ConfigError, ResultError, exit_code
@@ -230,9 +230,7 @@ def command(
         "filter": filter_flawed,
     } | (generator_fields(generator) if generator else {})
     spec = parse(Synthesis, table, "synthesize")
-    for name, value in (("--threads", threads), ("--batch", batch)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} {value}: at least 1.")
+    insist_on_counts(threads=threads, batch=batch)
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: torch sees no GPU here; allowed: auto, cpu.")
     if threads:

@@ -26,6 +26,7 @@ from launcher.outstanding import claim_bundles, new_submission, outstanding
 from launcher.recovery import adopt
 from launcher.scheduler import Holders
 from launcher.snapshot import snapshot
+from stilt.config import insist_on_counts
 from stilt.errors import ConfigError, exit_code
 from stilt.files import write_text
 from stilt.plan import Plan, plan
@@ -64,6 +65,7 @@ def submit(
         chunk: examples per backward pass at most, where memory is short; changes no result.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
+    insist_on_counts(workers=workers, threads=threads, bundles=bundles, chunk=chunk)
     console = Console(soft_wrap=True, markup=False)
     profile = read_profile(cluster) if executor == "slurm" else None
     opened = open_study(
