@@ -1,8 +1,9 @@
-"""A broken GPU: its items go elsewhere, or fail with that reason; it does not eat the others."""
+"""What goes elsewhere and what fails where a GPU, or SLURM's controller, lets an element down."""
 
 import contextlib
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from launcher.submit import assign, main
 from stilt import claims
 from stilt.failures import dependants, record_loss
 from stilt.grid import load_grid
+from stilt.interrupt import Interrupted
 from stilt.plan import Bundle, Plan
 from stilt.results import Failure, read_record
 from stilt.study import StudyFolder, bind, read_study, write_study
@@ -265,6 +267,49 @@ def test_what_is_left_of_an_element_that_cannot_go_elsewhere_says_so(element, de
         "RuntimeError: CUDA error: uncorrectable ECC error encountered",
         f"a GPU broke under its element, {refused}",
     }
+    assert not element.held()
+
+
+def interrupted(monkeypatch, element):
+    """A source that is asked to stop, where submitit's one request to the controller fails."""
+
+    def busy(number, frame):
+        raise subprocess.TimeoutExpired(["scontrol", "requeue", "7_0"], 60)
+
+    def stops(*_, **__):
+        os.kill(os.getpid(), signal.SIGUSR2)
+        raise Interrupted
+
+    signal.signal(signal.SIGUSR2, busy)
+    monkeypatch.setattr("jobs.bundle.run_source", stops)
+    source = next(iter(element.study.sources))
+    element.submit("source", [source])
+    element.submit("target", dependants(element.study, source))
+    return source
+
+
+def test_an_element_at_its_time_limit_asks_a_busy_controller_again(element, monkeypatch):
+    interrupted(monkeypatch, element)
+    held = element.held()
+    with pytest.raises(SystemExit) as left:
+        element.run("source")
+    assert left.value.code == 75
+    assert len(element.asked("requeue")) == 1
+    assert element.held() == held
+    assert not failures(element.folder)
+
+
+def test_an_element_at_its_time_limit_that_slurm_does_not_requeue_leaves_nothing_waiting(
+    element, monkeypatch
+):
+    source = interrupted(monkeypatch, element)
+    element.commands.say("scontrol", errors="Requested operation is disabled", code=1)
+    with pytest.raises(CellsFailed):
+        element.run("source")
+    found = failures(element.folder)
+    assert found.pop(source).kind == "timeout"
+    assert {failure.kind for failure in found.values()} == {"source"}
+    assert set(found) == set(dependants(element.study, source))
     assert not element.held()
 
 
