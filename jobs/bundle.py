@@ -2,7 +2,6 @@
 
 import gc
 import os
-import socket
 import time
 import traceback
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from stilt import claims
 from stilt.cell import Source
 from stilt.config import parse
 from stilt.errors import ConfigError, DataError, ResultError
-from stilt.failures import attempts
+from stilt.failures import attempts, this_host
 from stilt.interrupt import Interrupted
 from stilt.plan import SYNTHESIS
 from stilt.results import (
@@ -158,7 +157,8 @@ def _run_item(worker: Worker, item: str, progress: claims.Progress) -> bool:
             return True
         # only here is the error gone, and with it all that its frames held in memory
         chunk = max(1, (chunk or _examples(worker, item)) // 2)
-        log(f"out of memory; again with {chunk} examples per backward pass")
+        what = "prompts per batch" if item == SYNTHESIS else "examples per backward pass"
+        log(f"out of memory; again with {chunk} {what}")
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -167,9 +167,10 @@ def _run_item(worker: Worker, item: str, progress: claims.Progress) -> bool:
 def _chunk(worker: Worker, item: str) -> int | None:
     """Examples per backward pass: half as many for each time that memory ran out.
 
-    What a process could not catch itself (the system killed it) is known from the record.
+    For generated text these are prompts per batch, which no setting limits. What a process could
+    not catch itself (the system killed it) is known from the record.
     """
-    chunk = worker.settings.chunk
+    chunk = None if item == SYNTHESIS else worker.settings.chunk
     try:
         record = read_record(Failure, worker.folder.failure(item))
     except ResultError:
@@ -198,6 +199,7 @@ def _execute(worker: Worker, attempt: Attempt, progress: claims.Progress) -> Non
             data_dir=worker.settings.data_dir,
             device=str(worker.accelerator.device),
             progress=told,
+            batch=attempt.chunk,
         )
         return
     worker.team.told((item, attempt.chunk))
@@ -242,8 +244,12 @@ def _is_of_device(error: BaseException) -> bool:
 
 
 def _examples(worker: Worker, item: str) -> int:
-    """Examples that one process holds in a backward pass, where nothing limits them."""
+    """Examples (or prompts) that one process holds at a time, where nothing limits them."""
     study = worker.study
+    if item == SYNTHESIS:
+        from jobs.synthesize import usual_batch
+
+        return usual_batch(worker.accelerator.device.type)
     one = study.sources.get(item) or study.cells[item]
     if one.hyperparameters is None:
         return 1
@@ -270,7 +276,7 @@ def failure(worker: Worker, item: str, error: Exception, kind: FailureKind, numb
         message=one_line(error),
         traceback="".join(traceback.format_exception(error))[-8000:],
         attempts=number,
-        host=socket.gethostname(),
+        host=this_host(),
         job=job_id(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         log=os.environ.get("STILT_LOG_FILE"),

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from jobs.settings import DEVICE_BROKEN
+
 FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 FOREIGN_PREFIXES = ("ACCELERATE_", "PMI_", "OMPI_COMM_WORLD_", "MV2_COMM_WORLD_", "MPI_LOCALRANKID")
 """Variables that accelerate would obey: how many processes, on what, in which precision."""
@@ -85,6 +87,10 @@ class Followers:
             if process.poll():
                 return f"process {number} of its team ended with exit code {process.returncode}"
         return ""
+
+    def lost_device(self) -> bool:
+        """Whether a follower ended because its device is broken."""
+        return any(process.poll() == DEVICE_BROKEN for process in self._processes)
 
     def killed(self) -> bool:
         """Whether a follower was killed from outside."""

@@ -20,7 +20,7 @@ from jobs.bundle import (
     run_bundle,
 )
 from jobs.followers import Followers, follows, stay_with_leader
-from jobs.settings import Assignment
+from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
 from jobs.worker import DeviceMissing, Worker, job_id, log
 from stilt import claims
 from stilt.failures import attempts, record_loss
@@ -29,12 +29,13 @@ from stilt.plan import SYNTHESIS
 from stilt.results import Failure, FailureKind, read_record, write_record
 from stilt.study import Study, StudyFolder, read_study
 
-INTERRUPTED = 75
-"""Exit code of a worker whose left items are for a new process (sysexits.h: EX_TEMPFAIL)."""
-
 
 def main() -> int:
-    """Runs one bundle in this process; exit code 1 if a cell failed, 75 if there is work left."""
+    """Runs one bundle in this process.
+
+    Returns:
+        Exit code: 1 if a cell failed, ``INTERRUPTED`` if there is work left, ``DEVICE_BROKEN``.
+    """
     folder = StudyFolder(Path(sys.argv[1]))
     assignment = read_assignment(folder, sys.argv[2])
     study = read_study(folder)
@@ -42,7 +43,11 @@ def main() -> int:
         stay_with_leader()
         # an interrupt is the leader's: it has saved what is needed
         with contextlib.suppress(Interrupted):
-            follow(Worker(study, folder, assignment.settings))
+            try:
+                follow(Worker(study, folder, assignment.settings))
+            except DeviceMissing as missing:
+                log(str(missing))
+                return DEVICE_BROKEN
         return 0
     return _Leader(study, folder, assignment).run()
 
@@ -67,9 +72,7 @@ class _Leader:
             self.worker = Worker(self.study, self.folder, self.assignment.settings)
             return self._lead(self.worker)
         except DeviceMissing as missing:
-            for item in self._held():
-                self._lose(item, "node", str(missing))
-            return 1
+            return self._without_device(str(missing))
         finally:
             self.team.end()
 
@@ -82,12 +85,15 @@ class _Leader:
         except DeviceFault as fault:
             number = attempts(self.folder, fault.item) + 1
             record = failure(worker, fault.item, fault, fault.kind, number)
+            record = record.model_copy(update={"message": str(fault)})
             write_record(record, self.folder.failure(fault.item))
+            if fault.kind == "node":
+                return DEVICE_BROKEN
             self.folder.claim(fault.item).unlink(missing_ok=True)
         except TeamFault as fault:
             assert isinstance(fault.__cause__, Exception)
             self.team.lost_one()
-            self._record_fault(worker, fault.__cause__)
+            return self._record_fault(worker, fault.__cause__)
         # what is left is for a new process
         return INTERRUPTED
 
@@ -95,14 +101,22 @@ class _Leader:
         """Ends this process, which waits for a follower that is gone."""
         if self.worker is None or self.worker.attempt is None:
             log(f"{how}, before anything was run")
-            os._exit(1)
-        self._record_fault(self.worker, None)
-        os._exit(INTERRUPTED)
+            os._exit(self._without_device(how) if self.team.lost_device() else 1)
+        os._exit(self._record_fault(self.worker, None))
 
-    def _record_fault(self, worker: Worker, error: Exception | None) -> None:
+    def _without_device(self, why: str) -> int:
+        """Records, for the first item to be run, that there is no device; the exit code."""
+        for item in self._held()[:1]:
+            self._record(item, "node", why)
+        return DEVICE_BROKEN
+
+    def _record_fault(self, worker: Worker, error: Exception | None) -> int:
         """Records what broke a team, unless the follower that broke has done so itself.
 
         An item that lacked memory keeps its claim: the next process takes smaller steps.
+
+        Returns:
+            The exit code.
         """
         attempt = worker.attempt
         assert attempt is not None
@@ -120,8 +134,11 @@ class _Leader:
         written = read_record(Failure, path)
         assert written is not None
         log(f"failed ({written.kind}): {written.message}")
+        if written.kind == "node":
+            return DEVICE_BROKEN
         if written.kind != "oom" or attempt.chunk == 1:
             self.folder.claim(attempt.item).unlink(missing_ok=True)
+        return INTERRUPTED
 
     def _held(self) -> list[str]:
         """Items of the bundle that are still to be run by it."""
@@ -130,10 +147,6 @@ class _Leader:
             item: claims.read(self.folder.claim(item)) for item in self.assignment.bundle.items
         }
         return [item for item, claim in found.items() if claim and claim.submission == submission]
-
-    def _lose(self, item: str, kind: FailureKind, message: str) -> None:
-        self._record(item, kind, message)
-        self.folder.claim(item).unlink(missing_ok=True)
 
     def _record(self, item: str, kind: FailureKind, message: str) -> None:
         log_file = os.environ.get("STILT_LOG_FILE")

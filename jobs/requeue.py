@@ -1,41 +1,100 @@
-"""Giving an element back to SLURM from inside, to go on elsewhere."""
+"""Giving an element back to SLURM from inside, to go on elsewhere.
+
+A busy controller may not answer for minutes, and a compute node need not have every command: what
+is only a courtesy is left out then, and the requeue itself is tried again.
+"""
 
 import re
+import signal
 import time
 
-from stilt.slurmcommands import ask, nodes
+from stilt.nodes import LIST, fitting
+from stilt.slurmcommands import Answer, ask
 
 POLL_SECONDS = 0.5
 SECONDS = 60.0
 """For one call: many elements that leave a node at once ask together."""
+TRIES = 5
+"""How often SLURM is asked for a requeue before it counts as refused."""
+PAUSE_SECONDS = 10.0
 
 
-def requeue_elsewhere(job: str, node: str) -> None:
-    """Requeues an element and keeps it off a node, unless there would be no node left.
+def requeue_elsewhere(job: str, node: str) -> str | None:
+    """Requeues an element and keeps it off a node, unless no other would be left for it.
 
-    SLURM changes the excluded nodes of waiting jobs only, and an element waits as soon as it is
-    requeued, while its processes still have KillWait seconds (30 by default) to live.
+    Args:
+        job: the element's id.
+        node: the node; empty to keep it off none.
+
+    Returns:
+        None if SLURM took it back, else why it did not.
     """
-    shown = _scontrol("show", "job", "--oneliner", job)
-    excluded = re.search(r"ExcNodeList=([^\s(]+)", shown)
-    partition = re.search(r"Partition=(\S+)", shown)
-    there = nodes(partition[1] if partition else None, seconds=SECONDS)
-    names = f"{excluded[1]},{node}" if excluded else node
-    listed = _output("scontrol", "show", "hostnames", names).split()
-    _scontrol("requeue", job)
-    if not node or not there - set(listed):
-        return
+    names = _excluded(job, node) if node else ""
+    problem = requeue(job)
+    if problem is None and names:
+        _keep_off(job, names)
+    return problem
+
+
+def requeue(job: str) -> str | None:
+    """Requeues an element, with some patience.
+
+    Returns:
+        None if SLURM took it back, else why it did not.
+    """
+    answer = _ask("scontrol", "requeue", job)
+    for _ in range(TRIES - 1):
+        if _took(answer):
+            break
+        time.sleep(PAUSE_SECONDS)
+        answer = _ask("scontrol", "requeue", job)
+    return None if _took(answer) else answer.problem
+
+
+def _took(answer: Answer) -> bool:
+    """Whether SLURM took an element back.
+
+    A requeue sends SIGTERM to all processes of the element, the one that asked for it included; and
+    what an earlier request achieved that was not answered in time shows as a job that is pending.
+    """
+    return answer.code in (0, -signal.SIGTERM) or "pending" in answer.errors.lower()
+
+
+def _excluded(job: str, node: str) -> str:
+    """Nodes to keep an element off: the one, and what was excluded before; empty if none fits then.
+
+    In doubt it is empty: a job that no node fits would wait for ever.
+    """
+    shown = _ask("scontrol", "show", "job", "--oneliner", job).output
+    before = _field(shown, "ExcNodeList")
+    names = f"{before},{node}" if before else node
+    listed = _ask("scontrol", "show", "hostnames", names).output.split()
+    partition = _field(shown, "Partition")
+    fit = fitting(
+        _ask(*LIST).output,
+        gres=_field(shown, "TresPerNode"),
+        constraint=_field(shown, "Features"),
+        partition=partition,
+    )
+    return names if node in listed and fit - set(listed) else ""
+
+
+def _field(shown: str, name: str) -> str | None:
+    found = re.search(rf"\b{name}=(\S+)", shown)
+    return found[1] if found and found[1] != "(null)" else None
+
+
+def _keep_off(job: str, names: str) -> None:
+    """SLURM changes the excluded nodes of waiting jobs only.
+
+    An element waits as soon as it is requeued, while its processes still have KillWait seconds (30
+    by default) to live.
+    """
     for _ in range(8):
-        # the requeue sends SIGTERM to all processes of the element, this one's children included
-        answer = ask("scontrol", "update", f"jobid={job}", f"excnodelist={names}", seconds=SECONDS)
-        if answer.problem is None:
+        if _ask("scontrol", "update", f"jobid={job}", f"excnodelist={names}").problem is None:
             return
         time.sleep(POLL_SECONDS)
 
 
-def _scontrol(*arguments: str) -> str:
-    return _output("scontrol", *arguments)
-
-
-def _output(*command: str) -> str:
-    return ask(*command, seconds=SECONDS).output
+def _ask(*command: str) -> Answer:
+    return ask(*command, seconds=SECONDS)

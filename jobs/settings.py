@@ -8,6 +8,14 @@ from pydantic import Field
 from stilt.config import Frozen
 from stilt.plan import Bundle
 
+INTERRUPTED = 75
+"""Exit code of a worker that left something for a new process (sysexits.h: EX_TEMPFAIL)."""
+DEVICE_BROKEN = 69
+"""Exit code of a worker whose device is broken (sysexits.h: EX_UNAVAILABLE).
+
+The item that it broke under has its record and keeps its claim: who started the worker decides.
+"""
+
 
 class Settings(Frozen):
     """Nothing in here can change a score."""

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from submitit import JobEnvironment
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
-from jobs.requeue import requeue_elsewhere
-from jobs.settings import Assignment
+from jobs.requeue import requeue, requeue_elsewhere
+from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
 from stilt import claims
 from stilt.config import Frozen
 from stilt.failures import attempts, dependants, item_name, reason, record_loss
@@ -30,8 +30,6 @@ from stilt.study import StudyFolder, read_study
 if TYPE_CHECKING:
     from jobs.bundle import DeviceFault
 
-INTERRUPTED = 75
-"""Exit code of an element that saved its state and was not requeued (sysexits.h: EX_TEMPFAIL)."""
 MAX_NODE_FAULTS = 3
 """Nodes on which an item may break before it counts as failed."""
 POLL_SECONDS = 0.5
@@ -136,33 +134,43 @@ class _Element:
         try:
             worker = Worker(self.study, self.folder, self.settings)
         except DeviceMissing as missing:
-            self._leave_node(DeviceFault(self.items[0], "node", str(missing)))
-            return 1
+            return self._leave_node(DeviceFault(self.items[0], "node", str(missing)))
         worker.stop = stop
         stop.listen(signal.SIGUSR2, signal.SIGTERM)
         mine = self.bundle.model_copy(update={"items": tuple(self.items)})
         try:
             return run_bundle(self.folder, Assignment(bundle=mine, settings=self.settings), worker)
         except DeviceFault as fault:
-            self._leave_node(fault)
-            return 1
+            return self._leave_node(fault)
 
     def _share(self, workers: int, stop: StopRequest) -> int:
-        """Runs the items in several processes of their own, which share the element's devices."""
+        """Runs the items in several processes of their own, which share the element's devices.
+
+        Where a device breaks under one of them, all save their state, and go elsewhere together.
+        """
         stop.listen(signal.SIGUSR2, signal.SIGTERM)
         pool = [_Share(self, slot, self.items[slot::workers]) for slot in range(workers)]
         asked = False
         while any(share.runs() for share in pool):
-            if stop and not asked:
+            if not asked and (stop or any(share.broken for share in pool)):
                 asked = True
                 for share in pool:
                     share.process.terminate()
             time.sleep(POLL_SECONDS)
             for share in pool:
-                if not share.runs() and not asked:
+                if not share.runs() and not asked and not share.broken:
                     share.go_on()
+        faulty = [item for share in pool if share.broken for item in share.begun()]
+        for item in faulty:
+            if attempts(self.folder, item) >= MAX_NODE_FAULTS:
+                self.folder.claim(item).unlink(missing_ok=True)
         if stop:
             raise Interrupted
+        if faulty:
+            self._go_elsewhere(faulty)
+        return self._failures()
+
+    def _failures(self) -> int:
         return sum(self.folder.failure(item).exists() for item in self.items)
 
     def _hand_back(self, stop: StopRequest) -> None:
@@ -178,23 +186,56 @@ class _Element:
         try:
             stop.forward()
         except UncompletedJobError as error:
-            for item in self._held(self.items):
-                self._lose(item, "timeout", str(error))
-            if self.stage != "target":
-                self._fail_dependants(self.planned[0])
+            self._give_up(str(error))
             raise
+        except (OSError, subprocess.SubprocessError) as error:
+            # submitit asks the controller once, and has written what the next attempt reads
+            problem = requeue(self.environment.job_id)
+            if problem is not None:
+                self._give_up(f"the time limit was reached, and SLURM did not requeue: {problem}")
+                raise CellsFailed(problem) from error
 
-    def _leave_node(self, fault: "DeviceFault") -> None:
-        """The node's device is broken: the item, and what is left, goes to another node.
+    def _give_up(self, message: str) -> None:
+        """Nothing takes up what is left: it is recorded as out of time."""
+        for item in self._held(self.items):
+            self._lose(item, "timeout", message)
+        if self.stage != "target":
+            self._fail_dependants(self.planned[0])
 
-        An item that broke the device itself is not tried again.
+    def _leave_node(self, fault: "DeviceFault") -> int:
+        """The device can be used no more: the item, and what is left, goes on in a new attempt.
+
+        An item that broke the device itself is not tried again, and says nothing against the node.
+
+        Returns:
+            How many items failed, where nothing is left to go elsewhere.
         """
         item, kind = fault.item, fault.kind
         keep = kind == "node" and attempts(self.folder, item) + 1 < MAX_NODE_FAULTS
         self._lose(item, kind, str(fault), keep=keep)
-        if self._held(self.items):
-            requeue_elsewhere(self.environment.job_id, os.environ.get("SLURMD_NODENAME", ""))
+        self._go_elsewhere([item], node=kind == "node")
+        return self._failures()
+
+    def _go_elsewhere(self, faulty: Collection[str], *, node: bool = True) -> None:
+        """Requeues this element, away from this node; returns if there is nothing left to run.
+
+        Args:
+            faulty: items with a record of why.
+            node: whether this node is at fault.
+        """
+        left = self._held(self.items)
+        if not left:
+            return
+        here = os.environ.get("SLURMD_NODENAME", "") if node else ""
+        problem = requeue_elsewhere(self.environment.job_id, here)
+        if problem is None:
             raise SystemExit(INTERRUPTED)
+        for item in left:
+            if item in faulty:
+                self.folder.claim(item).unlink(missing_ok=True)
+            else:
+                message = f"a GPU broke under its element, which SLURM did not requeue: {problem}"
+                self._lose(item, "node", message)
 
     def _lose(self, item: str, kind: FailureKind, message: str, *, keep: bool = False) -> None:
         record_loss(
@@ -234,6 +275,22 @@ class _Share:
     def runs(self) -> bool:
         return self.process.poll() is None
 
+    @property
+    def broken(self) -> bool:
+        """Whether the process has ended because its device is broken."""
+        return self.process.poll() == DEVICE_BROKEN
+
+    def begun(self) -> list[str]:
+        """The item that the process had begun when it ended; its first one if it began none."""
+        left = self.element._held(self.items)
+        return self._running(left) or left[:1]
+
+    def _running(self, items: Sequence[str]) -> list[str]:
+        # what an earlier attempt had begun is marked as running, too
+        pid = self.process.pid
+        found = ((item, claims.read(self._claim(item))) for item in items)
+        return [item for item, claim in found if claim and claim.running and claim.pid == pid]
+
     def _start(self) -> subprocess.Popen[bytes]:
         element = self.element
         folder = element.folder
@@ -266,9 +323,8 @@ class _Share:
         if not left or code == 0:
             return
         if code not in (INTERRUPTED, -signal.SIGTERM):
-            running = [i for i in left if (c := claims.read(self._claim(i))) and c.running]
             kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
-            for item in running or left:
+            for item in self._running(left) or left:
                 self.element._lose(item, kind, f"the worker ended with exit code {code}")
             left = self.element._held(left)
         if left:

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jobs.sampler import Sampler, Split, Told
 from stilt import generate
 from stilt.cell import digest
-from stilt.config import explain, parse
+from stilt.config import explain, insist_on_counts, parse
 from stilt.data import data_dir as data_folder
 from stilt.datasheet import Datasheet, Part, TextSource, markdown, part
 from stilt.errors import ConfigError, ResultError, exit_code
@@ -59,6 +59,7 @@ def synthesize(
         device: a torch device.
         progress: told how many rows of how many are there; may raise to stop, nothing is lost.
         batch: prompts in one batch; by device where absent. Changes results by rounding alone.
+            What was drawn with another one is drawn anew, so that the files are those of this one.
 
     Raises:
         ResultError: The folder holds rows made otherwise.
@@ -86,7 +87,7 @@ def synthesize(
         lm=lm,
         spec=spec,
         parts=folder / "parts" / _key(spec, source, lm),
-        batch=batch or BATCH.get(lm.device.type, BATCH["cuda"]),
+        batch=batch or usual_batch(lm.device.type),
         progress=progress,
     )
     plan: tuple[tuple[Split, list[Halves], int], ...] = (
@@ -107,6 +108,7 @@ def synthesize(
         generator=lm.identity,
         versions=_versions(),
         device=lm.device.type,
+        batch=sampler.batch,
         train=parts["train"],
         dev=parts["dev"],
     )
@@ -115,6 +117,15 @@ def synthesize(
     for name, split in zip(ROWS, files, strict=True):
         write_text(folder / name, files[split])
     shutil.rmtree(folder / "parts", ignore_errors=True)
+
+
+def usual_batch(device: str) -> int:
+    """Prompts in one batch where nobody says otherwise.
+
+    Args:
+        device: type of a torch device.
+    """
+    return BATCH.get(device, BATCH["cuda"])
 
 
 def finished(spec: Synthesis, folder: Path) -> bool:
@@ -219,9 +230,7 @@ def command(
         "filter": filter_flawed,
     } | (generator_fields(generator) if generator else {})
     spec = parse(Synthesis, table, "synthesize")
-    for name, value in (("--threads", threads), ("--batch", batch)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} {value}: at least 1.")
+    insist_on_counts(threads=threads, batch=batch)
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: torch sees no GPU here; allowed: auto, cpu.")
     if threads:

@@ -17,6 +17,7 @@ from launcher.reasons import ADVICE
 from launcher.screen import COLOURS, MARKS, WORDS
 from launcher.standing import Item
 from stilt import claims
+from stilt.config import insist_on_counts
 from stilt.errors import ResultError
 from stilt.results import Failure, read_record
 
@@ -36,6 +37,7 @@ def why(
         root: folder that holds studies.
         lines: lines of the log.
     """
+    insist_on_counts(lines=lines)
     found = the_item(cell, study, root)
     item = _look(found)
     console = Console(soft_wrap=True, markup=False)
@@ -77,6 +79,7 @@ def tail(
         root: folder that holds studies.
         lines: lines to begin with.
     """
+    insist_on_counts(lines=lines)
     found = the_item(cell, study, root)
     item = _look(found)
     console = Console(soft_wrap=True, stderr=True, markup=False)

@@ -52,7 +52,7 @@ def cluster(profile: Profile) -> list[Finding]:
         insist_on_one_cluster()
     except ConfigError as error:
         found.append(Finding("clusters", BAD, str(error), "mend these variables"))
-    limits = read_limits(profile.account, profile.qos)
+    limits = read_limits(profile)
     if limits.problem:
         found.append(Finding("limits", WARN, limits.problem, "the usual limits are assumed"))
     else:

@@ -36,7 +36,7 @@ def cancel_jobs(elements: Sequence[str], wait: float = GRACE_SECONDS) -> list[st
     for start in range(0, len(elements), AT_ONCE):
         some = elements[start : start + AT_ONCE]
         answer = ask("scancel", *some, seconds=CANCEL_SECONDS)
-        if not answer.ran:
+        if answer.code is None:
             return [f"{answer.problem}: try again, on a login node of the cluster"]
         said = [line for line in answer.errors.splitlines() if "Invalid job id" not in line]
         problems += said[:5] if answer.problem else []

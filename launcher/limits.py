@@ -1,11 +1,14 @@
 """How much a cluster takes at a time: its longest array, and how many jobs a user may queue."""
 
 import getpass
+import os
 import re
 from dataclasses import dataclass
 
+from launcher.cluster import Profile
 from launcher.slurmwords import setting
-from stilt.slurmcommands import ask, nodes
+from stilt.nodes import LIST, fitting
+from stilt.slurmcommands import ask
 
 USUAL_ARRAY_SIZE = 1001
 """SLURM's default of MaxArraySize (slurm.conf(5)); indices are below it."""
@@ -20,22 +23,19 @@ class Limits:
     room: int | None = None
     """Elements that the user may still queue; None where nobody limits them."""
     nodes: frozenset[str] = frozenset()
-    """Nodes that jobs can run on."""
+    """Nodes that are up and have what an element asks for; none where that is in doubt."""
     cluster: str | None = None
     """The cluster's name, where it says."""
     problem: str | None = None
     """Why the cluster could not be asked."""
 
 
-def read_limits(
-    account: str | None = None, qos: str | None = None, partition: str | None = None
-) -> Limits:
+def read_limits(profile: Profile) -> Limits:
     """Asks the cluster; what cannot be asked is taken to be the usual value.
 
     Args:
-        account: the account that is charged; any of the user's where absent.
-        qos: the quality of service asked for; the user's default where absent.
-        partition: the partition asked for; any where absent.
+        profile: what is asked for: any account of the user's where it names none, and the user's
+            default quality of service.
     """
     config = _output("scontrol", "show", "config")
     if config is None:
@@ -53,9 +53,26 @@ def read_limits(
         *("sacctmgr", "--noheader", "--parsable2", "show", "qos"),
         "format=name,maxsubmitjobsperuser",
     )
-    limit = submit_limit(associations or "", classes or "", account, qos)
+    limit = submit_limit(associations or "", classes or "", profile.account, profile.qos)
     room = None if limit is None else max(0, limit - len((queued or "").split()))
-    return Limits(size, room, frozenset(nodes(partition, "--responding")), cluster)
+    return Limits(size, room, _nodes(profile), cluster)
+
+
+def _nodes(profile: Profile) -> frozenset[str]:
+    """Nodes that an element fits on, but for those that the profile excludes."""
+    # sbatch(1): the variable stands for the flag
+    partition = profile.partition or os.environ.get("SBATCH_PARTITION")
+    gpus = profile.element_gpus
+    fit = fitting(
+        _output(*LIST) or "",
+        gres=profile.gres or (f"gpu:{gpus}" if gpus else None),
+        constraint=profile.constraint,
+        partition=partition,
+    )
+    if profile.exclude is None:
+        return fit
+    excluded = _output("scontrol", "show", "hostnames", profile.exclude)
+    return frozenset() if excluded is None else fit - set(excluded.split())
 
 
 def array_size(config: str) -> int:

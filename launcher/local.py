@@ -1,7 +1,5 @@
 """The local executor: a bounded pool of worker processes on this machine, with one progress bar."""
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +18,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from jobs.settings import DEVICE_BROKEN, INTERRUPTED
 from launcher.opening import worker_environment
 from launcher.outstanding import release
+from launcher.scheduler import Holders
+from launcher.slots import Slots
 from stilt import claims
 from stilt.cell import digest
 from stilt.errors import ResultError
@@ -34,7 +35,8 @@ from stilt.study import Study, StudyFolder
 from stilt.task import Size
 
 POLL_SECONDS = 0.5
-INTERRUPTED = 75
+HOLDER_SECONDS = 30
+"""Between two looks at whether another launcher's job, which makes what is needed, still lives."""
 
 
 @dataclass
@@ -74,9 +76,8 @@ class Pool:
         self.study = study
         self.folder = folder
         self.submission = submission
-        self.workers = workers
         self.threads = threads
-        self.gpus = gpus
+        self.slots = Slots(workers, processes=study.grid.processes, gpus=gpus)
         self.console = console
         self.waiting = list(plan.bundles)
         self.running: list[_Running] = []
@@ -86,6 +87,8 @@ class Pool:
         }
         self.open = dict.fromkeys(self.costs)
         """Items that have neither result nor failure yet."""
+        self._looked: dict[str, tuple[float, bool]] = {}
+        """What another launcher makes -> when its holder was looked for, and whether it lived."""
 
     def _cost(self, item: str, sizes: dict[str, Size]) -> float:
         if item in self.study.sources:
@@ -126,36 +129,55 @@ class Pool:
 
     def _start_ready(self, bars: Progress) -> None:
         for bundle in list(self.waiting):
-            if len(self.running) >= self.workers:
+            slot = self.slots.free({run.slot for run in self.running})
+            if slot is None:
                 return
             states = {need: self._need(need) for need in bundle.needs}
             failed = [need for need, state in states.items() if state == "failed"]
             if failed:
                 self.waiting.remove(bundle)
-                why = reason(self.folder, failed[0]) or "no usable result"
-                self._fail(bundle, "source", f"its {self._name(failed[0])} failed: {why}")
+                self._fail(bundle, "source", f"its {self._name(failed[0])} {self._why(failed[0])}")
             elif all(state == "ready" for state in states.values()):
                 self.waiting.remove(bundle)
-                self._start(bundle, bars)
+                self._start(bundle, slot, bars)
 
     def _need(self, need: str) -> str:
         """Whether what a bundle needs is ``ready``, ``failed``, or still to ``wait`` for."""
         if finished(self.study, self.folder, need):
             return "ready"
-        if need in self.open or self.folder.claim(need).exists():
+        if need in self.open or self._made_elsewhere(need):
             return "wait"
-        return "failed"
+        # whoever makes it drops the claim after the last file is written
+        return "ready" if finished(self.study, self.folder, need) else "failed"
 
-    def _start(self, bundle: Bundle, bars: Progress) -> None:
-        slot = min(set(range(self.workers)) - {run.slot for run in self.running})
+    def _made_elsewhere(self, need: str) -> bool:
+        """Whether another launcher's process or job, which lives, holds an item."""
+        path = self.folder.claim(need)
+        if not path.exists():
+            return False
+        now = time.monotonic()
+        if need not in self._looked or now - self._looked[need][0] > HOLDER_SECONDS:
+            claim = claims.read(path)
+            lives = claim is not None and Holders(self.folder).lives(claim)
+            self._looked[need] = (now, lives)
+        return self._looked[need][1]
+
+    def _why(self, need: str) -> str:
+        """Why nothing can be run with what is needed."""
+        claim = claims.read(self.folder.claim(need))
+        if claim is not None:
+            holder = f"{claim.submission} on {claim.host}"
+            return f"was never made: its holder, {holder}, died; submit again"
+        return f"failed: {reason(self.folder, need) or 'no usable result'}"
+
+    def _start(self, bundle: Bundle, slot: int, bars: Progress) -> None:
         log = self.folder.logs / f"{bundle.id}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = worker_environment() | {
             "OMP_NUM_THREADS": str(self.threads),
             "STILT_LOG_FILE": str(log.relative_to(self.folder.path)),
         }
-        if self.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = _gpus(slot, self.study.grid.processes, self.gpus)
+        environment |= self.slots.devices(slot)
         file = log.open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", "jobs.process", str(self.folder.path), bundle.id],
@@ -178,12 +200,19 @@ class Pool:
             self.running.remove(run)
             run.log.close()
             bars.remove_task(run.bar)
+            if code == DEVICE_BROKEN:
+                self._without_device(run)
             self._note_finished()
             left = [item for item in run.bundle.items if item in self.open]
-            if left and code == INTERRUPTED:
+            if left and code in (INTERRUPTED, DEVICE_BROKEN):
                 self.waiting.append(_rest(run.bundle, left, self.folder))
             elif left:
                 self._crashed(run.bundle, left, code)
+        if self.slots.all_closed and not self.running:
+            why = "no GPU of this machine works; python launcher/doctor.py tells more"
+            for bundle in self.waiting:
+                self._fail(bundle, "node", why)
+            self.waiting.clear()
 
     def _note_finished(self) -> None:
         for run in self.running:
@@ -192,6 +221,7 @@ class Pool:
                 if item not in self.open or self.folder.claim(item).exists():
                     continue
                 if finished(self.study, self.folder, item):
+                    self.slots.worked(run.slot)
                     self._note(item, "done")
                 elif reason(self.folder, item):
                     self._note(item, "failed")
@@ -242,6 +272,15 @@ class Pool:
             f"{text} lr {point.learning_rate:g} batch {point.batch_size} "
             f"warmup {point.warmup_ratio:g} seed {point.seed}"
         )
+
+    def _without_device(self, run: _Running) -> None:
+        """A worker's GPU is broken: the item under which it broke has its record, and fails."""
+        self.slots.broke(run.slot)
+        left = [item for item in run.bundle.items if item in self.open]
+        began = [i for i in left if (c := claims.read(self.folder.claim(i))) and c.running]
+        for item in (began or left)[:1]:
+            self.folder.claim(item).unlink(missing_ok=True)
+            self._note(item, "failed")
 
     def _crashed(self, bundle: Bundle, left: list[str], code: int) -> None:
         """A worker died without a word: its running item failed, the rest is given out again."""
@@ -310,21 +349,3 @@ def _rest(bundle: Bundle, items: list[str], folder: StudyFolder) -> Bundle:
 
 def _as_interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def _gpus(slot: int, each: int, count: int) -> str:
-    """GPUs of the worker in a slot, ``each`` of them, as CUDA_VISIBLE_DEVICES names them."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(index) for index in range(count)]
-    return ",".join(names[(slot * each + k) % count] for k in range(each))
-
-
-def gpu_count() -> int:
-    """GPUs that a worker may use, without importing torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([part for part in visible.split(",") if part.strip()])
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    run = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return sum(line.startswith("GPU ") for line in run.stdout.splitlines())

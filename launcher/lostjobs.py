@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from launcher.jobstates import JobState
+from launcher.reasons import WITHDRAWN, ended
 from launcher.scheduler import Holders
 from stilt import claims
 from stilt.errors import ResultError
@@ -11,18 +11,13 @@ from stilt.finished import finished
 from stilt.results import Failure, FailureKind, read_record
 from stilt.study import Study, StudyFolder
 
-KINDS: dict[str, FailureKind] = {
-    "OUT_OF_MEMORY": "oom",
-    "TIMEOUT": "timeout",
-    "DEADLINE": "timeout",
-    "NODE_FAIL": "node",
-    "BOOT_FAIL": "node",
-    "LAUNCH_FAILED": "node",
-    "LOST": "node",
+RECORDED: dict[str, FailureKind] = {
+    "timeout": "timeout",
+    "oom": "oom",
+    "node": "node",
+    "source": "source",
 }
-"""Class of failure of a run whose job ended in one of SLURM's states; any other is a ``bug``."""
-WITHDRAWN = ("CANCELLED", "PREEMPTED", "REVOKED", "COMPLETED")
-"""States that say nothing against a cell: it goes on from its saved state when submitted again."""
+"""Class of failure as it is recorded; whatever else ended a run is a ``bug``."""
 
 
 def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
@@ -47,7 +42,7 @@ def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
     for claim in dead:
         path = folder.claim(claim.item)
         job = holders.job(claim)
-        told = _told(study, folder, claim, job, claim.bundle in begun)
+        told = _told(study, folder, claim, holders, claim.bundle in begun)
         if not claims.drop_stale(path, claim) or told is None:
             continue
         kind, message = told
@@ -58,7 +53,7 @@ def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
             kind,
             message,
             job=holders.element(claim),
-            host=(job.node or None) if job else None,
+            host=(job.node if job else "") or (claim.host if claim.running else None),
             log=log_name(folder, claim),
         )
         lost[claim.item] = f"{kind}: {message}"
@@ -95,22 +90,25 @@ def _claims(folder: StudyFolder) -> Iterator[claims.Claim]:
 
 
 def _told(
-    study: Study, folder: StudyFolder, claim: claims.Claim, job: JobState | None, begun: bool
+    study: Study, folder: StudyFolder, claim: claims.Claim, holders: Holders, begun: bool
 ) -> tuple[FailureKind, str] | None:
     """Why an item of a dead job has no result; None where there is nothing to record."""
     if finished(study, folder, claim.item):
         return None
+    job = holders.job(claim)
+    if job is not None and job.state == "COMPLETED":
+        # the element ended well without this one: it is merely missing
+        return None
+    end = ended(folder, holders, claim)
     if claim.running:
-        state = job.state if job else "LOST"
-        if state in WITHDRAWN:
-            return None
-        code = f", exit code {job.exit_code}" if job and job.exit_code else ""
-        return KINDS.get(state, "bug"), f"its job ended with {state}{code} while it ran"
+        return None if end.kind in WITHDRAWN else (RECORDED.get(end.kind, "bug"), end.text)
     missing = [n for n in needed(study, claim.item) if not finished(study, folder, n)]
     if not missing:
-        if begun or job is None or job.state in WITHDRAWN:
+        # "source": SLURM dropped what waited for a job that did not end well, and the source is
+        # there all the same
+        if begun or job is None or end.kind in (*WITHDRAWN, "source"):
             return None
-        return KINDS.get(job.state, "bug"), f"its job ended with {job.state} before it ran anything"
+        return RECORDED.get(end.kind, "bug"), end.text
     need = missing[0]
     why = reason(folder, need)
     if why is None and not (job and "Dependency" in job.reason):

@@ -12,9 +12,9 @@ from packaging.requirements import Requirement
 
 from launcher.clean import size
 from launcher.findings import BAD, OK, WARN, Finding
-from launcher.local import gpu_count
 from launcher.network import hub_answers, hub_cache, switched_off
 from launcher.opening import Opened
+from launcher.slots import gpu_count
 from stilt import data, tables
 from stilt.encode import cache_folder
 from stilt.errors import ConfigError, DataError

@@ -10,7 +10,7 @@ from pathlib import Path
 from launcher.joblogs import log_end, log_files
 from launcher.jobstates import JobState
 from launcher.lookup import describe
-from launcher.reasons import WITHDRAWN, Reason, died
+from launcher.reasons import WITHDRAWN, Reason, died, ended
 from launcher.scheduler import Holders
 from launcher.standing import Item, Standing
 from stilt import claims
@@ -216,14 +216,8 @@ class _Look:
         )
 
     def _reason(self, claim: claims.Claim) -> Reason:
-        element = self.holders.element(claim)
         if claim.submission.startswith("slurm-"):
-            logs = log_files(self.folder, element=element, bundles=(claim.bundle,))
-            where = f"job {element}" if element else "its job (SLURM never had one)"
-            job = self.holders.job(claim)
-            if job is None and element and not logs:
-                where += " (forgotten by SLURM)"
-            return died(job, log_end(logs), begun=claim.running, where=where)
+            return ended(self.folder, self.holders, claim)
         if not claim.running:
             where = f"its launcher (process {claim.pid} on {claim.host})"
             return Reason("launcher", f"{where} ended before this one began")
@@ -236,7 +230,14 @@ class _Look:
 
 
 def _after(cell: Item, source: Item | None) -> Item:
-    """A cell that waits for its source, or never began because of it, says so."""
+    """A cell that waits for its source, or never began because of it, says so.
+
+    SLURM drops what waits for a job in which anything ran out of memory, also where the source was
+    then made with smaller steps.
+    """
+    if source is not None and source.state == "done" and cell.kind == "source":
+        why = "its job was dropped, and the source is there: submit again"
+        return replace(cell, state="open", kind="dropped", why=why)
     if source is None or source.state == "done":
         return cell
     if cell.state == "pending" and cell.why in ("", "Dependency"):

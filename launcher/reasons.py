@@ -4,8 +4,12 @@ import re
 from dataclasses import dataclass
 
 from launcher.jobclock import span
+from launcher.joblogs import log_end, log_files
 from launcher.jobstates import LOST, JobState
+from launcher.scheduler import Holders
 from launcher.slurmwords import NEVER
+from stilt import claims
+from stilt.study import StudyFolder
 
 _BY_STATE = {
     "TIMEOUT": ("timeout", "the time limit was reached"),
@@ -43,6 +47,7 @@ ADVICE = {
     "data": "mend the data, then submit again",
     "disk": "make room (launcher/clean.py), then submit again",
     "launcher": "submit again",
+    "dropped": "submit again",
     "lost": "submit again",
     "diverged": "no remedy: its cells cannot be run",
     "damaged": "submit again: it is run anew",
@@ -79,6 +84,23 @@ def died(job: JobState | None, log_end: str, *, begun: bool, where: str) -> Reas
     node = f" on {job.node}" if job is not None and job.node else ""
     said = f"{word}{after}{node}: " if word else ""
     return Reason(kind, f"{where} {how}: {said}{text}")
+
+
+def ended(folder: StudyFolder, holders: Holders, claim: claims.Claim) -> Reason:
+    """Why a claim of SLURM's executor has lost its job: by SLURM's words, or else by the log.
+
+    Args:
+        folder: the study's folder, with the log.
+        holders: one look at the scheduler.
+        claim: the claim.
+    """
+    element = holders.element(claim)
+    logs = log_files(folder, element=element, bundles=(claim.bundle,))
+    where = f"job {element}" if element else "its job (SLURM never had one)"
+    job = holders.job(claim)
+    if job is None and element and not logs:
+        where += " (forgotten by SLURM)"
+    return died(job, log_end(logs), begun=claim.running, where=where)
 
 
 def _told_by_slurm(job: JobState) -> tuple[str, str] | None:

@@ -46,6 +46,8 @@ FULL = (*LIMITED, "MaxJobCount")
 """What it says where nobody can queue more, too."""
 TOO_LONG = "Invalid job array specification"
 """What it says of an array with more elements than the cluster takes."""
+NO_NODE = "node configuration is not available"
+"""What sbatch says where no node fits; seen with 22.05, the only fitting node excluded."""
 
 
 @dataclass
@@ -155,7 +157,7 @@ class Sender:
             # fewer places than parts: one after the other
             turn = f"afterany:{behind[-1]}" if behind and not fits(array, part) else None
             try:
-                job = self._sbatch(part, ",".join(filter(None, (waits, turn))) or None)
+                job = self._sbatch_somewhere(part, ",".join(filter(None, (waits, turn))) or None)
             except _Refused as refusal:
                 said = str(refusal)
                 if count > 1 and (TOO_LONG in said or any(word in said for word in LIMITED)):
@@ -170,6 +172,16 @@ class Sender:
             append_line(self.folder, job_line(intent, planned(part), job))
             left = left[count:]
             count = min(count, len(left))
+
+    def _sbatch_somewhere(self, array: Array, waits: str | None) -> str:
+        """Better a node that broke before than none: the list of others may be wrong."""
+        try:
+            return self._sbatch(array, waits)
+        except _Refused as refusal:
+            if not self.exclude or NO_NODE not in str(refusal):
+                raise
+        self.exclude = ()
+        return self._sbatch(array, waits)
 
     def _sbatch(self, array: Array, waits: str | None) -> str:
         executor = SlurmExecutor(self.folder.slurm, max_num_timeout=self.profile.max_timeouts)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jobs.settings import Assignment, Settings
-from launcher import dispatch, local, preview, slurm
+from launcher import dispatch, local, preview, slots, slurm
 from launcher.cluster import Flags, Profile, read_profile
 from launcher.clusters import insist_on_one_cluster
 from launcher.limits import Limits, read_limits
@@ -28,6 +28,7 @@ from launcher.recovery import adopt
 from launcher.sbatchscript import insist_on_fit_path
 from launcher.scheduler import Holders
 from launcher.snapshot import snapshot
+from stilt.config import insist_on_counts
 from stilt.errors import ConfigError, exit_code
 from stilt.files import write_text
 from stilt.plan import Plan, plan
@@ -66,6 +67,7 @@ def submit(
         chunk: examples per backward pass at most, where memory is short; changes no result.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
+    insist_on_counts(workers=workers, threads=threads, bundles=bundles, chunk=chunk)
     console = Console(soft_wrap=True, markup=False)
     profile = read_profile(cluster) if executor == "slurm" else None
     opened = open_study(
@@ -76,7 +78,7 @@ def submit(
     if dry_run:
         if profile is None:
             return preview.show(opened, console, executor=executor, bundles=bundles)
-        limits = read_limits(profile.account, profile.qos, profile.partition)
+        limits = read_limits(profile)
         return preview.show(
             opened,
             console,
@@ -188,7 +190,7 @@ class _Options:
 def _here(options: _Options, workers: int | None) -> int:
     """Runs everything on this machine and stays until it is done."""
     opened, console = options.opened, options.console
-    gpus = local.gpu_count()
+    gpus = slots.gpu_count()
     cores = len(os.sched_getaffinity(0))
     each = opened.study.grid.processes
     if gpus and each > gpus:
@@ -234,7 +236,7 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
     lost = bury(opened.study, opened.folder, Holders(opened.folder))
     for message, items in dispatch.grouped(lost).items():
         console.print(Text.assemble(("lost:", "yellow"), f" {len(items)} runs: {message}"))
-    limits = read_limits(profile.account, profile.qos, profile.partition)
+    limits = read_limits(profile)
     settings = options.settings(
         threads=profile.threads(opened.study.grid.processes),
         device="gpu" if profile.element_gpus else "cpu",

@@ -19,6 +19,17 @@ class Frozen(BaseModel):
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+def insist_on_counts(**flags: int | None) -> None:
+    """Makes sure that flags of the command line that count something are at least 1, where given.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    for name, value in flags.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: at least 1.")
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Reads one TOML file.
 

@@ -73,6 +73,8 @@ class Datasheet(Frozen):
     """Identity: Hub id and revision, or digest of its files."""
     versions: dict[str, str]
     device: str
+    batch: int | None = None
+    """Prompts drawn together, by which sums are rounded; not noted by earlier versions."""
     train: Part
     dev: Part
 

@@ -1,5 +1,6 @@
 """Failure records for items that no worker could write one for: it died, or never started."""
 
+import os
 import socket
 from datetime import UTC, datetime
 
@@ -41,13 +42,18 @@ def record_loss(
             kind=kind,
             message=" ".join(message.split())[:500],
             attempts=attempts(folder, item) + 1,
-            host=host or socket.gethostname(),
+            host=host or this_host(),
             job=job,
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             log=log,
         ),
         path,
     )
+
+
+def this_host() -> str:
+    """This machine by SLURM's name for it, by which jobs are kept off it, or else by its own."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 
 def attempts(folder: StudyFolder, item: str) -> int:

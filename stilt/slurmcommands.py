@@ -21,8 +21,8 @@ class Answer:
     errors: str = ""
     problem: str | None = None
     """Why there is no answer; None where there is one."""
-    ran: bool = True
-    """Whether the command came to its end, be it a bad one."""
+    code: int | None = None
+    """Exit code, negative where a signal ended the command; None where it did not end by itself."""
 
 
 def ask(*command: str, seconds: float | None = None) -> Answer:
@@ -45,16 +45,16 @@ def ask(*command: str, seconds: float | None = None) -> Answer:
             env=plain(os.environ),
         )
     except FileNotFoundError:
-        return Answer(problem=f"{name} is not installed here", ran=False)
+        return Answer(problem=f"{name} is not installed here")
     except PermissionError:
-        return Answer(problem=f"{name} may not be run", ran=False)
+        return Answer(problem=f"{name} may not be run")
     except subprocess.TimeoutExpired:
-        return Answer(problem=f"{name} did not answer in {limit:g} s", ran=False)
+        return Answer(problem=f"{name} did not answer in {limit:g} s")
     if run.returncode == 0:
-        return Answer(run.stdout, run.stderr)
+        return Answer(run.stdout, run.stderr, code=0)
     said = [line.strip() for line in run.stderr.splitlines() if line.strip()]
     why = said[-1] if said else f"exit code {run.returncode}"
-    return Answer(run.stdout, run.stderr, f"{name} failed: {why}"[:200])
+    return Answer(run.stdout, run.stderr, f"{name} failed: {why}"[:200], run.returncode)
 
 
 def plain(environment: Mapping[str, str]) -> dict[str, str]:
@@ -67,24 +67,4 @@ def plain(environment: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in environment.items()
         if name not in SPELLING and not name.startswith(BENDING)
-    }
-
-
-def nodes(partition: str | None, *flags: str, seconds: float | None = None) -> set[str]:
-    """Names of the nodes of a partition, or of several with commas between; of all where None.
-
-    Hidden partitions are only told with ``--all``, beside which sinfo takes no ``--partition``.
-
-    Args:
-        partition: name of the partition.
-        flags: more flags of sinfo, such as ``--responding``.
-        seconds: how long to wait at most.
-    """
-    command = ("sinfo", "--all", "--noheader", "--Node", "--format=%N|%R", *flags)
-    rows = (line.split("|") for line in ask(*command, seconds=seconds).output.splitlines())
-    wanted = partition.split(",") if partition else None
-    return {
-        row[0].strip()
-        for row in rows
-        if len(row) == 2 and (wanted is None or row[1].strip() in wanted)
     }

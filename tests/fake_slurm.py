@@ -35,6 +35,12 @@ if [ -f "$FAKE/room" ]; then
     fi
     echo $room > "$FAKE/room"
 fi
+if [ -f "$FAKE/only" ] && grep -q "^#SBATCH --exclude=.*$(cat "$FAKE/only")" "$1"; then
+    rmdir "$FAKE/lock"
+    echo "sbatch: error: Batch job submission failed: Requested node configuration is not" \
+        "available" >&2
+    exit 1
+fi
 cp "$1" "$FAKE/$job.sh"
 cp "$FAKE/cluster" "$FAKE/$job.cluster"
 export -p > "$FAKE/$job.variables"
@@ -127,6 +133,7 @@ class Fake:
             "sacctmgr": SACCTMGR,
             "sacct": SACCT,
             "srun": "#!/bin/sh\n",
+            "sinfo": '#!/bin/sh\n[ ! -f "$FAKE/nodes" ] || cat "$FAKE/nodes"\n',
         }
         for name, text in programs.items():
             (self.bin / name).write_text(text)
@@ -139,6 +146,7 @@ class Fake:
         still be queued, a limit that sacctmgr does not show; ``longest``: elements of an array.
         ``cluster`` names the one that is asked from now on; each knows its own jobs alone.
         ``hidden``: squeue shows the partition to nobody who does not ask for all.
+        ``only`` names a node that no job may exclude; ``nodes`` is what sinfo lists.
         """
         (self.folder / name).write_text(text)
 

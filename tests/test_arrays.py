@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.arrays import arrange
+from launcher.cluster import Profile
 from launcher.dispatch import away_from, without
 from launcher.limits import Limits, array_size, read_limits, submit_limit
 from stilt.plan import SYNTHESIS, Bundle
@@ -180,20 +181,21 @@ def test_limits_of_another_cluster_in_the_same_database_do_not_count(tmp_path, m
     commands = Commands(tmp_path / "fake", monkeypatch)
     commands.say("scontrol", "ClusterName             = north\nMaxArraySize            = 1001\n")
     commands.say("sacctmgr")
-    assert read_limits().cluster == "north"
+    assert read_limits(Profile()).cluster == "north"
     [asked] = [call for call in commands.called("sacctmgr") if "associations" in call]
     assert "cluster=north" in asked.split()
     commands.say("scontrol", "MaxArraySize            = 1001\n")
-    assert read_limits().cluster is None
+    assert read_limits(Profile()).cluster is None
     assert "cluster=" not in commands.called("sacctmgr")[-2]
 
 
 def test_nodes_of_the_partition_that_is_asked_for_are_those_to_run_on(tmp_path, monkeypatch):
     commands = Commands(tmp_path / "fake", monkeypatch)
     commands.say("scontrol", "MaxArraySize            = 1001\n")
-    commands.say("sinfo", "n1|gpu\nn2|gpu\nn2|short\nn3|cpu\n")
-    assert read_limits(partition="gpu").nodes == {"n1", "n2"}
-    assert read_limits(partition="short,cpu").nodes == {"n2", "n3"}
-    assert read_limits().nodes == {"n1", "n2", "n3"}
+    listed = [("n1", "gpu*"), ("n2", "gpu*"), ("n2", "short"), ("n3", "cpu")]
+    commands.say("sinfo", "".join(f"{n}|gpu:1|(null)|idle|{p}\n" for n, p in listed))
+    assert read_limits(Profile(partition="gpu")).nodes == {"n1", "n2"}
+    assert read_limits(Profile(partition="short,cpu")).nodes == {"n2", "n3"}
+    assert read_limits(Profile()).nodes == {"n1", "n2"}
     # sinfo refuses the two together
     assert all("--all" in call and "--partition" not in call for call in commands.called("sinfo"))

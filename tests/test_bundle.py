@@ -1,18 +1,24 @@
 """A bundle in one process: what is tried again, what is recorded, and what goes on."""
 
+import json
+
 import pytest
 import torch
 
 from jobs import bundle as bundles
+from jobs import sampler
 from jobs.settings import Assignment, Settings
+from jobs.synthesize import synthesize
 from jobs.worker import Worker
 from stilt.claims import new_claim, take
+from stilt.datasheet import Datasheet
 from stilt.errors import DataError, ResultError
 from stilt.failures import record_loss
 from stilt.grid import load_grid
-from stilt.plan import Bundle
+from stilt.plan import SYNTHESIS, Bundle
 from stilt.results import Failure, read_record, read_result
 from stilt.study import StudyFolder, bind, write_study
+from tests.tiny_generator import prose, save_tiny_gpt2
 
 
 @pytest.fixture
@@ -120,3 +126,72 @@ def test_what_breaks_the_device_by_itself_is_recorded_and_the_process_ends(work,
         bundles.run_bundle(worker.folder, assignment, worker)
     assert (fault.value.item, fault.value.kind) == (first, "bug")
     assert worker.folder.claim(second).exists()
+
+
+@pytest.fixture
+def generation(tmp_path):
+    """A worker, and an assignment to generate the rows of SynthesisGPT2 with a tiny generator."""
+    rows = [{"title": str(n), "text": prose(4, start=4 * n)} for n in range(30)]
+    (tmp_path / "text.json").write_text(json.dumps(rows))
+    save_tiny_gpt2(tmp_path / "gpt2")
+    (tmp_path / "own.toml").write_text(
+        'sources = ["none"]\ntargets = ["synthesis-gpt2"]\nlearning_rate = [1e-3]\n'
+        f'batch_size = [8]\nwarmup_ratio = [0.0]\nseed = [1]\n[model]\npath = "{tmp_path}"\n'
+        f'[synthesis]\ntext = "{tmp_path / "text.json"}"\nsentences = 20\ndev_sentences = 4\n'
+        f'[synthesis.generator]\npath = "{tmp_path / "gpt2"}"\n'
+    )
+    study = bind(load_grid(str(tmp_path / "own.toml")), "tiny")
+    folder = StudyFolder(tmp_path / "study")
+    write_study(study, folder)
+    settings = Settings(submission="local-1", cache=tmp_path, model="none", device="cpu", chunk=3)
+    mine = Bundle(id="b", stage="synthesis", items=(SYNTHESIS,), cost=1.0)
+    assert take(new_claim(SYNTHESIS, "local-1", "b"), folder.claim(SYNTHESIS))
+    return Worker(study, folder, settings), Assignment(bundle=mine, settings=settings)
+
+
+def with_room_for_prompts(monkeypatch, prompts):
+    """A device on which no more prompts than that can be gone on with at a time."""
+    tried, real = [], sampler.generate.continuations
+
+    def continuations(lm, batch, *more):
+        tried.append(len(batch))
+        if len(batch) > prompts:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(lm, batch, *more)
+
+    monkeypatch.setattr(sampler.generate, "continuations", continuations)
+    return tried
+
+
+def test_generation_that_runs_out_of_memory_takes_half_as_many_prompts_at_a_time(
+    generation, monkeypatch, tmp_path
+):
+    worker, assignment = generation
+    tried = with_room_for_prompts(monkeypatch, 4)
+    assert bundles.run_bundle(worker.folder, assignment, worker) == 0
+    # 64, 32, 16 and 8 prompts, of which there are 20, then 4
+    assert tried == [20, 20, 16, 8, *[4] * 6]
+    made = worker.folder.synthesis()
+    assert not worker.folder.failure(SYNTHESIS).exists()
+    sheet = Datasheet.model_validate_json((made / "datasheet.json").read_text())
+    assert sheet.batch == 4
+    synthesize(worker.study.grid.synthesis, tmp_path / "again", batch=4)
+    for name in ("train.jsonl", "dev.jsonl"):
+        assert (made / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_generation_with_no_room_for_one_prompt_fails_with_its_reason_and_can_be_run_again(
+    generation, monkeypatch
+):
+    worker, assignment = generation
+    with monkeypatch.context() as small:
+        with_room_for_prompts(small, 0)
+        assert bundles.run_bundle(worker.folder, assignment, worker) == 1
+    failure = read_record(Failure, worker.folder.failure(SYNTHESIS))
+    assert (failure.kind, failure.attempts) == ("oom", 1)
+    tried = with_room_for_prompts(monkeypatch, 16)
+    assert take(new_claim(SYNTHESIS, "local-1", "b"), worker.folder.claim(SYNTHESIS))
+    assert bundles.run_bundle(worker.folder, assignment, worker) == 0
+    # it began with 32, half of what is usual
+    assert tried == [20, 16, 4, 4]
+    assert not worker.folder.failure(SYNTHESIS).exists()

@@ -17,7 +17,7 @@ SINFO = "debug*|up|30:00|(null)|2\ngpu|up|2-00:00:00|gpu:a100:4|10\nold|down|1:0
 @pytest.fixture
 def commands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("STILT_DATA_DIR", raising=False)
     monkeypatch.setattr("platformdirs.user_config_dir", lambda *a, **k: str(tmp_path / "config"))

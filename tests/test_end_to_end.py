@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from launcher import submit as submit_module
 from launcher.submit import main as submit
 from stilt.cell import Cell
 from stilt.claims import new_claim, take
@@ -217,6 +220,38 @@ def test_a_claim_of_a_dead_process_is_taken_over(arguments, finished, folder):
     assert folder.result(cell.id).exists()
 
 
+def test_cells_do_not_wait_for_a_source_whose_holder_has_died(
+    arguments, folder, own_study, monkeypatch
+):
+    grid = own_study / "own.toml"
+    grid.write_text(grid.read_text().replace('["none", "endings"]', '["endings"]'))
+    monkeypatch.setattr("launcher.local.HOLDER_SECONDS", 1)
+    other = subprocess.Popen(["sleep", "60"])
+
+    def hold_and_die(opened, found, real=submit_module.begin):
+        real(opened, found)
+        (source,) = opened.study.sources
+        claim = new_claim(source, "local-other", "b").model_copy(update={"pid": other.pid})
+        take(claim.model_copy(update={"birth": None}), opened.folder.claim(source))
+        threading.Timer(4, lambda: (other.kill(), other.wait())).start()
+
+    with monkeypatch.context() as beside:
+        beside.setattr(submit_module, "begin", hold_and_die)
+        assert submit(arguments) == 1
+    found = [read_record(Failure, path) for path in folder.failures.glob("*.json")]
+    assert len(found) == 4
+    assert {(failure.kind, failure.message) for failure in found} == {
+        (
+            "source",
+            "its source endings was never made: its holder, local-other on "
+            f"{socket.gethostname()}, died; submit again",
+        )
+    }
+    # the same command again makes the source, too
+    assert submit(arguments) == 0
+    assert not list(folder.failures.glob("*.json"))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -225,6 +260,10 @@ def test_a_claim_of_a_dead_process_is_taken_over(arguments, finished, folder):
         (["--data-dir", "nowhere"], "data folder nowhere: no such folder"),
         (["--model", "nowhere"], "--model nowhere: no such folder"),
         (["--root", "/proc/x"], "/proc/x/own: cannot be written"),
+        (["--chunk", "0"], "error: --chunk 0: at least 1."),
+        (["--threads", "-1"], "error: --threads -1: at least 1."),
+        (["--workers", "0"], "error: --workers 0: at least 1."),
+        (["bundles=0"], "error: --bundles 0: at least 1."),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(arguments, folder, capsys, change, message):

@@ -1,12 +1,14 @@
 """What a dead job held is free again, and what is known of its end is written down."""
 
 import json
+import socket
 from collections.abc import Callable
 
 import pytest
 
 from launcher.jobstates import JobState
 from launcher.lostjobs import bad_nodes, bury
+from launcher.slurmwords import NEVER
 from stilt import claims
 from stilt.claims import Claim
 from stilt.failures import attempts, dependants, needed, record_loss
@@ -41,15 +43,15 @@ def study(folder):
     return make_study(folder.path, missing=1.0, sources=False)
 
 
+def state(word, **more):
+    return JobState(job="7_0", state=word, live=False, node="gpu3", **more)
+
+
 def hold(folder, item, *, submission="slurm-1", job=None):
     claim = claims.new_claim(item, submission, "bundle")
     claim = claim.model_copy(update={"running": job is not None, "job": job})
     assert claims.take(claim, folder.claim(item))
     return claim
-
-
-def state(word, **more):
-    return JobState(job="7_0", state=word, live=False, node="gpu3", **more)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,51 @@ def test_a_run_whose_job_ended_under_it_fails_with_that_class(study, folder, wor
     assert not folder.claim(cell).exists()
 
 
+OOM_KILL = "slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks ..."
+TIME_LIMIT = "slurmstepd: error: *** STEP 7.0 ON gpu3 CANCELLED AT 2026-11-22 DUE TO TIME LIMIT ***"
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "kind"),
+    [
+        (None, OOM_KILL, "oom"),
+        (None, TIME_LIMIT, "timeout"),
+        (None, "step 5", "bug"),
+        (state("FAILED", exit_code="0:9"), OOM_KILL, "oom"),
+        (state("FAILED", exit_code="0:9"), "step 5", "bug"),
+    ],
+)
+def test_what_slurm_does_not_tell_of_an_end_is_told_by_the_log(study, folder, known, said, kind):
+    cell = next(iter(study.cells))
+    hold(folder, cell, job="7_0")
+    folder.slurm.mkdir()
+    (folder.slurm / "7_0_0_log.out").write_text(f"epoch 1\n{said}\n")
+    bury(study, folder, Holders(lambda claim: False, {"7_0": known} if known else {}))
+    record = read_record(Failure, folder.failure(cell))
+    assert record.kind == kind
+    # where SLURM has forgotten the node, the worker has noted its machine
+    assert record.host == ("gpu3" if known else socket.gethostname())
+    # what nobody knows is not held against the node
+    assert bad_nodes(study, folder) == []
+
+
+@pytest.mark.parametrize("word", ["CANCELLED", "PENDING"])
+def test_a_cell_that_was_dropped_although_its_source_is_there_is_merely_missing(
+    study, folder, monkeypatch, word
+):
+    cell = next(cell.id for cell in study.cells.values() if cell.source_id is not None)
+    monkeypatch.setattr("launcher.lostjobs.finished", lambda study, folder, item: item != cell)
+    hold(folder, cell)
+
+    class Dropped(Holders):
+        def job(self, claim):
+            return state(word, reason=NEVER)
+
+    assert bury(study, folder, Dropped(lambda claim: False, {})) == {}
+    assert not folder.claim(cell).exists()
+    assert not folder.failure(cell).exists()
+
+
 def test_a_run_that_was_cancelled_is_merely_missing(study, folder):
     cell = next(iter(study.cells))
     hold(folder, cell, job="7_0")
@@ -86,7 +133,7 @@ def test_a_job_that_dies_before_its_first_cell_is_not_silent(study, folder):
             return state("FAILED")
 
     bury(study, folder, Known(lambda claim: False, {}))
-    assert "before it ran anything" in read_record(Failure, folder.failure(cell)).message
+    assert "before this one began" in read_record(Failure, folder.failure(cell)).message
 
 
 def test_a_cell_whose_source_failed_says_so(study, folder):

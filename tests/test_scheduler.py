@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.cluster import Profile
 from launcher.jobends import cancel_jobs
 from launcher.jobstates import LOST
 from launcher.limits import read_limits
@@ -123,7 +124,7 @@ def test_jobs_in_partitions_that_are_hidden_are_asked_for_too(commands):
     ask(submissions())
     named_arrays(ID)
     cancel_jobs(["12_0"], wait=1)
-    read_limits()
+    read_limits(Profile())
     asked = commands.called("squeue")
     assert len(asked) == 4
     assert all("--all" in call for call in [*asked, *commands.called("sinfo")])
@@ -139,7 +140,7 @@ def test_what_a_user_set_for_her_own_looks_bends_no_answer(commands, monkeypatch
         commands.say(name)
     ask(submissions())
     cancel_jobs(["12_0"], wait=0)
-    read_limits()
+    read_limits(Profile())
     for name in programs:
         assert not commands.variables(name) & set(own)
         assert commands.variables(name) >= kept

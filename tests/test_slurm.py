@@ -15,6 +15,7 @@ from launcher.clean import main as clean
 from launcher.sbatchenvironment import without_overriding
 from launcher.status import main as status
 from launcher.submit import main
+from stilt.failures import record_loss
 from stilt.study import StudyFolder, read_study
 from tests.cluster_study import make_study
 from tests.fake_slurm import Fake
@@ -167,6 +168,41 @@ def test_what_sbatch_refuses_is_told_in_its_words_and_nothing_is_held(own, fake,
     assert main(arguments(own, "--partition", "gpuu")) == 2
     assert capsys.readouterr().err == "error: sbatch: invalid partition specified: gpuu\n"
     assert not list(folder().claims.glob("*.json"))
+
+
+NODES = "node1|gpu:1|(null)|idle|gpu*\nnode2|gpu:1|(null)|{}|gpu*\n"
+
+
+def break_node(name):
+    """Writes that a GPU of a node broke under a cell; what was in the queue is gone."""
+    study = read_study(folder())
+    record_loss(
+        study, folder(), next(iter(study.cells)), "node", "CUDA error", job="101_0", host=name
+    )
+
+
+def test_a_node_that_broke_is_excluded_where_another_is_left(own, fake, monkeypatch):
+    fake.tell("refuse", "not yet")
+    main(arguments(own))
+    (fake.folder / "refuse").unlink()
+    break_node("node1")
+    fake.tell("nodes", NODES.format("mix"))
+    assert main(arguments(own)) == 0
+    assert {script.flag("exclude") for script in fake.scripts} == {"node1"}
+
+
+@pytest.mark.parametrize("other", ["drain", "idle"])
+def test_the_only_fitting_node_is_used_also_after_it_broke(own, fake, other):
+    fake.tell("refuse", "not yet")
+    main(arguments(own))
+    (fake.folder / "refuse").unlink()
+    break_node("node1")
+    # down by sinfo, or said to fit and refused by sbatch all the same
+    fake.tell("nodes", NODES.format(other))
+    fake.tell("only", "node1")
+    assert main(arguments(own)) == 0
+    assert {script.flag("exclude") for script in fake.scripts} == {None}
+    assert sent_items() == everything()
 
 
 def test_no_more_is_queued_than_the_user_may_queue(own, fake, capsys):

@@ -301,6 +301,65 @@ def test_cells_of_two_processes_are_signalled_requeued_and_end_as_if_they_had_no
     assert set(endings(live).values()) == {1}
 
 
+BREAKS_AT_FIRST = """
+import os
+
+if os.environ.get("STILT_LOG_FILE") and "SLURM_RESTART_COUNT" not in os.environ:
+    import jobs.run_cell
+
+    def run_cell(*_, **__):
+        raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+
+    jobs.run_cell.run_cell = run_cell
+"""
+"""Python loads this in every worker: the first node of an element is broken."""
+
+
+def test_an_element_of_two_workers_leaves_a_node_whose_gpu_broke(cluster, tmp_path, monkeypatch):
+    folder = tmp_path / "broken"
+    make_study(folder, sources=0, targets=1, seeds=2)
+    (tmp_path / "sitecustomize.py").write_text(BREAKS_AT_FIRST)
+    here = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{here}")
+    submit(folder, tmp_path / "logs", "--bundles", "1", "--workers-per-gpu", "2")
+    wait_for_all_jobs()
+    live = StudyFolder(tmp_path / "logs/own")
+    assert len(numbers(read_study(live), live)) == 4
+    assert not list(live.failures.glob("*.json"))
+    [submitted] = [
+        line["array"]
+        for line in map(json.loads, live.submissions.read_text().splitlines())
+        if "array" in line
+    ]
+    told = ("--noheader", "--parsable2", "--allocations", "--duplicates", "--format=NodeList")
+    assert sorted(slurm("sacct", *told, f"--jobs={submitted}").split()) == ["node1", "node2"]
+
+
+def test_an_element_stays_on_a_broken_node_that_no_other_can_stand_in_for(cluster, tmp_path):
+    script = tmp_path / "job.sh"
+    script.write_text(
+        "#!/bin/bash\n#SBATCH --gres=gpu:1\n#SBATCH --open-mode=append\n"
+        f"#SBATCH --output={tmp_path}/out\nsrun --output={tmp_path}/out --open-mode=append "
+        f"{sys.executable} {tmp_path}/job.py\n"
+    )
+    (tmp_path / "job.py").write_text(
+        "import os, signal\n"
+        "from jobs.requeue import requeue_elsewhere\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ran on', os.environ['SLURMD_NODENAME'], flush=True)\n"
+        "if 'SLURM_RESTART_COUNT' not in os.environ:\n"
+        "    requeue_elsewhere(os.environ['SLURM_JOB_ID'], os.environ['SLURMD_NODENAME'])\n"
+    )
+    slurm_cluster.node_down("node2")
+    try:
+        slurm("sbatch", str(script))
+        wait_for_all_jobs()
+    finally:
+        slurm_cluster.node_up("node2")
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert [line for line in lines if line.startswith("ran on")] == ["ran on node1"] * 2
+
+
 def test_a_real_study_is_watched_cancelled_in_part_and_whole_and_cleaned(
     cluster, tmp_path, monkeypatch, capsys
 ):

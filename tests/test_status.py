@@ -332,6 +332,17 @@ def test_a_cancelled_dependant_whose_source_died_silently_is_told_as_such(made, 
     assert "OUT_OF_MEMORY" in found.why
 
 
+def test_a_cell_that_slurm_dropped_although_its_source_is_there_is_to_submit(made, commands):
+    _, folder = made
+    [cell] = undone(made, source="hellaswag")
+    submitted(folder, bundles=["b1"])
+    hold(folder, cell.id, bundle="b1")
+    commands.say("squeue", squeue(("12", "CANCELLED", "DependencyNeverSatisfied")))
+    found = state_of(made, cell.id)
+    assert found.state == "open"
+    assert found.why == "its job was dropped, and the source is there: submit again"
+
+
 def test_a_source_that_trains_is_shown_with_its_progress(made, tmp_path, capsys, commands):
     study, folder = made
     source = study.source_named("hellaswag")
