@@ -270,6 +270,8 @@ class _Share:
         self.element = element
         self.slot = slot
         self.items = list(items)
+        self.stillborn = False
+        """Whether the process before this one died before it began anything."""
         self.process = self._start()
 
     def runs(self) -> bool:
@@ -324,7 +326,11 @@ class _Share:
             return
         if code not in (INTERRUPTED, -signal.SIGTERM):
             kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
-            for item in self._running(left) or left:
+            begun = self._running(left)
+            # one that dies before it begins anything may have met a moment's fault: once more
+            lost = begun if begun or not self.stillborn else left
+            self.stillborn = not begun
+            for item in lost:
                 self.element._lose(item, kind, f"the worker ended with exit code {code}")
             left = self.element._held(left)
         if left:

@@ -31,6 +31,8 @@ if told.exists() and os.environ.get("STILT_LOG_FILE"):
     with Path(__file__).with_name("starts").open("a") as starts:
         starts.write("one\\n")
     items = told.read_text().split()
+    if "start" in items:
+        os._exit(3)
     def breaking(real):
         def run(worker, item, *more, **options):
             ends = (getattr(item, "source", ""), getattr(item, "target", ""))
@@ -267,6 +269,17 @@ def test_what_is_left_of_an_element_that_cannot_go_elsewhere_says_so(element, de
         "RuntimeError: CUDA error: uncorrectable ECC error encountered",
         f"a GPU broke under its element, {refused}",
     }
+    assert not element.held()
+
+
+def test_a_worker_that_dies_twice_before_it_begins_anything_fails_its_items(element, device):
+    element.submit("target", element.cells)
+    device.break_under("start")
+    with pytest.raises(CellsFailed, match="4 of 4"):
+        element.run("target", workers=2)
+    assert device.starts == 2 * 2
+    told = {failure.message for failure in failures(element.folder).values()}
+    assert told == {"the worker ended with exit code 3"}
     assert not element.held()
 
 
