@@ -1,8 +1,6 @@
 """From claimed bundles to SLURM's queue: what each waits for, what goes out, what is said of it."""
 
-import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,30 +13,17 @@ from launcher.cluster import Profile
 from launcher.limits import Limits
 from launcher.lostjobs import bad_nodes
 from launcher.opening import Opened
+from launcher.outside import Outside
 from launcher.outstanding import release
 from launcher.sbatchscript import sbatch_text
 from launcher.scheduler import Holders
-from stilt import claims
 from stilt.errors import ConfigError
 from stilt.failures import item_name
-from stilt.finished import finished
 from stilt.plan import Bundle, Plan
 from stilt.study import Study
 
 BUNDLES = 64
 """Bundles aimed at where nobody says: the paper's 1,152 cells make 18 runs in each."""
-HOLDER_SECONDS = 30
-"""How long another launcher, which holds a source, is given to note its job."""
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What the bundles of a submit wait for outside of it."""
-
-    jobs: Mapping[str, str]
-    """Source id (or ``synthesis``) -> the job that makes it."""
-    unmet: Mapping[str, str]
-    """Source id -> why nothing can wait for it."""
 
 
 def dispatch(
@@ -72,15 +57,9 @@ def dispatch(
     Raises:
         ConfigError: sbatch refused; the message is its own.
     """
-    needs = outside_needs(opened, mine)
-    ready = without(mine.bundles, needs.unmet)
-    for need, why in needs.unmet.items():
-        console.print(
-            Text.assemble(
-                ("not sent:", "yellow"), f" what needs {item_name(opened.study, need)}: {why}."
-            )
-        )
-    arrays = arrange(ready, array_size=_array_size(profile, limits), parallel=profile.parallel)
+    arrays = arrange(
+        mine.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
+    )
     sender = slurm.Sender(
         opened.folder,
         profile,
@@ -100,8 +79,10 @@ def dispatch(
                 f" {', '.join(unused)}, for which the profile or the launcher speaks.",
             )
         )
+    makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
+    outside = Outside(opened, (item for bundle in makers for item in bundle.items))
     try:
-        sent = sender.send(arrays, needs.jobs)
+        sent = sender.send(arrays, outside.jobs)
     finally:
         # also after a Ctrl-C: a job that SLURM took all the same finds that it holds nothing
         out = {bundle.id for array, _ in sender.sent.arrays for bundle in array.bundles}
@@ -109,6 +90,12 @@ def dispatch(
         release(opened.folder, submission, [item for bundle in left for item in bundle.items])
     if sent.arrays:
         console.print(sent_table(opened.study, sent.arrays, sent.jobs))
+    for need, why in outside.unmet.items():
+        console.print(
+            Text.assemble(
+                ("not sent:", "yellow"), f" what needs {item_name(opened.study, need)}: {why}."
+            )
+        )
     if sent.problem and not slurm.is_full(sent.problem):
         went = f"{len(sent.arrays)} arrays went out before. " if sent.arrays else ""
         raise ConfigError(f"{went}sbatch: {sent.problem}")
@@ -125,56 +112,9 @@ def dispatch(
     return [job for _, job in sent.arrays]
 
 
-def without(bundles: Sequence[Bundle], unmet: Collection[str]) -> list[Bundle]:
-    """Bundles that can be run where some sources will not be there, nor what needs them."""
-    missing = set(unmet)
-    found = []
-    for bundle in bundles:
-        if missing.isdisjoint(bundle.needs):
-            found.append(bundle)
-        else:
-            missing.update(bundle.items)
-    return found
-
-
 def away_from(bad: Sequence[str], limits: Limits) -> list[str]:
     """Nodes to exclude: those that broke, unless no other would be left to wait for."""
     return sorted(set(bad) & limits.nodes) if limits.nodes - set(bad) else []
-
-
-def outside_needs(opened: Opened, mine: Plan) -> Needs:
-    """Finds the jobs of other submits that make what these bundles need.
-
-    A launcher at work beside this one may have claimed a source and not yet noted its job; it is
-    given some time.
-    """
-    own = {item for bundle in mine.bundles for item in bundle.items if bundle.stage != "target"}
-    wanted = dict.fromkeys(need for b in mine.bundles for need in b.needs if need not in own)
-    jobs: dict[str, str] = {}
-    unmet: dict[str, str] = {}
-    patience = time.monotonic() + HOLDER_SECONDS
-    for need in wanted:
-        while need not in jobs and need not in unmet:
-            if finished(opened.study, opened.folder, need):
-                break
-            claim = claims.read(opened.folder.claim(need))
-            holders = Holders(opened.folder)
-            element = holders.element(claim) if claim else None
-            elsewhere = holders.elsewhere(claim) if claim else None
-            if claim is None:
-                unmet[need] = "it failed a moment ago; submit again"
-            elif not claim.submission.startswith("slurm-"):
-                unmet[need] = f"{claim.submission} on {claim.host} trains it; submit again after it"
-            elif elsewhere is not None:
-                unmet[need] = f"cluster {elsewhere} has the job that makes it; submit there"
-            elif element is not None:
-                # a source is alone in its array, which makes it a plain job
-                jobs[need] = element.partition("_")[0]
-            elif time.monotonic() > patience:
-                unmet[need] = f"{claim.submission} holds it and has no job yet; submit again later"
-            else:
-                time.sleep(1)
-    return Needs(jobs, unmet)
 
 
 def tell_elsewhere(

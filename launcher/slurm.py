@@ -7,7 +7,7 @@ submissions.jsonl (a line before the first sbatch, one after each) and from sque
 import os
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field, replace
 from io import StringIO
@@ -104,15 +104,21 @@ class Sender:
             parallel=array.parallel,
         )
 
-    def send(self, arrays: Sequence[Array], held: Mapping[str, str]) -> Sent:
+    def send(
+        self,
+        arrays: Sequence[Array],
+        outside: Callable[[Iterable[str]], Mapping[str, str] | None],
+    ) -> Sent:
         """Calls sbatch for each array; returns as soon as SLURM has taken them.
 
         Args:
             arrays: in an order in which what one needs comes before it.
-            held: job ids of sources (or ``synthesis``) that an earlier submit's job makes.
+            outside: finds the jobs of other submits that make some of what is needed; None where
+                there is nothing to wait for. Asked for one array at a time, as it may take a while.
 
         Returns:
-            What went out, and what did not because SLURM would not take it.
+            What went out, and what did not because SLURM would not take it; what is in neither
+            needs something that nobody makes.
         """
         self.folder.slurm.mkdir(parents=True, exist_ok=True)
         intent = Intent(
@@ -132,10 +138,12 @@ class Sender:
         append_line(self.folder, intent.model_dump(mode="json"))
         sent = self.sent
         for position, array in enumerate(arrays):
-            if sent.problem or not set(array.ok) <= set(sent.jobs):
+            if sent.problem:
                 sent.left += array.bundles
                 continue
-            self._send_parts(intent, position, array, dependency(array, sent.jobs, held))
+            held = outside(array.needs) if set(array.ok) <= set(sent.jobs) else None
+            if held is not None:
+                self._send_parts(intent, position, array, dependency(array, sent.jobs, held))
         return sent
 
     def _send_parts(self, intent: Intent, position: int, array: Array, waits: str | None) -> None:

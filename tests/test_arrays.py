@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from launcher.arrays import arrange
 from launcher.cluster import Profile
-from launcher.dispatch import away_from, without
+from launcher.dispatch import away_from
 from launcher.limits import Limits, array_size, read_limits, submit_limit
 from stilt.plan import SYNTHESIS, Bundle
 from tests.fake_commands import Commands
@@ -117,12 +117,6 @@ def test_a_source_does_not_wait_for_the_rows_that_only_some_of_its_cells_need():
         ("target", ("s0",), 2, (1,)),
         ("target", ("s0", SYNTHESIS), 1, (1, 0)),
     ]
-
-
-def test_what_needs_a_source_that_will_not_be_there_is_left_out_with_all_that_follows():
-    made = [bundle("source", "s0", SYNTHESIS), *targets("s0", count=1), *targets(count=1)]
-    assert without(made, [SYNTHESIS]) == made[2:]
-    assert without(made, []) == made
 
 
 def test_a_thousand_elements_on_a_cluster_that_takes_ten_make_a_hundred_arrays():

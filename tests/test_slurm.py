@@ -15,6 +15,7 @@ from launcher.clean import main as clean
 from launcher.sbatchenvironment import without_overriding
 from launcher.status import main as status
 from launcher.submit import main
+from stilt import claims
 from stilt.failures import record_loss
 from stilt.study import StudyFolder, read_study
 from tests.cluster_study import make_study
@@ -161,6 +162,34 @@ def test_two_submits_at_the_same_moment_share_the_cells_between_them(own, fake):
     for process in running:
         process.stdout.close()
     assert sent_items() == everything()
+
+
+def test_own_sources_go_out_before_another_launchers_source_is_waited_for(
+    own, fake, monkeypatch, capsys
+):
+    # two that wait for each other's sources, and keep back their own, would wait in vain
+    assert main(arguments(own, "--bundles", "8")) == 0
+    for script in fake.scripts:
+        fake.end(script.job)
+    before = len(fake.scripts)
+    for path in folder().claims.glob("*.json"):
+        path.unlink()
+    theirs, *ours = read_study(folder()).sources.values()
+    assert claims.take(claims.new_claim(theirs.id, "slurm-other", "b"), folder().claim(theirs.id))
+    seen = []
+    monkeypatch.setattr("launcher.outside.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("launcher.outside.time.sleep", lambda s: seen.append(len(fake.scripts)))
+    capsys.readouterr()
+    assert main(arguments(own, "--bundles", "8")) == 0
+    assert seen[0] >= before + len(ours)
+    told = capsys.readouterr().out
+    assert f"what needs source {theirs.name}: slurm-other holds it and has no job yet" in told
+    new = Counter({item: n for item, n in sent_items().items() if n > 1})
+    study = read_study(folder())
+    assert set(new) & set(study.sources) == {source.id for source in ours}
+    kept_back = {cell.id for cell in study.cells.values() if cell.source_id == theirs.id}
+    assert set(new) & set(study.cells) == set(study.cells) - kept_back
+    assert not any(folder().claim(cell).exists() for cell in kept_back)
 
 
 def test_what_sbatch_refuses_is_told_in_its_words_and_nothing_is_held(own, fake, capsys):
