@@ -1,6 +1,7 @@
 """A bundle in one process: what is tried again, what is recorded, and what goes on."""
 
 import json
+import signal
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from stilt.datasheet import Datasheet
 from stilt.errors import DataError, ResultError
 from stilt.failures import record_loss
 from stilt.grid import load_grid
+from stilt.interrupt import Interrupted
 from stilt.plan import SYNTHESIS, Bundle
 from stilt.results import Failure, read_record, read_result
 from stilt.study import StudyFolder, bind, write_study
@@ -195,3 +197,27 @@ def test_generation_with_no_room_for_one_prompt_fails_with_its_reason_and_can_be
     # it began with 32, half of what is usual
     assert tried == [20, 16, 4, 4]
     assert not worker.folder.failure(SYNTHESIS).exists()
+
+
+def test_generation_that_is_asked_to_stop_stops_and_goes_on_to_the_same_rows(
+    generation, monkeypatch, tmp_path
+):
+    worker, assignment = generation
+    real = sampler.generate.continuations
+
+    def continuations(lm, batch, *more):
+        worker.stop.signal = signal.SIGTERM
+        return real(lm, batch, *more)
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(sampler.generate, "continuations", continuations)
+        with pytest.raises(Interrupted):
+            bundles.run_bundle(worker.folder, assignment, worker)
+    made = worker.folder.synthesis()
+    assert not (made / "dev.jsonl").exists()
+    assert worker.folder.claim(SYNTHESIS).exists()
+    worker.stop.signal = None
+    assert bundles.run_bundle(worker.folder, assignment, worker) == 0
+    synthesize(worker.study.grid.synthesis, tmp_path / "again")
+    for name in ("train.jsonl", "dev.jsonl"):
+        assert (made / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
