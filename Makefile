@@ -11,8 +11,13 @@ demo: $(VENV)/.demo
 	$(BIN)/python launcher/submit.py --grid demo --executor local
 	$(BIN)/python analysis/summarize.py demo
 
+# the tests on SLURM mostly wait: they run beside the rest, and are shown after it
 test: $(VENV)/.dev $(VENV)/.demo lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@export OMP_NUM_THREADS=1; \
+	$(BIN)/python -m pytest -m slurm > $(VENV)/slurm.log 2>&1 & on_slurm=$$!; \
+	$(BIN)/python -m pytest -m "not slurm"; rest=$$?; \
+	wait $$on_slurm; on_slurm=$$?; cat $(VENV)/slurm.log; \
+	test $$rest = 0 && test $$on_slurm = 0
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

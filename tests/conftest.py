@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # one core for each of the processes that share the tests
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # how long an example takes says more of the machine than of the code
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -20,11 +17,6 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 WORDS = ("the a cat dog sat ran on under mat house big small red blue and then it was very").split(
     " "
 )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the tests on SLURM: they mostly wait, while another process runs the rest."""
-    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
 
 
 @pytest.fixture(autouse=True)
