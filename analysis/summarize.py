@@ -29,8 +29,9 @@ from analysis.summary import (
     differences_between,
     summarize_cells,
 )
-from analysis.terminal import say, show, while_read
+from analysis.terminal import say, show
 from stilt.errors import ConfigError, exit_code, unknown
+from stilt.stdout import while_read
 from stilt.study import Study, StudyFolder, read_study
 
 CELLS = "cells.parquet"

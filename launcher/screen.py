@@ -14,6 +14,7 @@ from launcher.jobclock import clock, span
 from launcher.lookup import SHOWN
 from launcher.reasons import ADVICE
 from launcher.standing import STATES, Item, Standing, State
+from stilt.console import Output
 
 MARKS: dict[State, str] = {
     "done": "✓",
@@ -44,10 +45,10 @@ def output() -> Console:
 
     No markup: a message with brackets in it, such as an error's, is shown as it is.
     """
-    console = Console(markup=False)
+    console = Output(markup=False)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
-    return Console(width=120, markup=False)
+    return Output(width=120, markup=False)
 
 
 def full(standing: Standing) -> RenderableType:

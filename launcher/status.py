@@ -22,6 +22,7 @@ from launcher.lookup import the_studies
 from launcher.observer import Observer
 from launcher.standing import STATES, Item, Standing
 from stilt.errors import ConfigError, exit_code
+from stilt.stdout import while_read
 from stilt.study import read_study
 
 
@@ -56,7 +57,8 @@ def status(
 
     standings = _watched(look, console, every, whole=whole) if watch and not json else look()
     if json:
-        sys.stdout.write(_json([_as_table(standing) for standing in standings], whole=whole))
+        with while_read():
+            sys.stdout.write(_json([_as_table(standing) for standing in standings], whole=whole))
     elif whole:
         console.print(screen.full(standings[0]), highlight=False)
         # a command to be copied is not to be broken into lines

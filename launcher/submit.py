@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
 from rich.text import Text
 
 from jobs.settings import Assignment, Settings
@@ -29,6 +28,7 @@ from launcher.sbatchscript import insist_on_fit_path
 from launcher.scheduler import Holders
 from launcher.snapshot import snapshot
 from stilt.config import insist_on_counts
+from stilt.console import Output
 from stilt.errors import ConfigError, exit_code
 from stilt.files import write_text
 from stilt.plan import Plan, plan
@@ -68,7 +68,7 @@ def submit(
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
     insist_on_counts(workers=workers, threads=threads, bundles=bundles, chunk=chunk)
-    console = Console(soft_wrap=True, markup=False)
+    console = Output(soft_wrap=True, markup=False)
     profile = read_profile(cluster) if executor == "slurm" else None
     opened = open_study(
         grid, name=study, root=root, model=model, data_dir=data_dir, dry_run=dry_run
@@ -113,7 +113,7 @@ class _Options:
     threads: int | None
     bundles: int | None
     chunk: int | None
-    console: Console
+    console: Output
 
     def claim(
         self, aim: int, limits: Limits, settings: Settings, at_least: int = 1
@@ -271,7 +271,7 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
     return 0
 
 
-def _nothing_sent(console: Console) -> int:
+def _nothing_sent(console: Output) -> int:
     console.print("nothing was sent.", style="yellow")
     return 1
 

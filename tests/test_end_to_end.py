@@ -324,3 +324,58 @@ def test_the_script_starts_from_any_folder(tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert "24 cells" in run.stdout
+
+
+def test_the_runs_go_on_when_the_reader_of_the_output_has_enough(own_study, roberta, folder):
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = Path(__file__).parent.parent / "launcher/submit.py"
+    with os.fdopen(writing, "wb") as pipe:
+        run = subprocess.run(
+            [sys.executable, script, *command(own_study, roberta)],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert len(results(folder)) == 8
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_no_worker_outlives_a_launcher_that_breaks_down(arguments, folder, monkeypatch, error):
+    workers = []
+
+    def break_down(pool, bars, overall):
+        workers.extend(run.process for run in pool.running)
+        raise error
+
+    monkeypatch.setattr("launcher.local.Pool._show", break_down)
+    if error is KeyboardInterrupt:
+        assert submit(arguments) == 130
+    else:
+        with pytest.raises(error):
+            submit(arguments)
+    assert workers and all(process.poll() is not None for process in workers)
+    assert not list(folder.claims.glob("*.json"))
+
+
+def test_a_failure_that_cannot_be_recorded_is_printed(
+    arguments, finished, folder, capsys, monkeypatch
+):
+    for path in folder.results.glob("*.json"):
+        path.unlink()
+    (source,) = read_study(folder).sources
+    weights = folder.source(source) / "model.safetensors"
+    weights.unlink()
+
+    def full(*arguments, **more):
+        raise OSError(28, "No space left on device", "failures/x.json")
+
+    monkeypatch.setattr("launcher.local.record_loss", full)
+    monkeypatch.setattr("launcher.local.sys.executable", shutil.which("false"))
+    assert submit(arguments) == 1
+    printed = capsys.readouterr().out
+    assert "0 runs done, 9 failed" in printed
+    assert "no record of it can be written: failures/x.json: No space left on device" in printed
+    assert not list(folder.claims.glob("*.json"))
