@@ -3,6 +3,9 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
+import stilt.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass

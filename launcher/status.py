@@ -4,6 +4,9 @@
 its log; a cell is named by the start of its id, a source also by its name.
 """
 
+import stilt.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
 import json
 import sys
 import time
