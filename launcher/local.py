@@ -335,6 +335,8 @@ class Pool:
             for run in self.running:
                 run.process.kill()
                 run.process.wait()
+        for run in self.running:
+            run.log.close()
         self._note_finished()
 
 

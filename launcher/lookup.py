@@ -1,5 +1,6 @@
 """Finding what a person names: a study below the root, a cell by the start of its id."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,12 @@ class Found:
 def studies(root: Path) -> list[StudyFolder]:
     """Every study below a root, by name."""
     return [StudyFolder(path.parent) for path in sorted(root.glob("*/study.json"))]
+
+
+def called(folder: StudyFolder) -> str:
+    """What a person types after a command to mean a study: its name, or its path elsewhere."""
+    path = folder.path
+    return shlex.quote(path.name if path.parent == Path("logs") else str(path))
 
 
 def the_study(name: str, root: Path) -> StudyFolder:

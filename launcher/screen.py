@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.jobclock import clock, span
-from launcher.lookup import SHOWN
+from launcher.lookup import SHOWN, called
 from launcher.reasons import ADVICE
 from launcher.standing import STATES, Item, Standing, State
 from stilt.console import Output
@@ -291,7 +291,7 @@ def _alike(item: Item) -> str:
 
 def following(standing: Standing) -> Text:
     """What a person would do next."""
-    name = standing.folder.path.name
+    name = called(standing.folder)
     count = standing.count()
     if standing.live:
         return Text(f"Watch: python launcher/status.py {name} --watch")

@@ -309,13 +309,22 @@ def write_study(study: Study, folder: StudyFolder) -> None:
     Raises:
         ResultError: The folder holds a study with another configuration; the message has a diff.
     """
-    text = json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-    if create_text(folder.study_file, text):
-        return
-    there = read_study(folder)
+    if not create_text(folder.study_file, _text(study)):
+        insist_on_same(study, read_study(folder), folder)
+
+
+def _text(study: Study) -> str:
+    return json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+
+
+def insist_on_same(study: Study, there: Study, folder: StudyFolder) -> None:
+    """Refuses a study where another one is.
+
+    Raises:
+        ResultError: They differ; the message has a diff.
+    """
     if there != study:
-        old = json.dumps(there.model_dump(mode="json"), indent=1, sort_keys=True).splitlines()
-        new = text.splitlines()
+        old, new = _text(there).splitlines(), _text(study).splitlines()
         lines = difflib.unified_diff(old, new, "the study there", "this submit", lineterm="", n=1)
         raise ResultError(
             f"{folder.path}: holds a study with another configuration; give this one a name of its "
