@@ -7,7 +7,7 @@ from pathlib import Path
 from stilt.cell import Cell
 from stilt.errors import ConfigError, unknown
 from stilt.plan import SYNTHESIS
-from stilt.study import Study, StudyFolder, read_study
+from stilt.study import Study, StudyFolder, read_studies
 
 SHOWN = 8
 """Characters of an id on screens; enough to be unique among thousands."""
@@ -71,8 +71,8 @@ def the_item(text: str, name: str | None, root: Path) -> Found:
     """
     known: dict[str, Found] = {}
     names: dict[str, Found] = {}
-    for folder in the_studies(name, root):
-        study = read_study(folder)
+    studies, _ = read_studies(the_studies(name, root))
+    for folder, study in studies.items():
         for item in (*study.cells, *study.sources):
             known[f"{item} {folder.path}"] = Found(study, folder, item)
         for source in study.sources.values():

@@ -40,15 +40,15 @@ COLOURS: dict[State, str] = {
 RUNNING_SHOWN = 8
 
 
-def output() -> Console:
+def output(*, stderr: bool = False) -> Console:
     """Where commands print; wide where it is no terminal, because nothing is to be cut there.
 
     No markup: a message with brackets in it, such as an error's, is shown as it is.
     """
-    console = Output(markup=False)
+    console = Output(markup=False, stderr=stderr)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
-    return Output(width=120, markup=False)
+    return Output(width=120, markup=False, stderr=stderr)
 
 
 def full(standing: Standing) -> RenderableType:
@@ -270,7 +270,11 @@ def _failures(items: Sequence[Item]) -> Table:
         groups[item.state, item.kind, _alike(item)].append(item)
     table = _table("class", "runs", "why", "example", "what to do", title="no result")
     table.columns[2].ratio = 1
-    table.columns[4].width = 24
+    # on a narrow screen the reason and the id matter most, and advice may be broken into lines
+    table.columns[2].min_width = 16
+    table.columns[2].overflow = table.columns[0].overflow = "fold"
+    table.columns[3].no_wrap = True
+    table.columns[4].max_width = 24
     ranked = sorted(groups.items(), key=lambda group: (group[0][0] != "failed", -len(group[1])))
     for (state, kind, _), members in ranked:
         first = members[0]

@@ -303,6 +303,24 @@ def read_study(folder: StudyFolder) -> Study:
         raise ConfigError(f"{folder.study_file}: {explain(Study, error)}") from None
 
 
+def read_studies(folders: Iterable[StudyFolder]) -> tuple[dict[StudyFolder, Study], list[str]]:
+    """Reads what can be read of several studies; the rest is told, and hides no other.
+
+    Raises:
+        ConfigError: None can be read.
+    """
+    found: dict[StudyFolder, Study] = {}
+    problems: list[str] = []
+    for folder in folders:
+        try:
+            found[folder] = read_study(folder)
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems and not found:
+        raise ConfigError("; ".join(problems))
+    return found, problems
+
+
 def write_study(study: Study, folder: StudyFolder) -> None:
     """Writes study.json, or checks that the folder already holds this very study.
 
