@@ -269,11 +269,9 @@ def _failures(items: Sequence[Item]) -> Table:
     for item in items:
         groups[item.state, item.kind, _alike(item)].append(item)
     table = _table("class", "runs", "why", "example", "what to do", title="no result")
-    table.columns[2].ratio = 1
-    # on a narrow screen the reason and the id matter most, and advice may be broken into lines
-    table.columns[2].min_width = 16
-    table.columns[2].overflow = table.columns[0].overflow = "fold"
-    table.columns[3].no_wrap = True
+    # on a narrow screen everything is broken into lines: an ellipsis would hide the reason
+    for column in table.columns:
+        column.overflow = "fold"
     table.columns[4].max_width = 24
     ranked = sorted(groups.items(), key=lambda group: (group[0][0] != "failed", -len(group[1])))
     for (state, kind, _), members in ranked:

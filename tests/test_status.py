@@ -97,7 +97,7 @@ def test_a_study_that_is_done_says_so_and_ends_with_0(made, tmp_path, capsys):
     assert code == 0
     assert "18 done" in said.out
     assert "100% of the work" in said.out
-    assert "All done. Next: python analysis/summarize.py mine" in said.out
+    assert f"All done. Next: python analysis/summarize.py {tmp_path / 'logs/mine'}" in said.out
     assert said.err == ""
 
 
@@ -578,5 +578,6 @@ def test_the_reason_of_a_failure_is_read_on_a_narrow_screen_too(
     _, printed = show(tmp_path, capsys, "mine")
     table = printed.out[printed.out.index("no result") :]
     record = read_record(Failure, next((tmp_path / "logs/mine/failures").glob("*.json")))
-    assert record.message.split()[0] in table
+    # a word may be broken into lines
+    assert record.message[:4] in table
     assert "…" not in table
