@@ -3,6 +3,9 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
+import stilt.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,9 +32,10 @@ from analysis.summary import (
     differences_between,
     summarize_cells,
 )
-from analysis.terminal import say, show, while_read
+from analysis.terminal import say, show
 from stilt.errors import ConfigError, exit_code, unknown
-from stilt.study import Study, StudyFolder, read_study
+from stilt.stdout import while_read
+from stilt.study import Study, StudyFolder, read_studies, read_study
 
 CELLS = "cells.parquet"
 """Every column of every cell, in a study's summary folder."""
@@ -101,10 +105,16 @@ def summarize(
     """
     if compare:
         return _compare(_locate(compare[0], root), _locate(compare[1], root), degenerate, format)
-    found = [_locate(name, root) for name in studies] or _all(root)
+    if studies:
+        found = {folder: read_study(folder) for folder in [_locate(n, root) for n in studies]}
+        problems: list[str] = []
+    else:
+        found, problems = read_studies(_all(root))
+    for problem in problems:
+        sys.stderr.write(f"left out: {problem}\n")
     summaries, paths = [], []
-    for folder in found:
-        summaries.append(summary_of(folder, read_study(folder), degenerate, report))
+    for folder, study in found.items():
+        summaries.append(summary_of(folder, study, degenerate, report))
         # before anything is printed: a reader that has enough must not cost a file
         paths += write(summaries[-1], figures=figures)
     with while_read():

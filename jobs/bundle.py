@@ -14,7 +14,7 @@ from jobs.worker import Attempt, Worker, job_id, log
 from stilt import claims
 from stilt.cell import Source
 from stilt.config import parse
-from stilt.errors import ConfigError, DataError, ResultError
+from stilt.errors import DISK, ConfigError, DataError, ResultError
 from stilt.failures import attempts, this_host
 from stilt.interrupt import Interrupted
 from stilt.plan import SYNTHESIS
@@ -228,6 +228,10 @@ def classify(error: BaseException) -> FailureKind:
         ("memory" in text and "alloc" in text) or "out of memory" in text or "ALLOC_FAILED" in text
     ):
         return "oom"
+    if isinstance(error, OSError) and error.errno in DISK:
+        return "disk"
+    if any(words in text for words in DISK_WORDS):
+        return "disk"
     if isinstance(error, (DataError, ConfigError)):
         # what the study was told to read is not there, or not what it should be
         return "data"
@@ -236,6 +240,10 @@ def classify(error: BaseException) -> FailureKind:
     if _is_of_device(error) and "device-side assert" not in text:
         return "node"
     return "bug"
+
+
+DISK_WORDS = ("No space left on device", "Disk quota exceeded", "PytorchStreamWriter failed")
+"""What safetensors and torch, which raise errors of their own, say of a full disk."""
 
 
 def _is_of_device(error: BaseException) -> bool:

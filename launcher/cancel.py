@@ -3,6 +3,9 @@
 What is done is kept; what runs saves its state, and the same submit goes on with it later.
 """
 
+import stilt.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
 import sys
 from collections.abc import Sequence
 from pathlib import Path

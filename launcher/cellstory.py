@@ -18,8 +18,10 @@ from launcher.screen import COLOURS, MARKS, WORDS
 from launcher.standing import Item
 from stilt import claims
 from stilt.config import insist_on_counts
+from stilt.console import Output
 from stilt.errors import ResultError
 from stilt.results import Failure, read_record
+from stilt.stdout import while_read
 
 POLL_SECONDS = 1.0
 LOOK_EVERY = 15
@@ -40,7 +42,7 @@ def why(
     insist_on_counts(lines=lines)
     found = the_item(cell, study, root)
     item = _look(found)
-    console = Console(soft_wrap=True, markup=False)
+    console = Output(soft_wrap=True, markup=False)
     console.print(Text(describe(found.study, found.item), "bold"))
     console.print(f"{item.id} of study {found.folder.path.name}", highlight=False)
     console.print(_state(item))
@@ -92,9 +94,10 @@ def tail(
             console.print(f"no log yet: {item.why}", highlight=False)
         time.sleep(POLL_SECONDS * LOOK_EVERY)
         item = _look(found)
-    for line in _follow(found, item, paths[0], lines):
-        sys.stdout.write(line)
-        sys.stdout.flush()
+    with while_read():
+        for line in _follow(found, item, paths[0], lines):
+            sys.stdout.write(line)
+            sys.stdout.flush()
     return 0
 
 

@@ -3,6 +3,9 @@
 Results, failures, the study's definition and its generated data are never touched.
 """
 
+import stilt.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
 import shutil
 import sys
 from collections.abc import Sequence

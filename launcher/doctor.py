@@ -3,6 +3,9 @@
 One screen; each line that is not well says what to do.
 """
 
+import stilt.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,9 +44,9 @@ def doctor(
         model: folder, or Hub id as namespace/name@commit, in place of the grid's model.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
     """
-    found = [*machinechecks.packages(), *machinechecks.folders(root)]
-    found += [machinechecks.hub(), machinechecks.data_folder(data_dir)]
     on_cluster = executor == "slurm" or (executor == "auto" and clusterchecks.has_slurm())
+    found = [*machinechecks.packages(), *machinechecks.folders(root, on_cluster=on_cluster)]
+    found += [machinechecks.hub(), machinechecks.data_folder(data_dir)]
     parallel = None
     if on_cluster:
         answers = clusterchecks.commands()

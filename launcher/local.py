@@ -1,5 +1,6 @@
 """The local executor: a bounded pool of worker processes on this machine, with one progress bar."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -19,13 +20,15 @@ from rich.progress import (
 from rich.text import Text
 
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED
+from launcher.lookup import describe
 from launcher.opening import worker_environment
 from launcher.outstanding import release
 from launcher.scheduler import Holders
+from launcher.signals import interrupted_by_signals
 from launcher.slots import Slots
 from stilt import claims
 from stilt.cell import digest
-from stilt.errors import ResultError
+from stilt.errors import ResultError, disk_full
 from stilt.failures import reason, record_loss
 from stilt.files import write_text
 from stilt.finished import finished
@@ -98,7 +101,22 @@ class Pool:
         return synthesis_cost(self.study, sizes)
 
     def run(self) -> Outcome:
-        """Runs everything; on Ctrl-C or SIGTERM workers save their state and the pool ends."""
+        """Runs everything; on Ctrl-C, SIGTERM or SIGHUP workers save their state and it ends."""
+        with interrupted_by_signals():
+            try:
+                self._run()
+            except KeyboardInterrupt:
+                self._stop()
+                self.outcome.interrupted = True
+            except BaseException:
+                # a worker that outlived its claims would run what the next submit runs too
+                self._stop()
+                raise
+            finally:
+                release(self.folder, self.submission, self.costs)
+        return self.outcome
+
+    def _run(self) -> None:
         bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -110,22 +128,13 @@ class Pool:
             disable=not self.console.is_terminal,
             speed_estimate_period=600,
         )
-        before = signal.signal(signal.SIGTERM, _as_interrupt)
-        try:
-            with bars:
-                overall = bars.add_task("all", total=sum(self.costs.values()))
-                while self.waiting or self.running:
-                    self._start_ready(bars)
-                    time.sleep(POLL_SECONDS)
-                    self._collect(bars)
-                    self._show(bars, overall)
-        except KeyboardInterrupt:
-            self._stop()
-            self.outcome.interrupted = True
-        finally:
-            signal.signal(signal.SIGTERM, before)
-            release(self.folder, self.submission, self.costs)
-        return self.outcome
+        with bars:
+            overall = bars.add_task("all", total=sum(self.costs.values()))
+            while self.waiting or self.running:
+                self._start_ready(bars)
+                time.sleep(POLL_SECONDS)
+                self._collect(bars)
+                self._show(bars, overall)
 
     def _start_ready(self, bars: Progress) -> None:
         for bundle in list(self.waiting):
@@ -136,7 +145,9 @@ class Pool:
             failed = [need for need, state in states.items() if state == "failed"]
             if failed:
                 self.waiting.remove(bundle)
-                self._fail(bundle, "source", f"its {self._name(failed[0])} {self._why(failed[0])}")
+                need = failed[0]
+                why = f"its {describe(self.study, need)} {self._why(need)}"
+                self._fail(bundle, "source", why)
             elif all(state == "ready" for state in states.values()):
                 self.waiting.remove(bundle)
                 self._start(bundle, slot, bars)
@@ -226,7 +237,7 @@ class Pool:
                 elif reason(self.folder, item):
                     self._note(item, "failed")
 
-    def _note(self, item: str, how: str) -> None:
+    def _note(self, item: str, how: str, why: str | None = None) -> None:
         self.open.pop(item, None)
         (self.outcome.done if how == "done" else self.outcome.failed).append(item)
         number = len(self.costs) - len(self.open)
@@ -235,7 +246,7 @@ class Pool:
             Text.assemble(
                 f"[{number}/{len(self.costs)}] ",
                 (how, colour),
-                f" {self._name(item)}{self._ending(item, how)}",
+                f" {describe(self.study, item)}{f': {why}' if why else self._ending(item, how)}",
             )
         )
 
@@ -257,21 +268,6 @@ class Pool:
         score = "diverged" if record.score is None else f"{record.metric} {100 * record.score:.1f}"
         seconds = sum(record.timings.model_dump().values())
         return f"  {score}, {seconds:.0f} s"
-
-    def _name(self, item: str) -> str:
-        if item in self.study.sources:
-            return f"source {self.study.sources[item].name}"
-        if item not in self.study.cells:
-            return item
-        cell = self.study.cells[item]
-        text = f"{cell.source} → {cell.target}"
-        point = cell.hyperparameters
-        if point is None:
-            return f"{text} without training"
-        return (
-            f"{text} lr {point.learning_rate:g} batch {point.batch_size} "
-            f"warmup {point.warmup_ratio:g} seed {point.seed}"
-        )
 
     def _without_device(self, run: _Running) -> None:
         """A worker's GPU is broken: the item under which it broke has its record, and fails."""
@@ -301,9 +297,13 @@ class Pool:
     def _fail(self, bundle: Bundle, kind: FailureKind, message: str) -> None:
         for item in bundle.items:
             log = f"logs/{bundle.id}.log"
-            record_loss(self.study, self.folder, item, kind, message, log=log)
+            why = None
+            try:
+                record_loss(self.study, self.folder, item, kind, message, log=log)
+            except OSError as error:
+                why = f"{message}; and no record of it can be written: {disk_full(error)}"
             self.folder.claim(item).unlink(missing_ok=True)
-            self._note(item, "failed")
+            self._note(item, "failed", why)
 
     def _show(self, bars: Progress, overall: TaskID) -> None:
         worked = sum(cost for item, cost in self.costs.items() if item not in self.open)
@@ -315,7 +315,7 @@ class Pool:
                     worked += share * self.costs[item]
                     bars.update(
                         run.bar,
-                        description=f"  worker {run.slot + 1}: {self._name(item)}",
+                        description=f"  worker {run.slot + 1}: {describe(self.study, item)}",
                         completed=100 * share,
                         total=100,
                     )
@@ -323,9 +323,11 @@ class Pool:
         bars.update(overall, completed=worked, description=f"{count}/{len(self.costs)} runs")
 
     def _stop(self) -> None:
-        self.console.print("stopping: workers save their state (a second Ctrl-C kills them)")
         for run in self.running:
             run.process.send_signal(signal.SIGTERM)
+        # where it is the screen or the disk that broke, there is nobody to tell
+        with contextlib.suppress(OSError):
+            self.console.print("stopping: workers save their state (a second Ctrl-C kills them)")
         try:
             for run in self.running:
                 run.process.wait(timeout=120)
@@ -333,6 +335,8 @@ class Pool:
             for run in self.running:
                 run.process.kill()
                 run.process.wait()
+        for run in self.running:
+            run.log.close()
         self._note_finished()
 
 
@@ -345,7 +349,3 @@ def _rest(bundle: Bundle, items: list[str], folder: StudyFolder) -> Bundle:
     table["bundle"] = rest.model_dump(mode="json")
     write_text(folder.bundles / f"{rest.id}.json", json.dumps(table) + "\n")
     return rest
-
-
-def _as_interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt

@@ -1,12 +1,13 @@
 """Finding what a person names: a study below the root, a cell by the start of its id."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from stilt.cell import Cell
 from stilt.errors import ConfigError, unknown
 from stilt.plan import SYNTHESIS
-from stilt.study import Study, StudyFolder, read_study
+from stilt.study import Study, StudyFolder, read_studies
 
 SHOWN = 8
 """Characters of an id on screens; enough to be unique among thousands."""
@@ -24,6 +25,12 @@ class Found:
 def studies(root: Path) -> list[StudyFolder]:
     """Every study below a root, by name."""
     return [StudyFolder(path.parent) for path in sorted(root.glob("*/study.json"))]
+
+
+def called(folder: StudyFolder) -> str:
+    """What a person types after a command to mean a study: its name, or its path elsewhere."""
+    path = folder.path
+    return shlex.quote(path.name if path.parent == Path("logs") else str(path))
 
 
 def the_study(name: str, root: Path) -> StudyFolder:
@@ -64,8 +71,8 @@ def the_item(text: str, name: str | None, root: Path) -> Found:
     """
     known: dict[str, Found] = {}
     names: dict[str, Found] = {}
-    for folder in the_studies(name, root):
-        study = read_study(folder)
+    studies, _ = read_studies(the_studies(name, root))
+    for folder, study in studies.items():
         for item in (*study.cells, *study.sources):
             known[f"{item} {folder.path}"] = Found(study, folder, item)
         for source in study.sources.values():

@@ -15,6 +15,7 @@ RECORDED: dict[str, FailureKind] = {
     "timeout": "timeout",
     "oom": "oom",
     "node": "node",
+    "disk": "disk",
     "source": "source",
 }
 """Class of failure as it is recorded; whatever else ended a run is a ``bug``."""

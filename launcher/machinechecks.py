@@ -61,17 +61,20 @@ def packages() -> list[Finding]:
     return [*found, Finding("packages", OK, seen)]
 
 
-def folders(root: Path) -> list[Finding]:
+def folders(root: Path, *, on_cluster: bool) -> list[Finding]:
     """Folders that are written: studies, tokenised data, the Hub's cache."""
     places = {
         "studies": (root, "--root"),
         "cache": (cache_folder(), "STILT_CACHE"),
         "Hub cache": (hub_cache(), "HF_HOME"),
     }
-    return [_folder(what, path.absolute(), name) for what, (path, name) in places.items()]
+    return [
+        _folder(what, path.absolute(), name, shared=on_cluster)
+        for what, (path, name) in places.items()
+    ]
 
 
-def _folder(what: str, path: Path, name: str) -> Finding:
+def _folder(what: str, path: Path, name: str, *, shared: bool) -> Finding:
     there = _nearest(path)
     try:
         # a missing folder is not made here: its parent shows whether it could be
@@ -89,7 +92,7 @@ def _folder(what: str, path: Path, name: str) -> Finding:
     seen = f"{path}, {size(free)} free"
     if free < SPARE_BYTES:
         return Finding(what, WARN, seen, "little space: launcher/clean.py, or another folder")
-    if path.is_relative_to(tempfile.gettempdir()):
+    if shared and path.is_relative_to(tempfile.gettempdir()):
         return Finding(what, WARN, seen, f"compute nodes have a /tmp of their own: set {name}")
     return Finding(what, OK, seen)
 

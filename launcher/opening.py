@@ -1,6 +1,7 @@
 """From a command line to a study: grid, model and data checked before anything is written."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from stilt.encode import cache_folder
 from stilt.errors import ConfigError
 from stilt.files import writable_folder
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
-from stilt.study import Study, StudyFolder, bind, fix_data, write_study
+from stilt.study import Study, StudyFolder, bind, fix_data, insist_on_same, read_study, write_study
 from stilt.task import Size
 from stilt.weights import ModelPlace, identity, place
 
@@ -29,6 +30,8 @@ class Opened:
     """None where a dry run could not find it."""
     data_dir: Path | None
     cache: Path
+    problem: str = ""
+    """Why the model is None; else empty."""
 
 
 def open_study(
@@ -52,22 +55,38 @@ def open_study(
 
     Raises:
         ConfigError: The grid, a task or the model is not what it should be.
+        ResultError: A dry run would be refused, because another study has this name.
     """
     path = grid_path(grid_name)
     grid = load_grid(grid_name)
     if model:
         grid = Grid.model_validate(grid.model_dump() | {"model": model_spec(model)})
     found: ModelPlace | None
+    problem = ""
     try:
         found = place(grid.model, path.parent)
         known = identity(grid.model, found)
-    except ConfigError:
+    except ConfigError as error:
         if not dry_run:
             raise
-        found, known = None, "not found"
+        found, known, problem = None, "not found", str(error)
     study = bind(grid, known, name=name, near=path.parent)
     folder = StudyFolder(root / study.name)
-    return Opened(study, folder, found, data.data_dir(data_dir), cache_folder())
+    if dry_run and folder.study_file.is_file():
+        _insist_on_same(study, folder, known=found is not None)
+    return Opened(study, folder, found, data.data_dir(data_dir), cache_folder(), problem)
+
+
+def _insist_on_same(study: Study, folder: StudyFolder, *, known: bool) -> None:
+    """Refuses in a dry run what ``begin`` would refuse; a model that is not here may be the same.
+
+    Raises:
+        ResultError: Another study has this name.
+    """
+    there = read_study(folder)
+    if not known:
+        there = there.model_copy(update={"model_identity": study.model_identity})
+    insist_on_same(study, there, folder)
 
 
 def model_spec(text: str) -> ModelSpec:
@@ -130,8 +149,8 @@ def commit() -> str | None:
 
 
 def command_line() -> str:
-    """The command as typed."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command as typed, with the quotes that a shell wants."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def worker_environment() -> dict[str, str]:

@@ -52,7 +52,8 @@ def show(
             "study ",
             (study.name, "bold"),
             f": {len(study.cells)} cells, {len(state.done)} done, {len(state.held)} held by live "
-            f"jobs, {len(state.missing)} to run. Model: {study.grid.model.name}.",
+            f"jobs, {len(state.missing)} to run. Model: {study.grid.model.name}",
+            *([(f" (not found here: {opened.problem})", "yellow")] if opened.problem else ["."]),
         )
     )
     console.print(_matrix(study, set(state.missing)))

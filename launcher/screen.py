@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.jobclock import clock, span
-from launcher.lookup import SHOWN
+from launcher.lookup import SHOWN, called
 from launcher.reasons import ADVICE
 from launcher.standing import STATES, Item, Standing, State
+from stilt.console import Output
 
 MARKS: dict[State, str] = {
     "done": "✓",
@@ -39,15 +40,15 @@ COLOURS: dict[State, str] = {
 RUNNING_SHOWN = 8
 
 
-def output() -> Console:
+def output(*, stderr: bool = False) -> Console:
     """Where commands print; wide where it is no terminal, because nothing is to be cut there.
 
     No markup: a message with brackets in it, such as an error's, is shown as it is.
     """
-    console = Console(markup=False)
+    console = Output(markup=False, stderr=stderr)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
-    return Console(width=120, markup=False)
+    return Output(width=120, markup=False, stderr=stderr)
 
 
 def full(standing: Standing) -> RenderableType:
@@ -268,8 +269,10 @@ def _failures(items: Sequence[Item]) -> Table:
     for item in items:
         groups[item.state, item.kind, _alike(item)].append(item)
     table = _table("class", "runs", "why", "example", "what to do", title="no result")
-    table.columns[2].ratio = 1
-    table.columns[4].width = 24
+    # on a narrow screen everything is broken into lines: an ellipsis would hide the reason
+    for column in table.columns:
+        column.overflow = "fold"
+    table.columns[4].max_width = 24
     ranked = sorted(groups.items(), key=lambda group: (group[0][0] != "failed", -len(group[1])))
     for (state, kind, _), members in ranked:
         first = members[0]
@@ -290,7 +293,7 @@ def _alike(item: Item) -> str:
 
 def following(standing: Standing) -> Text:
     """What a person would do next."""
-    name = standing.folder.path.name
+    name = called(standing.folder)
     count = standing.count()
     if standing.live:
         return Text(f"Watch: python launcher/status.py {name} --watch")

@@ -3,6 +3,9 @@
 ``python launcher/stage.py --grid full`` on the login node; jobs then run with the Hub switched off.
 """
 
+import stilt.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
 import json
 import subprocess
 import sys

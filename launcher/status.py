@@ -4,6 +4,9 @@
 its log; a cell is named by the start of its id, a source also by its name.
 """
 
+import stilt.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
 import json
 import sys
 import time
@@ -22,7 +25,8 @@ from launcher.lookup import the_studies
 from launcher.observer import Observer
 from launcher.standing import STATES, Item, Standing
 from stilt.errors import ConfigError, exit_code
-from stilt.study import read_study
+from stilt.stdout import while_read
+from stilt.study import read_studies
 
 
 def status(
@@ -46,17 +50,23 @@ def status(
     """
     if every < 1:
         raise ConfigError(f"--every {every:g}: at least 1 second.")
-    folders = the_studies(study, root)
-    observers = [Observer(folder, read_study(folder)) for folder in folders]
-    whole = study is not None or len(folders) == 1
+    studies, problems = read_studies(the_studies(study, root))
+    observers = [Observer(folder, read) for folder, read in studies.items()]
+    whole = study is not None or (len(studies) == 1 and not problems)
     console = screen.output()
 
     def look() -> list[Standing]:
         return [observer.look(ask=whole) for observer in observers]
 
     standings = _watched(look, console, every, whole=whole) if watch and not json else look()
+    if problems:
+        # not among the results that a program reads
+        red = screen.output(stderr=True) if json else console
+        for problem in problems:
+            red.print(problem, style="bold red", highlight=False, soft_wrap=True)
     if json:
-        sys.stdout.write(_json([_as_table(standing) for standing in standings], whole=whole))
+        with while_read():
+            sys.stdout.write(_json([_as_table(standing) for standing in standings], whole=whole))
     elif whole:
         console.print(screen.full(standings[0]), highlight=False)
         # a command to be copied is not to be broken into lines

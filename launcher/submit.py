@@ -3,6 +3,9 @@
 The same command again runs only what is missing.
 """
 
+import stilt.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
 import json
 import math
 import os
@@ -13,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
 from rich.text import Text
 
 from jobs.settings import Assignment, Settings
@@ -21,6 +23,7 @@ from launcher import dispatch, local, preview, slots, slurm
 from launcher.cluster import Flags, Profile, read_profile
 from launcher.clusters import insist_on_one_cluster
 from launcher.limits import Limits, read_limits
+from launcher.lookup import called
 from launcher.lostjobs import bury
 from launcher.opening import Opened, begin, check_data, command_line, commit, open_study
 from launcher.outstanding import claim_bundles, new_submission, outstanding
@@ -29,6 +32,7 @@ from launcher.sbatchscript import insist_on_fit_path
 from launcher.scheduler import Holders
 from launcher.snapshot import snapshot
 from stilt.config import insist_on_counts
+from stilt.console import Output
 from stilt.errors import ConfigError, exit_code
 from stilt.files import write_text
 from stilt.plan import Plan, plan
@@ -68,7 +72,7 @@ def submit(
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
     insist_on_counts(workers=workers, threads=threads, bundles=bundles, chunk=chunk)
-    console = Console(soft_wrap=True, markup=False)
+    console = Output(soft_wrap=True, markup=False)
     profile = read_profile(cluster) if executor == "slurm" else None
     opened = open_study(
         grid, name=study, root=root, model=model, data_dir=data_dir, dry_run=dry_run
@@ -113,7 +117,7 @@ class _Options:
     threads: int | None
     bundles: int | None
     chunk: int | None
-    console: Console
+    console: Output
 
     def claim(
         self, aim: int, limits: Limits, settings: Settings, at_least: int = 1
@@ -165,7 +169,7 @@ class _Options:
                 )
             )
         if not runs and not later.bundles:
-            console.print(f"nothing to do. Next: python analysis/summarize.py {opened.study.name}")
+            console.print(_nothing_to_do(opened, done=len(state.done)), highlight=False)
         assign(mine, opened.folder, settings)
         return mine, later
 
@@ -216,10 +220,15 @@ def _here(options: _Options, workers: int | None) -> int:
         console=console,
     )
     outcome = pool.run()
+    name = called(opened.folder)
+    following = f"Next: python analysis/summarize.py {name}"
+    if outcome.failed:
+        following += f"   (why: python launcher/status.py {name})"
+    if outcome.interrupted:
+        following = f"Interrupted. It goes on with: python launcher/{command_line()}"
     console.print(
         f"{len(outcome.done)} runs done, {len(outcome.failed)} failed. Results: "
-        f"{opened.folder.results}\nNext: python analysis/summarize.py {opened.study.name}"
-        + (f"   (why: python launcher/status.py {opened.study.name})" if outcome.failed else ""),
+        f"{opened.folder.results}\n{following}",
         highlight=False,
     )
     if outcome.interrupted:
@@ -258,8 +267,7 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
     )
     if not jobs:
         return _nothing_sent(console)
-    path = opened.folder.path
-    name = path.name if path.parent == Path("logs") else path
+    name = called(opened.folder)
     console.print(
         f"{len(jobs)} arrays are in the queue; this terminal may be closed. Next:\n"
         f"  python launcher/status.py {name} --watch      how it goes\n"
@@ -271,7 +279,18 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
     return 0
 
 
-def _nothing_sent(console: Console) -> int:
+def _nothing_to_do(opened: Opened, *, done: int) -> str:
+    """What a person would do where there is nothing to run."""
+    name = called(opened.folder)
+    if done == len(opened.study.cells):
+        return f"nothing to do. Next: python analysis/summarize.py {name}"
+    return (
+        "nothing to do here: others hold what is left. Watch it: "
+        f"python launcher/status.py {name} --watch"
+    )
+
+
+def _nothing_sent(console: Output) -> int:
     console.print("nothing was sent.", style="yellow")
     return 1
 

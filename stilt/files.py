@@ -1,12 +1,34 @@
 """Writing files so that no reader ever sees half of one, and no writer undoes another's."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from stilt.errors import ConfigError
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Lets an error of writing, such as a full disk's, name the file and the system's number.
+
+    Raises:
+        OSError: In place of a library's own exception that quotes the system's.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = error.filename or str(path)
+            raise
+        # so do polars and safetensors, both written in Rust, end their messages
+        quoted = re.search(r"\(os error (\d+)\)", str(error))
+        if quoted is None:
+            raise
+        number = int(quoted[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 @contextmanager
@@ -17,7 +39,8 @@ def replacing(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:
@@ -41,7 +64,7 @@ def create_text(path: Path, text: str) -> bool:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with naming(path), os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         temporary.chmod(0o644)
         try:

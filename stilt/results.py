@@ -14,7 +14,7 @@ from stilt.files import write_text
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 """A score as it is kept: never a percentage."""
 
-FailureKind = Literal["oom", "timeout", "node", "data", "source", "bug"]
+FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "bug"]
 
 
 class Provenance(Frozen):

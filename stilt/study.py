@@ -303,19 +303,46 @@ def read_study(folder: StudyFolder) -> Study:
         raise ConfigError(f"{folder.study_file}: {explain(Study, error)}") from None
 
 
+def read_studies(folders: Iterable[StudyFolder]) -> tuple[dict[StudyFolder, Study], list[str]]:
+    """Reads what can be read of several studies; the rest is told, and hides no other.
+
+    Raises:
+        ConfigError: None can be read.
+    """
+    found: dict[StudyFolder, Study] = {}
+    problems: list[str] = []
+    for folder in folders:
+        try:
+            found[folder] = read_study(folder)
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems and not found:
+        raise ConfigError("; ".join(problems))
+    return found, problems
+
+
 def write_study(study: Study, folder: StudyFolder) -> None:
     """Writes study.json, or checks that the folder already holds this very study.
 
     Raises:
         ResultError: The folder holds a study with another configuration; the message has a diff.
     """
-    text = json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-    if create_text(folder.study_file, text):
-        return
-    there = read_study(folder)
+    if not create_text(folder.study_file, _text(study)):
+        insist_on_same(study, read_study(folder), folder)
+
+
+def _text(study: Study) -> str:
+    return json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+
+
+def insist_on_same(study: Study, there: Study, folder: StudyFolder) -> None:
+    """Refuses a study where another one is.
+
+    Raises:
+        ResultError: They differ; the message has a diff.
+    """
     if there != study:
-        old = json.dumps(there.model_dump(mode="json"), indent=1, sort_keys=True).splitlines()
-        new = text.splitlines()
+        old, new = _text(there).splitlines(), _text(study).splitlines()
         lines = difflib.unified_diff(old, new, "the study there", "this submit", lineterm="", n=1)
         raise ResultError(
             f"{folder.path}: holds a study with another configuration; give this one a name of its "

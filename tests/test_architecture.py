@@ -101,3 +101,20 @@ def test_every_module_says_what_it_is_and_is_of_a_size_to_be_read(path):
     text = (ROOT / path).read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text))
     assert path.stem not in {"utils", "util", "common", "base", "helpers", "misc"}
+
+
+@pytest.mark.parametrize("script", ["launcher/submit.py", "analysis/summarize.py"])
+def test_ctrl_c_while_a_command_is_still_loading_leaves_no_traceback(script):
+    code = f"""
+import runpy, signal, sys
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "tyro":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+runpy.run_path({script!r}, run_name="__main__")
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stderr) == (130, "interrupted before anything began.\n")

@@ -1,5 +1,6 @@
 """A bundle in one process: what is tried again, what is recorded, and what goes on."""
 
+import errno
 import json
 import signal
 
@@ -108,6 +109,10 @@ def test_what_the_system_killed_for_its_memory_begins_with_smaller_steps(
         (RuntimeError("CUDA error: uncorrectable ECC error encountered"), "node"),
         (RuntimeError("CUDA error: device-side assert triggered"), "bug"),
         (RuntimeError("shapes do not match"), "bug"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk"),
+        (RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"), "disk"),
+        (FileNotFoundError(errno.ENOENT, "No such file"), "bug"),
         (DataError("rte: no rows"), "data"),
         (ResultError("source cola has no result"), "source"),
     ],

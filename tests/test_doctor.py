@@ -202,3 +202,14 @@ def test_a_data_folder_that_is_none_is_bad(commands, capsys):
 
 def test_the_python_that_runs_is_named(commands, capsys):
     assert sys.executable in look(capsys)[1]["python"][1]
+
+
+def test_a_folder_in_tmp_is_a_warning_only_where_compute_nodes_have_another(
+    slurm, capsys, monkeypatch
+):
+    monkeypatch.setenv("STILT_CACHE", "/tmp/stilt-cache")
+    monkeypatch.setattr("launcher.machinechecks.SPARE_BYTES", 0)
+    _, found = look(capsys, "--executor", "slurm")
+    assert found["cache"][0] == "warning" and "a /tmp of their own" in found["cache"][1]
+    _, found = look(capsys, "--executor", "local")
+    assert found["cache"][0] == "ok"

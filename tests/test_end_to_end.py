@@ -106,7 +106,8 @@ def test_a_study_runs_and_the_same_command_again_runs_only_what_is_missing(
     assert again.training.loss == first[lost.stem].training.loss
 
     assert submit(arguments) == 0
-    assert "nothing to do" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"nothing to do. Next: python analysis/summarize.py {folder.path}" in printed
 
 
 def test_a_result_is_one_line_of_the_contracts_fields(finished, folder):
@@ -204,7 +205,9 @@ def test_a_cell_that_another_live_submit_holds_is_left_to_it(arguments, finished
     take(new_claim(cell.id, "local-other", "b"), folder.claim(cell.id))
     capsys.readouterr()
     assert submit(arguments) == 0
-    assert "1 held by live jobs, 0 runs to do" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "1 held by live jobs, 0 runs to do" in printed
+    assert f"others hold what is left. Watch it: python launcher/status.py {folder.path}" in printed
     assert not folder.result(cell.id).exists()
 
 
@@ -263,6 +266,8 @@ def test_cells_do_not_wait_for_a_source_whose_holder_has_died(
         (["--chunk", "0"], "error: --chunk 0: at least 1."),
         (["--threads", "-1"], "error: --threads -1: at least 1."),
         (["--workers", "0"], "error: --workers 0: at least 1."),
+        (["--workers", "-1"], "error: --workers -1: at least 1."),
+        (["--bundles", "-3"], "error: --bundles -3: at least 1."),
         (["bundles=0"], "error: --bundles 0: at least 1."),
     ],
 )
@@ -291,10 +296,19 @@ def test_another_configuration_under_the_same_name_is_refused_with_a_diff(
 ):
     grid = own_study / "own.toml"
     grid.write_text(grid.read_text().replace("warmup_ratio = [0.0, 0.2]", "warmup_ratio = [0.1]"))
-    assert submit(arguments) == 2
-    error = capsys.readouterr().err
-    assert "holds a study with another configuration" in error
-    assert "+" in error and "0.1" in error
+    for more in ([], ["--dry-run"]):
+        assert submit([*arguments, *more]) == 2
+        error = capsys.readouterr().err
+        assert "holds a study with another configuration" in error
+        assert "+" in error and "0.1" in error
+
+
+def test_a_dry_run_says_that_the_model_is_not_here(arguments, folder, capsys):
+    position = arguments.index("--model") + 1
+    # the grid's own model is a folder that is not there
+    away = [*arguments[: position - 1], *arguments[position + 1 :]]
+    assert submit([*away, "--dry-run"]) == 0
+    assert " (not found here: " in capsys.readouterr().out
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(arguments, folder, capsys):
@@ -324,3 +338,58 @@ def test_the_script_starts_from_any_folder(tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert "24 cells" in run.stdout
+
+
+def test_the_runs_go_on_when_the_reader_of_the_output_has_enough(own_study, roberta, folder):
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = Path(__file__).parent.parent / "launcher/submit.py"
+    with os.fdopen(writing, "wb") as pipe:
+        run = subprocess.run(
+            [sys.executable, script, *command(own_study, roberta)],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert len(results(folder)) == 8
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_no_worker_outlives_a_launcher_that_breaks_down(arguments, folder, monkeypatch, error):
+    workers = []
+
+    def break_down(pool, bars, overall):
+        workers.extend(run.process for run in pool.running)
+        raise error
+
+    monkeypatch.setattr("launcher.local.Pool._show", break_down)
+    if error is KeyboardInterrupt:
+        assert submit(arguments) == 130
+    else:
+        with pytest.raises(error):
+            submit(arguments)
+    assert workers and all(process.poll() is not None for process in workers)
+    assert not list(folder.claims.glob("*.json"))
+
+
+def test_a_failure_that_cannot_be_recorded_is_printed(
+    arguments, finished, folder, capsys, monkeypatch
+):
+    for path in folder.results.glob("*.json"):
+        path.unlink()
+    (source,) = read_study(folder).sources
+    weights = folder.source(source) / "model.safetensors"
+    weights.unlink()
+
+    def full(*arguments, **more):
+        raise OSError(28, "No space left on device", "failures/x.json")
+
+    monkeypatch.setattr("launcher.local.record_loss", full)
+    monkeypatch.setattr("launcher.local.sys.executable", shutil.which("false"))
+    assert submit(arguments) == 1
+    printed = capsys.readouterr().out
+    assert "0 runs done, 9 failed" in printed
+    assert "no record of it can be written: failures/x.json: No space left on device" in printed
+    assert not list(folder.claims.glob("*.json"))

@@ -1,9 +1,14 @@
 """Mistakes in one line, with what was meant; exit codes; TOML read strictly."""
 
+import errno
+import os
+
+import polars as pl
 import pytest
 
 from stilt.config import Frozen, parse, read_toml
 from stilt.errors import ConfigError, DataError, ResultError, StiltError, exit_code, unknown
+from stilt.files import replacing
 
 
 @pytest.mark.parametrize(
@@ -137,3 +142,33 @@ def test_an_absent_file_or_a_folder_is_refused_with_its_name(tmp_path):
     (tmp_path / "b.toml").mkdir()
     with pytest.raises(ConfigError, match=r"b\.toml: cannot be read \("):
         read_toml(tmp_path / "b.toml")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_disk_that_takes_no_more_is_one_line_with_the_file(number, capsys, tmp_path):
+    def command():
+        with replacing(tmp_path / "x.json"):
+            # as ``write`` raises it, without a name
+            raise OSError(number, os.strerror(number))
+
+    assert exit_code(command) == 2
+    assert capsys.readouterr().err.startswith(
+        f"error: {tmp_path / 'x.json'}: {os.strerror(number)}. Free space there"
+    )
+
+
+def test_a_full_disk_is_known_from_a_librarys_own_exception_too(capsys, tmp_path):
+    def command():
+        with replacing(tmp_path / "x.parquet"):
+            pl.DataFrame({"a": range(100_000)}).write_parquet("/dev/full")
+
+    assert exit_code(command) == 2
+    assert f"error: {tmp_path / 'x.parquet'}: No space left on device." in capsys.readouterr().err
+
+
+def test_another_error_of_the_system_keeps_its_traceback():
+    def command():
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    with pytest.raises(OSError, match="Bad file"):
+        exit_code(command)

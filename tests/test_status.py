@@ -97,7 +97,7 @@ def test_a_study_that_is_done_says_so_and_ends_with_0(made, tmp_path, capsys):
     assert code == 0
     assert "18 done" in said.out
     assert "100% of the work" in said.out
-    assert "All done. Next: python analysis/summarize.py mine" in said.out
+    assert f"All done. Next: python analysis/summarize.py {tmp_path / 'logs/mine'}" in said.out
     assert said.err == ""
 
 
@@ -555,3 +555,29 @@ def test_python_s_last_word_is_more_than_slurm_s_failed():
     log = "Traceback (most recent call last):\n  ...\ntorch.OutOfMemoryError: CUDA out of memory.\n"
     assert died(job, log, begun=True, where="job 1").kind == "oom"
     assert "KeyError: 'x'" in died(job, "KeyError: 'x'\n", begun=True, where="job 1").text
+
+
+def test_a_broken_study_hides_no_other(made, tmp_path, capsys, commands):
+    make_study(tmp_path / "logs/broken", grid=made[0].grid, sources=False, missing=1.0)
+    (tmp_path / "logs/broken/study.json").write_text("{")
+    code, printed = show(tmp_path, capsys)
+    assert code == 0
+    assert "mine" in printed.out and "broken/study.json: cannot be read" in printed.out
+    _, printed = show(tmp_path, capsys, "--json")
+    assert [study["study"] for study in json.loads(printed.out)] == [made[0].name]
+    assert "broken/study.json: cannot be read" in printed.err
+    code, printed = show(tmp_path, capsys, "broken")
+    assert code == 2 and "broken/study.json: cannot be read" in printed.err
+
+
+def test_the_reason_of_a_failure_is_read_on_a_narrow_screen_too(
+    tmp_path, capsys, commands, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "40")
+    make_study(tmp_path / "logs/mine", failed=0.2, points=4)
+    _, printed = show(tmp_path, capsys, "mine")
+    table = printed.out[printed.out.index("no result") :]
+    record = read_record(Failure, next((tmp_path / "logs/mine/failures").glob("*.json")))
+    # a word may be broken into lines
+    assert record.message[:4] in table
+    assert "…" not in table

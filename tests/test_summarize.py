@@ -425,3 +425,12 @@ def test_the_real_figures_and_report_are_written(root):
     folder = root / "tiny" / "summary"
     assert (folder / "report.html").stat().st_size > 1000
     assert (folder / "violins.png").stat().st_size > 1000
+
+
+def test_a_broken_study_costs_no_other_its_summary(root, capsys):
+    (root / "broken").mkdir()
+    (root / "broken/study.json").write_text("{")
+    assert run("--root", str(root)) == 0
+    printed = capsys.readouterr()
+    assert "tiny" in printed.out
+    assert f"left out: {root / 'broken/study.json'}: cannot be read" in printed.err
