@@ -36,6 +36,9 @@ WIDE = ("loss", "gradient_norm", "predictions", "gold")
 ZOOM = 2.0
 """CSS pixels on screen per point of a figure: half as large again as in print."""
 
+SHOWN = 500
+"""Cells of a part that the page lists: a browser does not open a hundred thousand rows."""
+
 Fields = dict[str, Any]
 
 
@@ -57,7 +60,8 @@ def write_report(
     Args:
         study: what was planned.
         folder: where it lies; links in the report are relative to ``folder.summary``.
-        cells: rows of ``columns.FRAME`` with ``degenerate``; every one of them is shown.
+        cells: rows of ``columns.FRAME`` with ``degenerate``; all of them are shown, of a
+            source and target with more than ``SHOWN`` those that went wrong before others.
         summary: of ``analysis.summary.summarize_cells``.
         differences: of ``analysis.summary.differences_against_none``.
         figures: what ``analysis.figures.write_figures`` returned.
@@ -134,6 +138,7 @@ def _parts(
     groups = light.partition_by(KEY, as_dict=True, maintain_order=True)
     for place, row in enumerate(summary.iter_rows(named=True)):
         group = groups[tuple(row[name] for name in KEY)]
+        shown = _first_to_look_at(group)
         yield row | {
             "id": _anchor(place, row),
             "target_title": target_title(study, row["target"]),
@@ -142,8 +147,21 @@ def _parts(
             "source_choice": (row["source"], source_title(study, row["source"])),
             "axes": [name for name in POINT if group[name].null_count() < len(group)],
             # not a list: tables of a hundred thousand rows would all be in memory at once
-            "rows": (_cell(folder, cell) for cell in group.iter_rows(named=True)),
+            "rows": (_cell(folder, cell) for cell in shown.iter_rows(named=True)),
+            "left_out": len(group) - len(shown),
         }
+
+
+def _first_to_look_at(cells: pl.DataFrame) -> pl.DataFrame:
+    """At most ``SHOWN`` cells, in their order; those that went wrong before others."""
+    if len(cells) <= SHOWN:
+        return cells
+    status = pl.col("status")
+    healthy = pl.coalesce("degenerate", pl.lit(value=False)).not_()
+    kept = cells.with_row_index("place").sort(
+        status != "failed", status != "diverged", healthy, "place"
+    )
+    return kept.head(SHOWN).sort("place").drop("place")
 
 
 def _cell(folder: StudyFolder, row: Fields) -> Fields:

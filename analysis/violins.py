@@ -37,6 +37,8 @@ PANEL = 1.75
 """Inches: height of a panel."""
 LABEL = 5.8
 """Points: size of the annotated numbers."""
+VECTORS = 500
+"""Runs of a violin up to which each is a shape of its own in SVG and PDF; more are a picture."""
 BEHIND = {"boxstyle": "round,pad=0.06", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
 """Keeps lines and points from crossing a number."""
 
@@ -143,10 +145,15 @@ def _violin(ax: Axes, place: int, runs: pl.DataFrame, colour: str) -> None:
     degenerate = ended["degenerate"].fill_null(False).to_numpy()
     across = place + _swarm(scores, *ax.get_ylim())
     healthy = ~degenerate
-    ax.plot(across[healthy], scores[healthy], "o", ms=1.8, mew=0, color=darker(colour), zorder=3)
+    pixels = len(scores) > VECTORS
     ax.plot(
-        across[degenerate], scores[degenerate], "x", ms=2.6, mew=0.8, color=VERMILLION, zorder=4
-    )
+        across[healthy], scores[healthy], "o", ms=1.8, mew=0, color=darker(colour), zorder=3,
+        rasterized=pixels,
+    )  # fmt: skip
+    ax.plot(
+        across[degenerate], scores[degenerate], "x", ms=2.6, mew=0.8, color=VERMILLION, zorder=4,
+        rasterized=pixels,
+    )  # fmt: skip
     if len(scores) > 1:
         ax.plot([place - 0.2, place + 0.2], [scores.mean()] * 2, color="black", lw=0.9, zorder=5)
     count = int(ended["degenerate"].fill_null(False).sum())

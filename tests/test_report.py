@@ -518,3 +518,23 @@ def test_a_page_that_is_broken_is_noticed(browser, tmp_path):
     browser.open(broken)
     assert "ReferenceError" in browser.complaints[0]
     browser.complaints.clear()
+
+
+def test_of_many_cells_those_that_went_wrong_are_listed_and_the_rest_is_counted(
+    tmp_path, monkeypatch
+):
+    folder = StudyFolder(tmp_path / "many")
+    study = make_study(
+        folder.path, grid=GRID, missing=0.2, failed=0.1, diverged=0.1, degenerate=0.2, seed=4
+    )
+    statuses = collect(folder, study).cells["status"].to_list()
+    monkeypatch.setattr("analysis.report.SHOWN", 4)
+    page = built(folder, study).read_text()
+    section = page[page.index('<section id="cells"') : page.index('<section id="choices"')]
+    listed = re.findall(r'<tr data-status="(\w+)"', section)
+    left_out = [int(n) for n in re.findall(r"<p>(\d+) more stand in", section)]
+    assert len(listed) + sum(left_out) == len(statuses)
+    assert len(listed) < len(statuses)
+    # no part here has more than that go wrong
+    assert listed.count("failed") == statuses.count("failed")
+    assert listed.count("diverged") == statuses.count("diverged")
