@@ -145,19 +145,22 @@ def _violin(ax: Axes, place: int, runs: pl.DataFrame, colour: str) -> None:
     degenerate = ended["degenerate"].fill_null(False).to_numpy()
     across = place + _swarm(scores, *ax.get_ylim())
     healthy = ~degenerate
-    pixels = len(scores) > VECTORS
+    many = len(scores) > VECTORS
+    fade = 0.15 if many else 1.0
     ax.plot(
-        across[healthy], scores[healthy], "o", ms=1.8, mew=0, color=darker(colour), zorder=3,
-        rasterized=pixels,
+        across[healthy], scores[healthy], "o", ms=1.0 if many else 1.8, mew=0,
+        color=darker(colour), zorder=3, alpha=fade, rasterized=many,
     )  # fmt: skip
     ax.plot(
-        across[degenerate], scores[degenerate], "x", ms=2.6, mew=0.8, color=VERMILLION, zorder=4,
-        rasterized=pixels,
+        across[degenerate], scores[degenerate], "x", ms=2.6, mew=0.2 if many else 0.8,
+        color=VERMILLION, zorder=4, alpha=fade, rasterized=many,
     )  # fmt: skip
     if len(scores) > 1:
         ax.plot([place - 0.2, place + 0.2], [scores.mean()] * 2, color="black", lw=0.9, zorder=5)
     count = int(ended["degenerate"].fill_null(False).sum())
     text = f"{count}/{len(ended)}" if len(ended) else "–"
+    if many:
+        text = f"{100 * count / len(ended):.1f} %"
     if len(ended) < len(runs):
         text += f"\n{len(runs) - len(ended)} open"
     ax.annotate(
