@@ -12,6 +12,7 @@ from stilt.encode import cache_folder
 from stilt.errors import ConfigError
 from stilt.files import writable_folder
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
+from stilt.positions import insist_on_positions, read_config
 from stilt.study import Study, StudyFolder, bind, fix_data, write_study
 from stilt.task import Size
 from stilt.weights import ModelPlace, identity, place
@@ -51,7 +52,8 @@ def open_study(
         dry_run: go on without the model's files.
 
     Raises:
-        ConfigError: The grid, a task or the model is not what it should be.
+        ConfigError: The grid, a task or the model is not what it should be, or a task's sequences
+            are longer than the model can read.
     """
     path = grid_path(grid_name)
     grid = load_grid(grid_name)
@@ -66,6 +68,8 @@ def open_study(
             raise
         found, known = None, "not found"
     study = bind(grid, known, name=name, near=path.parent)
+    if found is not None and not grid.model.hub:
+        insist_on_positions(study.tasks.values(), read_config(Path(found.name)))
     folder = StudyFolder(root / study.name)
     return Opened(study, folder, found, data.data_dir(data_dir), cache_folder())
 
