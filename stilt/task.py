@@ -182,7 +182,8 @@ def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
     """Loads a task by name; a user's file wins over a built-in one of the same name.
 
     A file may say ``extends = "other"`` and change only some fields of that task, and drop others
-    with ``without = ["text_a"]``.
+    with ``without = ["text_a"]``. A title is its task's own: one that gives none is shown by its
+    name.
 
     Args:
         name: stem of the task's file.
@@ -236,6 +237,9 @@ def _table(
         if field not in inherited:
             raise ConfigError(f"{path}: field 'without': {unknown('field', str(field), inherited)}")
         del inherited[field]
+    if parent != name:
+        # two rows of one title in a table could not be told apart
+        inherited.pop("title", None)
     return path, inherited | table
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from stilt.data import SEPARATOR, render
 from stilt.errors import ConfigError
+from stilt.grid import grid_names, load_grid
+from stilt.study import bind
 from stilt.task import BUILT_IN, Task, load_task, task_names
 
 BUILT_IN_TASKS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
@@ -261,6 +263,18 @@ def test_a_users_task_wins_over_a_built_in_one_and_may_extend_it(tmp_path):
     assert task.max_length == 200
     assert task.text_a == "{premise}"
     assert load_task("rte").max_length == 100
+
+
+def test_a_task_that_extends_another_does_not_bear_its_title(tmp_path):
+    assert own(tmp_path, 'extends = "rte"\nepochs = 1\n', "rte-h").title == "rte-h"
+    assert own(tmp_path, 'extends = "rte"\ntitle = "RTE, again"\n', "rte-a").title == "RTE, again"
+    assert own(tmp_path, 'extends = "rte"\nepochs = 1\n', "rte").title == "RTE"
+
+
+def test_no_two_tasks_of_one_built_in_grid_share_a_title():
+    for name in grid_names():
+        tasks = bind(load_grid(name), "model").tasks.values()
+        assert len({task.title for task in tasks}) == len(tasks), name
 
 
 def test_task_folders_of_the_environment_come_after_the_grids_and_before_ours(
