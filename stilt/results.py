@@ -197,7 +197,7 @@ def read_record(model: type[RecordT], path: Path) -> RecordT | None:
         table: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: not a whole line of JSON ({error}).") from None
     if isinstance(table, dict) and table.get("schema_version", 1) not in (1,):
         raise ResultError(

@@ -123,9 +123,15 @@ class Task(Frozen):
     def _templates(cls, value: Any) -> Any:
         for template in (value,) if isinstance(value, str) else value or ():
             # raises ValueError where a brace is left open
-            fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
-            if not all(field[:1].isalpha() or field[:1] == "_" for field in fields):
-                raise ValueError(f"template {template!r}: each {{}} names a column")
+            for _, field, form, conversion in Formatter().parse(template):
+                if field is None:
+                    continue
+                if not (field[:1].isalpha() or field[:1] == "_"):
+                    raise ValueError(f"template {template!r}: each {{}} names a column")
+                if form or conversion:
+                    raise ValueError(
+                        f"template {template!r}: {{{field}}} is expected, without ':' or '!'"
+                    )
         return value
 
     @model_validator(mode="after")

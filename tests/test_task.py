@@ -348,6 +348,14 @@ BAD = {
         OWN.replace("{text}", "{0} {}"),
         "field 'text_a' = '{0} {}': template '{0} {}': each {} names a column.",
     ),
+    "a width": (
+        OWN.replace("{text}", "{text:>99999999}"),
+        "template '{text:>99999999}': {text} is expected, without ':' or '!'.",
+    ),
+    "a conversion": (
+        OWN.replace("{text}", "{text!r}"),
+        "template '{text!r}': {text} is expected, without ':' or '!'.",
+    ),
     "choices in a classification task": (
         OWN.replace("labels", 'choices = ["{a}"]\nlabels', 1),
         "a classification task has 'text_a' (and 'text_b'), no 'choices'.",
