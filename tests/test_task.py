@@ -403,6 +403,22 @@ BAD = {
         "field 'without' is of use with 'extends' only.",
     ),
     "no TOML": ("labels = [\n", "not valid TOML: Invalid value (at end of document)."),
+    "a truth value for a number": (
+        OWN.replace("epochs = 2", "epochs = true"),
+        "field 'epochs' = True: a whole number is expected.",
+    ),
+    "a number in quotes": (
+        OWN.replace("max_length = 30", 'max_length = "100"'),
+        "field 'max_length' = '100': a whole number is expected.",
+    ),
+    "a truth value for a size": (
+        OWN.replace("epochs = 2", "epochs = 2\ntrain_size = true"),
+        "field 'train_size' = True: a whole number is expected.",
+    ),
+    "a word for a truth value": (
+        OWN.replace("epochs = 2", 'epochs = 2\nsynthesis = "yes"'),
+        "field 'synthesis' = 'yes': true or false is expected.",
+    ),
     "an empty length": (
         OWN.replace("max_length = 30", "max_length = 0"),
         "field 'max_length' = 0: Input should be greater than or equal to 4.",
