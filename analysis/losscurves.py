@@ -15,8 +15,8 @@ from analysis.palette import (
     GREEN,
     PAGE,
     VERMILLION,
+    panel_titles,
     present,
-    short,
     styled,
     target_title,
 )
@@ -27,6 +27,8 @@ from stilt.task import Task
 PROGRESS = np.linspace(0, 1, 51)
 """Shares of a run's planned updates at which its loss is read: runs of different length become
 comparable, and one that diverged ends where it did."""
+COUNTS = 0.38
+"""Inches: width of the two counts beside a panel's title."""
 SINGLES = 8
 """Runs of each kind that are drawn one by one, besides their median and spread."""
 
@@ -48,15 +50,16 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
     most = min(4, len(targets))
     rows = math.ceil(len(targets) / most)
     across = math.ceil(len(targets) / rows)
-    figure = Figure(
-        figsize=(COLUMN if across < 3 else PAGE, 1.45 * rows + 0.7), layout="constrained"
-    )
+    width = COLUMN if across < 3 else PAGE
+    figure = Figure(figsize=(width, 1.45 * rows + 0.7), layout="constrained")
     axes = figure.subplots(rows, across, squeeze=False, sharex=True)
     for ax in axes.flat[len(targets) :]:
         ax.set_axis_off()
-    for target, ax in zip(targets, axes.flat, strict=False):
+    names = (target_title(study, target) for target in targets)
+    titles = panel_titles(names, width, across, COUNTS)
+    for target, title, ax in zip(targets, titles, axes.flat, strict=False):
         panel = drawn.filter(pl.col("target") == target)
-        ax.set_title(short([target_title(study, target)], 24)[0], loc="left")
+        ax.set_title(title, loc="left")
         _panel(ax, panel, study.tasks[target])
     figure.supxlabel("share of the planned updates")
     figure.supylabel("training loss (nats)")

@@ -13,6 +13,8 @@ import matplotlib as mpl
 import polars as pl
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from stilt.cell import NONE
 from stilt.files import replacing
@@ -24,6 +26,10 @@ COLUMN = 3.03
 """Inches: width of one column of a two-column page (ACL style files)."""
 PAGE = 6.3
 """Inches: width of such a page's text."""
+AXIS = 0.28
+"""Inches: width of a y axis' numbers, or of its label, about."""
+SHORTEST = 8
+"""Characters of a name that are left at least."""
 
 # Okabe and Ito, "Color Universal Design", 2008: told apart with every kind of colour vision.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -108,6 +114,25 @@ def short(names: Iterable[str], width: int) -> list[str]:
         f"{name[: width - 4]} ({place})" if name in twice else name
         for place, name in enumerate(cut, start=1)
     ]
+
+
+def panel_titles(names: Iterable[str], width: float, across: int, less: float = 0.0) -> list[str]:
+    """Cuts long names so that each fits above its panel, by the widths of its letters.
+
+    Args:
+        names: one for each panel.
+        width: of the figure, in inches.
+        across: panels side by side.
+        less: inches of each panel's width that something else takes.
+    """
+    names = list(names)
+    font = FontProperties(size=mpl.rcParams["axes.titlesize"])
+    room = 72 * ((width - AXIS) / across - AXIS - less)  # in points
+    for most in range(max(map(len, names), default=0), SHORTEST, -1):
+        cut = short(names, most)
+        if all(text_to_path.get_text_width_height_descent(n, font, False)[0] <= room for n in cut):
+            return cut
+    return short(names, SHORTEST)
 
 
 @contextmanager

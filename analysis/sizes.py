@@ -15,6 +15,7 @@ from analysis.palette import (
     PAGE,
     TARGETS,
     in_turn,
+    panel_titles,
     present,
     short,
     styled,
@@ -94,16 +95,18 @@ def sizes(cells: pl.DataFrame, study: Study) -> Figure:
     gains, tasks, targets = improvements(cells, study), sized_tasks(cells), present(cells, "target")
     targets = [name for name in targets if name in set(gains["target"])]
     across = min(len(tasks), 2)
+    width = COLUMN if across == 1 else PAGE
+    titles = panel_titles((target_title(study, task) for task in tasks), width, across)
     figure = Figure(
-        figsize=(COLUMN if across == 1 else PAGE, 2.1 * math.ceil(len(tasks) / across) + 0.5),
+        figsize=(width, 2.1 * math.ceil(len(tasks) / across) + 0.5),
         layout="constrained",
     )
     axes = figure.subplots(math.ceil(len(tasks) / across), across, squeeze=False, sharey=True)
     colours, markers = in_turn(targets, TARGETS), in_turn(targets, MARKERS)
     for ax in axes.flat[len(tasks) :]:
         ax.set_axis_off()
-    for task, ax in zip(tasks, axes.flat, strict=False):
-        ax.set_title(target_title(study, task), loc="left")
+    for task, title, ax in zip(tasks, titles, axes.flat, strict=False):
+        ax.set_title(title, loc="left")
         ax.axhline(0, color=GREY, linewidth=0.7, zorder=1)
         ax.grid(axis="y")
         for place, target in enumerate(targets):

@@ -3,14 +3,14 @@
 import numpy as np
 import polars as pl
 
-_ROUNDING = 1e-9
-"""Shares that differ by less are equal: of at most millions of examples, in float64."""
+from stilt.results import ROUNDING
 
 
 def sound() -> pl.Expr:
     """Whether status, score, accuracy, predictions and row count of a result agree: never null.
 
-    Over a frame with a result's own fields, of which ``dev`` is a struct.
+    Over a frame with a result's own fields, of which ``dev`` is a struct. The rules of
+    ``stilt.results.agrees``.
     """
     dev = pl.col("dev").struct
     predictions, gold = dev.field("predictions"), dev.field("gold")
@@ -25,7 +25,7 @@ def sound() -> pl.Expr:
             (dev.field("score") == dev.field("accuracy")) | (pl.col("metric") != "accuracy")
         ).fill_null(value=True)
         # a tie counts for a share, which predictions do not tell
-        & ((right - dev.field("accuracy")).abs().le(_ROUNDING) | (dev.field("ties") > 0)).fill_null(
+        & ((right - dev.field("accuracy")).abs().le(ROUNDING) | (dev.field("ties") > 0)).fill_null(
             value=True
         )
     )

@@ -170,7 +170,8 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
             frames["summary"],
             frames["differences"],
             drawn,
-            summary.notes,
+            # the first counts the cells, which the report does anyway
+            summary.notes if len(summary.notes) > 1 else [],
             definition=summary.definition,
             sources=collection.sources,
             paper=summary.paper(),

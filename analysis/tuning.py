@@ -16,6 +16,7 @@ from analysis.palette import (
     colour_of_sources,
     darker,
     in_turn,
+    panel_titles,
     present,
     short,
     source_title,
@@ -46,16 +47,16 @@ def tuning(cells: pl.DataFrame, study: Study) -> Figure:
     curves = best_against_trials(cells)
     rows = math.ceil(len(targets) / 4)
     across = math.ceil(len(targets) / rows)
-    figure = Figure(
-        figsize=(COLUMN if across < 3 else PAGE, 1.5 * rows + 0.8), layout="constrained"
-    )
+    width = COLUMN if across < 3 else PAGE
+    figure = Figure(figsize=(width, 1.5 * rows + 0.8), layout="constrained")
     axes = figure.subplots(rows, across, squeeze=False)
     colours = {name: darker(colour) for name, colour in colour_of_sources(sources).items()}
     dashes, markers = in_turn(sources, DASHES), in_turn(sources, MARKERS)
     for ax in axes.flat[len(targets) :]:
         ax.set_axis_off()
-    for target, ax in zip(targets, axes.flat, strict=False):
-        ax.set_title(short([target_title(study, target)], 24)[0], loc="left")
+    titles = panel_titles((target_title(study, target) for target in targets), width, across)
+    for target, title, ax in zip(targets, titles, axes.flat, strict=False):
+        ax.set_title(title, loc="left")
         panel = curves.filter(pl.col("target") == target)
         for source in sources:
             line = panel.filter(pl.col("source") == source)

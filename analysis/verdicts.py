@@ -3,6 +3,7 @@
 import polars as pl
 
 from analysis.records import POINT
+from stilt.results import DISAGREES
 
 IDENTITY = ("stage", "source", "source_id", "target", "seed", *POINT)
 """Columns in which a result must agree with the grid's cell of the same id."""
@@ -48,7 +49,7 @@ def refused(results: pl.DataFrame, grid: pl.DataFrame, study: str) -> pl.DataFra
         (
             "schema",
             ~pl.col("sound"),
-            pl.lit("its status, score, accuracy, predictions and row count do not agree"),
+            pl.lit(DISAGREES),
         ),
     ]
     # sentences are made for the bad ones alone: among a hundred thousand there are few

@@ -21,6 +21,7 @@ from analysis.palette import (
     VERMILLION,
     colour_of_sources,
     darker,
+    panel_titles,
     present,
     short,
     source_title,
@@ -29,6 +30,8 @@ from analysis.palette import (
 )
 from stilt.study import Study
 
+MCC = " (MCC)"
+"""Behind a title whose scores are no accuracies."""
 SLOT = 0.31
 """Inches that a violin needs for three numbers of 6 points."""
 MARGIN = 0.32
@@ -64,15 +67,23 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
     figure = Figure(figsize=(width, rows * PANEL + 0.75), layout="constrained")
     axes = figure.subplots(rows, across, squeeze=False)
     colours = colour_of_sources(sources)
+    titles = panel_titles(
+        (target_title(study, target) for target in targets), width, across,
+        0.38 if _is_mcc(cells) else 0.0,
+    )  # fmt: skip
     for place, ax in enumerate(axes.flat):
         if place >= len(targets):
             ax.set_axis_off()
             continue
         panel = cells.filter(pl.col("target") == targets[place])
         _panel(ax, panel, sources, colours)
-        ax.set_title(_title(study, targets[place], panel), loc="left")
+        ax.set_title(titles[place] + (MCC if _is_mcc(panel) else ""), loc="left")
         last = place + across >= len(targets)
-        names = short((source_title(study, name) for name in sources), 22)
+        names = short(
+            (source_title(study, name) for name in sources),
+            # slanted, they hang to the left: three narrow panels have no room for more
+            14 if width == COLUMN and across > 2 else 22,
+        )
         labels = ax.set_xticks(
             range(len(sources)), names if last else [], rotation=32, ha="right",
             rotation_mode="anchor",
@@ -94,9 +105,8 @@ def _grid(panels: int, sources: int) -> tuple[int, int]:
     return math.ceil(panels / rows), rows
 
 
-def _title(study: Study, target: str, panel: pl.DataFrame) -> str:
-    metric = " (MCC)" if (panel["metric"] == "mcc").any() else ""
-    return short([target_title(study, target)], 30)[0] + metric
+def _is_mcc(panel: pl.DataFrame) -> bool:
+    return bool((panel["metric"] == "mcc").any())
 
 
 def _panel(ax: Axes, panel: pl.DataFrame, sources: list[str], colours: dict[str, str]) -> None:

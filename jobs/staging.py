@@ -17,6 +17,7 @@ from stilt.config import parse
 from stilt.encode import cache_path, encode_splits
 from stilt.errors import DataError, StiltError
 from stilt.model import ModelShelf
+from stilt.positions import insist_on_positions
 from stilt.staged import Request, Staged, advice, needed
 from stilt.study import StudyFolder
 from stilt.task import Task
@@ -60,12 +61,14 @@ def load_model(request: Request) -> Staged:
 
     Raises:
         DataError: It cannot be had, or tokenizer and weights are not of one kind.
+        ConfigError: A task's sequences are longer than it can read.
     """
     shelf = ModelShelf(ModelPlace(request.model, request.model_revision))
     revision = request.model_revision
     where = f"hub:{request.model}@{revision[:8]}" if revision else request.model
     try:
         tokenizer = shelf.tokenizer()
+        insist_on_positions(request.study.tasks.values(), shelf.config)
         task = next(iter(request.study.tasks.values()))
         start = shelf.start(task, None, "keep")
     except (OSError, ValueError) as error:

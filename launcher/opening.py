@@ -13,6 +13,7 @@ from stilt.encode import cache_folder
 from stilt.errors import ConfigError
 from stilt.files import writable_folder
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
+from stilt.positions import insist_on_positions, read_config
 from stilt.study import Study, StudyFolder, bind, fix_data, insist_on_same, read_study, write_study
 from stilt.task import Size
 from stilt.weights import ModelPlace, identity, place
@@ -54,7 +55,8 @@ def open_study(
         dry_run: go on without the model's files.
 
     Raises:
-        ConfigError: The grid, a task or the model is not what it should be.
+        ConfigError: The grid, a task or the model is not what it should be, or a task's sequences
+            are longer than the model can read.
         ResultError: A dry run would be refused, because another study has this name.
     """
     path = grid_path(grid_name)
@@ -71,6 +73,8 @@ def open_study(
             raise
         found, known, problem = None, "not found", str(error)
     study = bind(grid, known, name=name, near=path.parent)
+    if found is not None and not grid.model.hub:
+        insist_on_positions(study.tasks.values(), read_config(Path(found.name)))
     folder = StudyFolder(root / study.name)
     if dry_run and folder.study_file.is_file():
         _insist_on_same(study, folder, known=found is not None)

@@ -3,9 +3,9 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stilt.errors import ConfigError, unknown
 
@@ -15,6 +15,10 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
+
+# strict: TOML has types, and neither true nor "8" is meant as a number, nor 1 as true
+Count = Annotated[int, Field(ge=1, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -41,7 +45,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}).") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from None
@@ -90,6 +94,7 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
 MESSAGES = {
     "tuple_type": "a list is expected",
     "int_type": "a whole number is expected",
+    "bool_type": "true or false is expected",
     "float_type": "a number is expected",
     "string_type": "a string is expected",
     "model_type": "a table is expected",

@@ -14,6 +14,7 @@ import numpy as np
 
 from stilt import rows, tables
 from stilt.errors import DataError
+from stilt.fields import insist_on_text, named
 from stilt.tables import Row
 from stilt.task import Origin, Size, Task
 
@@ -121,7 +122,7 @@ def _locate(origin: Origin, folder: Path | None) -> "_Found | str":
     paths = [tables.find(root / name) for name in (origin.train, origin.dev)]
     for name, path in zip((origin.train, origin.dev), paths, strict=True):
         if path is None:
-            return f"{root / name} (no such file)"
+            return f"{root / name} ({_absence(root / name)})"
     train, dev = (path for path in paths if path is not None)
     return _Found(
         str(root),
@@ -129,6 +130,10 @@ def _locate(origin: Origin, folder: Path | None) -> "_Found | str":
         [] if origin.cut_by else _labelled(dev, origin.dev_labels, root, origin.columns),
         (str(train), str(dev)),
     )
+
+
+def _absence(path: Path) -> str:
+    return "a folder, where a file is expected" if path.is_dir() else "no such file"
 
 
 def _labelled(
@@ -139,7 +144,9 @@ def _labelled(
         return read
     label_file = tables.find(root / labels)
     if label_file is None:
-        raise DataError(f"{root / labels}: no such file; it holds the labels of {path.name}.")
+        raise DataError(
+            f"{root / labels}: {_absence(root / labels)}; it holds the labels of {path.name}."
+        )
     values = tables.read_lines(label_file)
     if len(values) != len(read):
         raise DataError(f"{label_file}: {len(values)} labels for {len(read)} rows of {path.name}.")
@@ -179,6 +186,12 @@ def _load(task: Task, origin: Origin, found: _Found) -> Splits:
     )
     if origin.cut_by:
         train, dev = cut(train, origin.cut_by, origin.cut_dev, found.names[0])
+        if len(train) + len(dev) and not (train and dev):
+            raise DataError(
+                f"{found.names[0]}: 'cut_dev' = {origin.cut_dev} leaves the "
+                f"{'dev' if train else 'train'} part of the cut by {origin.cut_by!r} without any "
+                f"of the {len(train) + len(dev)} rows."
+            )
     return Splits(
         sample(render(task, train, found.names[0]), task.train_size, found.names[0]),
         sample(render(task, dev, found.names[1]), task.dev_size, found.names[1]),
@@ -199,6 +212,9 @@ def cut(table: list[Row], column: str, share: float, where: str) -> tuple[list[R
     """Cuts one table into train and dev by a hash of a column, so that groups stay together.
 
     Deterministic: which side a group is on depends on its value alone, not on its neighbours.
+
+    Raises:
+        DataError: A row lacks the column.
     """
     parts: tuple[list[Row], list[Row]] = ([], [])
     for number, row in enumerate(table, 1):
@@ -231,11 +247,13 @@ def render(task: Task, table: Sequence[Row], where: str) -> list[Example]:
     """Renders rows through the task's templates; the separator stays as ``{sep}``'s placeholder.
 
     Raises:
-        DataError: A row lacks a field or has a label that the task does not know.
+        DataError: A row lacks a field, has something else than text in it, or has a label that the
+            task does not know.
     """
     if not table:
         raise DataError(f"{where}: no rows.")
     prepare = rows.FUNCTIONS[task.row] if task.row else None
+    used = named(task)
     classes = {text: i for i, names in enumerate(task.labels) for text in names}
     examples = []
     for number, row in enumerate(table, 1):
@@ -243,6 +261,8 @@ def render(task: Task, table: Sequence[Row], where: str) -> list[Example]:
             # an empty cell of a table is no text: it must not be read as the word "None"
             full = {key: value for key, value in row.items() if value is not None}
             fields = {"sep": SEPARATOR, **(prepare(full) if prepare else full)}
+            for name in used:
+                insist_on_text(name, fields)
             examples.append(Example(_pairs(task, fields), classes[_spelling(full[task.label])]))
         except KeyError as error:
             raise DataError(_missing(task, full, error, f"{where}, row {number}")) from None

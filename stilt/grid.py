@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from stilt.cell import NONE, Hyperparameters
-from stilt.config import Frozen, ModelT, parse, read_toml
+from stilt.config import Count, Flag, Frozen, ModelT, parse, read_toml
 from stilt.errors import ConfigError, unknown
 
 BUILT_IN = Path(__file__).parent / "grids"
@@ -18,17 +19,31 @@ FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 # strict: TOML has types, and neither true nor "8" is meant as a number
 Positive = Annotated[float, Field(gt=0, strict=True)]
 Ratio = Annotated[float, Field(ge=0, lt=1, strict=True)]
-Seed = Annotated[int, Field(ge=0, strict=True)]
-Batch = Annotated[int, Field(ge=1, strict=True)]
+# torch, numpy and every format that keeps a seed take 63 bits
+Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+
+
+def _each_once(seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Refuses a seed that is given twice: it would be one source, not two.
+
+    Raises:
+        ValueError: One is.
+    """
+    twice = [seed for seed, count in Counter(seeds or ()).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is given twice")
+    return seeds
 
 
 class SourceSpec(Frozen):
     """One source of a grid: an intermediate task, possibly a subset of it, and its seeds."""
 
     task: str
-    train_size: int | None = Field(default=None, ge=1)
+    train_size: Count | None = None
     seeds: tuple[Seed, ...] | None = Field(default=None, min_length=1)
     """Seeds that the source is trained with; the grid's ``source.seeds`` where absent."""
+
+    _seeds = field_validator("seeds")(_each_once)
 
     @model_validator(mode="after")
     def _none_is_bare(self) -> Self:
@@ -45,9 +60,11 @@ class SourceTraining(Frozen):
     """
 
     learning_rate: Positive = 1e-5
-    batch_size: Batch = 16
+    batch_size: Count = 16
     warmup_ratio: Ratio = 0.1
     seeds: tuple[Seed, ...] = Field(default=(42,), min_length=1)
+
+    _seeds = field_validator("seeds")(_each_once)
 
 
 class ModelSpec(Frozen):
@@ -88,14 +105,14 @@ class Synthesis(Frozen):
     """Any causal language model; a folder or a Hub id with revision."""
     gguf: str | None = None
     """File name of a GGUF checkpoint in the generator's folder."""
-    sentences: int = Field(default=30_000, ge=1)
+    sentences: Count = 30_000
     """Training rows."""
-    dev_sentences: int = Field(default=1_000, ge=1)
+    dev_sentences: Count = 1_000
     """Development rows, from other documents than the training rows."""
     seed: Seed = 42
-    top_p: float = Field(default=0.9, gt=0, le=1)
+    top_p: float = Field(default=0.9, gt=0, le=1, strict=True)
     """Mass of the nucleus that endings are sampled from."""
-    filter: bool = False
+    filter: Flag = False
     """Drop rows whose fakes are empty, repeated, or equal to the gold ending, and draw others."""
 
     @model_validator(mode="before")
@@ -133,7 +150,7 @@ class Block(Frozen):
     sources: tuple[SourceSpec, ...] = Field(min_length=1)
     targets: tuple[str, ...] = Field(min_length=1)
     learning_rate: tuple[Positive, ...] = Field(min_length=1)
-    batch_size: tuple[Batch, ...] = Field(min_length=1)
+    batch_size: tuple[Count, ...] = Field(min_length=1)
     warmup_ratio: tuple[Ratio, ...] = Field(min_length=1)
     seed: tuple[Seed, ...] = Field(min_length=1)
     init_seed: tuple[Seed, ...] | None = Field(default=None, min_length=1)
@@ -176,9 +193,9 @@ class Grid(Frozen):
     head: Literal["keep", "reset"] = "keep"
     """``keep``: a source's scoring head is carried where names and shapes allow, as in the paper;
     ``reset``: everything after the encoder starts as it does for ``none``."""
-    curve: bool = False
+    curve: Flag = False
     """Score the dev set after every epoch as well; the final score is unchanged."""
-    processes: Batch = 1
+    processes: Count = 1
     """Data-parallel processes of one run, each with a GPU (or cores) of its own and its share of
     every batch. Each draws its own dropout, so another number makes other cells."""
     source: SourceTraining = SourceTraining()

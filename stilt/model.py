@@ -4,6 +4,7 @@ import copy
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from stilt.positions import insist_on_positions
 from stilt.task import Task
 from stilt.weights import ModelPlace
 
@@ -65,6 +67,13 @@ class ModelShelf:
         """The pretrained model's tokenizer."""
         return AutoTokenizer.from_pretrained(self.base.name, revision=self.base.revision)
 
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What the pretrained model's config.json says, with its type's own values."""
+        config = AutoConfig.from_pretrained(self.base.name, revision=self.base.revision)
+        found: dict[str, Any] = config.to_dict()
+        return found
+
     def start(self, task: Task, source: Path | None, head: str) -> Start:
         """The model that a run on ``task`` starts from; its fresh weights are not yet drawn.
 
@@ -73,7 +82,11 @@ class ModelShelf:
             source: checkpoint folder of a source; None for the pretrained model.
             head: ``keep`` carries all that fits in name and shape; ``reset`` takes only the encoder
                 from the source and everything else as ``none`` has it.
+
+        Raises:
+            ConfigError: The task's sequences are longer than the model can read.
         """
+        insist_on_positions([task], self.config)
         labels = 1 if task.kind == "multiple-choice" else len(task.labels)
         key = (str(source), f"{task.kind}-{head}", labels)
         if key not in self._kept:

@@ -1,6 +1,7 @@
 """What a cell leaves behind: one result, or one failure; one line of JSON each."""
 
 import json
+from operator import eq
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -196,7 +197,7 @@ def read_record(model: type[RecordT], path: Path) -> RecordT | None:
         table: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: not a whole line of JSON ({error}).") from None
     if isinstance(table, dict) and table.get("schema_version", 1) not in (1,):
         raise ResultError(
@@ -212,7 +213,8 @@ def read_result(cell: Cell, study: str, path: Path) -> Result | None:
     """Reads a cell's result and refuses one of another cell or study.
 
     Raises:
-        ResultError: The file is damaged, or holds something else than its name says.
+        ResultError: The file is damaged, holds something else than its name says, or contradicts
+            itself.
     """
     result = read_record(Result, path)
     if result is not None and (result.cell.id != cell.id or result.study != study):
@@ -220,4 +222,35 @@ def read_result(cell: Cell, study: str, path: Path) -> Result | None:
             f"{path}: holds cell {result.cell.id} of study {result.study}, "
             f"not cell {cell.id} of study {study}."
         )
+    if result is not None and not agrees(result):
+        raise ResultError(f"{path}: {DISAGREES}.")
     return result
+
+
+DISAGREES = "its status, score, accuracy, predictions and row count do not agree"
+ROUNDING = 1e-9
+"""Shares that differ by less are equal: of at most millions of examples, in float64."""
+
+
+def agrees(result: Result) -> bool:
+    """Whether what a result says of itself agrees, which a change by hand seldom does.
+
+    The same rules as ``analysis.soundness``, which judges thousands of results at once.
+    """
+    dev = result.dev
+    if (result.status == "ok") != (result.score is not None):
+        return False
+    if dev is None or result.score is None:
+        return dev is None and result.score is None
+    if not -1 <= result.score <= 1 or result.score != dev.score:
+        return False
+    if result.metric == "accuracy" and dev.score != dev.accuracy:
+        return False
+    predictions, gold = dev.predictions.encode(), dev.gold.encode()
+    if not len(predictions) == len(gold) == result.dev_rows:
+        return False
+    # a tie counts for a share, which predictions do not tell
+    if dev.ties > 0 or not predictions:
+        return True
+    right: float = sum(map(eq, predictions, gold)) / len(gold)
+    return abs(right - dev.accuracy) <= ROUNDING

@@ -1,6 +1,5 @@
 """A study: a grid bound to a model and to task definitions, kept in one folder."""
 
-import difflib
 import json
 from collections.abc import Iterable
 from functools import cached_property
@@ -12,6 +11,7 @@ from pydantic import Field, ValidationError
 from stilt.cell import NONE, Cell, Hyperparameters, Source, canonical, digest, digest_of
 from stilt.config import Frozen, explain, parse
 from stilt.data import Splits
+from stilt.differences import differences
 from stilt.errors import ConfigError, DataError, ResultError
 from stilt.files import create_text
 from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec, is_none
@@ -325,7 +325,8 @@ def write_study(study: Study, folder: StudyFolder) -> None:
     """Writes study.json, or checks that the folder already holds this very study.
 
     Raises:
-        ResultError: The folder holds a study with another configuration; the message has a diff.
+        ResultError: The folder holds a study with another configuration; the message lists what
+            differs.
     """
     if not create_text(folder.study_file, _text(study)):
         insist_on_same(study, read_study(folder), folder)
@@ -339,12 +340,12 @@ def insist_on_same(study: Study, there: Study, folder: StudyFolder) -> None:
     """Refuses a study where another one is.
 
     Raises:
-        ResultError: They differ; the message has a diff.
+        ResultError: They differ; the message says in what.
     """
     if there != study:
-        old, new = _text(there).splitlines(), _text(study).splitlines()
-        lines = difflib.unified_diff(old, new, "the study there", "this submit", lineterm="", n=1)
+        changes = differences(there.model_dump(mode="json"), study.model_dump(mode="json"))
         raise ResultError(
-            f"{folder.path}: holds a study with another configuration; give this one a name of its "
-            f"own with --study. The difference:\n" + "\n".join(list(lines)[2:40])
+            f"{folder.path}: holds a study with another configuration, and a study is fixed once "
+            "begun. Give this one a name of its own with --study, or go on with the old files. "
+            f"There -> here:\n{changes}"
         )

@@ -43,7 +43,9 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
             return _read_columns(path, suffix)
         with _open(path) as file:
             return list(_text_rows(file, suffix, path, columns))
-    except (OSError, UnicodeDecodeError, pa.ArrowException, *DAMAGED) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(_not_utf8(path, error)) from None
+    except (OSError, pa.ArrowException, *DAMAGED) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from None
 
 
@@ -51,12 +53,32 @@ DAMAGED = (EOFError, zlib.error, csv.Error)
 
 
 def read_lines(path: Path) -> list[str]:
-    """Reads a file of one value a line, such as SocialIQA's labels."""
+    """Reads a file of one value a line, such as SocialIQA's labels.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     try:
         with _open(path) as file:
             return [line.strip() for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError, *DAMAGED) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(_not_utf8(path, error)) from None
+    except (OSError, *DAMAGED) as error:
         raise DataError(f"{path}: cannot be read ({error}).") from None
+
+
+def _not_utf8(path: Path, error: UnicodeDecodeError) -> str:
+    """Which line of a file is in another encoding: decoding by blocks does not tell."""
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    for number, line in enumerate(content.split(b"\n"), 1):
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as found:
+            byte = line[found.start]
+            return (
+                f"{path}, line {number}: not UTF-8 (byte 0x{byte:02x}, column {found.start + 1})."
+            )
+    return f"{path}: cannot be read ({error})."
 
 
 def _open(path: Path) -> TextIO:
@@ -84,14 +106,29 @@ def _text_rows(
     return _delimited(file, suffix, path, columns)
 
 
+def _once(pairs: list[tuple[str, Any]]) -> Row:
+    """An object whose keys differ: of two values under one key, json would take the last."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError(f"key {_repeated([key for key, _ in pairs])!r} stands twice in an object")
+    return row
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    return next((name for name in names if name and names.count(name) > 1), None)
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_once)
+
+
 def _json_lines(file: TextIO, path: Path) -> Iterator[Row]:
     # splitlines() would also split at U+2028, which JSON strings may hold
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
+            row = _JSON.decode(line)
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}, line {number}: not JSON ({error}).") from None
         if not isinstance(row, dict):
             raise DataError(
@@ -103,8 +140,8 @@ def _json_lines(file: TextIO, path: Path) -> Iterator[Row]:
 def _json_table(file: TextIO, path: Path) -> list[Row]:
     text = file.read()
     try:
-        table = json.loads(text)
-    except ValueError as error:
+        table = _JSON.decode(text)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error}).") from None
     if isinstance(table, dict):
         table = table.get("data", table)
@@ -125,6 +162,10 @@ def _delimited(
             continue
         if names is None:
             names = cells
+            if twice := _repeated(names):
+                raise DataError(
+                    f"{path}, line {reader.line_num}: the header names column {twice!r} twice."
+                )
             continue
         if len(cells) != len(names):
             raise DataError(

@@ -15,7 +15,7 @@ from analysis.collect import Collection, collect
 from analysis.columns import CURVES, FRAME, NARROW
 from analysis.records import points, read_results
 from stilt.errors import ResultError
-from stilt.results import Failure, Result, read_record, write_record
+from stilt.results import Failure, Result, agrees, read_record, write_record
 from stilt.study import Study, StudyFolder
 from tests.fake_study import SMALL, TINY, fail_source, make_study
 
@@ -519,6 +519,7 @@ def test_the_quick_reader_agrees_with_the_strict_one_on_any_single_change(
     assert frame.height == 2 - len(problems)
     if strict is not None:
         read = frame.row(by_predicate=pl.col("file") == "changed.json", named=True)
+        assert read["sound"] == agrees(strict)
         assert read["score"] == strict.score
         assert read["study_id"] == strict.study
         assert read["host"] == strict.provenance.host
@@ -526,3 +527,38 @@ def test_the_quick_reader_agrees_with_the_strict_one_on_any_single_change(
             (curve,) = frame.filter(file="changed.json").select(points("loss"))["loss"].to_list()
             found = [(point["step"], point["value"]) for point in curve or []]
             assert found == list(strict.training.loss)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"score": 1.0},
+        {"score": None},
+        {"score": 7.5},
+        {"status": "diverged"},
+        {"dev_rows": 3},
+        {"dev": None},
+        {"dev.score": 0.125},
+        {"dev.accuracy": 0.125},
+        {"score": 0.125, "dev.score": 0.125},
+        {"score": 0.125, "dev.score": 0.125, "dev.accuracy": 0.125},
+        {"score": 0.125, "dev.score": 0.125, "dev.accuracy": 0.125, "dev.ties": 1},
+        {"dev.predictions": "0"},
+        {"dev.predictions": "", "dev.gold": "", "dev_rows": 0},
+        {"status": "diverged", "score": None, "dev": None},
+    ],
+)
+def test_both_readers_agree_on_whether_a_result_contradicts_itself(template, tmp_path, changes):
+    source, study = template
+    table = json.loads(StudyFolder(source).result(first_cell(study)).read_text())
+    for place, value in changes.items():
+        *outer, field = place.split(".")
+        (table[outer[0]] if outer else table)[field] = value
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(table, separators=(",", ":")) + "\n")
+    strict = read_record(Result, path)
+    assert strict is not None
+    ((frame, problems),) = read_results(tmp_path, ["changed.json"])
+    assert not problems
+    assert frame["sound"].to_list() == [agrees(strict)]

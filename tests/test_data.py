@@ -235,9 +235,43 @@ def test_options_that_are_no_list_of_the_right_length_are_refused_with_the_row(r
         render(task(kind="multiple-choice", text_a=None, choices=choices), [row], "rows")
 
 
-def test_a_format_that_a_value_does_not_take_is_refused_with_the_row():
-    with pytest.raises(DataError, match=r"^rows, row 1: cannot be rendered \(Unknown format code"):
-        render(task(text_a="{a:d}"), [{"a": "x", "label": "no"}], "rows")
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (["x", "y"], r"field 'a' = \['x', 'y'\]: text is expected"),
+        ({"x": 1}, r"field 'a' = {'x': 1}: text is expected"),
+        (b"x", r"field 'a' = b'x': text is expected"),
+        ("é\ud800", r"field 'a' = '\\xe9\\ud800': half of a surrogate pair is no text"),
+    ],
+)
+def test_a_value_that_is_no_text_is_refused_with_its_row_and_column(value, said):
+    rows = [{"a": "x", "label": "no"}, {"a": value, "label": "no"}]
+    with pytest.raises(DataError, match=f"^rows, row 2: {said}$"):
+        render(task(), rows, "rows")
+
+
+def test_a_list_is_used_by_its_items_and_a_column_that_no_template_names_may_hold_anything():
+    row = {"a": ["x", "é"], "b": {"y": 1}, "label": "no"}
+    assert render(task(text_a="{a[1]}"), [row], "rows")[0].pairs == (("é", None),)
+
+
+def test_numbers_and_truth_values_are_written_out():
+    row = {"a": 1.5, "b": True, "label": "no"}
+    assert render(task(text_a="{a} {b}"), [row], "rows")[0].pairs == (("1.5 True", None),)
+
+
+def test_a_cut_that_leaves_a_part_empty_says_so(folder):
+    one = {"train": "train.jsonl", "dev": "train.jsonl", "cut_by": "a"}
+    for share, part in ((0.0001, "dev"), (0.9999, "train")):
+        with pytest.raises(DataError, match=f"{share} leaves the {part} part of the cut by 'a' "):
+            load(task(data=[one | {"cut_dev": share}]), folder)
+
+
+def test_a_folder_in_place_of_a_file_is_called_a_folder(folder):
+    (folder / "dev.jsonl").unlink()
+    (folder / "dev.jsonl").mkdir()
+    with pytest.raises(DataError, match=r"dev\.jsonl \(a folder, where a file is expected\)"):
+        load(task(), folder)
 
 
 def test_no_rows_at_all_are_refused(tmp_path, folder):

@@ -379,3 +379,31 @@ def test_shortened_names_fit_and_stay_different(names, width):
     cut = short(names, width)
     assert all(len(name) <= width for name in cut)
     assert len(set(cut)) == len(names)
+
+
+LONG = "A very long title of a data set, number {} of those compared"
+
+
+@pytest.mark.parametrize("draw", [violins, tuning, losses])
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_long_titles_neither_overlap_nor_leave_the_figure_nor_become_equal(draw, count):
+    study = study_of(targets=TARGETS[:count])
+    tasks = {
+        name: task.model_copy(update={"title": LONG.format(place)})
+        for place, (name, task) in enumerate(study.tasks.items())
+    }
+    study = study.model_copy(update={"tasks": tasks})
+    cells = cells_of(study, degenerate=lambda cell: False)
+    figure = draw(cells, study)
+    FigureCanvasAgg(figure).draw()
+    boxes = []
+    for ax in figure.axes:
+        title = ax.get_title(loc="left")
+        if title:
+            boxes.append((title, ax._left_title.get_window_extent()))
+        boxes += [("", text.get_window_extent()) for text in ax.texts if " + " in text.get_text()]
+    titles = [title for title, _ in boxes if title]
+    assert len(set(titles)) == len(titles) == count
+    for place, (_, box) in enumerate(boxes):
+        assert box.x1 <= figure.bbox.x1
+        assert not any(box.overlaps(other) for _, other in boxes[place + 1 :])

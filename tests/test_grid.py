@@ -187,6 +187,42 @@ BAD = {
         OWN.replace("[12]", "[12.5]"),
         "field 'seed.0' = 12.5: a whole number is expected.",
     ),
+    "a seed of more than 63 bits": (
+        OWN.replace("[12]", f"[{2**63}]"),
+        f"field 'seed.0' = {2**63}: Input should be less than {2**63}.",
+    ),
+    "a drawn seed of more than 63 bits": (
+        OWN.replace("seed = [12]", f"seed = [12]\ninit_seed = [{2**63}]"),
+        f"field 'init_seed.0' = {2**63}: Input should be less than {2**63}.",
+    ),
+    "a source's seed of more than 63 bits": (
+        OWN + f"[source]\nseeds = [{10**23}]\n",
+        f"field 'source.seeds.0' = {10**23}: ",
+    ),
+    "a source's seed twice": (
+        OWN + "[source]\nseeds = [1, 2, 1]\n",
+        "field 'source.seeds' = [1, 2, 1]: 1 is given twice.",
+    ),
+    "one source's own seed twice": (
+        OWN.replace('"hellaswag"]', '{task = "hellaswag", seeds = [1, 1]}]'),
+        "field 'sources.1.seeds' = [1, 1]: 1 is given twice.",
+    ),
+    "a truth value for a size": (
+        OWN.replace('"hellaswag"]', '{task = "hellaswag", train_size = true}]'),
+        "field 'sources.1.train_size' = True: a whole number is expected.",
+    ),
+    "a size in quotes": (
+        OWN.replace('"hellaswag"]', '{task = "hellaswag", train_size = "32"}]'),
+        "field 'sources.1.train_size' = '32': a whole number is expected.",
+    ),
+    "a word for a truth value": (
+        'curve = "yes"\n' + OWN,
+        "field 'curve' = 'yes': true or false is expected.",
+    ),
+    "a number for a truth value": (
+        "curve = 1\n" + OWN,
+        "field 'curve' = 1: true or false is expected.",
+    ),
     "one value without a list": (
         OWN.replace("[8]", "8"),
         "field 'batch_size' = 8: a list is expected.",

@@ -1,6 +1,7 @@
 """What a study still lacks, and that no two submits run one cell."""
 
 import io
+import json
 import multiprocessing
 import time
 from dataclasses import replace
@@ -371,3 +372,16 @@ def test_a_dry_run_goes_on_past_a_damaged_or_foreign_result(finished, tmp_path):
         folder.result(cell).unlink()
     assert preview.tokens_per_second(opened) is None
     assert preview.tokens_per_second(replace(opened, folder=StudyFolder(tmp_path / "x"))) is None
+
+
+def test_a_score_that_was_changed_by_hand_is_left_out_and_run_again(finished):
+    study, folder = finished
+    changed = next(iter(study.cells))
+    path = folder.result(changed)
+    table = json.loads(path.read_text())
+    path.write_text(json.dumps(table | {"score": table["score"] / 2 + 0.1}))
+    state = outstanding(study, folder, lives_here)
+    assert state.missing == [changed]
+    assert state.damaged == [
+        f"{path}: its status, score, accuracy, predictions and row count do not agree."
+    ]

@@ -364,6 +364,23 @@ def test_a_diverged_source_has_failed(made, tmp_path, capsys):
     assert "diverged" in said.out
 
 
+def test_a_study_with_a_score_that_was_changed_by_hand_is_not_done(made, tmp_path, capsys):
+    study, folder = made
+    cell = next(
+        cell
+        for cell in study.cells.values()
+        if '"status":"ok"' in folder.result(cell.id).read_text()
+    )
+    path = folder.result(cell.id)
+    table = json.loads(path.read_text())
+    path.write_text(json.dumps(table | {"score": table["score"] / 2 + 0.1}))
+    code, said = show(tmp_path, capsys, "--json")
+    assert code == 1
+    [item] = [item for item in json.loads(said.out)["items"] if item["id"] == cell.id]
+    assert item["kind"] == "damaged"
+    assert "do not agree" in item["why"]
+
+
 def test_a_damaged_result_is_told_with_its_file(made, tmp_path, capsys):
     study, folder = made
     cell = next(iter(study.cells.values()))

@@ -413,17 +413,24 @@ def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     assert seen["folder"] == root / "tiny" / "summary"
     assert {*NARROW, "loss", "degenerate"} == set(seen["cells"].columns)
     assert seen["definition"] == "loss"
-    assert seen["problems"] == ["16 cells: 16 scored."]
+    assert seen["problems"] == [], "there is nothing to know besides the count of cells"
     assert seen["sources"]["source"].to_list() == ["hellaswag"]
     err = capsys.readouterr().err
     assert "violins.png" in err and "report.html" in err
+    next((root / "tiny" / "results").glob("*.json")).unlink()
+    assert run("tiny", "--root", str(root), figures=True) == 0
+    count, missing = seen["problems"][:2]
+    assert count == "16 cells: 15 scored, 1 missing."
+    assert missing.startswith("Missing: ")
 
 
 @pytest.mark.slow
 def test_the_real_figures_and_report_are_written(root):
     assert run("tiny", "--root", str(root), figures=True) == 0
     folder = root / "tiny" / "summary"
-    assert (folder / "report.html").stat().st_size > 1000
+    page = (folder / "report.html").read_text()
+    assert "Results" in page
+    assert "To know before reading on" not in page
     assert (folder / "violins.png").stat().st_size > 1000
 
 

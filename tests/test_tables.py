@@ -133,6 +133,12 @@ BAD = {
         r"a\.tsv, line 3: 3 columns, expected 2 \(a, b\)\.",
     ),
     "short.csv": ("a,b\n1\n", r"short\.csv, line 2: 1 columns, expected 2 \(a, b\)\."),
+    "twice.csv": ("a,b,a\n1,2,3\n", r"twice\.csv, line 1: the header names column 'a' twice\."),
+    "twice.tsv": ("a\tb\ta\n", r"twice\.tsv, line 1: the header names column 'a' twice\."),
+    "twice.jsonl": ('{"a": 1, "a": 2}\n', r"twice\.jsonl, line 1: .*key 'a' stands twice"),
+    "twice.json": ('[{"a": 1, "a": 2}]', r"twice\.json: .*key 'a' stands twice"),
+    "deep.jsonl": ("[" * 100_000, r"deep\.jsonl, line 1: not JSON \("),
+    "deep.json": ("[" * 100_000, r"deep\.json: not JSON \("),
     "a.xlsx": ("", r"a\.xlsx: format '\.xlsx' is not known; known: \.jsonl, \.json, \.csv, "),
     "a": ("", r"a: format '' is not known; known: "),
     "a.parquet": ("not parquet", r"a\.parquet: cannot be read \("),
@@ -153,11 +159,16 @@ def test_a_bad_file_is_refused_with_its_name_and_line(tmp_path, name):
     assert str(caught.value).startswith(str(tmp_path))
 
 
-def test_bytes_that_are_no_utf8_are_refused_with_the_files_name(tmp_path):
-    for name in ("a.jsonl", "a.tsv", "a.json"):
-        (tmp_path / name).write_bytes('{"a": "é"}'.encode("latin-1"))
-        with pytest.raises(DataError, match=rf"{name}: cannot be read \('utf-8' codec"):
-            read_rows(tmp_path / name)
+def test_bytes_that_are_no_utf8_are_refused_with_their_line(tmp_path):
+    content = '{"a": "e"}\n{"a": "é"}\n'.encode("latin-1")
+    for name in ("a.jsonl", "a.tsv", "a.json", "a.csv.gz"):
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        for read in (read_rows, read_lines):
+            with pytest.raises(
+                DataError, match=rf"{name}, line 2: not UTF-8 \(byte 0xe9, column 8"
+            ):
+                read(path)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])

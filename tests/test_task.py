@@ -4,6 +4,8 @@ import pytest
 
 from stilt.data import SEPARATOR, render
 from stilt.errors import ConfigError
+from stilt.grid import grid_names, load_grid
+from stilt.study import bind
 from stilt.task import BUILT_IN, Task, load_task, task_names
 
 BUILT_IN_TASKS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
@@ -263,6 +265,18 @@ def test_a_users_task_wins_over_a_built_in_one_and_may_extend_it(tmp_path):
     assert load_task("rte").max_length == 100
 
 
+def test_a_task_that_extends_another_does_not_bear_its_title(tmp_path):
+    assert own(tmp_path, 'extends = "rte"\nepochs = 1\n', "rte-h").title == "rte-h"
+    assert own(tmp_path, 'extends = "rte"\ntitle = "RTE, again"\n', "rte-a").title == "RTE, again"
+    assert own(tmp_path, 'extends = "rte"\nepochs = 1\n', "rte").title == "RTE"
+
+
+def test_no_two_tasks_of_one_built_in_grid_share_a_title():
+    for name in grid_names():
+        tasks = bind(load_grid(name), "model").tasks.values()
+        assert len({task.title for task in tasks}) == len(tasks), name
+
+
 def test_task_folders_of_the_environment_come_after_the_grids_and_before_ours(
     tmp_path, monkeypatch
 ):
@@ -334,6 +348,14 @@ BAD = {
         OWN.replace("{text}", "{0} {}"),
         "field 'text_a' = '{0} {}': template '{0} {}': each {} names a column.",
     ),
+    "a width": (
+        OWN.replace("{text}", "{text:>99999999}"),
+        "template '{text:>99999999}': {text} is expected, without ':' or '!'.",
+    ),
+    "a conversion": (
+        OWN.replace("{text}", "{text!r}"),
+        "template '{text!r}': {text} is expected, without ':' or '!'.",
+    ),
     "choices in a classification task": (
         OWN.replace("labels", 'choices = ["{a}"]\nlabels', 1),
         "a classification task has 'text_a' (and 'text_b'), no 'choices'.",
@@ -381,6 +403,22 @@ BAD = {
         "field 'without' is of use with 'extends' only.",
     ),
     "no TOML": ("labels = [\n", "not valid TOML: Invalid value (at end of document)."),
+    "a truth value for a number": (
+        OWN.replace("epochs = 2", "epochs = true"),
+        "field 'epochs' = True: a whole number is expected.",
+    ),
+    "a number in quotes": (
+        OWN.replace("max_length = 30", 'max_length = "100"'),
+        "field 'max_length' = '100': a whole number is expected.",
+    ),
+    "a truth value for a size": (
+        OWN.replace("epochs = 2", "epochs = 2\ntrain_size = true"),
+        "field 'train_size' = True: a whole number is expected.",
+    ),
+    "a word for a truth value": (
+        OWN.replace("epochs = 2", 'epochs = 2\nsynthesis = "yes"'),
+        "field 'synthesis' = 'yes': true or false is expected.",
+    ),
     "an empty length": (
         OWN.replace("max_length = 30", "max_length = 0"),
         "field 'max_length' = 0: Input should be greater than or equal to 4.",
