@@ -525,7 +525,12 @@ def test_a_real_requeue_stays_live_and_its_attempts_add_up(cluster, folder):
     subprocess.run(["scontrol", "requeue", first], check=True)
     until(lambda: (now := state()) and now.state == "PENDING")
     assert lives(folder)(claim("b0"))
-    slurm_cluster.release_requeued()
-    until(lambda: (now := state()) and now.state == "RUNNING")
+
+    def runs_again():
+        # SLURM says only after a moment that a requeued job waits for its begin time
+        slurm_cluster.release_requeued()
+        return (now := state()) and now.state == "RUNNING"
+
+    until(runs_again)
     until(lambda: (now := state()).spent > (now.elapsed or 0) >= 1)
     subprocess.run(["scancel", array], check=True)
