@@ -531,6 +531,6 @@ def test_a_real_requeue_stays_live_and_its_attempts_add_up(cluster, folder):
         slurm_cluster.release_requeued()
         return (now := state()) and now.state == "RUNNING"
 
-    until(runs_again)
+    until(runs_again, limit=240.0)
     until(lambda: (now := state()).spent > (now.elapsed or 0) >= 1)
     subprocess.run(["scancel", array], check=True)
