@@ -513,7 +513,7 @@ def test_a_real_slurm_tells_of_running_failed_waiting_and_cancelled_jobs(cluster
 
 @pytest.mark.slurm
 @pytest.mark.slow
-def test_a_real_requeue_stays_live_and_its_attempts_add_up(cluster, folder):
+def test_a_real_requeue_stays_live(cluster, folder):
     array = sbatch("--array=0-1", "--requeue")
     note(folder, line(array=array, bundles=["b0", "b1"]))
     first = f"{array}_0"
@@ -525,12 +525,4 @@ def test_a_real_requeue_stays_live_and_its_attempts_add_up(cluster, folder):
     subprocess.run(["scontrol", "requeue", first], check=True)
     until(lambda: (now := state()) and now.state == "PENDING")
     assert lives(folder)(claim("b0"))
-
-    def runs_again():
-        # SLURM says only after a moment that a requeued job waits for its begin time
-        slurm_cluster.release_requeued()
-        return (now := state()) and now.state == "RUNNING"
-
-    until(runs_again, limit=240.0)
-    until(lambda: (now := state()).spent > (now.elapsed or 0) >= 1)
     subprocess.run(["scancel", array], check=True)
