@@ -3,7 +3,7 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
-import stilt.keyboard  # noqa: F401 - first, for its effect
+import stilt.system.keyboard  # noqa: F401 - first, for its effect
 
 # isort: split
 import sys
@@ -15,27 +15,29 @@ from typing import Annotated, Any, Literal
 import polars as pl
 import tyro
 
-from analysis import exports
-from analysis.collect import Collection, collect
-from analysis.columns import NARROW
-from analysis.comparability import refuse_other_metrics, remarks
-from analysis.degenerate import Definition, degenerate
-from analysis.effects import main_effects
-from analysis.gaps import describe
-from analysis.layouts import comparison, tables
-from analysis.paper_reports import Report, covered, text_csv, write_reports
-from analysis.paper_reports import report as paper_report
-from analysis.presentation import TextTable
-from analysis.summary import (
+from analysis.read.collect import Collection, collect
+from analysis.read.columns import NARROW
+from analysis.stats.degenerate import Definition, degenerate
+from analysis.stats.effects import main_effects
+from analysis.stats.summary import (
     best_against_trials,
     differences_against_none,
     differences_between,
     summarize_cells,
 )
-from analysis.terminal import say, show
-from stilt.errors import ConfigError, exit_code, unknown
-from stilt.stdout import while_read
-from stilt.study import Study, StudyFolder, read_studies, read_study
+from analysis.tables import exports
+from analysis.tables.layouts import comparison, tables
+from analysis.tables.paper import Report, covered, text_csv, write_reports
+from analysis.tables.paper import report as paper_report
+from analysis.tables.presentation import TextTable
+from analysis.tables.terminal import say, show
+from analysis.words.comparability import refuse_other_metrics, remarks
+from analysis.words.gaps import describe
+from stilt.errors import ConfigError, unknown
+from stilt.folder import StudyFolder, read_studies, read_study
+from stilt.study import Study
+from stilt.system.command import exit_code
+from stilt.system.stdout import while_read
 
 CELLS = "cells.parquet"
 """Every column of every cell, in a study's summary folder."""
@@ -156,8 +158,8 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         paths.append(folder.summary / f"{name}.csv")
     if figures:
         # matplotlib takes longer to import than a summary to make
-        from analysis.figures import write_figures
-        from analysis.report import write_report
+        from analysis.figures.pictures import write_figures
+        from analysis.report.page import write_report
 
         cells = collection.cells.with_columns(degenerate(summary.definition))
         losses = pl.read_parquet(folder.summary / CELLS, columns=["loss"])

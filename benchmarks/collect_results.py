@@ -4,9 +4,9 @@
 
 Writes N results with curves of 100 points and predictions of the tasks' real dev sizes to a folder
 that is removed at the end, and times, each in a process of its own: the first call of
-``analysis.collect.collect``, a second one, one after a hundredth of the files were written anew,
-two with every column (in memory, to a file), and the loop, which keeps 12 numbers of each file and
-neither curves nor predictions. Prints seconds, seconds of processor time, peak memory and the
+``analysis.read.collect.collect``, a second one, one after a hundredth of the files were written
+anew, two with every column (in memory, to a file), and the loop, which keeps 12 numbers of each
+file and neither curves nor predictions. Prints seconds, seconds of processor time, peak memory and the
 ratio.
 """
 
@@ -29,11 +29,12 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from analysis.collect import collect, grid_frame
-from analysis.columns import NARROW
+from analysis.read.collect import collect, grid_frame
+from analysis.read.columns import NARROW
+from stilt.folder import StudyFolder, read_study, write_study
 from stilt.grid import Grid, load_grid
-from stilt.study import Study, StudyFolder, bind, read_study, write_study
-from tests.fake_study import make_study
+from stilt.study import Study, bind
+from tests.support.fake_study import make_study
 
 TEMPLATES = 4
 """Different results per source and target; the others are copies with another cell."""

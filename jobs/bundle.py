@@ -11,14 +11,14 @@ import torch
 from jobs.run_cell import Progress, run_cell, run_source
 from jobs.settings import Assignment
 from jobs.worker import Attempt, Worker, job_id, log
-from stilt import claims
 from stilt.cell import Source
 from stilt.config import parse
 from stilt.errors import DISK, ConfigError, DataError, ResultError
-from stilt.failures import attempts, this_host
-from stilt.interrupt import Interrupted
+from stilt.folder import StudyFolder
 from stilt.plan import SYNTHESIS
-from stilt.results import (
+from stilt.records import claims
+from stilt.records.failures import attempts, this_host
+from stilt.records.results import (
     Failure,
     FailureKind,
     Result,
@@ -27,7 +27,7 @@ from stilt.results import (
     read_result,
     write_record,
 )
-from stilt.study import StudyFolder
+from stilt.system.interrupt import Interrupted
 
 
 class DeviceFault(RuntimeError):  # noqa: N818 - what is at fault, not this program

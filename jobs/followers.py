@@ -1,7 +1,7 @@
 """The helping processes of a data-parallel run: started, watched and ended by the one that leads.
 
-Leader and followers run the same bundle in lockstep (``stilt.team``). None goes on without the
-others: where one breaks down, all of its team end, and a new team takes up what is left.
+Leader and followers run the same bundle in lockstep (``stilt.training.team``). None goes on without
+the others: where one breaks down, all of its team end, and a new team takes up what is left.
 """
 
 import os

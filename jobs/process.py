@@ -22,12 +22,13 @@ from jobs.bundle import (
 from jobs.followers import Followers, follows, stay_with_leader
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
 from jobs.worker import DeviceMissing, Worker, job_id, log
-from stilt import claims
-from stilt.failures import attempts, record_loss
-from stilt.interrupt import Interrupted
+from stilt.folder import StudyFolder, read_study
 from stilt.plan import SYNTHESIS
-from stilt.results import Failure, FailureKind, read_record, write_record
-from stilt.study import Study, StudyFolder, read_study
+from stilt.records import claims
+from stilt.records.failures import attempts, record_loss
+from stilt.records.results import Failure, FailureKind, read_record, write_record
+from stilt.study import Study
+from stilt.system.interrupt import Interrupted
 
 
 def main() -> int:

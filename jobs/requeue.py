@@ -8,8 +8,8 @@ import re
 import signal
 import time
 
-from stilt.nodes import LIST, fitting
-from stilt.slurmcommands import Answer, ask
+from stilt.slurm.commands import Answer, ask
+from stilt.slurm.nodes import LIST, fitting
 
 POLL_SECONDS = 0.5
 SECONDS = 60.0

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from jobs.worker import Clock, Worker
-from stilt import metrics, model, train
 from stilt.cell import Cell, Hyperparameters, Source
-from stilt.encode import Encoded
-from stilt.results import Result, Score, SourceResult, Timings, Training, write_record
+from stilt.data.encode import Encoded
+from stilt.model.build import Start, save
+from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
 from stilt.task import Task
+from stilt.training import metrics, train
+from stilt.training.curves import Diverged
+from stilt.training.forward import predict
 
 Progress = Callable[[int, int], None]
 
@@ -123,7 +126,7 @@ def run_source(
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{source.id}.") as temporary:
         saved = Path(temporary) / "checkpoint"
-        weights = model.save(outcome.model, saved)
+        weights = save(outcome.model, saved)
         result = SourceResult(
             study=worker.study.digest(),
             source=source,
@@ -144,7 +147,7 @@ def run_source(
 
 def _fine_tune(
     worker: Worker,
-    start: model.Start,
+    start: Start,
     task: Task,
     hyperparameters: Hyperparameters,
     train_data: Encoded,
@@ -174,7 +177,7 @@ def _fine_tune(
             progress=progress,
             after_epoch=dev_score if worker.study.grid.curve else None,
         )
-    except train.Diverged as diverged:
+    except Diverged as diverged:
         curves, schedule = diverged.args
         trained = built
         dev = None
@@ -189,7 +192,7 @@ def _fine_tune(
 
 
 def _zero_shot(
-    worker: Worker, start: model.Start, seed: int, task: Task, dev_data: Encoded
+    worker: Worker, start: Start, seed: int, task: Task, dev_data: Encoded
 ) -> Score | None:
     built = worker.build(start, seed, dev_data).to(worker.accelerator.device)
     return _score(worker, built, task, dev_data)
@@ -200,7 +203,7 @@ def _score(worker: Worker, trained: Any, task: Task, dev_data: Encoded) -> Score
 
     The loss tells of an update's weights only with the next batch, and the last update has none.
     """
-    logits = train.predict(trained, dev_data, worker.team)
+    logits = predict(trained, dev_data, worker.team)
     return metrics.score(task, logits, dev_data.labels) if np.isfinite(logits).all() else None
 
 

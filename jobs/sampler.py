@@ -7,13 +7,13 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from stilt import generate
 from stilt.cell import digest
 from stilt.errors import DataError
-from stilt.files import write_text
-from stilt.generate import LanguageModel, Prompt
 from stilt.grid import Synthesis
-from stilt.synthesis import FAKES, Drawn, Halves
+from stilt.synthesis import generate
+from stilt.synthesis.generate import LanguageModel, Prompt
+from stilt.synthesis.halves import FAKES, Drawn, Halves
+from stilt.system.files import write_text
 
 Split = Literal["train", "dev"]
 Told = Callable[[int, int], None]

@@ -18,14 +18,14 @@ from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
 from jobs.requeue import requeue, requeue_elsewhere
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
-from stilt import claims
 from stilt.config import Frozen
-from stilt.failures import attempts, dependants, item_name, reason, record_loss
-from stilt.files import write_text
-from stilt.finished import finished
-from stilt.interrupt import Interrupted, StopRequest
-from stilt.results import FailureKind
-from stilt.study import StudyFolder, read_study
+from stilt.folder import StudyFolder, read_study
+from stilt.records import claims
+from stilt.records.failures import attempts, dependants, item_name, reason, record_loss
+from stilt.records.finished import finished
+from stilt.records.results import FailureKind
+from stilt.system.files import write_text
+from stilt.system.interrupt import Interrupted, StopRequest
 
 if TYPE_CHECKING:
     from jobs.bundle import DeviceFault

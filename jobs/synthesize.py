@@ -19,17 +19,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jobs.sampler import Sampler, Split, Told
-from stilt import generate
 from stilt.cell import digest
 from stilt.config import explain, insist_on_counts, parse
-from stilt.data import data_dir as data_folder
-from stilt.datasheet import Datasheet, Part, TextSource, markdown, part
-from stilt.errors import ConfigError, ResultError, exit_code
-from stilt.files import writable_folder, write_text
-from stilt.generate import LanguageModel
+from stilt.data.load import data_folder as data_folder
+from stilt.errors import ConfigError, ResultError
 from stilt.grid import Synthesis
-from stilt.synthesis import Halves, halved, pools
-from stilt.text import licence, read_passages, text_digest
+from stilt.synthesis import generate
+from stilt.synthesis.datasheet import Datasheet, Part, TextSource, markdown, part
+from stilt.synthesis.generate import LanguageModel
+from stilt.synthesis.halves import Halves, halved, pools
+from stilt.synthesis.text import licence, read_passages, text_digest
+from stilt.system.command import exit_code
+from stilt.system.files import writable_folder, write_text
 
 BATCH = {"cpu": 64, "cuda": 256}
 """Prompts in one batch: they keep a CPU busy (128 were no faster), a GPU has room for more."""

@@ -18,17 +18,21 @@ import torch
 from transformers import PreTrainedModel
 
 from jobs.settings import Settings
-from stilt import data, train
 from stilt.cell import Source
-from stilt.encode import Encoded, encode_splits
+from stilt.data.encode import Encoded, encode_splits
+from stilt.data.fixed import fix_data
+from stilt.data.load import load_splits
 from stilt.errors import ResultError
-from stilt.finished import WEIGHTS
-from stilt.interrupt import StopRequest
-from stilt.model import ModelShelf, Start, build, file_digest
-from stilt.results import Provenance, SourceResult, read_record
-from stilt.study import Study, StudyFolder, fix_data
-from stilt.team import Team
-from stilt.weights import ModelPlace, folder_digest
+from stilt.folder import StudyFolder
+from stilt.model.build import ModelShelf, Start, build, file_digest
+from stilt.model.place import ModelPlace, folder_digest
+from stilt.records.finished import WEIGHTS
+from stilt.records.results import Provenance, SourceResult, read_record
+from stilt.study import Study
+from stilt.system.interrupt import StopRequest
+from stilt.training.forward import insist_on_padding
+from stilt.training.runtime import Runtime, default_threads, make_accelerator
+from stilt.training.team import Team
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "submitit")
 KEPT_TASKS = 4
@@ -66,14 +70,14 @@ class Worker:
         self.study = study
         self.folder = folder
         self.settings = settings
-        self.accelerator = train.make_accelerator(settings.device, study.grid.recipe)
+        self.accelerator = make_accelerator(settings.device, study.grid.recipe)
         if settings.device == "gpu" and self.accelerator.device.type == "cpu":
             raise DeviceMissing(
                 f"a GPU was promised and torch {torch.__version__} finds none on "
                 f"{socket.gethostname()}: python launcher/doctor.py tells why."
             )
         # after accelerate, which sets a number of its own for several processes
-        torch.set_num_threads(settings.threads or train.default_threads())
+        torch.set_num_threads(settings.threads or default_threads())
         self.shelf = ModelShelf(ModelPlace(settings.model, settings.model_revision))
         self.stop = StopRequest()
         self.attempt: Attempt | None = None
@@ -87,9 +91,9 @@ class Worker:
         """The processes that run each cell together."""
         return Team(self.accelerator)
 
-    def runtime(self, chunk: int | None) -> train.Runtime:
+    def runtime(self, chunk: int | None) -> Runtime:
         """What training is told about the machine."""
-        return train.Runtime(
+        return Runtime(
             self.accelerator,
             chunk=chunk,
             stop=self.stop,
@@ -132,7 +136,7 @@ class Worker:
         task = self.study.tasks[name]
         if train_size is not None:
             task = task.model_copy(update={"train_size": train_size})
-        splits = data.load(task, self.settings.data_dir, self.folder.synthesis())
+        splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
         fix_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
         parts = encode_splits(
             task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
@@ -147,7 +151,7 @@ class Worker:
         """
         built = build(start, seed)
         if type(built) not in self._tried:
-            train.insist_on_padding(built, dev_data, self.settings.model)
+            insist_on_padding(built, dev_data, self.settings.model)
             self._tried.add(type(built))
         return built
 
@@ -207,8 +211,8 @@ def code_digest() -> str:
     """Hash of the code that decides results: this package and ``stilt``."""
     seen = hashlib.sha256()
     root = Path(__file__).parent.parent
-    for path in sorted([*root.glob("stilt/*.py"), *root.glob("jobs/*.py")]):
-        seen.update(path.name.encode() + path.read_bytes())
+    for path in sorted([*root.glob("stilt/**/*.py"), *root.glob("jobs/**/*.py")]):
+        seen.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return seen.hexdigest()[:12]
 
 

@@ -3,7 +3,7 @@
 What is done is kept; what runs saves its state, and the same submit goes on with it later.
 """
 
-import stilt.keyboard  # noqa: F401 - first, for its effect
+import stilt.system.keyboard  # noqa: F401 - first, for its effect
 
 # isort: split
 import sys
@@ -14,14 +14,16 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from launcher.holdings import Holdings, read_holdings
-from launcher.jobends import cancel_jobs, stop_processes
-from launcher.lookup import the_study
-from launcher.screen import output
-from stilt import claims
+from launcher.scheduler.live_claims import Holdings, read_holdings
+from launcher.scheduler.stopping import cancel_jobs, stop_processes
+from launcher.study.lookup import the_study
 from stilt.cell import NONE
-from stilt.errors import ConfigError, exit_code, unknown
-from stilt.study import Study, read_study
+from stilt.errors import ConfigError, unknown
+from stilt.folder import read_study
+from stilt.records import claims
+from stilt.study import Study
+from stilt.system.command import exit_code
+from stilt.system.console import output
 
 
 def cancel(

@@ -3,7 +3,7 @@
 Results, failures, the study's definition and its generated data are never touched.
 """
 
-import stilt.keyboard  # noqa: F401 - first, for its effect
+import stilt.system.keyboard  # noqa: F401 - first, for its effect
 
 # isort: split
 import shutil
@@ -18,13 +18,15 @@ from rich.prompt import Confirm
 from rich.table import Table
 from tyro.conf import Positional
 
-from launcher.holdings import read_holdings
-from launcher.lookup import the_study
-from launcher.observer import Observer
-from launcher.screen import output
-from launcher.standing import Standing
-from stilt.errors import ConfigError, ResultError, exit_code
-from stilt.study import StudyFolder, read_study
+from launcher.scheduler.live_claims import read_holdings
+from launcher.study.lookup import the_study
+from launcher.watch.observer import Observer
+from launcher.watch.study_status import Standing
+from stilt.errors import ConfigError, ResultError
+from stilt.folder import StudyFolder, read_study
+from stilt.system.command import exit_code
+from stilt.system.console import output
+from stilt.system.units import size
 
 
 @dataclass(frozen=True)
@@ -146,16 +148,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def size(number: int) -> str:
-    """Bytes in words: ``1.4 GB``."""
-    amount = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
 
 
 def _table(found: Sequence[Waste], total: int) -> Table:

@@ -3,7 +3,7 @@
 One screen; each line that is not well says what to do.
 """
 
-import stilt.keyboard  # noqa: F401 - first, for its effect
+import stilt.system.keyboard  # noqa: F401 - first, for its effect
 
 # isort: split
 import sys
@@ -16,12 +16,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from launcher import clusterchecks, machinechecks
-from launcher.cluster import Flags, read_profile
-from launcher.findings import BAD, MARK, WARN, Finding
-from launcher.opening import open_study
-from launcher.screen import output
-from stilt.errors import ConfigError, StiltError, exit_code
+from launcher.checks import cluster, machine
+from launcher.checks.finding import BAD, MARK, WARN, Finding
+from launcher.cluster.profile import Flags, read_profile
+from launcher.study.resolve import open_study
+from stilt.errors import ConfigError, StiltError
+from stilt.system.command import exit_code
+from stilt.system.console import output
 
 COLOUR = {"ok": "green", WARN: "yellow", BAD: "bold red"}
 
@@ -44,12 +45,12 @@ def doctor(
         model: folder, or Hub id as namespace/name@commit, in place of the grid's model.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
     """
-    on_cluster = executor == "slurm" or (executor == "auto" and clusterchecks.has_slurm())
-    found = [*machinechecks.packages(), *machinechecks.folders(root, on_cluster=on_cluster)]
-    found += [machinechecks.hub(), machinechecks.data_folder(data_dir)]
+    on_cluster = executor == "slurm" or (executor == "auto" and cluster.has_slurm())
+    found = [*machine.packages(), *machine.folders(root, on_cluster=on_cluster)]
+    found += [machine.hub(), machine.data_folder(data_dir)]
     parallel = None
     if on_cluster:
-        answers = clusterchecks.commands()
+        answers = cluster.commands()
         found += answers
         try:
             settings = read_profile(Flags(profile=profile))
@@ -58,11 +59,11 @@ def doctor(
         else:
             parallel = settings.parallel
             if not any(finding.state == BAD for finding in answers):
-                found += clusterchecks.cluster(settings)
+                found += cluster.cluster(settings)
     else:
         if executor == "auto":
             found.append(Finding("SLURM", WARN, "no sbatch here", "only --executor local works"))
-        found.append(machinechecks.gpu())
+        found.append(machine.gpu())
     if grid is not None:
         found += _grid(grid, root, model, data_dir, parallel)
     console = output()
@@ -85,7 +86,7 @@ def _grid(
         opened = open_study(grid, root=root, model=model, data_dir=data_dir)
     except StiltError as error:
         return [Finding("grid", BAD, str(error), "mend that, or choose another grid or model")]
-    return machinechecks.grid_needs(opened, parallel)
+    return machine.grid_needs(opened, parallel)
 
 
 def _table(found: Sequence[Finding]) -> Table:

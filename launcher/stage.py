@@ -3,7 +3,7 @@
 ``python launcher/stage.py --grid full`` on the login node; jobs then run with the Hub switched off.
 """
 
-import stilt.keyboard  # noqa: F401 - first, for its effect
+import stilt.system.keyboard  # noqa: F401 - first, for its effect
 
 # isort: split
 import json
@@ -20,12 +20,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from launcher.network import hub_answers, hub_cache
-from launcher.opening import Opened, open_study, worker_environment
-from launcher.screen import output
-from stilt.errors import DataError, exit_code
-from stilt.files import writable_folder
-from stilt.staged import Request, Staged
+from launcher.checks.hub import hub_answers, hub_cache
+from launcher.study.resolve import Opened, open_study
+from launcher.study.worker_code import worker_environment
+from stilt.data.staged import Request, Staged
+from stilt.errors import DataError
+from stilt.system.command import exit_code
+from stilt.system.console import output
+from stilt.system.files import writable_folder
 
 
 def stage(

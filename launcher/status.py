@@ -4,7 +4,7 @@
 its log; a cell is named by the start of its id, a source also by its name.
 """
 
-import stilt.keyboard  # noqa: F401 - first, for its effect
+import stilt.system.keyboard  # noqa: F401 - first, for its effect
 
 # isort: split
 import json
@@ -19,14 +19,16 @@ from rich.console import Console, Group
 from rich.live import Live
 from tyro.conf import Positional
 
-from launcher import screen
-from launcher.cellstory import tail, why
-from launcher.lookup import the_studies
-from launcher.observer import Observer
-from launcher.standing import STATES, Item, Standing
-from stilt.errors import ConfigError, exit_code
-from stilt.stdout import while_read
-from stilt.study import read_studies
+from launcher.study.lookup import the_studies
+from launcher.watch import screen
+from launcher.watch.observer import Observer
+from launcher.watch.story import tail, why
+from launcher.watch.study_status import STATES, Item, Standing
+from stilt.errors import ConfigError
+from stilt.folder import read_studies
+from stilt.system.command import exit_code
+from stilt.system.console import output
+from stilt.system.stdout import while_read
 
 
 def status(
@@ -53,7 +55,7 @@ def status(
     studies, problems = read_studies(the_studies(study, root))
     observers = [Observer(folder, read) for folder, read in studies.items()]
     whole = study is not None or (len(studies) == 1 and not problems)
-    console = screen.output()
+    console = output()
 
     def look() -> list[Standing]:
         return [observer.look(ask=whole) for observer in observers]
@@ -61,7 +63,7 @@ def status(
     standings = _watched(look, console, every, whole=whole) if watch and not json else look()
     if problems:
         # not among the results that a program reads
-        red = screen.output(stderr=True) if json else console
+        red = output(stderr=True) if json else console
         for problem in problems:
             red.print(problem, style="bold red", highlight=False, soft_wrap=True)
     if json:

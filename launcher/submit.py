@@ -3,7 +3,7 @@
 The same command again runs only what is missing.
 """
 
-import stilt.keyboard  # noqa: F401 - first, for its effect
+import stilt.system.keyboard  # noqa: F401 - first, for its effect
 
 # isort: split
 import json
@@ -19,24 +19,29 @@ import tyro
 from rich.text import Text
 
 from jobs.settings import Assignment, Settings
-from launcher import dispatch, local, preview, slots, slurm
-from launcher.cluster import Flags, Profile, read_profile
-from launcher.clusters import insist_on_one_cluster
-from launcher.limits import Limits, read_limits
-from launcher.lookup import called
-from launcher.lostjobs import bury
-from launcher.opening import Opened, begin, check_data, command_line, commit, open_study
-from launcher.outstanding import claim_bundles, new_submission, outstanding
-from launcher.recovery import adopt
-from launcher.sbatchscript import insist_on_fit_path
-from launcher.scheduler import Holders
-from launcher.snapshot import snapshot
+from launcher.cluster.limits import Limits, insist_on_one_cluster, read_limits
+from launcher.cluster.profile import Flags, Profile, read_profile
+from launcher.local.pool import Pool
+from launcher.local.slots import gpu_count
+from launcher.scheduler.liveness import Holders
+from launcher.scheduler.lost import bury
+from launcher.send.dispatch import BUNDLES, dispatch, grouped, preview, tell_elsewhere, within
+from launcher.send.script import insist_on_fit_path
+from launcher.send.sender import insist_on_slurm
+from launcher.send.takeover import adopt
+from launcher.study.claiming import claim_bundles, new_submission
+from launcher.study.lookup import called
+from launcher.study.missing import outstanding
+from launcher.study.preview import show
+from launcher.study.resolve import Opened, begin, check_data, open_study
+from launcher.study.worker_code import command_line, commit, snapshot
 from stilt.config import insist_on_counts
-from stilt.console import Output
-from stilt.errors import ConfigError, exit_code
-from stilt.files import write_text
+from stilt.errors import ConfigError
+from stilt.folder import StudyFolder
 from stilt.plan import Plan, plan
-from stilt.study import StudyFolder
+from stilt.system.command import exit_code
+from stilt.system.console import Output
+from stilt.system.files import write_text
 from stilt.task import Size
 
 
@@ -81,17 +86,17 @@ def submit(
         insist_on_fit_path(opened.folder)
     if dry_run:
         if profile is None:
-            return preview.show(opened, console, executor=executor, bundles=bundles)
+            return show(opened, console, executor=executor, bundles=bundles)
         limits = read_limits(profile)
-        return preview.show(
+        return show(
             opened,
             console,
             executor=executor,
             bundles=bundles,
-            arrays=lambda todo: dispatch.preview(opened, todo, profile, limits, console),
+            arrays=lambda todo: preview(opened, todo, profile, limits, console),
         )
     if profile is not None:
-        slurm.insist_on_slurm()
+        insist_on_slurm()
         insist_on_one_cluster()
         # too few GPUs for a run of this grid: said before anything is written
         profile.workers(opened.study.grid.processes)
@@ -151,7 +156,7 @@ class _Options:
                 limits.room or len(opened.study.cells),
             ),
         )
-        fits, later = dispatch.within(whole, limits)
+        fits, later = within(whole, limits)
         mine = claim_bundles(fits, opened.folder, settings.submission, lives)
         runs = sum(len(bundle.items) for bundle in mine.bundles)
         console.print(
@@ -159,7 +164,7 @@ class _Options:
             f"live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
             highlight=False,
         )
-        dispatch.tell_elsewhere(opened, holders, state.held, console)
+        tell_elsewhere(opened, holders, state.held, console)
         if later.bundles:
             console.print(
                 Text.assemble(
@@ -194,7 +199,7 @@ class _Options:
 def _here(options: _Options, workers: int | None) -> int:
     """Runs everything on this machine and stays until it is done."""
     opened, console = options.opened, options.console
-    gpus = slots.gpu_count()
+    gpus = gpu_count()
     cores = len(os.sched_getaffinity(0))
     each = opened.study.grid.processes
     if gpus and each > gpus:
@@ -208,7 +213,7 @@ def _here(options: _Options, workers: int | None) -> int:
     mine, _ = options.claim(options.bundles or 4 * count, Limits(), settings, at_least=count)
     if not mine.bundles:
         return 0
-    pool = local.Pool(
+    pool = Pool(
         opened.study,
         opened.folder,
         mine,
@@ -243,18 +248,18 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
     if taken:
         console.print(f"taken over from a launcher that died: jobs {', '.join(taken)}")
     lost = bury(opened.study, opened.folder, Holders(opened.folder))
-    for message, items in dispatch.grouped(lost).items():
+    for message, items in grouped(lost).items():
         console.print(Text.assemble(("lost:", "yellow"), f" {len(items)} runs: {message}"))
     limits = read_limits(profile)
     settings = options.settings(
         threads=profile.threads(opened.study.grid.processes),
         device="gpu" if profile.element_gpus else "cpu",
     )
-    aim = options.bundles or dispatch.BUNDLES
+    aim = options.bundles or BUNDLES
     mine, later = options.claim(aim, limits, settings)
     if not mine.bundles:
         return _nothing_sent(console) if later.bundles else 0
-    jobs = dispatch.dispatch(
+    jobs = dispatch(
         opened,
         mine,
         submission=settings.submission,

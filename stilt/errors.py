@@ -2,10 +2,7 @@
 
 import difflib
 import errno
-import sys
-from collections.abc import Callable, Iterable
-
-from stilt.stdout import while_read
+from collections.abc import Iterable
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """What a disk that takes no more says."""
@@ -45,30 +42,3 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 def disk_full(error: OSError) -> str:
     """Which file could not be written, and why."""
     return f"{error.filename or 'a file'}: {error.strerror}"
-
-
-def exit_code(command: Callable[[], int]) -> int:
-    """Runs a command line's body and returns its exit code (0 done, 1 cells failed, 2 mistake).
-
-    A mistake is printed to stderr in one line, and so is a full disk. Anything else is a bug and
-    keeps its traceback.
-    """
-    try:
-        code = command()
-        with while_read():
-            sys.stdout.flush()
-        return code
-    except StiltError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    except PermissionError as error:
-        sys.stderr.write(f"error: {error.filename}: permission denied. Choose a folder you own.\n")
-        return 2
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        sys.stderr.write(f"error: {disk_full(error)}. {REMEDY}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what is finished is kept, the same command goes on.\n")
-        return 130

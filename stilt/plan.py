@@ -11,7 +11,7 @@ from stilt.cell import Cell, digest
 from stilt.config import Frozen
 from stilt.schedule import plan_updates
 from stilt.study import Study
-from stilt.synthesis import FAKES
+from stilt.synthesis.halves import FAKES
 from stilt.task import Size, Task
 
 SYNTHESIS = "synthesis"

@@ -1,19 +1,15 @@
 """A study: a grid bound to a model and to task definitions, kept in one folder."""
 
-import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from stilt.cell import NONE, Cell, Hyperparameters, Source, canonical, digest, digest_of
-from stilt.config import Frozen, explain, parse
-from stilt.data import Splits
-from stilt.differences import differences
-from stilt.errors import ConfigError, DataError, ResultError
-from stilt.files import create_text
+from stilt.config import Frozen, parse
+from stilt.errors import ConfigError
 from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec, is_none
 from stilt.task import Task, load_task
 
@@ -215,137 +211,3 @@ def _task(grid: Grid, field: str, name: str, extra: list[Path]) -> Task:
         return load_task(name, extra)
     except ConfigError as error:
         raise ConfigError(f"grid {grid.name!r}, field '{field}': {error}") from None
-
-
-class StudyFolder:
-    """Paths of a study on disk; the only place that joins them."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.study_file = path / "study.json"
-        self.results = path / "results"
-        self.failures = path / "failures"
-        self.claims = path / "claims"
-        self.bundles = path / "bundles"
-        self.logs = path / "logs"
-        self.slurm = path / "slurm"
-        self.summary = path / "summary"
-        self.submissions = path / "submissions.jsonl"
-
-    def source(self, source_id: str) -> Path:
-        """Folder of a source's checkpoint and result.json."""
-        return self.path / "sources" / source_id
-
-    def result(self, cell_id: str) -> Path:
-        """Result of a cell."""
-        return self.results / f"{cell_id}.json"
-
-    def failure(self, cell_id: str) -> Path:
-        """Failure record of a cell or source."""
-        return self.failures / f"{cell_id}.json"
-
-    def claim(self, cell_id: str) -> Path:
-        """Claim of a cell or source by the job that holds it."""
-        return self.claims / f"{cell_id}.json"
-
-    def data_digest(self, task: str) -> Path:
-        """Digest of a task's rows, fixed when the study first sees them."""
-        return self.path / "data" / f"{task}.json"
-
-    def resume(self, cell_id: str) -> Path:
-        """State of an interrupted run."""
-        return self.path / "resume" / f"{cell_id}.pt"
-
-    def synthesis(self) -> Path:
-        """Folder of the generated rows."""
-        return self.path / "synthesis"
-
-
-def fix_data(folder: StudyFolder, name: str, splits: Splits) -> None:
-    """Fixes a task's rows for the study at first sight, and insists on the same rows after.
-
-    Raises:
-        DataError: The rows are not those that the study was begun with.
-        ResultError: The file that fixes them is damaged.
-    """
-    path = folder.data_digest(name)
-    content = {"digest": splits.digest(), "train": len(splits.train), "dev": len(splits.dev)}
-    if create_text(path, json.dumps(content | {"where": splits.where}) + "\n"):
-        return
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-        same = there["digest"] == content["digest"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ResultError(f"{path}: not the digest of a task's rows ({error!r}).") from None
-    if not same:
-        raise DataError(
-            f"{splits.where}: task {name!r} has other rows ({content['train']} train, "
-            f"{content['dev']} dev) than this study began with ({there['train']}, "
-            f"{there['dev']} from {there['where']}). Use the same data, or begin another study."
-        )
-
-
-def read_study(folder: StudyFolder) -> Study:
-    """Reads a study back.
-
-    Raises:
-        ConfigError: The folder is no study, or a newer version wrote it.
-    """
-    try:
-        table = json.loads(folder.study_file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{folder.path}: no study here (study.json is absent).") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder.study_file}: cannot be read ({error}).") from None
-    try:
-        return Study.model_validate(table)
-    except ValidationError as error:
-        raise ConfigError(f"{folder.study_file}: {explain(Study, error)}") from None
-
-
-def read_studies(folders: Iterable[StudyFolder]) -> tuple[dict[StudyFolder, Study], list[str]]:
-    """Reads what can be read of several studies; the rest is told, and hides no other.
-
-    Raises:
-        ConfigError: None can be read.
-    """
-    found: dict[StudyFolder, Study] = {}
-    problems: list[str] = []
-    for folder in folders:
-        try:
-            found[folder] = read_study(folder)
-        except ConfigError as error:
-            problems.append(str(error))
-    if problems and not found:
-        raise ConfigError("; ".join(problems))
-    return found, problems
-
-
-def write_study(study: Study, folder: StudyFolder) -> None:
-    """Writes study.json, or checks that the folder already holds this very study.
-
-    Raises:
-        ResultError: The folder holds a study with another configuration; the message lists what
-            differs.
-    """
-    if not create_text(folder.study_file, _text(study)):
-        insist_on_same(study, read_study(folder), folder)
-
-
-def _text(study: Study) -> str:
-    return json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-
-
-def insist_on_same(study: Study, there: Study, folder: StudyFolder) -> None:
-    """Refuses a study where another one is.
-
-    Raises:
-        ResultError: They differ; the message says in what.
-    """
-    if there != study:
-        changes = differences(there.model_dump(mode="json"), study.model_dump(mode="json"))
-        raise ResultError(
-            f"{folder.path}: holds a study with another configuration, and a study is fixed once "
-            "begun. Give this one a name of its own with --study, or go on with the old files. "
-            f"There -> here:\n{changes}"
-        )

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.own_study import WORDS, make_own_study
+
 # how long an example takes says more of the machine than of the code
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-WORDS = ("the a cat dog sat ran on under mat house big small red blue and then it was very").split(
-    " "
-)
 
 
 @pytest.fixture(autouse=True)
@@ -72,57 +70,7 @@ def roberta(tmp_path_factory) -> Path:
     return folder
 
 
-def sentence(seed: int, length: int = 8) -> str:
-    return " ".join(random.Random(seed).choices(WORDS, k=length))
-
-
-def write_jsonl(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 @pytest.fixture
 def own_study(tmp_path) -> Path:
     """A user's own folder, see ``make_own_study``."""
     return make_own_study(tmp_path)
-
-
-def make_own_study(place: Path) -> Path:
-    """A user's own folder: two targets, one source, a grid of 2 x 2 x 2 cells, and their data."""
-    folder = place / "own"
-    for split, count in (("train", 24), ("dev", 12)):
-        write_jsonl(
-            folder / f"data/pairs/{split}.jsonl",
-            [
-                {"a": sentence(i, 4 + i % 5), "b": sentence(i + 99), "label": str(i % 2)}
-                for i in range(count)
-            ],
-        )
-        write_jsonl(
-            folder / f"data/endings/{split}.jsonl",
-            [
-                {
-                    "ctx": sentence(i, 5),
-                    "endings": [sentence(i * 7 + k, 3 + k) for k in range(3)],
-                    "label": i % 3,
-                }
-                for i in range(count)
-            ],
-        )
-    (folder / "pairs.toml").write_text(
-        'kind = "classification"\ntext_a = "{a}"\ntext_b = "{b}"\nlabels = ["0", "1"]\n'
-        "max_length = 40\nepochs = 2\n[[data]]\n"
-        'train = "pairs/train.jsonl"\ndev = "pairs/dev.jsonl"\n'
-    )
-    (folder / "endings.toml").write_text(
-        'kind = "multiple-choice"\ntext_a = "{ctx}"\nlabels = ["0", "1", "2"]\n'
-        'choices = ["{endings[0]}", "{endings[1]}", "{endings[2]}"]\n'
-        "max_length = 40\nepochs = 1\n[[data]]\n"
-        'train = "endings/train.jsonl"\ndev = "endings/dev.jsonl"\n'
-    )
-    (folder / "own.toml").write_text(
-        'sources = ["none", "endings"]\ntargets = ["pairs", "endings"]\n'
-        "learning_rate = [1e-3]\nbatch_size = [8]\nwarmup_ratio = [0.0, 0.2]\nseed = [12]\n"
-        '[model]\npath = "set on the command line"\n[source]\nlearning_rate = 1e-3\n'
-    )
-    return folder

@@ -70,7 +70,9 @@ LOGIN_NODE = sorted(
 
 
 def test_commands_of_the_login_node_never_load_a_framework():
-    assert {"launcher.submit", "launcher.preview", "launcher.outstanding"} <= set(LOGIN_NODE)
+    assert {"launcher.submit", "launcher.study.preview", "launcher.study.missing"} <= set(
+        LOGIN_NODE
+    )
     assert not loaded_by(LOGIN_NODE) & set(HEAVY)
 
 

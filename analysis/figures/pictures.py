@@ -1,0 +1,125 @@
+"""The figures of a study: which of them make sense for it, what each shows, and their files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from analysis.figures.heatmap import heatmap
+from analysis.figures.losscurves import losses
+from analysis.figures.palette import save
+from analysis.figures.sizes import sizes
+from analysis.figures.tuning import tuning
+from analysis.figures.violins import violins
+from analysis.stats.improvements import sized_tasks
+from analysis.stats.outcomes import CONVENTION, outcome
+from stilt.study import Study
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure: its files' name, its words, how it is drawn and when."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[pl.DataFrame, Study], Figure]
+    fits: Callable[[pl.DataFrame], bool]
+    """Whether the cells of the stage ``target`` have what the figure shows."""
+
+
+def _any(cells: pl.DataFrame) -> bool:
+    return not cells.is_empty()
+
+
+def _ended(cells: pl.DataFrame) -> bool:
+    return cells.select(outcome()).to_series().count() > 0
+
+
+def _varied(cells: pl.DataFrame) -> bool:
+    axes = cells.select("learning_rate", "batch_size").unique()
+    return _ended(cells) and len(axes) > 1
+
+
+def _sized(cells: pl.DataFrame) -> bool:
+    sized = pl.col("source_task").is_in(sized_tasks(cells))
+    return _ended(cells.filter(sized)) and _ended(cells.filter(pl.col("source") == "none"))
+
+
+def _curved(cells: pl.DataFrame) -> bool:
+    return bool((cells["loss"].list.len() > 0).any())
+
+
+PICTURES = (
+    Picture(
+        "violins",
+        "Scores of all runs",
+        "Each violin holds the runs of one source on one target; its lowest, mean and best score × "
+        "100 are written on it. Points are runs, crosses degenerate ones. The green dashed line is "
+        "the score of a random guess, the grey dotted one that of the majority class. At the foot "
+        "stand the degenerate runs of those that ended, and how many are still open (no result). "
+        f"{CONVENTION}",
+        violins,
+        _any,
+    ),
+    Picture(
+        "sizes",
+        "Improvement against the intermediate training size",
+        "Best (solid) and mean (dashed) improvement over None, × 100, for each number of training "
+        "rows of the intermediate task. Only hyperparameters whose runs ended on both sides count. "
+        f"Bars span the seeds of a source that has several. {CONVENTION}",
+        sizes,
+        _sized,
+    ),
+    Picture(
+        "expected_best",
+        "Expected best score against the number of trials",
+        "What the best of k trials drawn from this grid without replacement scores on average, "
+        f"× 100. {CONVENTION}",
+        tuning,
+        _ended,
+    ),
+    Picture(
+        "heatmap",
+        "Mean score by learning rate and batch size",
+        "Mean score × 100 over warmup ratios and seeds; ×n counts degenerate runs. Each target has "
+        f"a colour scale of its own. Hatched: no run has ended. {CONVENTION}",
+        heatmap,
+        _varied,
+    ),
+    Picture(
+        "losses",
+        "Training loss of degenerate and healthy runs",
+        "Median (thick) and 10th to 90th percentile (band) of the training loss over the course of "
+        "a run, for healthy runs (solid) and degenerate ones (dashed), with up to eight single "
+        "runs of each. A diverged run's curve ends where its loss is no longer finite. The green "
+        "dotted line is ln K, the loss of an even guess.",
+        losses,
+        _curved,
+    ),
+)
+"""Every figure, in the order of the report."""
+
+
+def write_figures(cells: pl.DataFrame, study: Study, folder: Path) -> list[Path]:
+    """Draws and writes the figures that make sense for these cells, as PNG, PDF and SVG.
+
+    Args:
+        cells: rows of ``columns.FRAME`` with the column ``degenerate``.
+        study: for the names of tasks.
+        folder: where the files go; files of figures that make no sense are removed from it.
+
+    Returns:
+        The files' paths, in the order of ``PICTURES``; the same cells give the same bytes.
+    """
+    trained = cells.filter(pl.col("stage") == "target")
+    paths: list[Path] = []
+    for picture in PICTURES:
+        if picture.fits(trained):
+            paths += save(picture.draw(trained, study), folder, picture.name)
+        else:
+            for kind in ("png", "pdf", "svg"):
+                (folder / f"{picture.name}.{kind}").unlink(missing_ok=True)
+    return paths

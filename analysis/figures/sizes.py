@@ -1,0 +1,106 @@
+"""Figure 3: improvement over ``none`` against the training size of the intermediate task."""
+
+import math
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.figures.palette import (
+    COLUMN,
+    GREY,
+    MARKERS,
+    PAGE,
+    TARGETS,
+    in_turn,
+    panel_titles,
+    present,
+    short,
+    styled,
+)
+from analysis.stats.improvements import improvements, sized_tasks
+from analysis.tables.presentation import target_title, thousands
+from stilt.study import Study
+
+
+@styled
+def sizes(cells: pl.DataFrame, study: Study) -> Figure:
+    """Draws best (solid) and mean (dashed) improvement over ``none`` against training rows.
+
+    Where a source has several seeds, the line goes through their mean and a bar spans them.
+
+    Args:
+        cells: rows of columns.FRAME, of a study with ``sized_tasks``.
+        study: for names and sizes of tasks.
+
+    Source: paper, Figure 3.
+    """
+    gains, tasks, targets = improvements(cells, study), sized_tasks(cells), present(cells, "target")
+    targets = [name for name in targets if name in set(gains["target"])]
+    across = min(len(tasks), 2)
+    width = COLUMN if across == 1 else PAGE
+    titles = panel_titles((target_title(study, task) for task in tasks), width, across)
+    figure = Figure(
+        figsize=(width, 2.1 * math.ceil(len(tasks) / across) + 0.5),
+        layout="constrained",
+    )
+    axes = figure.subplots(math.ceil(len(tasks) / across), across, squeeze=False, sharey=True)
+    colours, markers = in_turn(targets, TARGETS), in_turn(targets, MARKERS)
+    for ax in axes.flat[len(tasks) :]:
+        ax.set_axis_off()
+    for task, title, ax in zip(tasks, titles, axes.flat, strict=False):
+        ax.set_title(title, loc="left")
+        ax.axhline(0, color=GREY, linewidth=0.7, zorder=1)
+        ax.grid(axis="y")
+        for place, target in enumerate(targets):
+            lines = gains.filter((pl.col("task") == task) & (pl.col("target") == target))
+            aside = 1.02 ** (place - (len(targets) - 1) / 2)
+            _size_lines(ax, lines, colours[target], markers[target], aside)
+        _size_axis(ax, gains.filter(pl.col("task") == task))
+    figure.supxlabel("training rows of the intermediate task")
+    figure.supylabel("improvement over None × 100")
+    names = short((target_title(study, target) for target in targets), 20)
+    handles = [
+        Line2D([], [], color=colours[target], marker=markers[target], label=name)
+        for target, name in zip(targets, names, strict=True)
+    ]
+    handles.append(Line2D([], [], color="black", label="best"))
+    handles.append(Line2D([], [], color="black", ls=(0, (3, 1.5)), label="mean"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=3 if across == 1 else 5)
+    return figure
+
+
+def _size_lines(ax: Axes, lines: pl.DataFrame, colour: str, marker: str, aside: float) -> None:
+    """Draws one target's two lines, moved ``aside`` by a factor so that no mark hides another."""
+    for name, dash, face in (("best", "-", colour), ("mean", (0, (3, 1.5)), "white")):
+        spread = lines.group_by("rows").agg(
+            (pl.col(name).mean() * 100).alias("middle"),
+            (pl.col(name).min() * 100).alias("low"),
+            (pl.col(name).max() * 100).alias("high"),
+        )
+        spread = spread.with_columns(pl.col("rows").fill_null(_beyond(lines))).sort("rows")
+        middle = spread["middle"]
+        ax.errorbar(
+            spread["rows"] * aside, middle, [middle - spread["low"], spread["high"] - middle],
+            color=colour, linestyle=dash, marker=marker, mfc=face, mew=0.8, elinewidth=0.6,
+            capsize=1.2 if (spread["high"] > spread["low"]).any() else 0,
+        )  # fmt: skip
+
+
+def _beyond(lines: pl.DataFrame) -> int:
+    """Where a source of unknown size stands: right of all others."""
+    largest = lines["rows"].max()
+    return 2 * largest if isinstance(largest, int) else 1
+
+
+def _size_axis(ax: Axes, gains: pl.DataFrame) -> None:
+    """Puts a tick at each size, on a logarithmic axis."""
+    known = gains["rows"].drop_nulls().unique().sort().to_list()
+    ticks = {size: thousands(size) for size in known}
+    if gains["rows"].null_count():
+        ticks[_beyond(gains)] = "all"
+    ax.set_xscale("log")
+    ax.set_xticks(list(ticks), list(ticks.values()))
+    ax.minorticks_off()
+    ax.margins(x=0.12)

@@ -1,0 +1,66 @@
+"""Columns of the frame of cells: what the aggregator knows of each one."""
+
+import polars as pl
+
+from analysis.read.records import CURVE
+
+FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
+    "study": pl.String,  # name of the study
+    "cell": pl.String,  # id; for a source its own id
+    "stage": pl.String,  # target | evaluate | source
+    "source": pl.String,  # name in tables; "none" for the pretrained model
+    "source_id": pl.String,  # null for none
+    "source_task": pl.String,  # null for none
+    "source_size": pl.Int64,  # training rows; null for all, and for none
+    "source_seed": pl.Int64,  # null for none
+    "target": pl.String,
+    "learning_rate": pl.Float64,  # this and the next five are null for an evaluation
+    "batch_size": pl.Int64,
+    "warmup_ratio": pl.Float64,
+    "seed": pl.Int64,  # never null
+    "init_seed": pl.Int64,  # null where the seed serves
+    "order_seed": pl.Int64,
+    "status": pl.String,  # ok | diverged | failed | missing
+    "metric": pl.String,  # accuracy | mcc; known for every cell
+    "score": pl.Float64,  # fraction; null unless ok
+    "accuracy": pl.Float64,
+    "mcc": pl.Float64,
+    "dev_loss": pl.Float64,  # nats
+    "majority": pl.Float64,  # score of the majority class; null without a result
+    "chance": pl.Float64,  # score of a random guess; known for every cell
+    "classes": pl.Int64,  # K; known for every cell
+    "train_rows": pl.Int64,
+    "dev_rows": pl.Int64,
+    "data": pl.String,  # digest of the target's rows
+    "ties": pl.Int64,
+    "constant": pl.Boolean,  # predictions all of one class
+    "predictions": pl.String,  # one base-36 digit per dev example
+    "gold": pl.String,
+    "updates": pl.Int64,
+    "final_loss": pl.Float64,  # nats
+    "lowest_loss": pl.Float64,
+    "loss": CURVE,
+    "gradient_norm": CURVE,
+    "tokens_real": pl.Int64,
+    "tokens_computed": pl.Int64,
+    "seconds": pl.Float64,  # load + encode + train + evaluate
+    "train_seconds": pl.Float64,
+    "started": pl.Datetime("us", "UTC"),
+    "finished": pl.Datetime("us", "UTC"),
+    "host": pl.String,
+    "job": pl.String,
+    "attempt": pl.Int64,
+    "device": pl.String,
+    "commit": pl.String,
+    "code": pl.String,
+    "failure_kind": pl.String,  # null unless failed
+    "failure_message": pl.String,
+    "log": pl.String,  # relative to the study's folder
+}
+"""Columns of the frame of cells, in order. Rows stand in the grid's order."""
+
+CURVES = ("predictions", "gold", "loss", "gradient_norm")
+"""The four columns that are nine tenths of a frame."""
+
+NARROW = tuple(name for name in FRAME if name not in CURVES)
+"""All others."""

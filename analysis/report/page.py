@@ -1,0 +1,287 @@
+"""One self-contained HTML page about a study: opens from a file, needs no network and no script."""
+
+import base64
+import hashlib
+import os
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis.figures.pictures import PICTURES
+from analysis.report.choices import HEADS, POINT, choices
+from analysis.report.origins import origins
+from analysis.report.sentences import sentences
+from analysis.stats.degenerate import Definition
+from analysis.stats.outcomes import CONVENTION
+from analysis.tables.presentation import (
+    TextTable,
+    number,
+    p_value,
+    percent,
+    signed,
+    source_title,
+    target_title,
+)
+from stilt.folder import StudyFolder
+from stilt.study import Study
+from stilt.system.files import write_text
+
+HERE = Path(__file__).parent
+STATUSES = ("ok", "diverged", "failed", "missing")
+KEY = ("stage", "target", "source")
+"""What a part of the page is about."""
+WIDE = ("loss", "gradient_norm", "predictions", "gold")
+"""Columns that the page does not show."""
+ZOOM = 2.0
+"""CSS pixels on screen per point of a figure: half as large again as in print."""
+
+SHOWN = 500
+"""Cells of a part that the page lists: a browser does not open a hundred thousand rows."""
+
+Fields = dict[str, Any]
+
+
+def write_report(
+    study: Study,
+    folder: StudyFolder,
+    cells: pl.DataFrame,
+    summary: pl.DataFrame,
+    differences: pl.DataFrame,
+    figures: list[Path],
+    problems: list[str],
+    *,
+    definition: Definition = "majority",
+    sources: pl.DataFrame | None = None,
+    paper: Sequence[TextTable] = (),
+) -> Path:
+    """Writes ``summary/report.html``; the same study gives the same bytes.
+
+    Args:
+        study: what was planned.
+        folder: where it lies; links in the report are relative to ``folder.summary``.
+        cells: rows of ``columns.FRAME`` with ``degenerate``; all of them are shown, of a
+            source and target with more than ``SHOWN`` those that went wrong before others.
+        summary: of ``analysis.stats.summary.summarize_cells``.
+        differences: of ``analysis.stats.summary.differences_against_none``.
+        figures: what ``analysis.figures.pictures.write_figures`` returned.
+        problems: lines on what is missing, left out or mixed.
+        definition: of a degenerate run, which ``degenerate`` and ``summary`` rest on.
+        sources: rows of ``columns.FRAME`` with stage ``source``: how each source did on its own.
+        paper: tables of the paper with this study's numbers beside the paper's.
+
+    Returns:
+        The report's path.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "percent": percent, "signed": signed, "p": p_value, "rate": number, "url": _url,
+        "count": lambda value: f"{value:,}", "moment": _moment,
+    }  # fmt: skip
+    environment.globals |= {"span": _span}
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    page = environment.get_template("page.html.j2").render(
+        study=study,
+        cells=Counter(cells["status"].to_list()),
+        total=len(cells),
+        statuses=STATUSES,
+        words=sentences(study, summary, differences, definition),
+        problems=[(len(line) - len(line.lstrip()), line.strip()) for line in problems],
+        rows=list(_rows(study, summary, differences)),
+        parts=list(_parts(study, folder, cells, summary)),
+        figures=_figures(figures, folder),
+        paper=paper,
+        sources=_sources(study, folder, sources),
+        failures=list(_failures(study, folder, cells, sources)),
+        origins=origins(folder, cells),
+        choices=choices(study, definition),
+        ended=cells["finished"].max(),
+        began=cells["started"].min(),
+        hours=(cells["seconds"].sum() or 0) / 3600,
+        style=Markup(style),
+        script=Markup(script),
+        script_digest=_digest(script),
+        style_digest=_digest(style),
+        heads=HEADS,
+        convention=CONVENTION,
+        command=f"python analysis/summarize.py {shlex.quote(folder.path.name)} "
+        f"--degenerate {definition}",
+    )
+    path = folder.summary / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _rows(study: Study, summary: pl.DataFrame, differences: pl.DataFrame) -> Iterator[Fields]:
+    """Rows of the table of results: a row of the summary, joined with its difference from none."""
+    gaps = {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
+    for place, row in enumerate(summary.iter_rows(named=True)):
+        gap = gaps.get((row["target"], row["source"])) if row["stage"] == "target" else None
+        yield row | {
+            "part": _anchor(place, row),
+            "source_title": source_title(study, row["source"]),
+            "target_title": target_title(study, row["target"]),
+            "gap": gap or dict.fromkeys(differences.columns),
+        }
+
+
+def _parts(
+    study: Study, folder: StudyFolder, cells: pl.DataFrame, summary: pl.DataFrame
+) -> Iterator[Fields]:
+    """One part per row of the summary, with all its cells."""
+    light = cells.select(pl.exclude(WIDE))
+    groups = light.partition_by(KEY, as_dict=True, maintain_order=True)
+    for place, row in enumerate(summary.iter_rows(named=True)):
+        group = groups[tuple(row[name] for name in KEY)]
+        shown = _first_to_look_at(group)
+        yield row | {
+            "id": _anchor(place, row),
+            "target_title": target_title(study, row["target"]),
+            "source_title": source_title(study, row["source"]),
+            "target_choice": (row["target"], target_title(study, row["target"])),
+            "source_choice": (row["source"], source_title(study, row["source"])),
+            "axes": [name for name in POINT if group[name].null_count() < len(group)],
+            # not a list: tables of a hundred thousand rows would all be in memory at once
+            "rows": (_cell(folder, cell) for cell in shown.iter_rows(named=True)),
+            "left_out": len(group) - len(shown),
+        }
+
+
+def _first_to_look_at(cells: pl.DataFrame) -> pl.DataFrame:
+    """At most ``SHOWN`` cells, in their order; those that went wrong before others."""
+    if len(cells) <= SHOWN:
+        return cells
+    status = pl.col("status")
+    healthy = pl.coalesce("degenerate", pl.lit(value=False)).not_()
+    kept = cells.with_row_index("place").sort(
+        status != "failed", status != "diverged", healthy, "place"
+    )
+    return kept.head(SHOWN).sort("place").drop("place")
+
+
+def _cell(folder: StudyFolder, row: Fields) -> Fields:
+    """A cell with the paths of its files, where there are any."""
+    record = {
+        "ok": folder.result, "diverged": folder.result, "failed": folder.failure
+    }.get(row["status"])  # fmt: skip
+    file = record(row["cell"]) if record else None
+    return row | {
+        "record": _relative(folder, file) if file else None,
+        "log_link": _log(folder, row["log"]),
+    }
+
+
+def _log(folder: StudyFolder, log: str | None) -> str | None:
+    """Link to a log file, unless its path leaves the study's folder."""
+    if not log or Path(log).is_absolute() or ".." in Path(log).parts:
+        return None
+    return _relative(folder, folder.path / log)
+
+
+def _relative(folder: StudyFolder, path: Path) -> str:
+    """A path in the study's folder as a link from the report, which lies in ``summary``."""
+    return _url(f"../{path.relative_to(folder.path).as_posix()}")
+
+
+def _url(path: str) -> str:
+    return quote(path, safe="/-._~@")
+
+
+def _anchor(place: int, row: Fields) -> str:
+    """Id of a part: readable, and unlike every other by its number."""
+    return re.sub(r"[^a-z0-9.]+", "-", f"part-{place + 1}-{row['source']}-{row['target']}".lower())
+
+
+def _figures(paths: list[Path], folder: StudyFolder) -> list[Fields]:
+    """Each figure with its SVG as a data URI, which can neither load nor run anything."""
+    by_name = {path.stem: path for path in paths if path.suffix == ".svg"}
+    shown = []
+    for picture in PICTURES:
+        if (path := by_name.get(picture.name)) is None:
+            continue
+        content = path.read_bytes()
+        size = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', content)
+        width, height = (round(float(x) * ZOOM) for x in size.groups()) if size else (600, 400)
+        data = base64.b64encode(content).decode("ascii")
+        shown.append(
+            {
+                "name": picture.name,
+                "title": picture.title,
+                "caption": picture.caption,
+                "width": width,
+                "height": height,
+                "data": f"data:image/svg+xml;base64,{data}",
+                "files": [
+                    (file.suffix[1:].upper(), os.path.relpath(file, folder.summary))
+                    for file in sorted(paths)
+                    if file.stem == picture.name
+                ],
+            }
+        )
+    return shown
+
+
+def _sources(study: Study, folder: StudyFolder, sources: pl.DataFrame | None) -> list[Fields]:
+    """Sources that the study trains, with how they did on their own task."""
+    if sources is None:
+        return []
+    rows = sources.select(pl.exclude(WIDE))
+    return [
+        _cell(folder, row)
+        | {
+            "title": source_title(study, row["source"]),
+            "record": _relative(folder, folder.source(row["cell"]) / "result.json")
+            if row["status"] in ("ok", "diverged")
+            else _relative(folder, folder.failure(row["cell"]))
+            if row["status"] == "failed"
+            else None,
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def _failures(
+    study: Study, folder: StudyFolder, cells: pl.DataFrame, sources: pl.DataFrame | None
+) -> Iterator[Fields]:
+    """Failed sources, then failed cells, with reason and files."""
+    for frame in (sources, cells):
+        failed = frame.filter(pl.col("status") == "failed") if frame is not None else None
+        for row in failed.iter_rows(named=True) if failed is not None else ():
+            point = [
+                f"{HEADS[name].lower()} {number(row[name])}"
+                for name in POINT
+                if row[name] is not None
+            ]
+            yield _cell(folder, row) | {
+                "what": "its own training"
+                if row["stage"] == "source"
+                else target_title(study, row["target"]),
+                "source_title": source_title(study, row["source"]),
+                "point": ", ".join(point),
+            }
+
+
+def _span(low: float, high: float, digits: int = 1) -> str:
+    """Ends of an interval of fractions, in percent."""
+    return f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]".replace("-", "−")
+
+
+def _moment(value: datetime | None) -> str:
+    """A result's time in UTC, to the minute."""
+    return f"{value:%Y-%m-%d %H:%M} UTC" if value else "–"
+
+
+def _digest(text: str) -> str:
+    """What the page's security policy calls a script or style by, so that no other one runs."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -1,0 +1,276 @@
+"""The paper's tables and figures, row by row, with a study's numbers beside the paper's own."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+
+from analysis.stats.outcomes import CONVENTION
+from analysis.tables.exports import latex
+from analysis.tables.presentation import Section, TextTable, as_markdown, out_of, percent, signed
+from stilt.config import Frozen, parse, read_toml
+from stilt.study import Study
+from stilt.system.files import write_text
+
+Report = Literal["figure2", "figure3", "table2", "table3", "table4", "ablations"]
+REPORTS: tuple[Report, ...] = get_args(Report)
+MISSING = "–"
+
+
+class Printed(Frozen):
+    """One place of a table of the paper."""
+
+    source: str
+    target: str
+    printed: tuple[str, ...]
+    """The values as printed, one for each of the report's columns."""
+
+
+class PaperTable(Frozen):
+    """A table of the paper."""
+
+    title: str
+    where: str
+    shows: Literal["best", "difference"]
+    stage: Literal["target", "evaluate"]
+    columns: tuple[str, ...]
+    cells: tuple[Printed, ...]
+
+
+class Paper(Frozen):
+    """The paper's numbers: ``paper.toml``."""
+
+    aliases: dict[str, tuple[str, ...]]
+    reports: dict[str, PaperTable]
+
+
+def read_paper() -> Paper:
+    """Reads the paper's numbers."""
+    path = Path(__file__).parent / "paper.toml"
+    return parse(Paper, read_toml(path), path)
+
+
+def covered(summary: pl.DataFrame) -> tuple[Report, ...]:
+    """Tables of the paper of which a study plans every row, under the paper's names or stand-ins.
+
+    Args:
+        summary: ``analysis.stats.summary.summarize_cells``.
+    """
+    paper = read_paper()
+    rows = summary.select("stage", "source", "target").iter_rows()
+    planned = {(stage, _parts(source)[0], target) for stage, source, target in rows}
+
+    def plans(stage: str, cell: Printed) -> bool:
+        sources, targets = (_named(name, paper.aliases) for name in (cell.source, cell.target))
+        return any((stage, s, t) in planned for s in sources for t in targets)
+
+    return tuple(
+        name
+        for name in REPORTS
+        if (table := paper.reports.get(name)) and all(plans(table.stage, c) for c in table.cells)
+    )
+
+
+def report(
+    name: Report,
+    study: Study,
+    cells: pl.DataFrame,
+    summary: pl.DataFrame,
+    differences: pl.DataFrame,
+) -> TextTable:
+    """A table or figure of the paper as a table with this study's numbers.
+
+    Args:
+        name: which.
+        study: for titles.
+        cells: ``analysis.read.columns.FRAME``.
+        summary: ``analysis.stats.summary.summarize_cells``.
+        differences: ``analysis.stats.summary.differences_against_none``.
+
+    Returns:
+        The paper's rows and columns, one row for each seed of a source that has several; a dash
+        stands where this study has no number.
+    """
+    if name == "figure2":
+        return _figure2(study, summary)
+    if name == "figure3":
+        return _figure3(study, cells)
+    paper = read_paper()
+    return _beside(name, paper.reports[name], paper.aliases, study, summary, differences)
+
+
+def _beside(
+    name: str,
+    table: PaperTable,
+    aliases: dict[str, tuple[str, ...]],
+    study: Study,
+    summary: pl.DataFrame,
+    differences: pl.DataFrame,
+) -> TextTable:
+    stage = summary.filter(pl.col("stage") == table.stage)
+    gaps = {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
+    stood_in: dict[str, str] = {}
+    averaged = False
+    sections = []
+    for target in dict.fromkeys(cell.target for cell in table.cells):
+        rows = []
+        for cell in table.cells:
+            if cell.target != target:
+                continue
+            theirs = tuple(value.replace("-", "−") for value in cell.printed)
+            found = _found(stage, cell, aliases)
+            for row in found:
+                _, seed = _parts(row["source"])
+                shown = f"{cell.source} (seed {seed})" if seed else cell.source
+                gap = gaps.get((row["target"], row["source"]), {})
+                rows.append((shown, *theirs, *_ours(table, row, gap)))
+                averaged |= table.stage == "evaluate" and row["cells"] > 1
+                for asked, there in (
+                    (cell.source, _parts(row["source"])[0]),
+                    (target, row["target"]),
+                ):
+                    if asked != there and row["ended"]:
+                        stood_in[asked] = there
+            if not found:
+                rows.append((cell.source, *theirs, MISSING, MISSING))
+        sections.append(Section(_title(study, target), tuple(rows)))
+    notes = [f"{there} stands in for {asked}." for asked, there in stood_in.items()]
+    if averaged:
+        notes.append("A score of several trials, which are seeds of the head, is their mean.")
+    caption = (
+        f"{study.name}: {table.title}, dev, in percent. The paper's numbers: {table.where} "
+        f"(RoBERTa-large); here: {study.grid.model.name}. {' '.join([*notes, CONVENTION])}"
+    )
+    header = ("source", *table.columns, "here", "trials")
+    return TextTable(name, caption, header, tuple(sections))
+
+
+def _found(
+    summary: pl.DataFrame, cell: Printed, aliases: dict[str, tuple[str, ...]]
+) -> list[dict[str, Any]]:
+    """This study's rows for a place of the table, one for each seed of the source.
+
+    The paper's own tasks come before those that may stand in for them, unless only these have a run
+    that ended.
+    """
+    planned = []
+    for source in _named(cell.source, aliases):
+        for target in _named(cell.target, aliases):
+            rows = [
+                row
+                for row in summary.filter(pl.col("target") == target).iter_rows(named=True)
+                if _parts(row["source"])[0] == source
+            ]
+            if any(row["ended"] for row in rows):
+                return rows
+            planned.append(rows)
+    return next(filter(None, planned), [])
+
+
+def _ours(table: PaperTable, row: dict[str, Any], gap: dict[str, Any]) -> tuple[str, str]:
+    """This study's value for a place of the table, and how many trials it rests on."""
+    if table.shows == "difference":
+        value = f"{signed(gap.get('mean'))} / {signed(gap.get('best'))}"
+        pairs, cells = gap.get("ended", 0), row["cells"]
+        trials = out_of(pairs, cells) + (" pairs" if pairs < cells else "")
+        return value if gap else MISSING, trials
+    # of several fresh heads the best is no score of the source
+    shown = row["mean"] if table.stage == "evaluate" else row["best"]
+    return percent(shown), out_of(row["ended"], row["cells"])
+
+
+def _parts(source: str) -> tuple[str, str]:
+    """A source's name in tables without its seed, and the seed, empty where it has none.
+
+    See ``stilt.cell.Source.name``. A source of a part of its task's rows keeps their number.
+    """
+    name, _, seed = source.partition("#")
+    return name, seed
+
+
+def _named(task: str, aliases: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """A task of the paper, and those that may stand in for it."""
+    return (task, *aliases.get(task, ()))
+
+
+def _figure2(study: Study, summary: pl.DataFrame) -> TextTable:
+    trained = summary.filter(pl.col("stage") == "target")
+    sections = []
+    for target in trained["target"].unique(maintain_order=True):
+        rows = trained.filter(pl.col("target") == target).iter_rows(named=True)
+        lines = [
+            (
+                row["source"],
+                out_of(row["ended"], row["cells"]),
+                *(percent(row[name]) for name in ("min", "mean", "best", "chance")),
+            )
+            for row in rows
+        ]
+        sections.append(Section(_title(study, target), tuple(lines)))
+    caption = (
+        f"{study.name}: min, mean and best dev score over the hyperparameter trials, in percent, "
+        f"as annotated in Figure 2 (the paper prints these values in the picture alone); here: "
+        f"{study.grid.model.name}. The picture: violins.png, .pdf, .svg. {CONVENTION}"
+    )
+    header = ("source", "trials", "min", "mean", "best", "chance")
+    return TextTable("figure2", caption, header, tuple(sections))
+
+
+def _figure3(study: Study, cells: pl.DataFrame) -> TextTable:
+    # brings matplotlib with it, which no other report needs
+    from analysis.stats.improvements import improvements
+
+    gains = improvements(cells, study)
+    seeds = gains["seed"].n_unique() > 1
+    sections = []
+    for target in gains["target"].unique(maintain_order=True):
+        rows = gains.filter(pl.col("target") == target).iter_rows(named=True)
+        lines = [
+            (
+                row["task"],
+                MISSING if row["rows"] is None else f"{row['rows']:,}",
+                *([str(row["seed"])] if seeds else []),
+                str(row["runs"]),
+                signed(row["mean"]),
+                signed(row["best"]),
+            )
+            for row in rows
+        ]
+        sections.append(Section(_title(study, target), tuple(lines)))
+    caption = (
+        f"{study.name}: improvement over none against the training size of the intermediate task, "
+        "in percent points, as drawn in Figure 3 (the paper prints no values); here: "
+        f"{study.grid.model.name}. The picture: sizes.png, .pdf, .svg. {CONVENTION}"
+    )
+    header = ("source", "rows", *(["seed"] if seeds else []), "trials", "Δ mean", "Δ best")
+    return TextTable("figure3", caption, header, tuple(sections))
+
+
+def _title(study: Study, target: str) -> str:
+    task = study.tasks.get(target)
+    return task.title if task else target
+
+
+def write_reports(tables: Sequence[TextTable], folder: Path) -> list[Path]:
+    """Writes each report as Markdown, LaTeX and CSV; returns the files' paths."""
+    paths = []
+    for table in tables:
+        texts = {"md": as_markdown(table), "tex": latex([table]), "csv": text_csv([table])}
+        for suffix, text in texts.items():
+            paths.append(folder / f"{table.name}.{suffix}")
+            write_text(paths[-1], text)
+    return paths
+
+
+def text_csv(tables: Sequence[TextTable]) -> str:
+    """Tables as they are shown, as CSV with the section in a column of its own."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for table in tables:
+        writer.writerow(("report", "target", *table.header))
+        for section in table.sections:
+            writer.writerows((table.name, section.title, *row) for row in section.rows)
+    return out.getvalue()

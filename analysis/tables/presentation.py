@@ -1,0 +1,211 @@
+"""Tables of text, and how they look in a terminal, in Markdown and in LaTeX.
+
+Here, and only here, scores become percentages.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from stilt.cell import NONE
+from stilt.study import Study
+
+
+def target_title(study: Study, name: str) -> str:
+    """A task's name for people."""
+    return study.tasks[name].title if name in study.tasks else name
+
+
+def source_title(study: Study, name: str) -> str:
+    """A source's name for people, such as ``HellaSwag-p@2k#12``: task, rows, seed."""
+    if name == NONE:
+        return "None"
+    source = study.source_named(name)
+    if source is None:
+        return name
+    rest = name.removeprefix(source.task)
+    rest = re.sub(r"(?<=@)\d+", lambda found: thousands(int(found[0])), rest)
+    return target_title(study, source.task) + rest
+
+
+def thousands(count: int) -> str:
+    """A count as short as it is exact: 2000 -> 2k, 39905 -> 39.9k, 512 -> 512."""
+    return f"{count / 1000:.1f}".removesuffix(".0") + "k" if count >= 1000 else str(count)
+
+
+def number(value: float) -> str:
+    """A hyperparameter as people write it: 5e-06 -> 5e-6, 0.20 -> 0.2; whole numbers in full."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
+
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows that belong to one target."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A caption, column heads, and rows in sections. The first column is text, the rest numbers."""
+
+    name: str
+    """Short name, for labels."""
+    caption: str
+    header: Row
+    sections: tuple[Section, ...]
+    spare: Row = ()
+    """Columns that a narrow terminal does without, the most dispensable first."""
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction in percent, without the sign; a dash where there is none."""
+    return "–" if value is None else f"{100 * value:.{digits}f}"
+
+
+def out_of(count: int, total: int) -> str:
+    """A count, with the total where it falls short of it: ``8 of 16``."""
+    return str(count) if count == total else f"{count} of {total}"
+
+
+def signed(value: float | None) -> str:
+    """A difference of fractions in percentage points, always with its sign."""
+    if value is None:
+        return "–"
+    text = f"{100 * value:+.1f}"
+    # as the paper prints it
+    return "±0.0" if text[1:] == "0.0" else text.replace("-", "−")
+
+
+def estimate(row: Mapping[str, Any], name: str) -> str:
+    """A difference with its interval: ``+2.1 [0.3, 4.0]``."""
+    return f"{signed(row.get(name))} {span(row, name)}".rstrip()
+
+
+def counted(row: Mapping[str, Any]) -> str:
+    """Degenerate runs of those judged, with the interval of their share in percent."""
+    if not row["judged"]:
+        return "–"
+    ends = f"{100 * row['low']:.0f}, {100 * row['high']:.0f}"
+    return f"{row['degenerate']}/{row['judged']} [{ends}]"
+
+
+def span(row: Mapping[str, Any], name: str, digits: int = 1) -> str:
+    """The ends of a row's interval of this name, in percent; nothing where there is none."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    if low is None or high is None:
+        return ""
+    return f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]".replace("-", "−")
+
+
+def p_value(value: float | None) -> str:
+    """A p-value to two significant digits at most."""
+    if value is None:
+        return "–"
+    return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def as_rich(table: TextTable, width: int) -> RichTable:
+    """A terminal table whose sections are bold rows.
+
+    Args:
+        table: what is shown; of its ``spare`` columns those that fit.
+        width: of the terminal, in characters.
+    """
+    rows = [table.header, *(row for section in table.sections for row in section.rows)]
+    widths = [max(len(row[column]) for row in rows) + 3 for column in range(len(table.header))]
+    shown = list(range(len(widths)))
+    for head in table.spare:
+        if sum(widths[column] for column in shown) > width:
+            shown.remove(table.header.index(head))
+    drawn = RichTable(box=SIMPLE_HEAD)
+    for column in shown:
+        drawn.add_column(table.header[column], justify="right" if column else "left")
+    for section in table.sections:
+        drawn.add_row(Text(section.title, style="bold", no_wrap=True, overflow="ignore"))
+        for row in section.rows:
+            drawn.add_row(*(Text(row[column]) for column in shown))
+        drawn.add_section()
+    return drawn
+
+
+def as_markdown(table: TextTable) -> str:
+    """A Markdown table whose sections are bold rows."""
+    width = len(table.header)
+    lines = [table.caption, "", _markdown(table.header), "|:--|" + "--:|" * (width - 1)]
+    for section in table.sections:
+        lines.append(_markdown((f"**{section.title}**", *[""] * (width - 1))))
+        lines += [_markdown(row) for row in section.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def as_latex(table: TextTable) -> str:
+    """A LaTeX table for the booktabs package."""
+    width = len(table.header)
+    lines = [
+        r"\begin{table}",
+        r"\centering\small",
+        rf"\begin{{tabular}}{{l{'r' * (width - 1)}}}",
+        r"\toprule",
+        _latex_row(table.header),
+    ]
+    for section in table.sections:
+        lines += [
+            r"\midrule",
+            rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{latex(section.title)}}}}} \\",
+        ]
+        lines += [_latex_row(row) for row in section.rows]
+    lines += [
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\caption{{{latex(table.caption)}}}",
+        rf"\label{{tab:{table.name}}}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"$<$",
+        ">": r"$>$",
+        "Δ": r"$\Delta$",
+        "−": r"$-$",
+        "±": r"$\pm$",
+        "–": r"--",
+    }
+)
+
+
+def latex(text: str) -> str:
+    """Text with what LaTeX would read as commands made literal."""
+    return text.translate(_LATEX)
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(latex(cell) for cell in cells) + r" \\"

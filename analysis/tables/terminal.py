@@ -1,0 +1,42 @@
+"""What a person sees: tables and notes on stdout, the names of written files on stderr."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.tables.presentation import TextTable, as_rich
+from stilt.system.console import Output
+
+PAPER = 132
+"""Characters in a line that goes to a file or a pipe, which have no width of their own."""
+
+
+def show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
+    """Prints tables with their captions, then the notes, as wide as the terminal is."""
+    console = Output(markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Output(width=PAPER, markup=False)
+    console.rule(title)
+    for table in shown:
+        console.print(as_rich(table, console.width))
+        console.print(table.caption, style="dim", highlight=False)
+        console.print()
+    for note in notes:
+        console.print(note, highlight=False, soft_wrap=True)
+
+
+def say(paths: Sequence[Path]) -> None:
+    """Names the files that were written, on stderr: stdout is for results."""
+    folders: dict[Path, dict[str, list[str]]] = {}
+    for path in paths:
+        folders.setdefault(path.parent, {}).setdefault(path.stem, []).append(path.suffix[1:])
+    for folder, files in folders.items():
+        names = (
+            f"{stem}.{kinds[0]}" if len(kinds) == 1 else f"{stem}.{{{','.join(kinds)}}}"
+            for stem, kinds in files.items()
+        )
+        sys.stderr.write(f"wrote in {folder}: {' '.join(names)}\n")
+    for path in paths:
+        if path.name == "report.html":
+            sys.stderr.write(f"to look at: {path}\n")

@@ -1,0 +1,129 @@
+"""What a study does not have yet, and why, in words."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import polars as pl
+
+from analysis.read.collect import Collection
+from analysis.stats.summary import STATUSES, TRIAL, in_order
+from stilt.cell import NONE
+
+SHOWN = 8
+"""Examples of a kind; all of them stand in summary.json."""
+
+
+def describe(collection: Collection) -> list[str]:
+    """Lines on what is missing, failed, left out or mixed; the first one counts the cells."""
+    cells = collection.cells
+    counts = Counter(cells["status"])
+    parts = [f"{counts[status]} {label}" for status, label in STATUSES.items() if counts[status]]
+    lines = [f"{cells.height} cells: {', '.join(parts)}."]
+    if not counts["ok"] and not counts["diverged"]:
+        lines.append("No result yet.")
+    lines += _missing(cells)
+    lines += _failed(cells)
+    lines += _waiting(collection)
+    lines += _left_out(collection)
+    lines += _mixed(cells)
+    lines += _unpaired(cells)
+    return lines
+
+
+def _missing(cells: pl.DataFrame) -> Iterator[str]:
+    absent = cells.filter(pl.col("status") == "missing")
+    if absent.height:
+        yield f"Missing: {places(absent, cells)}."
+
+
+def places(some: pl.DataFrame, cells: pl.DataFrame) -> str:
+    """Where some of the cells stand: ``hellaswag on rte 8 of 16, ...``, in the grid's order."""
+    key = ("stage", "target", "source")
+    counts = some.group_by(key).len("some").join(cells.group_by(key).len("of"), on=key)
+    rows = in_order(some).join(counts, on=key, maintain_order="left")
+    return _some(
+        [
+            f"{source} on {target} {count} of {total}"
+            for _, target, source, count, total in rows.iter_rows()
+        ]
+    )
+
+
+def _failed(cells: pl.DataFrame) -> Iterator[str]:
+    failed = cells.filter(pl.col("status") == "failed")
+    kinds = (
+        failed.group_by("failure_kind", maintain_order=True)
+        .agg(pl.len(), *(pl.col(x).first() for x in ("cell", "failure_message", "log")))
+        .sort("len", "failure_kind", descending=[True, False])
+    )
+    for kind, count, cell, message, log in kinds.iter_rows():
+        where = f", log {log}" if log else ""
+        yield f"Failed: {count} with {kind}, such as {cell}: {message}{where}."
+
+
+def _waiting(collection: Collection) -> Iterator[str]:
+    """Sources that failed, and how many cells cannot start without them."""
+    cells = collection.cells
+    for source in collection.sources.iter_rows(named=True):
+        if source["status"] not in ("failed", "diverged"):
+            continue
+        behind = cells.filter(
+            pl.col("source_id") == source["source_id"],
+            pl.col("status").is_in(["missing", "failed"]),
+        ).height
+        why = f" ({source['failure_kind']}: {source['failure_message']})"
+        yield (
+            f"Source {source['source']} {source['status']}"
+            f"{why if source['status'] == 'failed' else ''}: {behind} cells need it."
+        )
+
+
+def _left_out(collection: Collection) -> Iterator[str]:
+    problems = collection.problems
+    if not problems:
+        return
+    kinds = Counter(problem.kind for problem in problems)
+    counted = ", ".join(f"{count} {_KINDS[kind]}" for kind, count in sorted(kinds.items()))
+    yield f"Left out: {len(problems)} file{'s' * (len(problems) > 1)} ({counted})."
+    for problem in problems[:SHOWN]:
+        yield f"  {problem}"
+    if len(problems) > SHOWN:
+        yield f"  and {len(problems) - SHOWN} more, named in summary.json."
+
+
+_KINDS = {
+    "empty": "empty",
+    "truncated": "truncated",
+    "foreign": "foreign",
+    "newer": "of a newer schema",
+    "schema": "of a wrong schema",
+    "study": "of another study",
+    "duplicate": "duplicated",
+    "grid": "not of this grid",
+}
+
+
+def _mixed(cells: pl.DataFrame) -> Iterator[str]:
+    """Results that were not all made by the same code on the same kind of machine."""
+    for column, what in (("code", "versions of the code"), ("device", "kinds of device")):
+        counts = cells[column].drop_nulls().value_counts(sort=True)
+        if counts.height > 1:
+            parts = [f"{name} {count}" for name, count in counts.sort(column).iter_rows()]
+            yield f"Mixed: results come from {counts.height} {what}: {_some(parts)}."
+
+
+def _unpaired(cells: pl.DataFrame) -> Iterator[str]:
+    """Cells whose hyperparameters and seed the grid does not plan for ``none``."""
+    trained = cells.filter(pl.col("stage") == "target")
+    none = trained.filter(pl.col("source") == NONE)
+    alone = trained.join(none, on=TRIAL, how="anti", nulls_equal=True, maintain_order="left")
+    if none.height and alone.height:
+        yield (
+            f"No pair: {places(alone, cells)}. The grid has no run of none with their "
+            "hyperparameters and seed, so no difference counts them."
+        )
+
+
+def _some(parts: list[str]) -> str:
+    more = len(parts) - SHOWN
+    return ", ".join(parts[:SHOWN]) + (f" and {more} more" if more > 0 else "")

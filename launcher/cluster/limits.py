@@ -1,0 +1,149 @@
+"""How much a cluster takes at a time: its longest array, and how many jobs a user may queue."""
+
+import getpass
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from launcher.cluster.profile import Profile
+from stilt.errors import ConfigError
+from stilt.slurm.commands import ask
+from stilt.slurm.nodes import LIST, fitting
+from stilt.slurm.words import setting
+
+USUAL_ARRAY_SIZE = 1001
+"""SLURM's default of MaxArraySize (slurm.conf(5)); indices are below it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submit may ask for."""
+
+    array_size: int = USUAL_ARRAY_SIZE
+    """Elements of one array: MaxArraySize caps the index, which starts at 0."""
+    room: int | None = None
+    """Elements that the user may still queue; None where nobody limits them."""
+    nodes: frozenset[str] = frozenset()
+    """Nodes that are up and have what an element asks for; none where that is in doubt."""
+    cluster: str | None = None
+    """The cluster's name, where it says."""
+    problem: str | None = None
+    """Why the cluster could not be asked."""
+
+
+def read_limits(profile: Profile) -> Limits:
+    """Asks the cluster; what cannot be asked is taken to be the usual value.
+
+    Args:
+        profile: what is asked for: any account of the user's where it names none, and the user's
+            default quality of service.
+    """
+    config = _output("scontrol", "show", "config")
+    if config is None:
+        return Limits(problem="scontrol does not answer")
+    size = array_size(config)
+    cluster = setting(config, "ClusterName")
+    queued = _output("squeue", "--all", "--me", "--array", "--noheader", "--format=%i")
+    user = getpass.getuser()
+    associations = _output(
+        *("sacctmgr", "--noheader", "--parsable2", "show", "associations", "where"),
+        *(f"user={user}", *([f"cluster={cluster}"] if cluster else [])),
+        "format=account,maxsubmitjobs,defaultqos",
+    )
+    classes = _output(
+        *("sacctmgr", "--noheader", "--parsable2", "show", "qos"),
+        "format=name,maxsubmitjobsperuser",
+    )
+    limit = submit_limit(associations or "", classes or "", profile.account, profile.qos)
+    room = None if limit is None else max(0, limit - len((queued or "").split()))
+    return Limits(size, room, _nodes(profile), cluster)
+
+
+def _nodes(profile: Profile) -> frozenset[str]:
+    """Nodes that an element fits on, but for those that the profile excludes."""
+    # sbatch(1): the variable stands for the flag
+    partition = profile.partition or os.environ.get("SBATCH_PARTITION")
+    gpus = profile.element_gpus
+    fit = fitting(
+        _output(*LIST) or "",
+        gres=profile.gres or (f"gpu:{gpus}" if gpus else None),
+        constraint=profile.constraint,
+        partition=partition,
+    )
+    if profile.exclude is None:
+        return fit
+    excluded = _output("scontrol", "show", "hostnames", profile.exclude)
+    return frozenset() if excluded is None else fit - set(excluded.split())
+
+
+def array_size(config: str) -> int:
+    """Longest array that the text of ``scontrol show config`` allows.
+
+    Source: slurm.conf(5), MaxArraySize, and max_array_tasks of SchedulerParameters.
+    """
+    value = setting(config, "MaxArraySize") or ""
+    size = int(value) if value.isdigit() else USUAL_ARRAY_SIZE
+    lower = re.search(r"\bmax_array_tasks=(\d+)", setting(config, "SchedulerParameters") or "")
+    return max(1, min(size, int(lower[1])) if lower else size)
+
+
+def submit_limit(
+    associations: str, classes: str, account: str | None, qos: str | None
+) -> int | None:
+    """The lowest limit of queued jobs that applies; None where there is none.
+
+    Args:
+        associations: lines of ``account|MaxSubmitJobs|DefaultQOS``.
+        classes: lines of ``qos|MaxSubmitJobsPerUser``.
+        account: the account that is charged, or None.
+        qos: the quality of service asked for, or None.
+    """
+    rows = [line.split("|") for line in associations.splitlines() if line.count("|") == 2]
+    mine = [row for row in rows if account is None or row[0] == account]
+    per_class = {
+        name: limit
+        for name, bar, limit in (line.partition("|") for line in classes.splitlines())
+        if bar
+    }
+    texts = []
+    for _, limit, default in mine:
+        texts += [limit, per_class.get(qos or default or "normal", "")]
+    return min((int(text) for text in texts if text.strip().isdigit()), default=None)
+
+
+def _output(*command: str) -> str | None:
+    answer = ask(*command)
+    return answer.output if answer.problem is None else None
+
+
+def this_cluster() -> str | None:
+    """Name of the cluster whose controller answers here; None where it does not say.
+
+    Source: scontrol(1), ``show config``; slurm.conf(5), ClusterName.
+    """
+    answer = ask("scontrol", "show", "config")
+    return setting(answer.output, "ClusterName") if answer.problem is None else None
+
+
+def insist_on_one_cluster(environment: Mapping[str, str] = os.environ) -> None:
+    """Makes sure that jobs are sent to the cluster that will be asked about them.
+
+    sbatch reads SBATCH_CLUSTERS or SLURM_CLUSTERS, the other commands the latter alone; with
+    several names, sbatch takes the cluster that would start a job first: sbatch(1), --clusters.
+
+    Raises:
+        ConfigError: They name several clusters, or not the same one.
+    """
+    ours = environment.get("SLURM_CLUSTERS", "")
+    if "," in ours or ours == "all":
+        raise ConfigError(
+            f"SLURM_CLUSTERS={ours}: jobs could go to any of these clusters, and each knows its "
+            "own alone. Export the name of one."
+        )
+    theirs = environment.get("SBATCH_CLUSTERS", ours)
+    if theirs != ours:
+        raise ConfigError(
+            f"SBATCH_CLUSTERS={theirs}: jobs would go where squeue and scancel do not look. "
+            f"Export SLURM_CLUSTERS={theirs} instead, which all of SLURM's commands obey."
+        )

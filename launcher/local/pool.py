@@ -1,0 +1,352 @@
+"""The local executor: a bounded pool of worker processes on this machine, with one progress bar."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from jobs.settings import DEVICE_BROKEN, INTERRUPTED
+from launcher.local.signals import interrupted_by_signals
+from launcher.local.slots import Slots
+from launcher.scheduler.liveness import Holders
+from launcher.study.claiming import release
+from launcher.study.lookup import describe
+from launcher.study.worker_code import worker_environment
+from stilt.cell import digest
+from stilt.errors import ResultError, disk_full
+from stilt.folder import StudyFolder
+from stilt.plan import Bundle, Plan, cell_cost, source_cost, synthesis_cost
+from stilt.records import claims
+from stilt.records.failures import reason, record_loss
+from stilt.records.finished import finished
+from stilt.records.results import FailureKind, Result, SourceResult, read_record
+from stilt.study import Study
+from stilt.system.files import write_text
+from stilt.task import Size
+
+POLL_SECONDS = 0.5
+HOLDER_SECONDS = 30
+"""Between two looks at whether another launcher's job, which makes what is needed, still lives."""
+
+
+@dataclass
+class _Running:
+    bundle: Bundle
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    slot: int
+    bar: TaskID
+
+
+@dataclass
+class Outcome:
+    """How a pool's work ended."""
+
+    done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+
+class Pool:
+    """Runs a plan's bundles as worker processes, at most ``workers`` at a time."""
+
+    def __init__(
+        self,
+        study: Study,
+        folder: StudyFolder,
+        plan: Plan,
+        *,
+        submission: str,
+        workers: int,
+        threads: int,
+        gpus: int,
+        sizes: dict[str, Size],
+        console: Console,
+    ) -> None:
+        self.study = study
+        self.folder = folder
+        self.submission = submission
+        self.threads = threads
+        self.slots = Slots(workers, processes=study.grid.processes, gpus=gpus)
+        self.console = console
+        self.waiting = list(plan.bundles)
+        self.running: list[_Running] = []
+        self.outcome = Outcome()
+        self.costs = {
+            item: self._cost(item, sizes) for bundle in plan.bundles for item in bundle.items
+        }
+        self.open = dict.fromkeys(self.costs)
+        """Items that have neither result nor failure yet."""
+        self._looked: dict[str, tuple[float, bool]] = {}
+        """What another launcher makes -> when its holder was looked for, and whether it lived."""
+
+    def _cost(self, item: str, sizes: dict[str, Size]) -> float:
+        if item in self.study.sources:
+            return source_cost(self.study, item, sizes)
+        if item in self.study.cells:
+            return cell_cost(self.study, self.study.cells[item], sizes)
+        return synthesis_cost(self.study, sizes)
+
+    def run(self) -> Outcome:
+        """Runs everything; on Ctrl-C, SIGTERM or SIGHUP workers save their state and it ends."""
+        with interrupted_by_signals():
+            try:
+                self._run()
+            except KeyboardInterrupt:
+                self._stop()
+                self.outcome.interrupted = True
+            except BaseException:
+                # a worker that outlived its claims would run what the next submit runs too
+                self._stop()
+                raise
+            finally:
+                release(self.folder, self.submission, self.costs)
+        return self.outcome
+
+    def _run(self) -> None:
+        bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            speed_estimate_period=600,
+        )
+        with bars:
+            overall = bars.add_task("all", total=sum(self.costs.values()))
+            while self.waiting or self.running:
+                self._start_ready(bars)
+                time.sleep(POLL_SECONDS)
+                self._collect(bars)
+                self._show(bars, overall)
+
+    def _start_ready(self, bars: Progress) -> None:
+        for bundle in list(self.waiting):
+            slot = self.slots.free({run.slot for run in self.running})
+            if slot is None:
+                return
+            states = {need: self._need(need) for need in bundle.needs}
+            failed = [need for need, state in states.items() if state == "failed"]
+            if failed:
+                self.waiting.remove(bundle)
+                need = failed[0]
+                why = f"its {describe(self.study, need)} {self._why(need)}"
+                self._fail(bundle, "source", why)
+            elif all(state == "ready" for state in states.values()):
+                self.waiting.remove(bundle)
+                self._start(bundle, slot, bars)
+
+    def _need(self, need: str) -> str:
+        """Whether what a bundle needs is ``ready``, ``failed``, or still to ``wait`` for."""
+        if finished(self.study, self.folder, need):
+            return "ready"
+        if need in self.open or self._made_elsewhere(need):
+            return "wait"
+        # whoever makes it drops the claim after the last file is written
+        return "ready" if finished(self.study, self.folder, need) else "failed"
+
+    def _made_elsewhere(self, need: str) -> bool:
+        """Whether another launcher's process or job, which lives, holds an item."""
+        path = self.folder.claim(need)
+        if not path.exists():
+            return False
+        now = time.monotonic()
+        if need not in self._looked or now - self._looked[need][0] > HOLDER_SECONDS:
+            claim = claims.read(path)
+            lives = claim is not None and Holders(self.folder).lives(claim)
+            self._looked[need] = (now, lives)
+        return self._looked[need][1]
+
+    def _why(self, need: str) -> str:
+        """Why nothing can be run with what is needed."""
+        claim = claims.read(self.folder.claim(need))
+        if claim is not None:
+            holder = f"{claim.submission} on {claim.host}"
+            return f"was never made: its holder, {holder}, died; submit again"
+        return f"failed: {reason(self.folder, need) or 'no usable result'}"
+
+    def _start(self, bundle: Bundle, slot: int, bars: Progress) -> None:
+        log = self.folder.logs / f"{bundle.id}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = worker_environment() | {
+            "OMP_NUM_THREADS": str(self.threads),
+            "STILT_LOG_FILE": str(log.relative_to(self.folder.path)),
+        }
+        environment |= self.slots.devices(slot)
+        file = log.open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jobs.process", str(self.folder.path), bundle.id],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            # a Ctrl-C goes to the launcher alone, which asks the workers to save
+            start_new_session=True,
+        )
+        bar = bars.add_task(f"  worker {slot + 1}: starting", total=None)
+        self.running.append(_Running(bundle, process, file, slot, bar))
+
+    def _collect(self, bars: Progress) -> None:
+        self._note_finished()
+        for run in list(self.running):
+            code = run.process.poll()
+            if code is None:
+                continue
+            self.running.remove(run)
+            run.log.close()
+            bars.remove_task(run.bar)
+            if code == DEVICE_BROKEN:
+                self._without_device(run)
+            self._note_finished()
+            left = [item for item in run.bundle.items if item in self.open]
+            if left and code in (INTERRUPTED, DEVICE_BROKEN):
+                self.waiting.append(_rest(run.bundle, left, self.folder))
+            elif left:
+                self._crashed(run.bundle, left, code)
+        if self.slots.all_closed and not self.running:
+            why = "no GPU of this machine works; python launcher/doctor.py tells more"
+            for bundle in self.waiting:
+                self._fail(bundle, "node", why)
+            self.waiting.clear()
+
+    def _note_finished(self) -> None:
+        for run in self.running:
+            for item in run.bundle.items:
+                # a claim lasts until the item's record is written
+                if item not in self.open or self.folder.claim(item).exists():
+                    continue
+                if finished(self.study, self.folder, item):
+                    self.slots.worked(run.slot)
+                    self._note(item, "done")
+                elif reason(self.folder, item):
+                    self._note(item, "failed")
+
+    def _note(self, item: str, how: str, why: str | None = None) -> None:
+        self.open.pop(item, None)
+        (self.outcome.done if how == "done" else self.outcome.failed).append(item)
+        number = len(self.costs) - len(self.open)
+        colour = "green" if how == "done" else "red"
+        self.console.print(
+            Text.assemble(
+                f"[{number}/{len(self.costs)}] ",
+                (how, colour),
+                f" {describe(self.study, item)}{f': {why}' if why else self._ending(item, how)}",
+            )
+        )
+
+    def _ending(self, item: str, how: str) -> str:
+        try:
+            if how == "failed":
+                return f": {reason(self.folder, item)}"
+            record: Any
+            if item in self.study.sources:
+                record = read_record(SourceResult, self.folder.source(item) / "result.json")
+            elif item in self.study.cells:
+                record = read_record(Result, self.folder.result(item))
+            else:
+                return ""
+        except ResultError:
+            return ""
+        if record is None:
+            return ""
+        score = "diverged" if record.score is None else f"{record.metric} {100 * record.score:.1f}"
+        seconds = sum(record.timings.model_dump().values())
+        return f"  {score}, {seconds:.0f} s"
+
+    def _without_device(self, run: _Running) -> None:
+        """A worker's GPU is broken: the item under which it broke has its record, and fails."""
+        self.slots.broke(run.slot)
+        left = [item for item in run.bundle.items if item in self.open]
+        began = [i for i in left if (c := claims.read(self.folder.claim(i))) and c.running]
+        for item in (began or left)[:1]:
+            self.folder.claim(item).unlink(missing_ok=True)
+            self._note(item, "failed")
+
+    def _crashed(self, bundle: Bundle, left: list[str], code: int) -> None:
+        """A worker died without a word: its running item failed, the rest is given out again."""
+        running = [i for i in left if (c := claims.read(self.folder.claim(i))) and c.running]
+        victims = running or left
+        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+        kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
+        log = self.folder.logs / f"{bundle.id}.log"
+        self._fail(
+            bundle.model_copy(update={"items": tuple(victims)}),
+            kind,
+            f"the worker ended with {how}; see {log}",
+        )
+        rest = [item for item in left if item not in victims]
+        if rest:
+            self.waiting.append(_rest(bundle, rest, self.folder))
+
+    def _fail(self, bundle: Bundle, kind: FailureKind, message: str) -> None:
+        for item in bundle.items:
+            log = f"logs/{bundle.id}.log"
+            why = None
+            try:
+                record_loss(self.study, self.folder, item, kind, message, log=log)
+            except OSError as error:
+                why = f"{message}; and no record of it can be written: {disk_full(error)}"
+            self.folder.claim(item).unlink(missing_ok=True)
+            self._note(item, "failed", why)
+
+    def _show(self, bars: Progress, overall: TaskID) -> None:
+        worked = sum(cost for item, cost in self.costs.items() if item not in self.open)
+        for run in self.running:
+            for item in run.bundle.items:
+                claim = claims.read(self.folder.claim(item)) if item in self.open else None
+                if claim is not None and claim.running:
+                    share = claim.done / claim.total if claim.total else 0.0
+                    worked += share * self.costs[item]
+                    bars.update(
+                        run.bar,
+                        description=f"  worker {run.slot + 1}: {describe(self.study, item)}",
+                        completed=100 * share,
+                        total=100,
+                    )
+        count = len(self.costs) - len(self.open)
+        bars.update(overall, completed=worked, description=f"{count}/{len(self.costs)} runs")
+
+    def _stop(self) -> None:
+        for run in self.running:
+            run.process.send_signal(signal.SIGTERM)
+        # where it is the screen or the disk that broke, there is nobody to tell
+        with contextlib.suppress(OSError):
+            self.console.print("stopping: workers save their state (a second Ctrl-C kills them)")
+        try:
+            for run in self.running:
+                run.process.wait(timeout=120)
+        except (KeyboardInterrupt, subprocess.TimeoutExpired):
+            for run in self.running:
+                run.process.kill()
+                run.process.wait()
+        for run in self.running:
+            run.log.close()
+        self._note_finished()
+
+
+def _rest(bundle: Bundle, items: list[str], folder: StudyFolder) -> Bundle:
+    """A new bundle of what is left of one, with the same settings."""
+    import json
+
+    rest = bundle.model_copy(update={"items": tuple(items), "id": digest([bundle.id, *items])})
+    table = json.loads((folder.bundles / f"{bundle.id}.json").read_text(encoding="utf-8"))
+    table["bundle"] = rest.model_dump(mode="json")
+    write_text(folder.bundles / f"{rest.id}.json", json.dumps(table) + "\n")
+    return rest

@@ -1,0 +1,108 @@
+"""Who holds what of a study right now: claims by array element, and by process of this machine."""
+
+import os
+import subprocess
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from launcher.scheduler.liveness import Holders
+from stilt.folder import StudyFolder
+from stilt.records import claims
+from stilt.slurm.words import NEVER
+
+
+@dataclass(frozen=True)
+class Process:
+    """A launcher's pool, or a worker that lost its pool."""
+
+    pid: int
+    host: str
+
+
+@dataclass
+class Holdings:
+    """The live claims of a study."""
+
+    holders: Holders
+    elements: dict[str, list[claims.Claim]] = field(default_factory=dict)
+    """Array element -> its claims; also elements that are in the queue and hold nothing."""
+    processes: dict[Process, list[claims.Claim]] = field(default_factory=dict)
+    elsewhere: dict[str, list[claims.Claim]] = field(default_factory=dict)
+    """Another cluster -> the claims of its jobs, which cannot be asked for nor ended here."""
+
+    @property
+    def live(self) -> bool:
+        """Whether anything is held at all."""
+        return bool(self.elements or self.processes or self.elsewhere)
+
+    def waits(self, element: str) -> bool:
+        """Whether an element is in the queue and has not begun."""
+        job = self.holders.scheduler.job(element)
+        began = any(claim.running for claim in self.elements[element])
+        return not began and job is not None and job.state == "PENDING"
+
+    def local(self, wanted: set[str]) -> dict[Process, list[claims.Claim]]:
+        """Processes that hold any of some items."""
+        return {
+            process: found
+            for process, found in self.processes.items()
+            if any(claim.item in wanted or not wanted for claim in found)
+        }
+
+
+def read_holdings(folder: StudyFolder) -> Holdings:
+    """Reads the claims and asks SLURM where one of its jobs may hold something."""
+    held = Holdings(Holders(folder))
+    elements: dict[str, list[claims.Claim]] = defaultdict(list)
+    processes: dict[Process, list[claims.Claim]] = defaultdict(list)
+    for claim in read_claims(folder):
+        if not held.holders.lives(claim):
+            continue
+        cluster = held.holders.elsewhere(claim)
+        if cluster is not None:
+            held.elsewhere.setdefault(cluster, []).append(claim)
+        elif claim.submission.startswith("slurm-"):
+            element = held.holders.element(claim)
+            elements[_as_listed(element, held.holders) if element else "?"].append(claim)
+        else:
+            processes[_pool(claim)].append(claim)
+    for job in held.holders.scheduler.jobs.values():
+        if job.live or (job.state == "PENDING" and job.reason == NEVER):
+            elements.setdefault(job.job, [])
+    elements.pop("?", None)
+    held.elements = dict(elements)
+    held.processes = dict(processes)
+    return held
+
+
+def read_claims(folder: StudyFolder) -> list[claims.Claim]:
+    """Every whole claim of a study."""
+    paths = sorted(folder.claims.glob("[!.]*.json"))
+    return [claim for path in paths if (claim := claims.read(path)) is not None]
+
+
+def _as_listed(element: str, holders: Holders) -> str:
+    """The name that squeue uses: ``12`` for the only element of array 12."""
+    job = holders.scheduler.job(element)
+    return job.job if job is not None else element
+
+
+def _pool(claim: claims.Claim) -> Process:
+    """The launcher that a local claim's process belongs to, or that process itself."""
+    if not claim.running or claims.process_lives(claim) is None:
+        return Process(claim.pid, claim.host)
+    parent = _ps("ppid", claim.pid)
+    if parent.isdigit() and int(parent) > 1 and int(parent) != os.getpid():
+        words = _ps("command", int(parent))
+        if "submit" in words:
+            return Process(int(parent), claim.host)
+    return Process(claim.pid, claim.host)
+
+
+def _ps(column: str, pid: int) -> str:
+    command = ["ps", "-o", f"{column}=", "-p", str(pid)]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return run.stdout.strip()

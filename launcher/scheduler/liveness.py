@@ -1,0 +1,192 @@
+"""What SLURM says about a study's jobs: squeue and sacct, each of which may be absent or down.
+
+squeue knows what waits and runs, but forgets a job minutes after its end; sacct remembers ends, but
+not every cluster has it, and it does not list elements that have not started (seen with 22.05).
+So: what squeue lists is so; what only sacct lists has ended, whatever its last word was.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from launcher.cluster.limits import this_cluster
+from launcher.scheduler.job_states import JobState, accounted, ended, joined, queued
+from launcher.scheduler.ledger import Submission, read_submissions
+from stilt.folder import StudyFolder
+from stilt.records import claims
+from stilt.records.claims import lives_here
+
+INTENT_SECONDS = 120
+"""Time that sbatch has to show a job, after the launcher wrote that it is about to call it."""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """One look at the scheduler."""
+
+    jobs: dict[str, JobState] = field(default_factory=dict)
+    squeue: str | None = None
+    """Why squeue did not answer; None where it did."""
+    sacct: str | None = None
+    """Why sacct did not answer; None where it did."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether anybody answered."""
+        return self.squeue is None or self.sacct is None
+
+    def job(self, element: str) -> JobState | None:
+        """State of an element.
+
+        The bare job id stands for the only element of an array of one, and for all elements that
+        were cancelled before they were told apart: squeue then lists ``123`` (seen with 22.05).
+        """
+        return self.jobs.get(element) or self.jobs.get(element.partition("_")[0])
+
+
+def ask(submissions: Sequence[Submission]) -> Scheduler:
+    """Asks SLURM about the jobs of submissions, by job name: ids that nobody noted are found too.
+
+    Args:
+        submissions: lines of submissions.jsonl; those of other executors are passed over.
+    """
+    mine = [line for line in submissions if line.submission.startswith("slurm-")]
+    if not mine:
+        return Scheduler()
+    names = sorted({line.name for line in mine})
+    since = min(line.time for line in mine)
+    # sacct first: a job that ends in between is then in squeue's list, not in neither
+    known, no_sacct = accounted(names, since)
+    waiting, no_squeue = queued(names)
+    if no_squeue is None:
+        known = {job: ended(state) for job, state in known.items()}
+    jobs = known | {job: joined(state, known.get(job)) for job, state in waiting.items()}
+    return Scheduler(jobs=jobs, squeue=no_squeue, sacct=no_sacct)
+
+
+def states(submissions: Sequence[Submission]) -> dict[str, JobState] | None:
+    """State of every known element of submissions; None where SLURM cannot be asked."""
+    seen = ask(submissions)
+    return seen.jobs if seen.answers else None
+
+
+class Holders:
+    """Tells which claims of a study are still held; asks SLURM once, and only if it must.
+
+    Built anew for every look: it does not follow the jobs.
+    """
+
+    def __init__(self, folder: StudyFolder) -> None:
+        self.folder = folder
+
+    @cached_property
+    def submissions(self) -> list[Submission]:
+        """The study's arrays and intents."""
+        return read_submissions(self.folder)
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """SLURM's answer about all of them."""
+        return ask(self.submissions)
+
+    @property
+    def asked(self) -> bool:
+        """Whether SLURM had to be asked."""
+        return "scheduler" in self.__dict__
+
+    @cached_property
+    def elements(self) -> dict[tuple[str, str], str]:
+        """(submission, bundle) -> the array element that runs it."""
+        return {
+            (line.submission, bundle): element
+            for line in self.submissions
+            for element, bundles in line.elements().items()
+            for bundle in bundles
+        }
+
+    def element(self, claim: claims.Claim) -> str | None:
+        """The array element that a claim belongs to, where known."""
+        return claim.job or self.elements.get((claim.submission, claim.bundle))
+
+    def job(self, claim: claims.Claim) -> JobState | None:
+        """What SLURM says about a claim's element."""
+        element = self.element(claim)
+        job = self.scheduler.job(element) if element else None
+        # another cluster's jobs have the same numbers
+        return job if job and job.name in ("", f"stilt-{claim.submission}") else None
+
+    @cached_property
+    def cluster(self) -> str | None:
+        """The cluster that is asked here, where it has a name."""
+        return this_cluster()
+
+    @cached_property
+    def clusters(self) -> dict[str, str]:
+        """Submission -> the cluster that it went to, where that was noted."""
+        return {line.submission: line.cluster for line in self.submissions if line.cluster}
+
+    def elsewhere(self, claim: claims.Claim) -> str | None:
+        """The other cluster that has a claim's job, about which none can be asked here."""
+        noted = self.clusters.get(claim.submission)
+        if noted is None or self.job(claim) is not None:
+            return None
+        return noted if noted != self.cluster else None
+
+    def held_elsewhere(self, items: Iterable[str]) -> dict[str, list[str]]:
+        """Items whose jobs other clusters have, by cluster."""
+        found: dict[str, list[str]] = {}
+        for item in items:
+            claim = claims.read(self.folder.claim(item))
+            cluster = self.elsewhere(claim) if claim is not None else None
+            if cluster is not None:
+                found.setdefault(cluster, []).append(item)
+        return found
+
+    def lives(self, claim: claims.Claim) -> bool:
+        """Whether a claim's job runs or can still run.
+
+        In doubt it does: a cell held for nothing costs a look, a cell run twice costs its result.
+        """
+        if not claim.submission.startswith("slurm-"):
+            return lives_here(claim)
+        known = self.job(claim)
+        if known is not None:
+            return known.live
+        if self.scheduler.squeue is not None:
+            # sacct does not list what has not started, so its silence says nothing
+            return True
+        if self.elsewhere(claim) is not None:
+            return True
+        if self.element(claim) is None:
+            return self._unrecorded(claim)
+        return self._just_submitted(claim.submission)
+
+    def _unrecorded(self, claim: claims.Claim) -> bool:
+        """A claim whose array nobody noted: the launcher is at it, or died between two steps."""
+        lines = [line for line in self.submissions if line.submission == claim.submission]
+        noted = {line.array for line in lines if line.array}
+        name = f"stilt-{claim.submission}"
+        for job in self.scheduler.jobs.values():
+            if job.live and job.name == name and job.job.partition("_")[0] not in noted:
+                return True
+        if not claim.running and claims.process_lives(claim):
+            return True
+        return self._just_submitted(claim.submission) or (not lines and self._young(claim))
+
+    def _just_submitted(self, submission: str) -> bool:
+        ages = [line.age() for line in self.submissions if line.submission == submission]
+        return bool(ages) and min(ages) < INTENT_SECONDS
+
+    def _young(self, claim: claims.Claim) -> bool:
+        """Before any line is written, the claim's own file tells its age."""
+        try:
+            written = self.folder.claim(claim.item).stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return time.time() - written < INTENT_SECONDS
+
+
+def lives(folder: StudyFolder) -> Callable[[claims.Claim], bool]:
+    """Tells which claims of a study are held by a live job; SLURM is asked at the first call."""
+    return Holders(folder).lives

@@ -1,0 +1,118 @@
+"""Claims whose job is gone: what is known of why is written down, and the items are free again."""
+
+from collections.abc import Iterator
+
+from launcher.scheduler.liveness import Holders
+from launcher.scheduler.reasons import WITHDRAWN, ended
+from stilt.errors import ResultError
+from stilt.folder import StudyFolder
+from stilt.records import claims
+from stilt.records.failures import item_name, needed, reason, record_loss
+from stilt.records.finished import finished
+from stilt.records.results import Failure, FailureKind, read_record
+from stilt.study import Study
+
+RECORDED: dict[str, FailureKind] = {
+    "timeout": "timeout",
+    "oom": "oom",
+    "node": "node",
+    "disk": "disk",
+    "source": "source",
+}
+"""Class of failure as it is recorded; whatever else ended a run is a ``bug``."""
+
+
+def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
+    """Frees every item that a dead SLURM job holds, with a failure record where there is a reason.
+
+    An item gets a record if its job ended while it ran, if it ended before it ran anything, or if
+    it never started because the source that it waited for has failed. Other items that were not
+    begun are merely missing.
+
+    Args:
+        study: the study.
+        folder: where it lives.
+        holders: one look at the scheduler.
+
+    Returns:
+        Item -> why it was lost.
+    """
+    lost: dict[str, str] = {}
+    held = [claim for claim in _claims(folder) if claim.submission.startswith("slurm-")]
+    dead = [claim for claim in held if not holders.lives(claim)]
+    begun = {claim.bundle for claim in dead if claim.running}
+    for claim in dead:
+        path = folder.claim(claim.item)
+        job = holders.job(claim)
+        told = _told(study, folder, claim, holders, claim.bundle in begun)
+        if not claims.drop_stale(path, claim) or told is None:
+            continue
+        kind, message = told
+        record_loss(
+            study,
+            folder,
+            claim.item,
+            kind,
+            message,
+            job=holders.element(claim),
+            host=(job.node if job else "") or (claim.host if claim.running else None),
+            log=log_name(folder, claim),
+        )
+        lost[claim.item] = f"{kind}: {message}"
+    return lost
+
+
+def log_name(folder: StudyFolder, claim: claims.Claim) -> str | None:
+    """Log of the element that ran an item, relative to the study's folder; None if absent."""
+    if claim.job is None:
+        return None
+    path = folder.slurm / f"{claim.job}_0_log.out"
+    return str(path.relative_to(folder.path)) if path.is_file() else None
+
+
+def bad_nodes(study: Study, folder: StudyFolder) -> list[str]:
+    """Nodes that broke under items which still have no result: a new job keeps away from them."""
+    found = set()
+    for path in sorted(folder.failures.glob("*.json")) if folder.failures.is_dir() else []:
+        try:
+            record = read_record(Failure, path)
+        except ResultError:
+            continue
+        if record is not None and record.kind == "node" and record.job is not None:
+            found.add(record.host)
+    return sorted(found)
+
+
+def _claims(folder: StudyFolder) -> Iterator[claims.Claim]:
+    if folder.claims.is_dir():
+        for path in sorted(folder.claims.glob("[!.]*.json")):
+            claim = claims.read(path)
+            if claim is not None:
+                yield claim
+
+
+def _told(
+    study: Study, folder: StudyFolder, claim: claims.Claim, holders: Holders, begun: bool
+) -> tuple[FailureKind, str] | None:
+    """Why an item of a dead job has no result; None where there is nothing to record."""
+    if finished(study, folder, claim.item):
+        return None
+    job = holders.job(claim)
+    if job is not None and job.state == "COMPLETED":
+        # the element ended well without this one: it is merely missing
+        return None
+    end = ended(folder, holders, claim)
+    if claim.running:
+        return None if end.kind in WITHDRAWN else (RECORDED.get(end.kind, "bug"), end.text)
+    missing = [n for n in needed(study, claim.item) if not finished(study, folder, n)]
+    if not missing:
+        # "source": SLURM dropped what waited for a job that did not end well, and the source is
+        # there all the same
+        if begun or job is None or end.kind in (*WITHDRAWN, "source"):
+            return None
+        return RECORDED.get(end.kind, "bug"), end.text
+    need = missing[0]
+    why = reason(folder, need)
+    if why is None and not (job and "Dependency" in job.reason):
+        return None
+    return "source", f"its {item_name(study, need)} failed: {why or 'its job did not succeed'}"

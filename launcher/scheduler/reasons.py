@@ -1,0 +1,125 @@
+"""Why a job ended without a result, as far as SLURM's words and the log's end tell."""
+
+import re
+from dataclasses import dataclass
+
+from launcher.scheduler.job_states import LOST, JobState
+from launcher.scheduler.liveness import Holders
+from launcher.scheduler.logs import log_end, log_files
+from stilt.folder import StudyFolder
+from stilt.records import claims
+from stilt.slurm.words import NEVER
+from stilt.system.units import span
+
+_BY_STATE = {
+    "TIMEOUT": ("timeout", "the time limit was reached"),
+    "DEADLINE": ("timeout", "the job's deadline was reached"),
+    "OUT_OF_MEMORY": ("oom", "the job used more memory than it had asked for"),
+    "NODE_FAIL": ("node", "its node failed"),
+    "BOOT_FAIL": ("node", "its node did not start"),
+    "LAUNCH_FAILED": ("node", "its node could not start the job"),
+    "PREEMPTED": ("preempted", "a job of higher priority took its place"),
+    "CANCELLED": ("cancelled", "somebody cancelled it"),
+    "REVOKED": ("cancelled", "the job was revoked"),
+    LOST: ("node", "SLURM lost the job: accounting has it running, the controller knows nothing"),
+}
+_BY_LOG = (
+    (r"DUE TO TIME LIMIT", "timeout", "the time limit was reached"),
+    (r"oom.?kill|Out Of Memory|OUT_OF_MEMORY", "oom", "the job used more memory than it had"),
+    (r"DUE TO NODE FAILURE", "node", "its node failed"),
+    (r"DUE TO PREEMPTION", "preempted", "a job of higher priority took its place"),
+    (r"CANCELLED AT", "cancelled", "somebody cancelled it"),
+    (r"No space left on device|Disk quota exceeded", "disk", "the disk is full"),
+    (r"CUDA out of memory|OutOfMemoryError", "oom", "the GPU's memory was full"),
+)
+"""What slurmstepd, the kernel and Python write last; tried with SLURM 22.05 where it is theirs."""
+
+WITHDRAWN = ("cancelled", "preempted", "launcher")
+"""Classes that say nothing against an item: it was merely not run to its end."""
+
+ADVICE = {
+    "timeout": "submit again: it goes on where it was",
+    "oom": "submit again with --chunk 4, or ask for more memory",
+    "node": "submit again",
+    "preempted": "submit again: it goes on where it was",
+    "cancelled": "submit again",
+    "source": "mend its source, then submit again",
+    "data": "mend the data, then submit again",
+    "disk": "make room (launcher/clean.py), then submit again",
+    "launcher": "submit again",
+    "dropped": "submit again",
+    "lost": "submit again",
+    "diverged": "no remedy: its cells cannot be run",
+    "damaged": "submit again: it is run anew",
+    "bug": "see: status.py why ID",
+}
+"""What a person can do, by class of failure."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Class and text of a failure."""
+
+    kind: str
+    text: str
+
+
+def died(job: JobState | None, log_end: str, *, begun: bool, where: str) -> Reason:
+    """Why an item whose job is gone has neither result nor failure record.
+
+    Args:
+        job: what SLURM says about the job; None where it knows nothing, or was not asked.
+        log_end: last lines of the job's log.
+        begun: whether the item itself had begun.
+        where: the job or process, in words.
+    """
+    how = "died with no result" if begun else "ended before this one began"
+    told = _told_by_slurm(job) if job is not None else None
+    kind, text = told or _told_by_log(log_end) or ("lost", "it ended without a word")
+    if told and told[0] == "bug":
+        # "it failed" is less than what Python said last
+        kind, text = _told_by_log(log_end) or told
+    word = f"{job.state}" if job is not None else ""
+    after = f" after {span(job.elapsed)}" if job is not None and job.elapsed else ""
+    node = f" on {job.node}" if job is not None and job.node else ""
+    said = f"{word}{after}{node}: " if word else ""
+    return Reason(kind, f"{where} {how}: {said}{text}")
+
+
+def ended(folder: StudyFolder, holders: Holders, claim: claims.Claim) -> Reason:
+    """Why a claim of SLURM's executor has lost its job: by SLURM's words, or else by the log.
+
+    Args:
+        folder: the study's folder, with the log.
+        holders: one look at the scheduler.
+        claim: the claim.
+    """
+    element = holders.element(claim)
+    logs = log_files(folder, element=element, bundles=(claim.bundle,))
+    where = f"job {element}" if element else "its job (SLURM never had one)"
+    job = holders.job(claim)
+    if job is None and element and not logs:
+        where += " (forgotten by SLURM)"
+    return died(job, log_end(logs), begun=claim.running, where=where)
+
+
+def _told_by_slurm(job: JobState) -> tuple[str, str] | None:
+    if job.reason == NEVER:
+        return "source", f"{NEVER}: what it waits for has failed, so it can never start"
+    if job.state in _BY_STATE:
+        return _BY_STATE[job.state]
+    code, _, signal = job.exit_code.partition(":")
+    if signal.isdigit() and int(signal):
+        hint = " (often the kernel, for want of memory)" if signal == "9" else ""
+        return "bug", f"signal {signal} ended it{hint}"
+    if job.state == "COMPLETED":
+        return "bug", "the job says all is well, but wrote nothing"
+    return "bug", f"exit code {code}" if code.isdigit() and int(code) else "it failed"
+
+
+def _told_by_log(log_end: str) -> tuple[str, str] | None:
+    for pattern, kind, text in _BY_LOG:
+        if re.search(pattern, log_end, re.IGNORECASE):
+            return kind, text
+    errors = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*$", log_end, re.MULTILINE)
+    return ("bug", errors[-1].strip()[:300]) if errors else None

@@ -1,0 +1,1 @@
+"""Bundles become job arrays in SLURM's queue."""

@@ -1,0 +1,219 @@
+"""From claimed bundles to SLURM's queue: what each waits for, what goes out, what is said of it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from launcher.cluster.limits import Limits
+from launcher.cluster.profile import Profile
+from launcher.scheduler.liveness import Holders
+from launcher.scheduler.lost import bad_nodes
+from launcher.send.arrays import Array, arrange
+from launcher.send.other_submits import Outside
+from launcher.send.script import sbatch_text
+from launcher.send.sender import Sender, dependency, is_full
+from launcher.study.claiming import release
+from launcher.study.resolve import Opened
+from stilt.errors import ConfigError
+from stilt.plan import Bundle, Plan
+from stilt.records.failures import item_name
+from stilt.study import Study
+
+BUNDLES = 64
+"""Bundles aimed at where nobody says: the paper's 1,152 cells make 18 runs in each."""
+
+
+def dispatch(
+    opened: Opened,
+    mine: Plan,
+    *,
+    submission: str,
+    profile: Profile,
+    limits: Limits,
+    code: Path,
+    threads: int,
+    command: str,
+    console: Console,
+) -> list[str]:
+    """Sends bundles that this submission has claimed; gives back what could not be sent.
+
+    Args:
+        opened: the study.
+        mine: bundles whose items this submission holds; their files are written.
+        submission: its id.
+        profile: what is asked for.
+        limits: what the cluster takes.
+        code: the code's snapshot.
+        threads: CPU threads of each worker process.
+        command: the command as typed.
+        console: where it is told.
+
+    Returns:
+        Job ids, one for each array.
+
+    Raises:
+        ConfigError: sbatch refused; the message is its own.
+    """
+    arrays = arrange(
+        mine.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
+    )
+    sender = Sender(
+        opened.folder,
+        profile,
+        submission=submission,
+        code=code,
+        workers=profile.workers(opened.study.grid.processes),
+        threads=threads,
+        command=command,
+        exclude=away_from(bad_nodes(opened.study, opened.folder), limits),
+        cluster=limits.cluster,
+    )
+    unused = sender.unused_variables(arrays[0]) if arrays else []
+    if unused:
+        console.print(
+            Text.assemble(
+                ("not used:", "yellow"),
+                f" {', '.join(unused)}, for which the profile or the launcher speaks.",
+            )
+        )
+    makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
+    outside = Outside(opened, (item for bundle in makers for item in bundle.items))
+    try:
+        sent = sender.send(arrays, outside.jobs)
+    finally:
+        # also after a Ctrl-C: a job that SLURM took all the same finds that it holds nothing
+        out = {bundle.id for array, _ in sender.sent.arrays for bundle in array.bundles}
+        left = [bundle for bundle in mine.bundles if bundle.id not in out]
+        release(opened.folder, submission, [item for bundle in left for item in bundle.items])
+    if sent.arrays:
+        console.print(sent_table(opened.study, sent.arrays, sent.jobs))
+    for need, why in outside.unmet.items():
+        console.print(
+            Text.assemble(
+                ("not sent:", "yellow"), f" what needs {item_name(opened.study, need)}: {why}."
+            )
+        )
+    if sent.problem and not is_full(sent.problem):
+        went = f"{len(sent.arrays)} arrays went out before. " if sent.arrays else ""
+        raise ConfigError(f"{went}sbatch: {sent.problem}")
+    if sent.left:
+        follows = "The same command sends them when jobs have ended."
+        if not sent.arrays:
+            follows = "Not one job more fits: some must end first, or the limit is below one."
+        console.print(
+            Text.assemble(
+                ("not sent:", "yellow"),
+                f" {_runs(sent.left)} runs: {str(sent.problem).rstrip('.')}. {follows}",
+            )
+        )
+    return [job for _, job in sent.arrays]
+
+
+def away_from(bad: Sequence[str], limits: Limits) -> list[str]:
+    """Nodes to exclude: those that broke, unless no other would be left to wait for."""
+    return sorted(set(bad) & limits.nodes) if limits.nodes - set(bad) else []
+
+
+def tell_elsewhere(
+    opened: Opened, holders: Holders, held: Collection[str], console: Console
+) -> None:
+    """Says which of the held items other clusters' jobs hold, and what to do about it."""
+    for cluster, items in holders.held_elsewhere(sorted(held)).items():
+        console.print(
+            Text.assemble(
+                ("left alone:", "yellow"),
+                f" {len(items)} runs are held by jobs of cluster {cluster}; ask there. If it is "
+                f"no more, remove the lines that name it from {opened.folder.submissions}.",
+            )
+        )
+
+
+def within(whole: Plan, limits: Limits) -> tuple[Plan, Plan]:
+    """Cuts a plan to what the user may still queue: (what fits, what does not)."""
+    if limits.room is None:
+        return whole, Plan(bundles=())
+    # a plan's order puts what others need first
+    return Plan(bundles=whole.bundles[: limits.room]), Plan(bundles=whole.bundles[limits.room :])
+
+
+def preview(
+    opened: Opened, whole: Plan, profile: Profile, limits: Limits, console: Console
+) -> None:
+    """Prints the arrays that a plan would become, and the text that sbatch would be given."""
+    if limits.problem:
+        console.print(
+            f"{limits.problem}: arrays of at most {limits.array_size} are assumed.", highlight=False
+        )
+    arrays = arrange(
+        whole.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
+    )
+    console.print(
+        sent_table(
+            opened.study,
+            [(array, f"array {i}") for i, array in enumerate(arrays)],
+            {i: [f"array {i}"] for i in range(len(arrays))},
+        )
+    )
+    sender = Sender(
+        opened.folder,
+        profile,
+        submission="SUBMISSION",
+        code=opened.folder.path.resolve() / "code" / "DIGEST",
+        workers=profile.workers(opened.study.grid.processes),
+        threads=profile.threads(opened.study.grid.processes),
+        command="",
+    )
+    names = {i: [f"<array {i}>"] for i in range(len(arrays))}
+    for i, array in enumerate(arrays):
+        waits = dependency(array, names, {})
+        text = sbatch_text(sender.parameters(array, waits), opened.folder, len(array.bundles))
+        console.print(Text(f"\narray {i} ({array.stage}), given to sbatch:", "bold"))
+        console.print(text, highlight=False)
+
+
+def sent_table(
+    study: Study, arrays: Sequence[tuple[Array, str]], jobs: Mapping[int, Sequence[str]]
+) -> Table:
+    """What each array runs and waits for.
+
+    Args:
+        study: the study.
+        arrays: each with its name.
+        jobs: names of the arrays that are at a position of the plan.
+    """
+    table = Table(title="job arrays", title_justify="left")
+    for name in ("job", "stage", "waits for", "elements", "at a time", "runs"):
+        right = name in ("elements", "at a time", "runs")
+        table.add_column(name, justify="right" if right else "left")
+    for array, job in arrays:
+        ended = [job for position in array.ended for job in jobs.get(position, ())]
+        waits = [item_name(study, need) for need in array.needs]
+        waits += [f"the end of {', '.join(ended)}"] if ended else []
+        table.add_row(
+            job,
+            array.stage if array.stage != "source" else item_name(study, array.bundles[0].items[0]),
+            "; ".join(waits),
+            str(len(array.bundles)),
+            str(array.parallel),
+            str(_runs(array.bundles)),
+        )
+    return table
+
+
+def grouped(lost: Mapping[str, str]) -> dict[str, list[str]]:
+    """Items by what is said of them."""
+    found: dict[str, list[str]] = {}
+    for item, message in lost.items():
+        found.setdefault(message, []).append(item)
+    return found
+
+
+def _runs(bundles: Sequence[Bundle]) -> int:
+    return sum(len(bundle.items) for bundle in bundles)
+
+
+def _array_size(profile: Profile, limits: Limits) -> int:
+    return min(profile.array_size or limits.array_size, limits.array_size)

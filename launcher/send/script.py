@@ -1,0 +1,127 @@
+"""The script that sbatch is given for an array: its flags, and the lines before the worker."""
+
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from submitit.slurm.slurm import _make_sbatch_string
+
+from launcher.cluster.profile import Profile
+from launcher.study.worker_code import worker_environment
+from stilt.errors import ConfigError
+from stilt.folder import StudyFolder
+
+UNFIT = {
+    "%": "sbatch puts something else in its place in the names of logs",
+    "\\": "sbatch reads it as an escape in the names of logs",
+    ":": "PYTHONPATH ends a folder's name there",
+    "\n": "it ends a line of the job's script",
+    "\r": "it ends a line of the job's script",
+}
+"""Characters that a study's folder cannot have, and why: sbatch(1), FILENAME PATTERN."""
+
+
+def sbatch_parameters(
+    profile: Profile,
+    *,
+    submission: str,
+    token: str,
+    code: Path,
+    threads: int,
+    exclude: Sequence[str] = (),
+    dependency: str | None = None,
+    parallel: int = 1,
+) -> dict[str, Any]:
+    """What submitit is told about one array.
+
+    Args:
+        profile: the cluster's profile.
+        submission: id of the submit, which names the job.
+        token: goes into the job's comment, so that an array can be found again.
+        code: the code's snapshot.
+        threads: CPU threads of each worker process.
+        exclude: nodes to keep away from, besides the profile's.
+        dependency: SLURM's text of it.
+        parallel: elements that may run at one time.
+    """
+    inherited = worker_environment()
+    variables = {
+        name: inherited[name]
+        for name in (
+            "HF_HUB_OFFLINE",
+            "HF_HUB_DISABLE_PROGRESS_BARS",
+            "TOKENIZERS_PARALLELISM",
+            "TQDM_DISABLE",
+        )
+    }
+    nodes = [*([profile.exclude] if profile.exclude else []), *exclude]
+    found: dict[str, Any] = {
+        "job_name": f"stilt-{submission}",
+        "comment": token,
+        "account": profile.account,
+        "partition": profile.partition,
+        "qos": profile.qos,
+        "gres": profile.gres,
+        "constraint": profile.constraint,
+        "exclude": ",".join(nodes) or None,
+        "time": profile.time,
+        "mem": profile.memory,
+        "cpus_per_task": profile.cpus,
+        # since SLURM 22.05, srun inside a job no longer takes this from sbatch
+        # and where jobs are sent without an environment, it would drop what the set-up exports
+        "srun_args": [f"--cpus-per-task={profile.cpus}", "--export=ALL"],
+        "gpus_per_node": None if profile.gres else (profile.element_gpus or None),
+        "nodes": 1,
+        "ntasks_per_node": 1,
+        "signal_delay_s": profile.signal_seconds,
+        "stderr_to_stdout": True,
+        "array_parallelism": parallel,
+        "dependency": dependency,
+        "wckey": None,
+        "setup": [
+            *profile.setup,
+            # the snapshot comes before whatever is installed; the working folder is not searched
+            f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+            "export PYTHONSAFEPATH=1",
+            *(f"export {name}={value}" for name, value in variables.items()),
+            f"export OMP_NUM_THREADS={threads}",
+        ],
+        "additional_parameters": {
+            "requeue": True,
+            "kill-on-invalid-dep": "yes",
+            **{key: value for key, value in profile.extra.items() if value is not False},
+        },
+    }
+    return {key: value for key, value in found.items() if value is not None or key == "wckey"}
+
+
+def sbatch_text(parameters: Mapping[str, Any], folder: StudyFolder, elements: int) -> str:
+    """The script that sbatch is given for an array, for a dry run."""
+    logs = folder.slurm.resolve()
+    command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(logs))}"
+    count = elements if elements > 1 else None
+    text: str = _make_sbatch_string(command=command, folder=logs, map_count=count, **parameters)
+    return text
+
+
+def flags(script: str) -> set[str]:
+    """Names of the flags that a script sets, without dashes."""
+    return set(re.findall(r"^#SBATCH --([a-z0-9-]+)", script, re.MULTILINE))
+
+
+def insist_on_fit_path(folder: StudyFolder) -> None:
+    """Makes sure that jobs can find a study's folder by its path.
+
+    Raises:
+        ConfigError: The path has a character that sbatch or Python takes for something else.
+    """
+    path = str(folder.path.resolve())
+    for character, why in UNFIT.items():
+        if character in path:
+            raise ConfigError(
+                f"the study's folder {path!r}: with --executor slurm its path cannot have "
+                f"{character!r} ({why}). Choose another --root or --study."
+            )

@@ -1,0 +1,1 @@
+"""A command line becomes a study; what the study lacks; claiming it."""

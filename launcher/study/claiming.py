@@ -1,0 +1,54 @@
+"""A submit claims a plan's items, and gives back what it does not run."""
+
+import time
+import uuid
+from collections.abc import Iterable
+
+from launcher.study.missing import Lives
+from stilt.cell import digest
+from stilt.folder import StudyFolder
+from stilt.plan import Bundle, Plan
+from stilt.records import claims
+
+
+def new_submission(executor: str) -> str:
+    """A name for one submit: executor, host-independent and unique."""
+    return f"{executor}-{time.strftime('%m%d%H%M%S')}-{uuid.uuid4().hex[:6]}"
+
+
+def claim_bundles(plan: Plan, folder: StudyFolder, submission: str, lives: Lives) -> Plan:
+    """Claims a plan's items; what somebody else claimed in the meantime is left out.
+
+    Returns:
+        The plan with the items that this submission now holds.
+    """
+    kept: list[Bundle] = []
+    for planned in plan.bundles:
+        # two submits at once plan the same bundle and get a part each: the parts must not share
+        # the file that says what is in them
+        bundle = planned.model_copy(update={"id": digest([submission, planned.id])})
+        mine = [item for item in bundle.items if _claim(item, bundle, folder, submission, lives)]
+        if mine:
+            kept.append(bundle.model_copy(update={"items": tuple(mine)}))
+    return Plan(bundles=tuple(kept))
+
+
+def _claim(item: str, bundle: Bundle, folder: StudyFolder, submission: str, lives: Lives) -> bool:
+    path = folder.claim(item)
+    claim = claims.new_claim(item, submission, bundle.id)
+    if claims.take(claim, path):
+        return True
+    there = claims.read(path)
+    if there is not None and lives(there):
+        return False
+    # given back by now; or stale; or a damaged file, which would hold its cell for ever
+    free = (there is None and not path.exists()) or claims.drop_stale(path, there)
+    return free and claims.take(claim, path)
+
+
+def release(folder: StudyFolder, submission: str, items: Iterable[str]) -> None:
+    """Gives back what a submission claimed and did not run."""
+    for item in items:
+        claim = claims.read(folder.claim(item))
+        if claim is not None and claim.submission == submission:
+            folder.claim(item).unlink(missing_ok=True)

@@ -1,0 +1,170 @@
+"""What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from launcher.scheduler.liveness import Holders
+from launcher.study.missing import outstanding
+from launcher.study.resolve import Opened
+from stilt.errors import ResultError
+from stilt.plan import TRAIN_TO_FORWARD, Plan, cell_cost, plan
+from stilt.records.results import Result, read_record
+from stilt.study import Study
+
+ASSUMED_FLOPS = 2e13
+"""Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
+
+
+def show(
+    opened: Opened,
+    console: Console,
+    *,
+    executor: str,
+    bundles: int | None,
+    arrays: Callable[[Plan], None] = lambda plan: None,
+) -> int:
+    """Prints the plan of what is still to be run; returns 0.
+
+    Args:
+        opened: the study.
+        console: where to print.
+        executor: its name, for the text.
+        bundles: bundles to aim at.
+        arrays: prints what the executor would make of the plan.
+    """
+    study = opened.study
+    state = outstanding(study, opened.folder, Holders(opened.folder).lives)
+    whole = plan(
+        study,
+        cells=state.missing,
+        sources_there=state.sources,
+        synthesis_there=state.synthesis,
+        held=state.held,
+        bundles=bundles or 64,
+    )
+    console.print(
+        Text.assemble(
+            "study ",
+            (study.name, "bold"),
+            f": {len(study.cells)} cells, {len(state.done)} done, {len(state.held)} held by live "
+            f"jobs, {len(state.missing)} to run. Model: {study.grid.model.name}",
+            *([(f" (not found here: {opened.problem})", "yellow")] if opened.problem else ["."]),
+        )
+    )
+    console.print(_matrix(study, set(state.missing)))
+    console.print(_stages(study, whole))
+    console.print(_time(opened, whole), highlight=False)
+    console.print(_arrays(whole, executor), highlight=False)
+    arrays(whole)
+    console.print("Dry run: nothing was written.")
+    return 0
+
+
+def _matrix(study: Study, missing: set[str]) -> Table:
+    cells = [cell for cell in study.cells.values() if cell.id in missing]
+    count = Counter((cell.source, cell.target) for cell in cells)
+    sources = list(dict.fromkeys(cell.source for cell in study.cells.values()))
+    table = _table("cells to run, by target and source")
+    table.add_column("target", no_wrap=True)
+    # a long name may be broken into lines, a number may not
+    digits = len(str(len(cells)))
+    for source in [*sources, "all"]:
+        table.add_column(source, justify="right", overflow="fold", min_width=digits)
+    for target in dict.fromkeys(cell.target for cell in study.cells.values()):
+        row = [count[source, target] for source in sources]
+        table.add_row(target, *map(str, row), str(sum(row)))
+    sums = [sum(n for (name, _), n in count.items() if name == source) for source in sources]
+    table.add_row("all", *map(str, sums), str(len(cells)), style="bold")
+    return table
+
+
+def _stages(study: Study, whole: Plan) -> Table:
+    table = _table("stages, in order")
+    for name in ("stage", "runs", "bundles", "waits for", "million tokens"):
+        table.add_column(name, justify="left" if name in ("stage", "waits for") else "right")
+    for stage in ("synthesis", "source"):
+        for bundle in whole.stage(stage):
+            name = study.sources[bundle.items[0]].name if stage == "source" else "SynthesisGPT2"
+            table.add_row(
+                *(f"{stage} {name}", "1", "1"),
+                *(_named(study, bundle.needs), f"{bundle.cost / 1e6:.1f}"),
+            )
+    waits: dict[tuple[str, ...], list[int]] = {}
+    costs: Counter[tuple[str, ...]] = Counter()
+    for bundle in whole.stage("target"):
+        waits.setdefault(bundle.needs, []).append(len(bundle.items))
+        costs[bundle.needs] += int(bundle.cost)
+    for needs, sizes in waits.items():
+        table.add_row(
+            *("targets", str(sum(sizes)), str(len(sizes))),
+            *(_named(study, needs), f"{costs[needs] / 1e6:.1f}"),
+        )
+    table.add_row(
+        "all",
+        str(sum(len(b.items) for b in whole.bundles)),
+        str(len(whole.bundles)),
+        "",
+        f"{whole.cost / 1e6:.1f}",
+        style="bold",
+    )
+    return table
+
+
+def _named(study: Study, needs: Sequence[str]) -> str:
+    return ", ".join(study.sources[n].name if n in study.sources else n for n in needs)
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
+
+
+def tokens_per_second(opened: Opened) -> float | None:
+    """Training tokens a second of this study's finished cells: None while there is none."""
+    tokens = seconds = 0.0
+    for path in sorted(opened.folder.results.glob("*.json"))[:200]:
+        try:
+            record = read_record(Result, path)
+        except ResultError:
+            continue  # its cell is among those to run
+        known = record is not None and record.cell == opened.study.cells.get(record.cell.id)
+        if record is not None and known and record.training is not None:
+            tokens += cell_cost(opened.study, record.cell)
+            seconds += sum(record.timings.model_dump().values())
+    return tokens / seconds if seconds else None
+
+
+def _time(opened: Opened, whole: Plan) -> str:
+    speed = tokens_per_second(opened)
+    if speed:
+        return f"about {whole.cost / speed / 3600:.1f} worker-hours, at the finished cells' speed."
+    parameters = opened.study.grid.model.parameters
+    if not parameters:
+        return (
+            "no estimate of hours: the grid's [model] gives no 'parameters'; no cell has finished."
+        )
+    hours = whole.cost * 2 * TRAIN_TO_FORWARD * parameters / ASSUMED_FLOPS / 3600
+    return (
+        f"about {hours:.1f} GPU-hours, if a GPU does {ASSUMED_FLOPS:.0e} FLOP/s in fp32 at these "
+        "batch sizes (assumed; the measured speed replaces it as soon as a cell has finished)."
+    )
+
+
+def _arrays(whole: Plan, executor: str) -> str:
+    stages = [(stage, whole.stage(stage)) for stage in ("synthesis", "source", "target")]
+    counts = ", ".join(f"{len(found)} {stage}" for stage, found in stages if found)
+    return (
+        f"{executor}: {len(whole.bundles)} array elements ({counts})."
+        if counts
+        else "nothing to run."
+    )

@@ -1,0 +1,138 @@
+"""From a command line to a study: grid, model and data checked before anything is written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stilt.data.encode import cache_folder
+from stilt.data.fixed import fix_data
+from stilt.data.load import Splits, data_folder, load_splits, measure
+from stilt.errors import ConfigError
+from stilt.folder import StudyFolder, insist_on_same, read_study, write_study
+from stilt.grid import Grid, ModelSpec, grid_path, load_grid
+from stilt.model.place import ModelPlace, identity, place
+from stilt.model.positions import insist_on_positions, read_config
+from stilt.study import Study, bind
+from stilt.system.files import writable_folder
+from stilt.task import Size
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A study, where it lives, and where its model and data were found."""
+
+    study: Study
+    folder: StudyFolder
+    model: ModelPlace | None
+    """None where a dry run could not find it."""
+    data_dir: Path | None
+    cache: Path
+    problem: str = ""
+    """Why the model is None; else empty."""
+
+
+def open_study(
+    grid_name: str,
+    *,
+    name: str | None = None,
+    root: Path = Path("logs"),
+    model: str | None = None,
+    data_dir: Path | None = None,
+    dry_run: bool = False,
+) -> Opened:
+    """Resolves a grid into a study; writes nothing.
+
+    Args:
+        grid_name: name or path of the grid.
+        name: the study's name, the grid's where absent.
+        root: folder that holds studies.
+        model: folder or ``hub-id@revision`` that replaces the grid's model.
+        data_dir: folder of local data files.
+        dry_run: go on without the model's files.
+
+    Raises:
+        ConfigError: The grid, a task or the model is not what it should be, or a task's sequences
+            are longer than the model can read.
+        ResultError: A dry run would be refused, because another study has this name.
+    """
+    path = grid_path(grid_name)
+    grid = load_grid(grid_name)
+    if model:
+        grid = Grid.model_validate(grid.model_dump() | {"model": model_spec(model)})
+    found: ModelPlace | None
+    problem = ""
+    try:
+        found = place(grid.model, path.parent)
+        known = identity(grid.model, found)
+    except ConfigError as error:
+        if not dry_run:
+            raise
+        found, known, problem = None, "not found", str(error)
+    study = bind(grid, known, name=name, near=path.parent)
+    if found is not None and not grid.model.hub:
+        insist_on_positions(study.tasks.values(), read_config(Path(found.name)))
+    folder = StudyFolder(root / study.name)
+    if dry_run and folder.study_file.is_file():
+        _insist_on_same(study, folder, known=found is not None)
+    return Opened(study, folder, found, data_folder(data_dir), cache_folder(), problem)
+
+
+def _insist_on_same(study: Study, folder: StudyFolder, *, known: bool) -> None:
+    """Refuses in a dry run what ``begin`` would refuse; a model that is not here may be the same.
+
+    Raises:
+        ResultError: Another study has this name.
+    """
+    there = read_study(folder)
+    if not known:
+        there = there.model_copy(update={"model_identity": study.model_identity})
+    insist_on_same(study, there, folder)
+
+
+def model_spec(text: str) -> ModelSpec:
+    """Reads ``--model``: a folder, or a Hub id as ``namespace/name@revision``."""
+    if Path(text).is_dir():
+        return ModelSpec(path=str(Path(text).resolve()))
+    name, _, revision = text.partition("@")
+    if not revision:
+        raise ConfigError(
+            f"--model {text}: no such folder; a Hub id needs its revision, as {name}@<commit>."
+        )
+    return ModelSpec(hub=name, revision=revision)
+
+
+def check_data(
+    opened: Opened, progress: Callable[[str], None] = lambda task: None
+) -> dict[str, tuple[Splits, Size]]:
+    """Loads and renders every task that the study needs, before anything is submitted.
+
+    Raises:
+        DataError: A task's rows cannot be had or used; the message lists what was tried.
+    """
+    found = {}
+    for task in opened.study.tasks.values():
+        if task.synthesis:
+            continue
+        progress(task.name)
+        splits = load_splits(task, opened.data_dir)
+        found[task.name] = (splits, measure(task, splits))
+    for source in opened.study.sources.values():
+        task = opened.study.tasks[source.task]
+        if source.train_size and not task.synthesis and source.train_size != task.train_size:
+            load_splits(task.model_copy(update={"train_size": source.train_size}), opened.data_dir)
+    return found
+
+
+def begin(opened: Opened, found: dict[str, tuple[Splits, Size]]) -> None:
+    """Writes study.json and fixes the study's data, or checks that they are what is there.
+
+    Raises:
+        ConfigError: The folder cannot be written.
+        ResultError: Another study has this name.
+        DataError: The rows differ from those that the study began with.
+    """
+    writable_folder(opened.folder.path)
+    writable_folder(opened.cache)
+    write_study(opened.study, opened.folder)
+    for name, (splits, _) in found.items():
+        fix_data(opened.folder, name, splits)

@@ -1,0 +1,92 @@
+"""The code as it was at the submit: pending jobs run this copy, whatever is edited meanwhile."""
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from stilt.folder import StudyFolder
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def commit() -> str | None:
+    """The repository's commit, with ``+`` where the working tree has changes."""
+    command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return run.stdout.strip() or None
+
+
+def command_line() -> str:
+    """The command as typed, with the quotes that a shell wants."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def worker_environment() -> dict[str, str]:
+    """Environment of a worker: this code on the path, nothing fetched, no bars in logs."""
+    inherited = os.environ.get("PYTHONPATH")
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *([inherited] if inherited else [])]),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TQDM_DISABLE": "1",
+    }
+
+
+PACKAGES = ("stilt", "launcher", "jobs")
+SUFFIXES = (".py", ".toml")
+
+
+def snapshot(folder: StudyFolder, repository: Path = REPOSITORY) -> Path:
+    """Copies the code into the study's folder, once for each state of it.
+
+    Args:
+        folder: the study's folder; the copy is ``code/<digest>`` below it.
+        repository: folder that holds the packages.
+
+    Returns:
+        The copy, to be put on a job's ``PYTHONPATH``.
+    """
+    files = _files(repository)
+    content = {path.relative_to(repository): path.read_bytes() for path in files}
+    seen = hashlib.sha256()
+    for name, data in content.items():
+        seen.update(f"{name.as_posix()}\0{len(data)}\0".encode() + data)
+    place = folder.path / "code" / seen.hexdigest()[:12]
+    if place.is_dir():
+        return place.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as temporary:
+        copy = Path(temporary) / "code"
+        for name, data in content.items():
+            target = copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            target.chmod(0o444)
+        try:
+            copy.rename(place)
+        except OSError:
+            # another submit made the same copy in the meantime
+            if not place.is_dir():
+                raise
+            shutil.rmtree(copy)
+    return place.resolve()
+
+
+def _files(repository: Path) -> list[Path]:
+    found = [
+        path
+        for package in PACKAGES
+        for path in (repository / package).rglob("*")
+        if path.suffix in SUFFIXES and path.is_file() and "__pycache__" not in path.parts
+    ]
+    return sorted(found)

@@ -1,0 +1,314 @@
+"""Looking at a study: every cell and source told from its files first, then from its jobs."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from launcher.scheduler.job_states import JobState
+from launcher.scheduler.liveness import Holders
+from launcher.scheduler.logs import log_end, log_files
+from launcher.scheduler.reasons import WITHDRAWN, Reason, died, ended
+from launcher.study.lookup import describe
+from launcher.watch.study_status import Item, Standing
+from stilt.errors import ResultError
+from stilt.folder import StudyFolder
+from stilt.plan import SYNTHESIS, cell_cost, source_cost, synthesis_cost
+from stilt.records import claims
+from stilt.records.results import Failure, Result, SourceResult, read_record, read_result
+from stilt.study import Study
+
+
+class Observer:
+    """Looks at one study again and again, and reads a file again only if it changed."""
+
+    def __init__(self, folder: StudyFolder, study: Study) -> None:
+        self.folder = folder
+        self.study = study
+        self.mark = study.digest()
+        self._read: dict[Path, tuple[tuple[int, int], Item]] = {}
+
+    def look(self, *, ask: bool = True) -> Standing:
+        """How the study stands now.
+
+        Args:
+            ask: ask SLURM even if no claim needs it, for what it allocated.
+        """
+        holders = Holders(self.folder)
+        look = _Look(self, holders)
+        sources = [
+            look.item(self._source(source_id), self._trained) for source_id in self.study.sources
+        ]
+        made = {source.name: source for source in sources}
+        cells = [look.item(cell, self._scored) for cell in self._cells()]
+        synthesis = None
+        if any(task.synthesis for task in self.study.tasks.values()):
+            cost = synthesis_cost(self.study)
+            blank = Item(SYNTHESIS, "synthesis", "synthesis", cost=cost)
+            synthesis = look.item(blank, self._generated)
+        asked = holders.scheduler if ask or holders.asked else None
+        problems = [p for p in (asked.squeue, asked.sacct) if p] if asked else []
+        return Standing(
+            study=self.study,
+            folder=self.folder,
+            cells=[_after(cell, made.get(cell.source)) for cell in cells],
+            sources=sources,
+            synthesis=synthesis,
+            now=time.time(),
+            unanswered=problems,
+            gpu_seconds=_allocated(holders) if asked else None,
+            command=_command(self.folder, holders) if ask else "",
+        )
+
+    def _cells(self) -> Iterable[Item]:
+        for cell in self.study.cells.values():
+            yield Item(
+                cell.id,
+                cell.stage,
+                describe(self.study, cell.id),
+                source=cell.source,
+                target=cell.target,
+                cost=cell_cost(self.study, cell),
+            )
+
+    def _source(self, source_id: str) -> Item:
+        source = self.study.sources[source_id]
+        return Item(
+            source_id,
+            "source",
+            source.name,
+            source=source.name,
+            target=source.task,
+            cost=source_cost(self.study, source_id),
+        )
+
+    def _scored(self, blank: Item) -> Item:
+        path = self.folder.result(blank.id)
+        stamp = _stamp(path)
+        if stamp is None:
+            return blank
+        known = self._read.get(path)
+        if known is None or known[0] != stamp:
+            known = (stamp, self._read_cell(blank, path))
+            self._read[path] = known
+        return known[1]
+
+    def _read_cell(self, blank: Item, path: Path) -> Item:
+        try:
+            record = read_result(self.study.cells[blank.id], self.mark, path)
+        except ResultError as error:
+            return replace(blank, state="failed", kind="damaged", why=str(error))
+        return _ended(blank, record) if record is not None else blank
+
+    def _trained(self, blank: Item) -> Item:
+        path = self.folder.source(blank.id) / "result.json"
+        try:
+            record = read_record(SourceResult, path)
+        except ResultError as error:
+            return replace(blank, state="failed", kind="damaged", why=str(error))
+        if record is None:
+            return blank
+        if record.study != self.mark or record.source != self.study.sources[blank.id]:
+            why = f"{path}: belongs to another source or study."
+            return replace(blank, state="failed", kind="damaged", why=why)
+        item = _ended(blank, record)
+        if record.status == "diverged":
+            why = "its training diverged, so its weights are of no use"
+            return replace(item, state="failed", kind="diverged", why=why)
+        return item
+
+    def _generated(self, blank: Item) -> Item:
+        stamp = self.folder.synthesis() / "dev.jsonl"
+        if not stamp.is_file():
+            return blank
+        return replace(blank, state="done", ended=stamp.stat().st_mtime)
+
+
+class _Look:
+    """What is known at one moment about claims, failures and jobs."""
+
+    def __init__(self, observer: Observer, holders: Holders) -> None:
+        self.folder = observer.folder
+        self.study = observer.study
+        self.holders = holders
+        # one listing instead of a look for each of a thousand cells
+        self.claimed = _names(self.folder.claims)
+        self.failed = _names(self.folder.failures)
+
+    def item(self, blank: Item, ended: Callable[[Item], Item]) -> Item:
+        """How an item stands.
+
+        The claim is read before the result: who ends writes the result, then drops the claim.
+        """
+        claim = claims.read(self.folder.claim(blank.id)) if blank.id in self.claimed else None
+        item = ended(blank)
+        if item.state == "done":
+            return item
+        if claim is not None:
+            if self.holders.lives(claim):
+                return self._held(blank, claim)
+            # it may have ended properly since the first look
+            item = ended(blank)
+            if item.state == "done":
+                return item
+            if self.folder.failure(blank.id).exists():
+                self.failed.add(blank.id)
+            elif self.folder.claim(blank.id).exists():
+                return self._died(blank, claim)
+        return self._without_claim(item)
+
+    def _held(self, blank: Item, claim: claims.Claim) -> Item:
+        job = self.holders.job(claim)
+        known = replace(
+            blank, host=claim.host, job=self.holders.element(claim), resumable=self._saved(blank.id)
+        )
+        waiting = job is not None and job.state not in ("RUNNING", "COMPLETING", "SUSPENDED")
+        if claim.running and not waiting:
+            share = claim.done / claim.total if claim.total else 0.0
+            return replace(known, state="running", share=min(share, 1.0), started=claim.started)
+        return replace(known, state="pending", why=self._waits(claim, job))
+
+    def _waits(self, claim: claims.Claim, job: JobState | None) -> str:
+        cluster = self.holders.elsewhere(claim)
+        if cluster is not None:
+            return f"held by a job of cluster {cluster}: ask there"
+        if job is None:
+            return "" if claim.submission.startswith("local-") else "not seen by SLURM yet"
+        if job.state == "RUNNING":
+            return "in a running job, not begun"
+        return job.reason or job.state
+
+    def _without_claim(self, item: Item) -> Item:
+        saved = self._saved(item.id)
+        if item.state == "failed" or item.id not in self.failed:
+            return replace(item, resumable=saved)
+        try:
+            failure = read_record(Failure, self.folder.failure(item.id))
+        except ResultError as error:
+            return replace(item, state="failed", kind="damaged", why=str(error), resumable=saved)
+        if failure is None:
+            return replace(item, resumable=saved)
+        return replace(
+            item,
+            state="failed",
+            kind=failure.kind,
+            why=failure.message,
+            attempts=failure.attempts,
+            host=failure.host,
+            job=failure.job,
+            ended=_seconds(failure.finished),
+            resumable=saved,
+        )
+
+    def _died(self, blank: Item, claim: claims.Claim) -> Item:
+        reason = self._reason(claim)
+        innocent = reason.kind in WITHDRAWN or (not claim.running and reason.kind != "source")
+        return replace(
+            blank,
+            state="open" if innocent else "failed",
+            kind=reason.kind,
+            why=reason.text,
+            host=claim.host,
+            job=self.holders.element(claim),
+            started=claim.started,
+            resumable=self._saved(blank.id),
+        )
+
+    def _reason(self, claim: claims.Claim) -> Reason:
+        if claim.submission.startswith("slurm-"):
+            return ended(self.folder, self.holders, claim)
+        if not claim.running:
+            where = f"its launcher (process {claim.pid} on {claim.host})"
+            return Reason("launcher", f"{where} ended before this one began")
+        logs = log_files(self.folder, element=None, bundles=(claim.bundle,))
+        where = f"its worker (process {claim.pid} on {claim.host})"
+        return died(None, log_end(logs), begun=True, where=where)
+
+    def _saved(self, item: str) -> bool:
+        return self.folder.resume(item).exists()
+
+
+def _after(cell: Item, source: Item | None) -> Item:
+    """A cell that waits for its source, or never began because of it, says so.
+
+    SLURM drops what waits for a job in which anything ran out of memory, also where the source was
+    then made with smaller steps.
+    """
+    if source is not None and source.state == "done" and cell.kind == "source":
+        why = "its job was dropped, and the source is there: submit again"
+        return replace(cell, state="open", kind="dropped", why=why)
+    if source is None or source.state == "done":
+        return cell
+    if cell.state == "pending" and cell.why in ("", "Dependency"):
+        return replace(cell, why=f"for source {source.name}")
+    never_began = cell.kind and not cell.started and not cell.attempts
+    if source.state == "failed" and never_began:
+        why = f"its source {source.name} failed: {source.why}"
+        return replace(cell, state="failed", kind="source", why=why)
+    return cell
+
+
+def _ended(blank: Item, record: Result | SourceResult) -> Item:
+    return replace(
+        blank,
+        state="done",
+        attempts=record.provenance.attempt,
+        started=_seconds(record.provenance.started),
+        ended=_seconds(record.provenance.finished),
+        seconds=sum(record.timings.model_dump().values()),
+        on_gpu=not record.provenance.device.startswith("cpu"),
+        diverged=record.status == "diverged",
+        score=record.score,
+        metric=record.metric,
+        host=record.provenance.host,
+        job=record.provenance.job,
+    )
+
+
+def _allocated(holders: Holders) -> float | None:
+    """GPU-seconds that SLURM gave to the study; None where it does not tell."""
+    if holders.scheduler.sacct is not None:
+        return None
+    asked = {line.array: line.gpus or 0 for line in holders.submissions if line.array}
+    total = 0
+    for job in holders.scheduler.jobs.values():
+        # accounting need not know of GPUs: what was asked for is noted beside the job
+        total += job.spent * (job.gpus or asked.get(job.job.partition("_")[0], 0))
+    return float(total) if total else None
+
+
+def _command(folder: StudyFolder, holders: Holders) -> str:
+    """The newest submit's command, as SLURM's submissions or the local bundles have it."""
+    newest = max(folder.bundles.glob("*.json"), key=lambda p: p.stat().st_mtime, default=None)
+    if newest is None:
+        return next((line.command for line in reversed(holders.submissions) if line.command), "")
+    try:
+        settings = json.loads(newest.read_text(encoding="utf-8")).get("settings", {})
+    except (OSError, ValueError):
+        # being replaced right now
+        return ""
+    return str(settings.get("command", ""))
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return {path.stem for path in folder.iterdir()}
+    except FileNotFoundError:
+        return set()
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _seconds(moment: str) -> float | None:
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,168 @@
+"""One cell or source: what happened to it, and its log."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+from tyro.conf import Positional
+
+from launcher.scheduler.logs import bundles_of, last_lines, log_files, part_of
+from launcher.scheduler.reasons import ADVICE
+from launcher.study.lookup import Found, describe, the_item
+from launcher.watch.observer import Observer
+from launcher.watch.screen import COLOURS, MARKS, WORDS
+from launcher.watch.study_status import Item
+from stilt.config import insist_on_counts
+from stilt.errors import ResultError
+from stilt.records import claims
+from stilt.records.results import Failure, read_record
+from stilt.system.console import Output
+from stilt.system.stdout import while_read
+from stilt.system.units import clock, span
+
+POLL_SECONDS = 1.0
+LOOK_EVERY = 15
+"""Polls of a log between two looks at whether its cell still runs."""
+
+
+def why(
+    cell: Positional[str], study: str | None = None, root: Path = Path("logs"), lines: int = 25
+) -> int:
+    """Shows how a cell or source stands, what went wrong, and the end of its log.
+
+    Args:
+        cell: start of its id; of a source also its name.
+        study: the study; all below root are searched by default.
+        root: folder that holds studies.
+        lines: lines of the log.
+    """
+    insist_on_counts(lines=lines)
+    found = the_item(cell, study, root)
+    item = _look(found)
+    console = Output(soft_wrap=True, markup=False)
+    console.print(Text(describe(found.study, found.item), "bold"))
+    console.print(f"{item.id} of study {found.folder.path.name}", highlight=False)
+    console.print(_state(item))
+    failure = _failure(found)
+    if item.kind:
+        console.print(Text(f"{item.kind}: {item.why}", "red"))
+        advice = ADVICE.get(item.kind)
+        if advice and item.kind != "bug":
+            console.print(f"What to do: {advice}.", highlight=False)
+    elif item.state == "pending" and item.why:
+        console.print(f"It waits: {item.why}", highlight=False)
+    if failure is not None and item.state != "done":
+        if item.state in ("running", "pending"):
+            console.print(f"Its last attempt failed: {failure.kind}: {failure.message}")
+        if failure.traceback:
+            console.print(Text(failure.traceback.rstrip(), "dim"))
+    paths = _logs(found, item)
+    for path in paths[:2]:
+        shown = part_of(path, found.item, lines)
+        if shown:
+            console.print(Text(f"── {path}, the last {len(shown)} lines", "bold"))
+            console.print(Text("\n".join(shown)))
+    if not paths:
+        console.print("No log of it is left." if item.state == "done" else "No log of it yet.")
+    return 0
+
+
+def tail(
+    cell: Positional[str], study: str | None = None, root: Path = Path("logs"), lines: int = 20
+) -> int:
+    """Follows the log of a cell or source until it has ended; Ctrl-C stops following.
+
+    Args:
+        cell: start of its id; of a source also its name.
+        study: the study; all below root are searched by default.
+        root: folder that holds studies.
+        lines: lines to begin with.
+    """
+    insist_on_counts(lines=lines)
+    found = the_item(cell, study, root)
+    item = _look(found)
+    console = Console(soft_wrap=True, stderr=True, markup=False)
+    console.print(Text(f"{item.name} ({item.id})", "bold"), _state(item))
+    while not (paths := _logs(found, item)):
+        if item.state not in ("running", "pending"):
+            console.print("It has no log.")
+            return 0
+        if item.why:
+            console.print(f"no log yet: {item.why}", highlight=False)
+        time.sleep(POLL_SECONDS * LOOK_EVERY)
+        item = _look(found)
+    with while_read():
+        for line in _follow(found, item, paths[0], lines):
+            sys.stdout.write(line)
+            sys.stdout.flush()
+    return 0
+
+
+def _follow(found: Found, item: Item, path: Path, lines: int) -> Iterator[str]:
+    """The last lines of a log, then whatever is added while the item is live."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        yield "".join(f"{line}\n" for line in last_lines(path, lines))
+        file.seek(0, 2)
+        polls = 0
+        while item.state in ("running", "pending"):
+            text = file.read()
+            if text:
+                yield text
+                continue
+            time.sleep(POLL_SECONDS)
+            polls += 1
+            if polls % LOOK_EVERY == 0 or not found.folder.claim(found.item).exists():
+                item = _look(found)
+        yield file.read()
+
+
+def _look(found: Found) -> Item:
+    standing = Observer(found.folder, found.study).look(ask=False)
+    return next(item for item in standing.items if item.id == found.item)
+
+
+def _state(item: Item) -> Text:
+    now = time.time()
+    parts = [f"{MARKS[item.state]} {WORDS[item.state]}"]
+    if item.state == "running":
+        parts.append(f"{int(100 * item.share)}%")
+        if item.started:
+            parts.append(f"for {span(now - item.started)}")
+    if item.state == "done":
+        score = "diverged" if item.diverged else ""
+        if item.score is not None:
+            score = f"{item.metric} {100 * item.score:.1f}"
+        parts += [score, f"in {span(item.seconds)}"] if item.stage != "synthesis" else []
+    if item.ended:
+        parts.append(f"ended {clock(item.ended, now)}")
+    if item.attempts > 1:
+        parts.append(f"{item.attempts} attempts")
+    if item.job:
+        parts.append(f"job {item.job}")
+    if item.host:
+        parts.append(f"on {item.host}")
+    if item.resumable:
+        parts.append("a saved state is there to go on from")
+    return Text("  ·  ".join(parts), COLOURS[item.state])
+
+
+def _failure(found: Found) -> Failure | None:
+    try:
+        return read_record(Failure, found.folder.failure(found.item))
+    except ResultError:
+        # a damaged record is told as the item's state
+        return None
+
+
+def _logs(found: Found, item: Item) -> list[Path]:
+    """Logs that may speak of an item: of its job, of its bundle, the newest first."""
+    claim = claims.read(found.folder.claim(found.item))
+    bundles = (claim.bundle,) if claim else bundles_of(found.folder, found.item)
+    paths = log_files(found.folder, element=item.job, bundles=bundles)
+    failure = _failure(found)
+    if failure is not None and failure.log and item.state == "failed":
+        paths.insert(0, found.folder.path / failure.log)
+    return [path for path in dict.fromkeys(paths) if path.is_file()]

@@ -1,0 +1,136 @@
+"""How a study stands at one moment: its items, and what follows from them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stilt.folder import StudyFolder
+from stilt.study import Study
+
+State = Literal["done", "running", "pending", "failed", "open"]
+STATES: tuple[State, ...] = ("done", "running", "pending", "failed", "open")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A cell, a source or the synthesis, and how it stands."""
+
+    id: str
+    stage: Literal["synthesis", "source", "target", "evaluate"]
+    name: str
+    source: str = ""
+    target: str = ""
+    cost: float = 0.0
+    """Estimated work, in training tokens."""
+    state: State = "open"
+    kind: str = ""
+    """Class of the failure, or of what ended the job of an item that is open again."""
+    why: str = ""
+    """Why it failed or is open again, or what it waits for."""
+    attempts: int = 0
+    share: float = 0.0
+    """Work done of a running item, 0 to 1."""
+    started: float | None = None
+    ended: float | None = None
+    seconds: float = 0.0
+    """Time it took, if done."""
+    on_gpu: bool = False
+    diverged: bool = False
+    score: float | None = None
+    metric: str = ""
+    host: str = ""
+    job: str | None = None
+    resumable: bool = False
+    """An interrupted run left its state: the next attempt goes on."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A study at one moment."""
+
+    study: Study
+    folder: StudyFolder
+    cells: list[Item]
+    sources: list[Item]
+    synthesis: Item | None
+    now: float
+    unanswered: list[str] = field(default_factory=list)
+    """Why squeue or sacct could not be asked, where that matters."""
+    gpu_seconds: float | None = None
+    """What SLURM allocated; None where it does not say."""
+    command: str = ""
+    """The last submit's command line."""
+
+    @property
+    def items(self) -> list[Item]:
+        """Everything that is run."""
+        return [*([self.synthesis] if self.synthesis else []), *self.sources, *self.cells]
+
+    def count(self) -> Counter[State]:
+        """Cells by state."""
+        return Counter(cell.state for cell in self.cells)
+
+    @property
+    def live(self) -> bool:
+        """Whether anything runs or waits for its turn."""
+        return any(item.state in ("running", "pending") for item in self.items)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything failed."""
+        return any(item.state == "failed" for item in self.items)
+
+    @property
+    def unrewarded(self) -> list[Item]:
+        """What was given to a job and has no result: failed, or open again."""
+        return [item for item in self.items if item.kind]
+
+    @property
+    def work_done(self) -> float:
+        """Share of the estimated work that is done, 0 to 1."""
+        total = sum(item.cost for item in self.items)
+        done = sum(i.cost * (1.0 if i.state == "done" else i.share) for i in self.items)
+        return done / total if total else 0.0
+
+    @property
+    def speed(self) -> float | None:
+        """Training tokens a second of one worker; None before anything was measured."""
+        tokens = seconds = 0.0
+        for item in self.items:
+            if item.state == "done" and item.seconds and not item.diverged:
+                tokens, seconds = tokens + item.cost, seconds + item.seconds
+        for item in self.items if not seconds else ():
+            if item.state == "running" and item.share > 0 and item.started:
+                tokens += item.share * item.cost
+                seconds += self.now - item.started
+        return tokens / seconds if seconds > 0 else None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until what is submitted will have ended, with as many workers as now."""
+        workers = sum(item.state == "running" for item in self.items)
+        if not workers or not self.speed:
+            return None
+        todo = [item for item in self.items if item.state in ("running", "pending")]
+        work = sum(item.cost * (1 - item.share) for item in todo)
+        # one item is not spread over workers
+        longest = max(item.cost * (1 - item.share) for item in todo)
+        return max(work / workers, longest) / self.speed
+
+    @property
+    def began(self) -> float | None:
+        """When the first run began."""
+        return min((item.started for item in self.items if item.started), default=None)
+
+    @property
+    def last(self) -> float | None:
+        """When something last ended."""
+        return max((item.ended for item in self.items if item.ended), default=None)
+
+    @property
+    def run_seconds(self) -> float:
+        """Seconds of all finished and running items."""
+        running = (i for i in self.items if i.state == "running" and i.started)
+        return sum(item.seconds for item in self.items) + sum(
+            self.now - (item.started or self.now) for item in running
+        )

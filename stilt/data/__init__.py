@@ -1,0 +1,1 @@
+"""Files become rows, rows become token ids."""

@@ -1,0 +1,124 @@
+"""Examples -> token ids, once per task and tokenizer, kept in a content-addressed cache."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from stilt.cell import digest
+from stilt.data.load import SEPARATOR, Example, Splits
+from stilt.errors import DataError
+from stilt.system.files import replacing
+from stilt.task import Task
+
+ENCODING_VERSION = 1
+"""Counts changes of this module that change token ids, so that old cache entries are not used."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A split as flat token ids: no padding is stored.
+
+    S sequences = N examples x O options; sequence ``i * O + o`` is option ``o`` of example ``i``.
+    """
+
+    ids: np.ndarray
+    """int32 (T,): token ids of all sequences, one after the other."""
+    types: np.ndarray
+    """int8 (T,): token type ids; empty where the tokenizer makes none."""
+    offsets: np.ndarray
+    """int64 (S + 1,): where each sequence starts in ``ids``."""
+    labels: np.ndarray
+    """int64 (N,): class of each example."""
+
+    @property
+    def options(self) -> int:
+        """Sequences per example."""
+        return int((len(self.offsets) - 1) // max(1, len(self.labels)))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 (S,): tokens of each sequence."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.labels)
+
+
+def cache_folder() -> Path:
+    """Folder of tokenised data: ``STILT_CACHE``, else the user's cache folder."""
+    return Path(os.environ.get("STILT_CACHE") or platformdirs.user_cache_dir("stilt"))
+
+
+def encode_splits(
+    task: Task, splits: Splits, tokenizer: Any, tokenizer_digest: str, folder: Path
+) -> tuple[Encoded, Encoded]:
+    """Encodes both splits, or reads them from the cache.
+
+    Args:
+        task: how pairs are cut (``max_length``).
+        splits: rendered examples.
+        tokenizer: a fast tokenizer of transformers.
+        tokenizer_digest: hash of the tokenizer's files.
+        folder: the cache; entries are named by everything that decides their content.
+    """
+    parts = []
+    for name, examples in (("train", splits.train), ("dev", splits.dev)):
+        path = cache_path(task, name, splits.digest(), tokenizer_digest, folder)
+        if not path.is_file():
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, **encode(examples, tokenizer, task.max_length).__dict__)
+        with np.load(path) as arrays:
+            parts.append(Encoded(**{key: arrays[key] for key in arrays.files}))
+    return parts[0], parts[1]
+
+
+def cache_path(
+    task: Task, split: str, data_digest: str, tokenizer_digest: str, folder: Path
+) -> Path:
+    """File of an encoded split, named by everything that decides its content."""
+    content = [ENCODING_VERSION, split, data_digest, task.identity(), tokenizer_digest]
+    return folder / "encoded" / f"{task.name}-{split}-{digest(content, 20)}.npz"
+
+
+def encode(examples: list[Example], tokenizer: Any, max_length: int) -> Encoded:
+    """Tokenises examples as ``<s> A </s></s> B </s>`` (or the tokenizer's own pair layout).
+
+    A pair longer than ``max_length`` loses tokens of its longer side, one at a time.
+
+    Raises:
+        DataError: The tokenizer has no separator.
+
+    Source: the released code's ``encode_plus`` with ``longest_first`` (transformers 4.3.2).
+    """
+    separator = tokenizer.sep_token or tokenizer.eos_token
+    if separator is None:
+        raise DataError("the model's tokenizer has no separator token; an encoder is expected.")
+    pairs = [pair for example in examples for pair in example.pairs]
+    first = [a.replace(SEPARATOR, separator) for a, _ in pairs]
+    # one kind per task: either every sequence has a second segment or none has
+    second = [b.replace(SEPARATOR, separator) for _, b in pairs if b is not None] or None
+    encoded = tokenizer(
+        first,
+        second,
+        truncation="longest_first",
+        max_length=max_length,
+        padding=False,
+        return_attention_mask=False,
+    )
+    ids = encoded["input_ids"]
+    types = encoded.get("token_type_ids", [])
+    return Encoded(
+        ids=_flat(ids, np.int32),
+        types=_flat(types, np.int8),
+        offsets=np.cumsum([0, *map(len, ids)], dtype=np.int64),
+        labels=np.array([example.label for example in examples], dtype=np.int64),
+    )
+
+
+def _flat(sequences: list[list[int]], kind: Any) -> np.ndarray:
+    return np.array([token for sequence in sequences for token in sequence], dtype=kind)

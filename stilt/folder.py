@@ -1,0 +1,160 @@
+"""What differs between two configurations, by the path of each field."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from stilt.config import explain
+from stilt.errors import ConfigError, ResultError
+from stilt.study import Study
+from stilt.system.files import create_text
+
+MOST = 10
+"""Differences that are listed; of more there is the number."""
+WIDEST = 60
+"""Characters of a value that are shown."""
+
+_ABSENT = object()
+
+
+def differences(old: Any, new: Any) -> str:
+    """Lists what differs between two JSON values, as ``tasks.wic.epochs: 1 -> 2`` a line."""
+    found = [f"{path}: {_shown(a)} -> {_shown(b)}" for path, a, b in _changed("", old, new)]
+    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
+    return "\n".join(f"  {line}" for line in found[:MOST] + more)
+
+
+def _changed(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            inner = f"{path}.{key}" if path else key
+            yield from _changed(inner, old.get(key, _ABSENT), new.get(key, _ABSENT))
+    elif _tables(old) and _tables(new) and len(old) == len(new):
+        for place, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _changed(f"{path}[{place}]", one, other)
+    elif old != new:
+        yield path, old, new
+
+
+def _tables(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "absent"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+
+
+class StudyFolder:
+    """Paths of a study on disk; the only place that joins them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.study_file = path / "study.json"
+        self.results = path / "results"
+        self.failures = path / "failures"
+        self.claims = path / "claims"
+        self.bundles = path / "bundles"
+        self.logs = path / "logs"
+        self.slurm = path / "slurm"
+        self.summary = path / "summary"
+        self.submissions = path / "submissions.jsonl"
+
+    def source(self, source_id: str) -> Path:
+        """Folder of a source's checkpoint and result.json."""
+        return self.path / "sources" / source_id
+
+    def result(self, cell_id: str) -> Path:
+        """Result of a cell."""
+        return self.results / f"{cell_id}.json"
+
+    def failure(self, cell_id: str) -> Path:
+        """Failure record of a cell or source."""
+        return self.failures / f"{cell_id}.json"
+
+    def claim(self, cell_id: str) -> Path:
+        """Claim of a cell or source by the job that holds it."""
+        return self.claims / f"{cell_id}.json"
+
+    def data_digest(self, task: str) -> Path:
+        """Digest of a task's rows, fixed when the study first sees them."""
+        return self.path / "data" / f"{task}.json"
+
+    def resume(self, cell_id: str) -> Path:
+        """State of an interrupted run."""
+        return self.path / "resume" / f"{cell_id}.pt"
+
+    def synthesis(self) -> Path:
+        """Folder of the generated rows."""
+        return self.path / "synthesis"
+
+
+def read_study(folder: StudyFolder) -> Study:
+    """Reads a study back.
+
+    Raises:
+        ConfigError: The folder is no study, or a newer version wrote it.
+    """
+    try:
+        table = json.loads(folder.study_file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{folder.path}: no study here (study.json is absent).") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder.study_file}: cannot be read ({error}).") from None
+    try:
+        return Study.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{folder.study_file}: {explain(Study, error)}") from None
+
+
+def read_studies(folders: Iterable[StudyFolder]) -> tuple[dict[StudyFolder, Study], list[str]]:
+    """Reads what can be read of several studies; the rest is told, and hides no other.
+
+    Raises:
+        ConfigError: None can be read.
+    """
+    found: dict[StudyFolder, Study] = {}
+    problems: list[str] = []
+    for folder in folders:
+        try:
+            found[folder] = read_study(folder)
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems and not found:
+        raise ConfigError("; ".join(problems))
+    return found, problems
+
+
+def write_study(study: Study, folder: StudyFolder) -> None:
+    """Writes study.json, or checks that the folder already holds this very study.
+
+    Raises:
+        ResultError: The folder holds a study with another configuration; the message lists what
+            differs.
+    """
+    if not create_text(folder.study_file, _text(study)):
+        insist_on_same(study, read_study(folder), folder)
+
+
+def _text(study: Study) -> str:
+    return json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+
+
+def insist_on_same(study: Study, there: Study, folder: StudyFolder) -> None:
+    """Refuses a study where another one is.
+
+    Raises:
+        ResultError: They differ; the message says in what.
+    """
+    if there != study:
+        changes = differences(there.model_dump(mode="json"), study.model_dump(mode="json"))
+        raise ResultError(
+            f"{folder.path}: holds a study with another configuration, and a study is fixed once "
+            "begun. Give this one a name of its own with --study, or go on with the old files. "
+            f"There -> here:\n{changes}"
+        )

@@ -1,0 +1,1 @@
+"""What is on disk for each run, and who holds it."""

@@ -1,0 +1,170 @@
+"""Who is running, or about to run, a cell: one small file each, made atomically."""
+
+import json
+import os
+import socket
+import time
+import uuid
+from pathlib import Path
+
+from pydantic import ConfigDict, ValidationError
+
+from stilt.config import Frozen
+from stilt.records import claims
+from stilt.system.files import create_text, write_text
+
+
+class Claim(Frozen):
+    """One item of a study that a submission holds."""
+
+    # a worker that began before an update of this code must not lose its claim to a new field
+    model_config = ConfigDict(extra="ignore")
+
+    item: str
+    """Cell or source id, or ``synthesis``."""
+    submission: str
+    """The submission that claimed it."""
+    bundle: str
+    host: str
+    pid: int
+    """Process of the launcher, then of the worker."""
+    birth: str | None = None
+    """When that process began, as its system tells it: numbers of processes are used again."""
+    taken: float | None = None
+    """Seconds since the epoch, when the item was claimed."""
+    running: bool = False
+    job: str | None = None
+    """SLURM's id of the element that runs it."""
+    started: float | None = None
+    """Seconds since the epoch, when the worker began."""
+    updated: float | None = None
+    done: int = 0
+    """Work done, in tokens (or sentences)."""
+    total: int = 0
+
+
+def new_claim(item: str, submission: str, bundle: str) -> Claim:
+    """A claim by this process."""
+    return Claim(
+        item=item,
+        submission=submission,
+        bundle=bundle,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        birth=_birth(os.getpid()),
+        taken=time.time(),
+    )
+
+
+def take(claim: Claim, path: Path) -> bool:
+    """Claims an item; False where another claim is there already."""
+    return create_text(path, claim.model_dump_json() + "\n")
+
+
+def read(path: Path) -> Claim | None:
+    """Reads a claim; None where there is none or it is being replaced."""
+    try:
+        return Claim.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, ValidationError):
+        return None
+
+
+def drop_stale(path: Path, seen: Claim | None) -> bool:
+    """Removes a claim whose holder is gone; of two who try, one succeeds.
+
+    Args:
+        path: the claim's file.
+        seen: what it held when it was found stale; None for a file that is no claim.
+
+    Returns:
+        Whether this call removed what was seen, and not a newer claim.
+    """
+    if _is_newer(read(path), seen):
+        return False
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return False
+    if _is_newer(read(aside), seen):
+        # a newer claim came in between: it goes back, unless a third one is there by now
+        create_text(path, aside.read_text(encoding="utf-8"))
+        aside.unlink(missing_ok=True)
+        return False
+    aside.unlink(missing_ok=True)
+    return True
+
+
+def _is_newer(there: Claim | None, seen: Claim | None) -> bool:
+    """Whether another holds the item by now, such as the worker of a launcher that died."""
+    if there is None or seen is None:
+        return there is not None
+    return (there.submission, there.host, there.pid, there.birth) != (
+        *(seen.submission, seen.host, seen.pid, seen.birth),
+    )
+
+
+class Progress:
+    """Writes a running item's progress into its claim, at most every few seconds."""
+
+    def __init__(self, claim: Claim, path: Path, *, job: str | None, every: float = 2.0) -> None:
+        self.path = path
+        self.every = every
+        self.claim = claim.model_copy(
+            update={
+                "running": True,
+                "job": job,
+                "started": time.time(),
+                "pid": os.getpid(),
+                "birth": _birth(os.getpid()),
+                "host": socket.gethostname(),
+            }
+        )
+        self._last = 0.0
+        self(0, 0)
+        # the first step shows at once: what is loaded and trains is told from what still starts
+        self._last = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Notes the work done so far and in all."""
+        now = time.time()
+        if now - self._last < self.every and done < total:
+            return
+        self._last = now
+        changes = {"updated": now, "done": done, "total": total}
+        write_text(self.path, self.claim.model_copy(update=changes).model_dump_json() + "\n")
+
+
+def process_lives(claim: Claim) -> bool | None:
+    """Whether the claim's process lives; None where it is on another machine."""
+    if claim.host != socket.gethostname():
+        return None
+    try:
+        os.kill(claim.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it lives, as somebody else's
+    return claim.birth is None or _birth(claim.pid) in (None, claim.birth)
+
+
+def _birth(pid: int) -> str | None:
+    """The boot that a process belongs to and its start in clock ticks; None where not on Linux."""
+    try:
+        # the command's name may hold spaces and brackets; the start is the 20th field after it
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return f"{boot[:8]}-{fields[19]}"
+
+
+def lives_here(claim: claims.Claim) -> bool:
+    """Whether a claim made without a scheduler is still held: by its process, on its machine.
+
+    A claim of another machine that gave no sign for a day is taken to be dead.
+    """
+    alive = claims.process_lives(claim)
+    if alive is None:
+        return time.time() - (claim.updated or claim.started or claim.taken or 0) < 86_400
+    return alive

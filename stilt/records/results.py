@@ -1,0 +1,256 @@
+"""What a cell leaves behind: one result, or one failure; one line of JSON each."""
+
+import json
+from operator import eq
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from stilt.cell import Cell, Source
+from stilt.config import Frozen, explain
+from stilt.errors import ResultError
+from stilt.system.files import write_text
+
+Fraction = Annotated[float, Field(ge=-1, le=1)]
+"""A score as it is kept: never a percentage."""
+
+FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "bug"]
+
+
+class Provenance(Frozen):
+    """Where, when and with what a number was made."""
+
+    started: str
+    """UTC, ISO 8601."""
+    finished: str
+    host: str
+    job: str | None
+    """SLURM's ``array_task`` id, or None."""
+    attempt: int = Field(ge=1)
+    device: str
+    threads: int
+    peak_memory: int
+    """Bytes: of the accelerator where there is one, else of the process."""
+    versions: dict[str, str]
+    commit: str | None
+    code: str
+    """Digest of the code that ran."""
+    command: str
+
+
+class Timings(Frozen):
+    """Seconds spent on each part of a run."""
+
+    load: float
+    encode: float
+    train: float
+    evaluate: float
+
+
+class Tokens(Frozen):
+    """Tokens of a training run: real ones, and positions computed (real and padding)."""
+
+    real: int
+    computed: int
+
+
+class CurvePoint(Frozen):
+    """Dev score after an epoch."""
+
+    epoch: int
+    score: float | None
+
+
+class Training(Frozen):
+    """What training left besides weights."""
+
+    updates: int
+    warmup_updates: int
+    final_loss: float | None
+    """Mean training loss of the last tenth of the updates, in nats; None if not finite."""
+    lowest_loss: float | None
+    """Lowest mean training loss over any tenth of the updates."""
+    loss: tuple[tuple[int, float | None], ...]
+    """(update, mean loss since the last point): at most 100 points."""
+    gradient_norm: tuple[tuple[int, float | None], ...]
+    """(update, norm before clipping): at most 100 points."""
+    tokens: Tokens
+    carried: tuple[str, ...]
+    """Modules whose weights came from the start model."""
+    fresh: tuple[str, ...]
+    """Modules that were initialised anew."""
+
+
+class Score(Frozen):
+    """How a model did on a dev set. All scores are fractions; MCC is in -1..1."""
+
+    score: float
+    """The task's metric."""
+    accuracy: float
+    mcc: float | None
+    """Matthews correlation, for classification."""
+    loss: float
+    """Mean cross-entropy, in nats."""
+    predictions: str
+    """One character per dev example in order: the class in base 36."""
+    gold: str
+    """The same for the labels."""
+    ties: int = Field(ge=0)
+    """Examples whose best two or more options had equal scores."""
+
+
+class Record(Frozen):
+    """What every file of a study says about itself."""
+
+    schema_version: Literal[1] = 1
+    study: str
+    """Digest of the study."""
+
+
+class Result(Record):
+    """A cell that ended: with a score, or diverged (a non-finite loss or logit, also a result)."""
+
+    cell: Cell
+    status: Literal["ok", "diverged"]
+    metric: Literal["accuracy", "mcc"]
+    score: float | None
+    """The task's metric on dev with the final weights, as a fraction; None if diverged."""
+    dev: Score | None
+    majority: Fraction
+    """Score of always answering the dev set's most frequent class (0 for MCC)."""
+    chance: Fraction
+    """Score of a random guess."""
+    classes: int
+    """K: options or labels."""
+    train_rows: int
+    dev_rows: int
+    data: str
+    """Digest of the task's rows."""
+    curve: tuple[CurvePoint, ...] = ()
+    training: Training | None
+    """None for an evaluation without training."""
+    timings: Timings
+    provenance: Provenance
+
+
+class SourceResult(Record):
+    """A source that was trained; its checkpoint lies beside it."""
+
+    source: Source
+    status: Literal["ok", "diverged"]
+    metric: Literal["accuracy", "mcc"]
+    score: float | None
+    dev: Score | None
+    majority: Fraction
+    chance: Fraction
+    classes: int
+    train_rows: int
+    dev_rows: int
+    data: str
+    checkpoint: str
+    """SHA-256 of model.safetensors."""
+    curve: tuple[CurvePoint, ...] = ()
+    training: Training
+    timings: Timings
+    provenance: Provenance
+
+
+class Failure(Record):
+    """Why a cell or source has no result yet; gone when it succeeds."""
+
+    cell: Cell | None = None
+    source: Source | None = None
+    kind: FailureKind
+    message: str
+    """One line."""
+    traceback: str = ""
+    attempts: int = Field(ge=1)
+    host: str
+    job: str | None
+    finished: str
+    """UTC, ISO 8601."""
+    log: str | None = None
+    """Log file, relative to the study's folder."""
+
+
+RecordT = TypeVar("RecordT", Result, SourceResult, Failure)
+
+
+def write_record(record: Result | SourceResult | Failure, path: Path) -> None:
+    """Writes a record as one line of JSON, whole or not at all.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    line = json.dumps(record.model_dump(mode="json"), separators=(",", ":"), allow_nan=False)
+    write_text(path, line + "\n")
+
+
+def read_record(model: type[RecordT], path: Path) -> RecordT | None:
+    """Reads a record; None where there is no such file.
+
+    Raises:
+        ResultError: The file is truncated, foreign, or of another schema; the message says which.
+    """
+    try:
+        table: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ResultError(f"{path}: not a whole line of JSON ({error}).") from None
+    if isinstance(table, dict) and table.get("schema_version", 1) not in (1,):
+        raise ResultError(
+            f"{path}: schema_version {table['schema_version']!r}; this version reads 1."
+        )
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise ResultError(f"{path}: {explain(model, error)[:400]}") from None
+
+
+def read_result(cell: Cell, study: str, path: Path) -> Result | None:
+    """Reads a cell's result and refuses one of another cell or study.
+
+    Raises:
+        ResultError: The file is damaged, holds something else than its name says, or contradicts
+            itself.
+    """
+    result = read_record(Result, path)
+    if result is not None and (result.cell.id != cell.id or result.study != study):
+        raise ResultError(
+            f"{path}: holds cell {result.cell.id} of study {result.study}, "
+            f"not cell {cell.id} of study {study}."
+        )
+    if result is not None and not agrees(result):
+        raise ResultError(f"{path}: {DISAGREES}.")
+    return result
+
+
+DISAGREES = "its status, score, accuracy, predictions and row count do not agree"
+ROUNDING = 1e-9
+"""Shares that differ by less are equal: of at most millions of examples, in float64."""
+
+
+def agrees(result: Result) -> bool:
+    """Whether what a result says of itself agrees, which a change by hand seldom does.
+
+    The same rules as ``analysis.read.soundness``, which judges thousands of results at once.
+    """
+    dev = result.dev
+    if (result.status == "ok") != (result.score is not None):
+        return False
+    if dev is None or result.score is None:
+        return dev is None and result.score is None
+    if not -1 <= result.score <= 1 or result.score != dev.score:
+        return False
+    if result.metric == "accuracy" and dev.score != dev.accuracy:
+        return False
+    predictions, gold = dev.predictions.encode(), dev.gold.encode()
+    if not len(predictions) == len(gold) == result.dev_rows:
+        return False
+    # a tie counts for a share, which predictions do not tell
+    if dev.ties > 0 or not predictions:
+        return True
+    right: float = sum(map(eq, predictions, gold)) / len(gold)
+    return abs(right - dev.accuracy) <= ROUNDING

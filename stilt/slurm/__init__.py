@@ -1,0 +1,1 @@
+"""SLURM's commands and words, for the launcher and for jobs."""

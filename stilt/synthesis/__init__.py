@@ -1,0 +1,1 @@
+"""SynthesisGPT2: rows that a language model writes."""

@@ -1,0 +1,1 @@
+"""Files, console, signals, units."""

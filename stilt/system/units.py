@@ -1,0 +1,36 @@
+"""Durations and times of day, as people write them."""
+
+import stilt.system.keyboard  # noqa: F401 - first, for its effect
+
+# isort: split
+from datetime import UTC, datetime
+
+
+def size(number: int) -> str:
+    """Bytes in words: ``1.4 GB``."""
+    amount = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def span(seconds: float | None) -> str:
+    """A duration in its two largest units: ``48 s``, ``12 min``, ``3 h 05 min``, ``2 d 4 h``."""
+    if seconds is None:
+        return "?"
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min"
+    if whole < 172_800:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def clock(moment: float, now: float) -> str:
+    """A time of day, with the date where it is another day."""
+    then, today = (datetime.fromtimestamp(seconds, UTC).astimezone() for seconds in (moment, now))
+    return f"{then:%H:%M}" if then.date() == today.date() else f"{then:%d %b %H:%M}"

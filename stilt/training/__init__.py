@@ -1,0 +1,1 @@
+"""The mathematics of fine-tuning and of scores."""

@@ -1,0 +1,137 @@
+"""Forward passes without padded work: logits of some examples, or of a whole split."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from stilt.data.encode import Encoded
+from stilt.errors import ConfigError
+from stilt.training import length_groups
+from stilt.training.team import Team
+
+PASS_OVERHEAD = {"cpu": 64, "cuda": 4096}
+"""Cost of one more forward pass in token positions: see benchmarks/padding.py."""
+EVALUATION_TOKENS = 16_384
+"""Token positions of one evaluation pass."""
+
+PADDING_ERROR = 0.01
+"""Largest share of a logit that padding may change: rounding makes less than a thousandth."""
+
+
+def forward(
+    model: Any, data: Encoded, rows: np.ndarray, accelerator: Accelerator
+) -> tuple[torch.Tensor, int]:
+    """Logits of some examples, computed in passes of similar length.
+
+    Args:
+        model: multiple-choice or classification model.
+        data: encoded split.
+        rows: (B,) example indices.
+        accelerator: where the model is, and in which precision it computes.
+
+    Returns:
+        (B, K) logits, in fp32, in the order of ``rows``, and the token positions computed.
+    """
+    device, options = accelerator.device, data.options
+    sequences = (rows[:, None] * options + np.arange(options)).ravel()
+    lengths = data.lengths[sequences]
+    groups = length_groups.group(lengths, PASS_OVERHEAD.get(device.type, 4096))
+    outputs = []
+    computed = 0
+    for members in groups:
+        batch = pad(data, sequences[members], model.config.pad_token_id or 0, device)
+        computed += batch["input_ids"].numel()
+        if options > 1:
+            # every option is a "batch of one choice": the same scores, without equal lengths
+            batch = {key: value.unsqueeze(1) for key, value in batch.items()}
+        with accelerator.autocast():
+            outputs.append(model(**batch).logits)
+    back = torch.from_numpy(np.argsort(np.concatenate(groups))).to(device)
+    logits = torch.cat(outputs)[back]
+    return logits.view(len(rows), -1).float(), computed
+
+
+def pad(
+    data: Encoded, sequences: np.ndarray, pad_id: int, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """(n, L) tensors of some sequences; no mask where all are equally long."""
+    lengths = data.lengths[sequences]
+    longest = int(lengths.max())
+    inside = np.arange(longest) < lengths[:, None]
+    place = data.offsets[sequences][:, None] + np.arange(longest)
+    ids = np.full(inside.shape, pad_id, dtype=np.int64)
+    ids[inside] = data.ids[place[inside]]
+    batch = {"input_ids": ids}
+    if len(data.types):
+        types = np.zeros(inside.shape, dtype=np.int64)
+        types[inside] = data.types[place[inside]]
+        batch["token_type_ids"] = types
+    if not inside.all():
+        batch["attention_mask"] = inside.astype(np.int64)
+    return {key: torch.from_numpy(value).to(device) for key, value in batch.items()}
+
+
+def insist_on_padding(model: Any, data: Encoded, name: str) -> None:
+    """Makes sure that a sequence's logits do not depend on the padding behind it.
+
+    Passes of several lengths rest on it. XLNet scores by the last position, for one.
+
+    Args:
+        model: on the CPU.
+        data: where a shortest and a longest sequence are taken from.
+        name: of the model, for the message.
+
+    Raises:
+        ConfigError: They do, or the model cannot be given padding.
+    """
+    lengths = data.lengths[:1000]
+    both = np.array([lengths.argmin(), lengths.argmax()])
+
+    def logits(sequences: np.ndarray) -> torch.Tensor:
+        batch = pad(data, sequences, model.config.pad_token_id or 0, torch.device("cpu"))
+        if data.options > 1:
+            batch = {key: value.unsqueeze(1) for key, value in batch.items()}
+        found: torch.Tensor = model(**batch).logits[0].float()
+        return found
+
+    model.eval()
+    try:
+        with torch.inference_mode():
+            alone, padded = logits(both[:1]), logits(both)
+    except ValueError as error:
+        raise ConfigError(f"model {name}: cannot be given padded sequences ({error}).") from None
+    if float((alone - padded).abs().max()) > PADDING_ERROR * float(alone.abs().max()):
+        raise ConfigError(
+            f"model {name} ({type(model).__name__}): the logits of a sequence change with the "
+            "padding behind it, so that its scores would depend on what shares its batch. Choose "
+            "a model that pools the first token or masks padding, such as BERT, RoBERTa, DeBERTa."
+        )
+
+
+def predict(model: Any, data: Encoded, team: Team) -> np.ndarray:
+    """(N, K) logits of a whole split, longest examples first, without gradients or dropout.
+
+    The same on every process of a team, and not finite where the weights are of no use any more.
+    """
+    model.eval()
+    longest = data.lengths.reshape(len(data), data.options).max(axis=1)
+    order = np.argsort(-longest, kind="stable")
+    classes = data.options if data.options > 1 else model.config.num_labels
+    logits = np.zeros((len(data), classes))
+    start, turn = 0, 0
+    with torch.inference_mode():
+        while start < len(order):
+            count = max(1, EVALUATION_TOKENS // int(longest[order[start]] * data.options))
+            rows = order[start : start + count]
+            if turn % team.size == team.rank:
+                logits[rows] = forward(model, data, rows, team.accelerator)[0].cpu().numpy()
+            start, turn = start + count, turn + 1
+    # each example was scored by one process: all others add zero
+    return team.summed(torch.from_numpy(logits).to(team.accelerator.device)).cpu().numpy()
+
+
+def _tokens(data: Encoded, rows: np.ndarray) -> int:
+    first = data.offsets[rows * data.options]
+    return int((data.offsets[(rows + 1) * data.options] - first).sum())

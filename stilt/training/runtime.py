@@ -1,0 +1,85 @@
+"""What a machine decides: device, precision, threads, memory; and the random state."""
+
+import os
+from dataclasses import dataclass, field
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import is_bf16_available
+
+from stilt.errors import ConfigError
+from stilt.grid import Recipe
+from stilt.system.interrupt import StopRequest
+from stilt.training.team import Team
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a machine decides and no score may depend on."""
+
+    accelerator: Accelerator
+    chunk: int | None = None
+    """Examples per backward pass at most, for memory; gradients are summed, so nothing changes."""
+    stop: StopRequest = field(default_factory=StopRequest)
+    checkpoint_seconds: float = 600.0
+    """Longest work that a sudden death may lose."""
+
+    @property
+    def team(self) -> Team:
+        """The processes that run the cell together: most often this one alone."""
+        return Team(self.accelerator)
+
+
+def make_accelerator(device: str, recipe: Recipe = "paper") -> Accelerator:
+    """The process's accelerator.
+
+    Args:
+        device: ``cpu``; else a GPU, where there is one.
+        recipe: ``paper`` computes in fp32; ``fast`` forward and backward passes in bfloat16 where
+            torch's autocast holds that safe, with weights, gradients, optimizer and loss in fp32.
+
+    Raises:
+        ConfigError: The recipe is ``fast`` and the device has no bfloat16.
+    """
+    if recipe == "fast" and device != "cpu" and not is_bf16_available():
+        name = torch.cuda.get_device_name() if torch.cuda.is_available() else "this device"
+        raise ConfigError(
+            f"recipe 'fast' computes in bfloat16, which {name} lacks; allowed here: 'paper'."
+        )
+    # a container may have set TORCH_ALLOW_TF32_CUBLAS_OVERRIDE: fp32 is to be fp32 everywhere
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if recipe == "fast" else "no")
+
+
+class outside_random_state:  # noqa: N801 - reads as a statement
+    """Leaves torch's random state as it was, so that scoring along the way changes nothing."""
+
+    def __enter__(self) -> None:
+        """Remembers the state."""
+        self.state = _random_state()
+
+    def __exit__(self, *_: object) -> None:
+        """Puts it back."""
+        _set_random_state(self.state)
+
+
+RandomState = tuple[torch.Tensor, list[torch.Tensor]]
+"""Torch's random state: the processor's, and each GPU's."""
+
+
+def _random_state() -> RandomState:
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return torch.get_rng_state(), gpus
+
+
+def _set_random_state(state: RandomState) -> None:
+    processor, gpus = state
+    torch.set_rng_state(processor)
+    if gpus:
+        torch.cuda.set_rng_state_all(gpus)
+
+
+def default_threads() -> int:
+    """CPU threads of this process: what the scheduler gave, else every core."""
+    return int(os.environ.get("SLURM_CPUS_PER_TASK") or len(os.sched_getaffinity(0)))

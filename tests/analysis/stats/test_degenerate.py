@@ -1,0 +1,105 @@
+import math
+from typing import get_args
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.stats.degenerate import DEFINITIONS, Definition, degenerate, every_definition
+
+RUN = {
+    "status": "ok",
+    "metric": "accuracy",
+    "score": 0.7,
+    "majority": 0.527,
+    "dev_rows": 277,
+    "classes": 2,
+    "constant": False,
+    "lowest_loss": 0.3,
+}
+SCHEMA = {
+    "status": pl.String,
+    "metric": pl.String,
+    "score": pl.Float64,
+    "majority": pl.Float64,
+    "dev_rows": pl.Int64,
+    "classes": pl.Int64,
+    "constant": pl.Boolean,
+    "lowest_loss": pl.Float64,
+}
+
+
+def judge(definition, **changes):
+    return pl.DataFrame([RUN | changes], schema=SCHEMA).select(degenerate(definition)).item()
+
+
+def test_a_run_that_learnt_is_degenerate_under_no_definition():
+    assert [judge(name) for name in get_args(Definition)] == [False] * 4
+
+
+def test_every_definition_is_explained():
+    assert set(DEFINITIONS) == set(get_args(Definition))
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict"), [(0.527, True), (0.4, True), (0.527 + 1 / 277, False)]
+)
+def test_majority_means_not_above_the_majority_class(score, verdict):
+    assert judge("majority", score=score) is verdict
+
+
+@given(rows=st.integers(1, 5000), data=st.data())
+def test_a_run_that_ties_with_the_majority_class_is_degenerate_whatever_the_rounding(rows, data):
+    count = data.draw(st.integers(1, rows))
+    ties = sum([1 / rows] * count)  # the same share, summed with other roundings
+    assert judge("majority", score=ties, majority=count / rows, dev_rows=rows) is True
+    above = (count + 1) / rows
+    assert judge("majority", score=above, majority=count / rows, dev_rows=rows) is False
+
+
+@pytest.mark.parametrize(("score", "verdict"), [(0.0, True), (-0.1, True), (0.01, False)])
+def test_for_the_matthews_correlation_the_majority_class_scores_zero(score, verdict):
+    assert judge("majority", metric="mcc", score=score, majority=0.0) is verdict
+
+
+def test_margin_adds_the_one_sided_error_of_a_coin_that_knows_the_majority():
+    # RTE: 0.527 + 1.645 sqrt(0.527 * 0.473 / 277) = 0.5763
+    assert judge("margin", score=0.576) is True
+    assert judge("margin", score=0.577) is False
+    # CoLA: 1.645 / sqrt(1043) = 0.0509
+    cola = {"metric": "mcc", "majority": 0.0, "dev_rows": 1043}
+    assert judge("margin", score=0.050, **cola) is True
+    assert judge("margin", score=0.052, **cola) is False
+
+
+def test_constant_means_one_class_for_every_example():
+    assert judge("constant", constant=True) is True
+    assert judge("constant", constant=False, score=0.1) is False
+
+
+def test_loss_means_never_below_that_of_a_uniform_guess():
+    assert judge("loss", lowest_loss=math.log(2)) is True
+    assert judge("loss", lowest_loss=math.log(2) - 0.001) is False
+    assert judge("loss", lowest_loss=math.log(2) + 0.1, classes=4) is False
+    assert judge("loss", lowest_loss=None) is None  # an evaluation has no training loss
+
+
+@pytest.mark.parametrize("definition", get_args(Definition))
+def test_a_diverged_run_is_degenerate_and_a_cell_without_a_run_is_not_judged(definition):
+    nothing = {"score": None, "majority": None, "constant": None, "lowest_loss": None}
+    assert judge(definition, status="diverged", **(nothing | {"majority": 0.5})) is True
+    assert judge(definition, status="failed", **nothing) is None
+    assert judge(definition, status="missing", **nothing) is None
+
+
+def test_all_definitions_stand_side_by_side():
+    frame = pl.DataFrame([RUN | {"constant": True}], schema=SCHEMA).select(every_definition())
+    assert frame.to_dicts() == [
+        {
+            "degenerate_majority": False,
+            "degenerate_margin": False,
+            "degenerate_constant": True,
+            "degenerate_loss": False,
+        }
+    ]

@@ -1,0 +1,444 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from analysis.read.columns import CURVES, FRAME, NARROW
+from analysis.summarize import main
+from stilt.folder import StudyFolder, read_study
+from stilt.study import Study
+from stilt.task import BUILT_IN
+from tests.support.fake_study import SMALL, TINY, fail_source, make_study
+
+EXPORTS = {
+    "cells.parquet", "cells.csv", "summary.csv", "summary.json", "summary.md", "summary.tex",
+    "differences.csv", "effects.csv", "expected_best.csv",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("root")
+    make_study(root / "tiny", grid=TINY)
+    return root
+
+
+@pytest.fixture
+def root(template, tmp_path, monkeypatch) -> Path:
+    shutil.copytree(template, tmp_path / "root")
+    monkeypatch.setenv("COLUMNS", "160")
+    return tmp_path / "root"
+
+
+def run(*args: str, figures: bool = False) -> int:
+    return main([*args, *([] if figures else ["--no-figures"])])
+
+
+def summary(root: Path, name: str = "tiny") -> dict:
+    return json.loads((root / name / "summary" / "summary.json").read_text())
+
+
+def test_a_study_is_shown_and_exported_and_every_file_is_named(root, capsys):
+    assert run("tiny", "--root", str(root)) == 0
+    shown = capsys.readouterr()
+    assert "RTE" in shown.out and "CoLA (MCC)" in shown.out
+    assert "16 cells: 16 scored." in shown.out
+    folder = root / "tiny" / "summary"
+    assert {path.name for path in folder.iterdir()} == EXPORTS | {"cache"}
+    (line,) = shown.err.splitlines()
+    place, _, names = line.removeprefix("wrote in ").partition(": ")
+    assert place == str(folder)
+    named = [name.partition(".") for name in names.split()]
+    assert {
+        f"{stem}.{kind}" for stem, _, kinds in named for kind in kinds.strip("{}").split(",")
+    } == EXPORTS
+
+
+def test_a_path_names_a_study_too(root, capsys):
+    assert run(str(root / "tiny")) == 0
+    assert "16 cells" in capsys.readouterr().out
+
+
+def test_without_a_name_every_study_below_the_root_is_summarized(root, capsys):
+    make_study(root / "other", grid=TINY | {"name": "other"}, missing=1.0)
+    (root / "no study").mkdir()
+    assert run("--root", str(root)) == 0
+    shown = capsys.readouterr().out
+    assert "16 cells: 16 scored." in shown
+    assert "16 cells: 16 missing." in shown
+
+
+def test_the_exports_hold_every_cell_of_the_grid(root):
+    run("tiny", "--root", str(root))
+    folder = root / "tiny" / "summary"
+    study = read_study(StudyFolder(root / "tiny"))
+    cells = pl.read_parquet(folder / "cells.parquet")
+    assert dict(cells.schema) == FRAME
+    assert cells["cell"].to_list() == list(study.cells)
+    narrow = {name: kind for name, kind in FRAME.items() if name not in CURVES}
+    times = dict.fromkeys(("started", "finished"), pl.String)
+    csv = pl.read_csv(folder / "cells.csv", schema=narrow | times)
+    assert (folder / "cells.csv").read_text().splitlines()[0] == ",".join(narrow)
+    assert csv["score"].to_list() == cells["score"].to_list()  # to the last digit
+
+
+def test_the_numbers_are_the_same_in_every_export(root):
+    run("tiny", "--root", str(root))
+    folder = root / "tiny" / "summary"
+    table = summary(root)
+    csv = pl.read_csv(folder / "summary.csv")
+    assert csv["mean"].to_list() == [row["mean"] for row in table["summary"]]
+    gaps = pl.read_csv(folder / "differences.csv")
+    assert gaps["mean_low"].to_list() == [row["mean_low"] for row in table["differences"]]
+    row = table["summary"][0]
+    cells = pl.read_parquet(folder / "cells.parquet")
+    some = cells.filter(pl.col("target") == "rte", pl.col("source") == "none")
+    assert row["mean"] == some["score"].mean()
+    percent = f"{100 * row['mean']:.1f}"
+    assert (
+        f"| none | 4 | {100 * row['min']:.1f} | {percent} |" in (folder / "summary.md").read_text()
+    )
+    assert (
+        f"none & 4 & {100 * row['min']:.1f} & {percent} &" in (folder / "summary.tex").read_text()
+    )
+
+
+def test_latex_has_as_many_columns_as_it_says_and_no_bare_special_character(tmp_path):
+    make_study(tmp_path / "a_b", grid=SMALL, missing=0.3)
+    run(str(tmp_path / "a_b"))
+    text = (tmp_path / "a_b" / "summary" / "summary.tex").read_text()
+    assert r"a\_b: dev scores in percent" in text
+    body = [
+        line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
+    ]
+    widths = {line.replace(r"\&", "").count("&") for line in body}
+    assert widths == {9, 10, 4}  # ten columns of results, 11 of details; 5 of scores and effects
+    assert not {character for character in text if ord(character) > 127}
+
+
+@pytest.mark.parametrize("format", ["markdown", "latex", "csv", "json"])
+def test_only_the_chosen_format_goes_to_stdout(root, capsys, format):
+    assert run("tiny", "--root", str(root), "--format", format) == 0
+    shown = capsys.readouterr().out
+    folder = root / "tiny" / "summary"
+    if format == "markdown":
+        assert shown == "## tiny\n\n" + (folder / "summary.md").read_text()
+    elif format == "latex":
+        assert shown == (folder / "summary.tex").read_text()
+    elif format == "csv":
+        assert pl.read_csv(shown.encode()).drop("study").equals(pl.read_csv(folder / "summary.csv"))
+    else:
+        assert json.loads(shown) == [summary(root)]
+
+
+@pytest.mark.parametrize("format", ["table", "csv"])
+def test_a_reader_that_has_enough_costs_no_file_and_no_complaint(root, format):
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = Path(__file__).parents[2] / "analysis" / "summarize.py"
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, script, "tiny", "--root", root, "--no-figures", "--format", format],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0
+    folder = root / "tiny" / "summary"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"wrote in {folder}: ")
+    assert {path.name for path in folder.iterdir()} == EXPORTS | {"cache"}
+
+
+def test_csv_of_several_studies_is_one_table(root, capsys):
+    make_study(root / "other", grid=TINY, missing=1.0)
+    assert run("tiny", "other", "--root", str(root), "--format", "csv") == 0
+    frame = pl.read_csv(capsys.readouterr().out.encode())
+    assert frame["study"].to_list() == ["tiny"] * 4 + ["other"] * 4
+
+
+def test_the_definition_of_a_degenerate_run_can_be_chosen(root, capsys):
+    counts = {}
+    for name in ("majority", "margin", "constant", "loss"):
+        assert run("tiny", "--root", str(root), "--degenerate", name) == 0
+        table = summary(root)
+        assert table["degenerate"]["definition"] == name
+        counts[name] = [row["degenerate"] for row in table["summary"]]
+        assert counts[name] == [row[f"degenerate_{name}"] for row in table["summary"]]
+        assert table["degenerate"]["meaning"] in " ".join(capsys.readouterr().out.split())
+    assert sum(counts["margin"]) >= sum(counts["majority"]) > 0
+
+
+def test_what_is_missing_failed_or_left_out_is_said_with_its_reason(tmp_path, capsys):
+    study = make_study(tmp_path / "s", grid=TINY)
+    folder = StudyFolder(tmp_path / "s")
+    cells = list(study.cells)
+    source = study.source_named("hellaswag")
+    assert source
+    fail_source(folder, study, source)
+    folder.result(cells[0]).write_text("")
+    folder.result(cells[1]).unlink()
+    shutil.copy(folder.result(cells[2]), folder.results / "twice.json")
+    assert run(str(folder.path)) == 0
+    shown = capsys.readouterr().out
+    assert "16 cells: 6 scored, 10 missing." in shown
+    assert "hellaswag on rte 4 of 4, none on rte 2 of 4" in shown or (
+        "none on rte 2 of 4, hellaswag on rte 4 of 4" in shown
+    )
+    assert "Source hellaswag failed (" in shown and "8 cells need it." in shown
+    assert "Left out: 2 files (1 duplicated, 1 empty)." in shown
+    assert f"results/{cells[0]}.json: not a whole line of JSON" in shown
+    assert f"results/twice.json: holds cell {cells[2]}, whose own file is" in shown
+    table = summary(tmp_path, "s")
+    assert table["cells"] == {"missing": 10, "ok": 6}
+    assert {row["file"]: row["kind"] for row in table["left_out"]} == {
+        f"results/{cells[0]}.json": "empty",
+        "results/twice.json": "duplicate",
+    }
+    assert len(table["not_scored"]) == 10
+
+
+def test_failed_cells_are_counted_by_class(tmp_path, capsys):
+    make_study(tmp_path / "s", grid=TINY, failed=1.0)
+    assert run(str(tmp_path / "s")) == 0
+    shown = capsys.readouterr().out
+    assert "16 cells: 16 failed." in shown
+    lines = [line for line in shown.splitlines() if line.startswith("Failed: ")]
+    assert sum(int(line.split()[1]) for line in lines) == 16
+    assert all(", log logs/" in line for line in lines)
+
+
+def test_results_of_several_commits_are_pointed_out(tmp_path, capsys):
+    study = make_study(tmp_path / "s", grid=TINY)
+    folder = StudyFolder(tmp_path / "s")
+    path = folder.result(next(iter(study.cells)))
+    path.write_text(path.read_text().replace('"code":"cccccccccccc"', '"code":"dddddddddddd"'))
+    assert run(str(folder.path)) == 0
+    assert "results come from 2 versions of the code: cccccccccccc 15, dddddddddddd 1" in (
+        capsys.readouterr().out
+    )
+
+
+def test_cells_that_the_grid_pairs_with_nothing_are_pointed_out_and_their_pairs_counted(
+    tmp_path, capsys
+):
+    block = TINY["blocks"][0]
+    more = block | {"sources": ["hellaswag"], "targets": ["rte"], "learning_rate": [5e-6]}
+    make_study(tmp_path / "s", grid=TINY | {"blocks": [block, more]})
+    assert run(str(tmp_path / "s")) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "No pair: hellaswag on rte 2 of 6. The grid has no run of none with their" in shown
+    details = (tmp_path / "s" / "summary" / "summary.md").read_text().partition("| pairs |")[2]
+    rows = [line.split("|") for line in details.splitlines() if "| hellaswag |" in line]
+    assert [row[9].strip() for row in rows[:2]] == ["4 of 6", "4"]
+
+
+def test_a_study_without_a_result_says_so_and_is_no_mistake(tmp_path, capsys):
+    make_study(tmp_path / "s", grid=TINY, missing=1.0, sources=False)
+    assert run(str(tmp_path / "s")) == 0
+    shown = capsys.readouterr().out
+    assert "16 cells: 16 missing.\nNo result yet." in shown
+    table = pl.read_csv(tmp_path / "s" / "summary" / "summary.csv")
+    assert table.height == 4
+    assert table["mean"].null_count() == 4
+
+
+def test_bytes_of_the_exports_depend_on_the_results_alone(root):
+    run("tiny", "--root", str(root))
+    folder = root / "tiny" / "summary"
+    first = {name: (folder / name).read_bytes() for name in EXPORTS}
+    shutil.rmtree(folder)
+    run("tiny", "--root", str(root))
+    assert {name: (folder / name).read_bytes() for name in EXPORTS} == first
+
+
+def test_a_narrow_terminal_does_without_some_columns(root, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("tiny", "--root", str(root)) == 0
+    shown = capsys.readouterr().out
+    heads = next(line for line in shown.splitlines() if "source" in line and "mean" in line)
+    assert "Δ mean" in heads and "Δ best" not in heads
+    assert all(len(line) <= 80 for line in shown.splitlines() if " none " in line)
+    assert "Δ best" in (root / "tiny" / "summary" / "summary.md").read_text()
+
+
+# --- mistakes
+
+
+def test_a_misspelt_study_is_answered_with_the_nearest(root, capsys):
+    assert run("tinny", "--root", str(root)) == 2
+    assert capsys.readouterr().err == (
+        "error: unknown study 'tinny'. Did you mean 'tiny'? Known: tiny. "
+        f"Studies are looked for in {root}.\n"
+    )
+
+
+def test_a_folder_that_is_no_study_is_refused(tmp_path, capsys):
+    assert run(str(tmp_path)) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}: no study here (study.json is absent).\n"
+
+
+def test_a_root_without_a_study_is_refused(tmp_path, capsys):
+    assert run("--root", str(tmp_path)) == 2
+    assert f"error: {tmp_path}: no study below this folder." in capsys.readouterr().err
+
+
+def test_a_damaged_study_file_is_named(root, capsys):
+    (root / "tiny" / "study.json").write_text("{")
+    assert run("tiny", "--root", str(root)) == 2
+    assert f"error: {root / 'tiny' / 'study.json'}: cannot be read" in capsys.readouterr().err
+
+
+def test_an_unknown_flag_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--degenrate", "loss"])
+    assert stopped.value.code == 2
+    assert "--degenerate" in capsys.readouterr().err
+
+
+# --- comparison
+
+
+def test_two_studies_are_compared_cell_by_cell(root, capsys):
+    model = {"hub": "org/other", "revision": "1" * 40}
+    make_study(root / "other", grid=TINY | {"model": model}, score=lambda cell: 0.75)
+    make_study(root / "better", grid=TINY | {"model": model}, score=lambda cell: 0.8)
+    assert run("--compare", "better", "other", "--root", str(root)) == 0
+    shown = capsys.readouterr().out
+    assert "better minus other" in shown
+    assert "better: 16 cells: 16 scored." in shown
+    table = json.loads((root / "better" / "summary" / "compare-other.json").read_text())
+    rte = [row for row in table["differences"] if row["target"] == "rte"]
+    assert [row["source"] for row in rte] == ["none", "hellaswag"]
+    for row in rte:
+        assert row["mean"] == pytest.approx(0.05)
+        assert row["mean_low"] == pytest.approx(0.05)
+        assert row["wins"] == 4
+
+
+def test_a_study_compared_with_itself_does_not_differ(root, capsys):
+    shutil.copytree(root / "tiny", root / "same")
+    assert run("--compare", "tiny", "same", "--root", str(root), "--format", "csv") == 0
+    frame = pl.read_csv(capsys.readouterr().out.encode())
+    assert frame.height == 4
+    assert set(frame["mean"]) == set(frame["best"]) == {0.0}
+    assert set(frame["p_holm"]) == {1.0}
+    assert set(frame["improvement"]) == {0.5}
+
+
+def test_studies_without_a_common_cell_say_so(root, capsys):
+    grid = TINY | {"blocks": [TINY["blocks"][0] | {"targets": ["wic"]}]}
+    make_study(root / "other", grid=grid)
+    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
+    assert "No cell of the one has the source, target" in capsys.readouterr().out
+
+
+def own_task(folder, name, old, new):
+    """A copy of a built-in task with one line changed, in a folder of one's own."""
+    text = (BUILT_IN / f"{name}.toml").read_text()
+    assert old in text
+    folder.mkdir()
+    (folder / f"{name}.toml").write_text(text.replace(old, new))
+    return str(folder)
+
+
+def test_studies_that_score_a_target_by_other_metrics_are_not_compared(
+    root, tmp_path, monkeypatch, capsys
+):
+    tasks = own_task(tmp_path / "tasks", "cola", '"mcc"', '"accuracy"')
+    monkeypatch.setenv("STILT_TASKS", tasks)
+    make_study(root / "other", grid=TINY)
+    assert run("--compare", "other", "tiny", "--root", str(root)) == 2
+    assert capsys.readouterr().err == (
+        "error: study other: task 'cola', field 'metric' = 'accuracy'; study tiny: 'mcc'. "
+        "Scores of different metrics cannot be subtracted.\n"
+    )
+
+
+def test_what_else_differs_between_compared_studies_is_noted(root, tmp_path, monkeypatch, capsys):
+    tasks = own_task(tmp_path / "tasks", "rte", "epochs     = 5", "epochs     = 9")
+    monkeypatch.setenv("STILT_TASKS", tasks)
+    make_study(root / "other", grid=TINY, dev_rows=90)
+    for path in (root / "other" / "results").iterdir():
+        path.write_text(path.read_text().replace("dddddddddddd", "eeeeeeeeeeee"))
+    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Task rte is not the same in tiny and other: epochs = 5 and 9." in lines
+    assert "Task rte has other rows in tiny (120 for dev) than in other (90)." in lines
+    assert not any("no partner" in line for line in lines)
+
+
+def test_cells_of_compared_studies_without_a_partner_are_counted(root, capsys):
+    block = TINY["blocks"][0]
+    seeds = [{"task": "hellaswag", "seeds": [12, 42]}]
+    other = block | {"sources": ["none", *seeds], "learning_rate": [1e-5]}
+    make_study(root / "other", grid=TINY | {"blocks": [other]})
+    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
+    assert (
+        "8 cells of tiny and 4 of other have no partner: "
+        "tiny: none on rte 2 of 4, hellaswag on rte 2 of 4, "
+        "none on cola 2 of 4, hellaswag on cola 2 of 4; "
+        "other: hellaswag#12 on rte 2 of 2, hellaswag#12 on cola 2 of 2."
+    ) in capsys.readouterr().out.splitlines()
+    table = pl.read_csv(root / "tiny" / "summary" / "compare-other.csv")
+    assert table.filter(pl.col("source") == "hellaswag")["pairs"].to_list() == [2, 2]
+
+
+# --- figures and report
+
+
+def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
+    seen = {}
+
+    def write_figures(cells: pl.DataFrame, study: Study, folder: Path) -> list[Path]:
+        seen.update(cells=cells, study=study, folder=folder)
+        return [folder / "violins.png"]
+
+    def write_report(study, folder, cells, summary, differences, figures, problems, **more) -> Path:
+        seen.update(problems=problems, figures=figures, **more)
+        return folder.summary / "report.html"
+
+    for name, function in (("figures", write_figures), ("report", write_report)):
+        module = types.ModuleType(f"analysis.{name}")
+        setattr(module, f"write_{name}", function)
+        monkeypatch.setitem(sys.modules, f"analysis.{name}", module)
+    assert run("tiny", "--root", str(root), "--degenerate", "loss", figures=True) == 0
+    assert seen["study"].name == "tiny"
+    assert seen["folder"] == root / "tiny" / "summary"
+    assert {*NARROW, "loss", "degenerate"} == set(seen["cells"].columns)
+    assert seen["definition"] == "loss"
+    assert seen["problems"] == [], "there is nothing to know besides the count of cells"
+    assert seen["sources"]["source"].to_list() == ["hellaswag"]
+    err = capsys.readouterr().err
+    assert "violins.png" in err and "report.html" in err
+    next((root / "tiny" / "results").glob("*.json")).unlink()
+    assert run("tiny", "--root", str(root), figures=True) == 0
+    count, missing = seen["problems"][:2]
+    assert count == "16 cells: 15 scored, 1 missing."
+    assert missing.startswith("Missing: ")
+
+
+@pytest.mark.slow
+def test_the_real_figures_and_report_are_written(root):
+    assert run("tiny", "--root", str(root), figures=True) == 0
+    folder = root / "tiny" / "summary"
+    page = (folder / "report.html").read_text()
+    assert "Results" in page
+    assert "To know before reading on" not in page
+    assert (folder / "violins.png").stat().st_size > 1000
+
+
+def test_a_broken_study_costs_no_other_its_summary(root, capsys):
+    (root / "broken").mkdir()
+    (root / "broken/study.json").write_text("{")
+    assert run("--root", str(root)) == 0
+    printed = capsys.readouterr()
+    assert "tiny" in printed.out
+    assert f"left out: {root / 'broken/study.json'}: cannot be read" in printed.err

@@ -1,0 +1,338 @@
+"""What goes elsewhere and what fails where a GPU, or SLURM's controller, lets an element down."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jobs.settings import Settings
+from jobs.slurm_task import BundleTask, CellsFailed
+from jobs.worker import DeviceMissing
+from launcher.submit import assign, main
+from stilt.folder import StudyFolder, read_study, write_study
+from stilt.grid import load_grid
+from stilt.plan import Bundle, Plan
+from stilt.records import claims
+from stilt.records.failures import dependants, record_loss
+from stilt.records.results import Failure, read_record
+from stilt.study import bind
+from stilt.system.interrupt import Interrupted
+from tests.support.fake_commands import Commands
+
+BREAKS = """
+import os
+from pathlib import Path
+
+told = Path(__file__).with_name("breaks")
+if told.exists() and os.environ.get("STILT_LOG_FILE"):
+    import jobs.run_cell
+    with Path(__file__).with_name("starts").open("a") as starts:
+        starts.write("one\\n")
+    items = told.read_text().split()
+    if "start" in items:
+        os._exit(3)
+    def breaking(real):
+        def run(worker, item, *more, **options):
+            ends = (getattr(item, "source", ""), getattr(item, "target", ""))
+            name = f"{'->'.join(ends)}/{item.hyperparameters.warmup_ratio}"
+            if {"all", item.id, name} & set(items):
+                raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+            return real(worker, item, *more, **options)
+        return run
+    jobs.run_cell.run_cell = breaking(jobs.run_cell.run_cell)
+    jobs.run_cell.run_source = breaking(jobs.run_cell.run_source)
+"""
+"""Python loads this in every worker: the device breaks under the items that a file names."""
+JOB = "JobId=7 Partition=gpu ExcNodeList=(null) Features=(null) TresPerNode=gres:gpu:1"
+
+
+class Device:
+    """A made-up device of all workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(BREAKS)
+
+    def break_under(self, *items: str) -> None:
+        """Lets it break under some items, or under ``all``; under none it is sound again."""
+        (self.folder / "breaks").write_text(" ".join(items))
+
+    @property
+    def starts(self) -> int:
+        """How many worker processes were started since it broke first."""
+        path = self.folder / "starts"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+@pytest.fixture
+def device(tmp_path, monkeypatch):
+    made = Device(tmp_path / "device")
+    monkeypatch.setenv("PYTHONPATH", f"{made.folder}{os.pathsep}{os.environ['PYTHONPATH']}")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _python_path(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+def here(own, roberta, *more):
+    """A submit on this machine."""
+    return main(
+        [
+            *("--grid", str(own / "own.toml"), "executor=local", "--root", str(own / "logs")),
+            *("--data-dir", str(own / "data"), "--model", str(roberta), "--threads", "1"),
+            *("--workers", "1", "--bundles", "1", *more),
+        ]
+    )
+
+
+def failures(folder):
+    found = (read_record(Failure, path) for path in folder.failures.glob("*.json"))
+    return {(f.cell or f.source).id: f for f in found}
+
+
+@pytest.fixture
+def without_sources(own_study):
+    grid = own_study / "own.toml"
+    grid.write_text(grid.read_text().replace('["none", "endings"]', '["none"]'))
+    return own_study
+
+
+def test_a_broken_gpu_of_this_machine_fails_its_cells_without_a_process_for_each(
+    without_sources, roberta, device
+):
+    device.break_under("all")
+    assert here(without_sources, roberta) == 1
+    folder = StudyFolder(without_sources / "logs/own")
+    found = failures(folder)
+    assert len(found) == len(read_study(folder).cells) == 4
+    assert {f.kind for f in found.values()} == {"node"}
+    told = sorted(f.message.split(":")[-1].split(";")[0].strip() for f in found.values())
+    assert told == [
+        *["no GPU of this machine works"] * 2,
+        *["uncorrectable ECC error encountered"] * 2,
+    ]
+    assert device.starts == 2
+    assert not list(folder.claims.glob("*.json"))
+
+
+def test_a_gpu_that_breaks_under_one_cell_runs_the_others_in_a_new_process(
+    without_sources, roberta, device
+):
+    device.break_under("none->endings/0.2")
+    assert here(without_sources, roberta) == 1
+    folder = StudyFolder(without_sources / "logs/own")
+    (failure,) = failures(folder).values()
+    assert (failure.kind, failure.cell.target) == ("node", "endings")
+    assert len(list(folder.results.glob("*.json"))) == 3
+    assert device.starts == 2
+
+
+@pytest.fixture
+def element(own_study, roberta, tmp_path, monkeypatch):
+    """An array element of SLURM on node1; node2 is left, and scontrol takes what it is told."""
+    study = bind(load_grid(str(own_study / "own.toml")), "tiny", near=own_study)
+    folder = StudyFolder(tmp_path / "study")
+    write_study(study, folder)
+    folder.slurm.mkdir()
+    commands = Commands(tmp_path / "slurm", monkeypatch)
+    commands.say("scontrol", f"{JOB} node1")
+    commands.say("sinfo", "node1|gpu:1|(null)|idle|gpu*\nnode2|gpu:1|(null)|idle|gpu*\n")
+    for name, value in {
+        "SUBMITIT_EXECUTOR": "slurm",
+        "SUBMITIT_FOLDER": str(folder.slurm),
+        "SLURM_JOB_ID": "7",
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "0",
+        "SLURMD_NODENAME": "node1",
+        "STILT_LOG_FILE": "",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("jobs.requeue.PAUSE_SECONDS", 0.0)
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
+    settings = Settings(
+        submission="slurm-1",
+        data_dir=own_study / "data",
+        cache=tmp_path / "cache",
+        model=str(roberta),
+        device="cpu",
+        threads=1,
+    )
+    yield Element(study, folder, settings, commands)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class Element:
+    """A bundle that was submitted, and what SLURM is told."""
+
+    def __init__(self, study, folder, settings, commands) -> None:
+        self.study, self.folder, self.settings, self.commands = study, folder, settings, commands
+        self.cells = [c.id for c in study.cells.values() if c.source_id is None]
+
+    def submit(self, stage, items):
+        for item in items:
+            assert claims.take(claims.new_claim(item, "slurm-1", stage), self.folder.claim(item))
+        bundle = Bundle(id=stage, stage=stage, items=tuple(items), cost=1.0)
+        assign(Plan(bundles=(bundle,)), self.folder, self.settings)
+
+    def run(self, stage, workers=1):
+        return BundleTask(str(self.folder.path), stage, workers)()
+
+    def held(self):
+        return {path.stem for path in self.folder.claims.glob("[!.]*.json")}
+
+    def scored(self):
+        return {path.stem for path in self.folder.results.glob("*.json")}
+
+    def asked(self, word):
+        return [line for line in self.commands.called("scontrol") if f" {word}" in line]
+
+
+def test_a_worker_whose_gpu_breaks_takes_the_whole_element_elsewhere(element, device):
+    element.submit("target", element.cells)
+    victim = element.cells[0]
+    device.break_under(victim)
+    with pytest.raises(SystemExit) as left:
+        element.run("target", workers=2)
+    assert left.value.code == 75
+    assert element.asked("requeue") == ["scontrol requeue 7_0"]
+    assert element.asked("update") == ["scontrol update jobid=7_0 excnodelist=node1"]
+    record = failures(element.folder)[victim]
+    assert (record.kind, record.attempts, record.host) == ("node", 1, "node1")
+    assert list(failures(element.folder)) == [victim]
+    assert element.held() | element.scored() == set(element.cells)
+    assert victim in element.held()
+    # on the other node
+    device.break_under()
+    element.run("target", workers=2)
+    assert element.scored() == set(element.cells)
+    assert not failures(element.folder)
+    assert not element.held()
+
+
+def test_an_item_that_breaks_on_three_nodes_fails_and_leaves_the_others_alone(element, device):
+    element.submit("target", element.cells)
+    victim = element.cells[0]
+    for node in ("node8", "node9"):
+        record_loss(element.study, element.folder, victim, "node", "CUDA error", host=node)
+    device.break_under(victim)
+    with contextlib.suppress(SystemExit, CellsFailed):
+        element.run("target", workers=2)
+    assert failures(element.folder)[victim].attempts == 3
+    assert list(failures(element.folder)) == [victim]
+    assert element.held() | element.scored() == set(element.cells) - {victim}
+
+
+@pytest.mark.parametrize("fault", ["there is no GPU", "the GPU breaks"])
+def test_an_element_that_cannot_go_elsewhere_fails_all_that_is_left_and_what_waits_for_it(
+    element, monkeypatch, fault
+):
+    source = next(iter(element.study.sources))
+    waiting = dependants(element.study, source)
+    element.submit("source", [source])
+    element.submit("target", waiting)
+    element.commands.say("scontrol", errors="Requested operation is disabled", code=1)
+
+    def missing(*_):
+        raise DeviceMissing("a GPU was promised and torch finds none")
+
+    def breaks(*_, **__):
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    if fault == "there is no GPU":
+        monkeypatch.setattr("jobs.worker.Worker.__init__", missing)
+    else:
+        monkeypatch.setattr("jobs.bundle.run_source", breaks)
+    with pytest.raises(CellsFailed, match="has no usable result"):
+        element.run("source")
+    found = failures(element.folder)
+    assert set(found) == {source, *waiting}
+    assert (found[source].kind, found[source].attempts) == ("node", 1)
+    assert {found[item].kind for item in waiting} == {"source"}
+    assert not element.held()
+    assert len(element.asked("requeue")) == 5
+
+
+def test_what_is_left_of_an_element_that_cannot_go_elsewhere_says_so(element, device):
+    element.submit("target", element.cells)
+    element.commands.say("scontrol", errors="Requested operation is disabled", code=1)
+    device.break_under("all")
+    with pytest.raises(CellsFailed, match="4 of 4"):
+        element.run("target", workers=2)
+    refused = "which SLURM did not requeue: scontrol failed: Requested operation is disabled"
+    assert {f.message for f in failures(element.folder).values()} == {
+        "RuntimeError: CUDA error: uncorrectable ECC error encountered",
+        f"a GPU broke under its element, {refused}",
+    }
+    assert not element.held()
+
+
+def test_a_worker_that_dies_twice_before_it_begins_anything_fails_its_items(element, device):
+    element.submit("target", element.cells)
+    device.break_under("start")
+    with pytest.raises(CellsFailed, match="4 of 4"):
+        element.run("target", workers=2)
+    assert device.starts == 2 * 2
+    told = {failure.message for failure in failures(element.folder).values()}
+    assert told == {"the worker ended with exit code 3"}
+    assert not element.held()
+
+
+def interrupted(monkeypatch, element):
+    """A source that is asked to stop, where submitit's one request to the controller fails."""
+
+    def busy(number, frame):
+        raise subprocess.TimeoutExpired(["scontrol", "requeue", "7_0"], 60)
+
+    def stops(*_, **__):
+        os.kill(os.getpid(), signal.SIGUSR2)
+        raise Interrupted
+
+    signal.signal(signal.SIGUSR2, busy)
+    monkeypatch.setattr("jobs.bundle.run_source", stops)
+    source = next(iter(element.study.sources))
+    element.submit("source", [source])
+    element.submit("target", dependants(element.study, source))
+    return source
+
+
+def test_an_element_at_its_time_limit_asks_a_busy_controller_again(element, monkeypatch):
+    interrupted(monkeypatch, element)
+    held = element.held()
+    with pytest.raises(SystemExit) as left:
+        element.run("source")
+    assert left.value.code == 75
+    assert len(element.asked("requeue")) == 1
+    assert element.held() == held
+    assert not failures(element.folder)
+
+
+def test_an_element_at_its_time_limit_that_slurm_does_not_requeue_leaves_nothing_waiting(
+    element, monkeypatch
+):
+    source = interrupted(monkeypatch, element)
+    element.commands.say("scontrol", errors="Requested operation is disabled", code=1)
+    with pytest.raises(CellsFailed):
+        element.run("source")
+    found = failures(element.folder)
+    assert found.pop(source).kind == "timeout"
+    assert {failure.kind for failure in found.values()} == {"source"}
+    assert set(found) == set(dependants(element.study, source))
+    assert not element.held()
+
+
+def test_cells_of_two_processes_fail_with_their_broken_gpus(without_sources, roberta, device):
+    grid = without_sources / "own.toml"
+    grid.write_text(f"processes = 2\n{grid.read_text()}")
+    device.break_under("all")
+    assert here(without_sources, roberta) == 1
+    found = failures(StudyFolder(without_sources / "logs/own"))
+    assert len(found) == 4
+    assert {f.kind for f in found.values()} == {"node"}
+    assert device.starts == 4

@@ -1,0 +1,113 @@
+"""What is carried from a start model and what is fresh, by name (upstream.md section 3)."""
+
+import pytest
+import torch
+
+from stilt.model.build import ModelShelf, build, save
+from stilt.model.place import ModelPlace
+from stilt.task import Task
+
+COMMON = {"max_length": 40, "epochs": 1, "data": [{"train": "a", "dev": "b"}], "title": "t"}
+CHOICE = Task(
+    name="mc",
+    kind="multiple-choice",
+    text_a="{a}",
+    choices=("{b}", "{c}"),
+    labels=("0", "1"),
+    **COMMON,
+)
+TWO = Task(name="two", kind="classification", text_a="{a}", labels=("0", "1"), **COMMON)
+THREE = Task(name="three", kind="classification", text_a="{a}", labels=("0", "1", "2"), **COMMON)
+
+POOLER = {"roberta.pooler.dense.weight", "roberta.pooler.dense.bias"}
+CHOICE_HEAD = {"classifier.weight", "classifier.bias"}
+CLASS_HEAD = {
+    f"classifier.{part}.{kind}" for part in ("dense", "out_proj") for kind in ("weight", "bias")
+}
+OUT = {"classifier.out_proj.weight", "classifier.out_proj.bias"}
+
+
+@pytest.fixture
+def shelf(roberta):
+    return ModelShelf(ModelPlace(str(roberta)))
+
+
+@pytest.fixture
+def trained(shelf, tmp_path):
+    """Checkpoints of "trained" sources: every weight moved away from where it started."""
+
+    def make(task):
+        model = build(shelf.start(task, None, "keep"), 1)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.5)
+        save(model, tmp_path / task.name)
+        return tmp_path / task.name, dict(model.named_parameters())
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "fresh"),
+    [
+        (None, CHOICE, POOLER | CHOICE_HEAD),
+        (None, TWO, CLASS_HEAD),
+        (CHOICE, CHOICE, set()),
+        (CHOICE, TWO, CLASS_HEAD),
+        (TWO, TWO, set()),
+        (TWO, THREE, OUT),
+        (TWO, CHOICE, POOLER | CHOICE_HEAD),
+    ],
+    ids=lambda value: getattr(value, "name", None) if not isinstance(value, set) else "",
+)
+def test_what_is_fresh_is_known_by_name_and_the_rest_is_the_sources(
+    shelf, trained, source, target, fresh
+):
+    path, weights = trained(source) if source else (None, {})
+    start = shelf.start(target, path, "keep")
+    assert set(start.fresh) == fresh
+    for name, parameter in start.model.named_parameters():
+        if weights and name not in fresh:
+            assert torch.equal(parameter, weights[name]), name
+
+
+def test_head_reset_takes_only_the_encoder_from_the_source(shelf, trained):
+    path, weights = trained(CHOICE)
+    none = dict(shelf.start(CHOICE, None, "keep").model.named_parameters())
+    start = shelf.start(CHOICE, path, "reset")
+    assert set(start.fresh) == POOLER | CHOICE_HEAD
+    assert "roberta.encoder.layer.0.output.dense.weight" in start.carried
+    for name, parameter in start.model.named_parameters():
+        assert torch.equal(parameter, none[name] if name in start.fresh else weights[name]), name
+
+
+def test_fresh_weights_depend_on_their_seed_alone(shelf):
+    start = shelf.start(CHOICE, None, "keep")
+    one = build(start, 12)
+    torch.manual_seed(77)
+    again, other = build(start, 12), build(start, 42)
+    for name in POOLER | CHOICE_HEAD:
+        same, different = dict(again.named_parameters())[name], dict(other.named_parameters())[name]
+        mine = dict(one.named_parameters())[name]
+        assert torch.equal(mine, same)
+        assert name.endswith("bias") or not torch.equal(mine, different)
+    assert torch.equal(one.classifier.bias, torch.zeros(1))
+    spread = one.roberta.pooler.dense.weight.detach().std().item()
+    assert 0.017 < spread < 0.023
+
+
+def test_building_leaves_the_shelf_as_it_was(shelf):
+    start = shelf.start(CHOICE, None, "keep")
+    before = {name: p.clone() for name, p in start.model.named_parameters()}
+    with torch.no_grad():
+        for parameter in build(start, 1).parameters():
+            parameter.zero_()
+    assert all(torch.equal(before[name], p) for name, p in start.model.named_parameters())
+
+
+def test_a_half_precision_checkpoint_is_trained_in_fp32(shelf, trained, tmp_path):
+    path, _ = trained(CHOICE)
+    model = build(shelf.start(CHOICE, path, "keep"), 1).to(torch.bfloat16)
+    save(model, tmp_path / "half")
+    start = shelf.start(CHOICE, tmp_path / "half", "keep")
+    assert {parameter.dtype for parameter in start.model.parameters()} == {torch.float32}
