@@ -3,11 +3,10 @@
     python -m benchmarks.collect_results [--results N] [--folder FOLDER]
 
 Writes N results with curves of 100 points and predictions of the tasks' real dev sizes to a folder
-that is removed at the end, and times, each in a process of its own: the first call of
-``analysis.read.collect.collect``, a second one, one after a hundredth of the files were written
-anew, two with every column (in memory, to a file), and the loop, which keeps 12 numbers of each
-file and neither curves nor predictions. Prints seconds, seconds of processor time, peak memory and the
-ratio.
+that is removed at the end, and times, each in a process of its own: the first call of ``collect``,
+a second one, one after a hundredth of the files were written anew, two with every column (in
+memory, to a file), and the loop, which keeps 12 numbers of each file and neither curves nor
+predictions. Prints seconds, seconds of processor time, peak memory and the ratio.
 """
 
 import argparse
@@ -70,7 +69,7 @@ def write_results(path: Path, results: int) -> Study:
     study = read_study(folder)
     folder.results.mkdir()
     rng = random.Random(0)
-    digest = study.digest()
+    digest = study.digest
     for cell in itertools.islice(study.cells.values(), results):
         tail = rng.choice(tails[cell.source, cell.target])
         head = f'{{"schema_version":1,"study":"{digest}","cell":{cell.model_dump_json()},'

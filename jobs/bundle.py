@@ -57,7 +57,7 @@ def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> i
     failed = 0
     for position, item in enumerate(assignment.bundle.items, 1):
         if worker.stop:
-            worker.team.told(STOP)
+            worker.team.broadcast(STOP)
             raise Interrupted
         if _done(worker, item):
             folder.claim(item).unlink(missing_ok=True)
@@ -70,7 +70,7 @@ def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> i
         progress = claims.Progress(claim, folder.claim(item), job=job_id())
         failed += not _run_item(worker, item, progress)
         folder.claim(item).unlink(missing_ok=True)
-    worker.team.told(STOP)
+    worker.team.broadcast(STOP)
     return failed
 
 
@@ -86,7 +86,7 @@ def follow(worker: Worker) -> None:
         SystemExit: The item failed; the record is written.
     """
     while True:
-        item, chunk = worker.team.told(STOP)
+        item, chunk = worker.team.broadcast(STOP)
         if not item:
             return
         try:
@@ -114,7 +114,7 @@ def _done(worker: Worker, item: str) -> bool:
             return (folder.synthesis() / "dev.jsonl").is_file()
         if item in study.sources:
             return worker.checkpoint(study.sources[item]) is not None
-        return read_result(study.cells[item], study.digest(), folder.result(item)) is not None
+        return read_result(study.cells[item], study.digest, folder.result(item)) is not None
     except ResultError:
         return False
 
@@ -202,7 +202,7 @@ def _execute(worker: Worker, attempt: Attempt, progress: claims.Progress) -> Non
             batch=attempt.chunk,
         )
         return
-    worker.team.told((item, attempt.chunk))
+    worker.team.broadcast((item, attempt.chunk))
     result = _compute(worker, item, progress, attempt.chunk, attempt.number)
     assert result is not None
     if isinstance(result, Result):
@@ -277,7 +277,7 @@ def failure(worker: Worker, item: str, error: Exception, kind: FailureKind, numb
         number: how often the item has been tried.
     """
     return Failure(
-        study=worker.study.digest(),
+        study=worker.study.digest,
         cell=worker.study.cells.get(item),
         source=worker.study.sources.get(item),
         kind=kind,

@@ -76,7 +76,7 @@ def run_cell(
         )
         dev = outcome.dev
     return Result(
-        study=worker.study.digest(),
+        study=worker.study.digest,
         cell=cell,
         training=outcome.training if outcome else None,
         curve=outcome.curve if outcome else (),
@@ -128,7 +128,7 @@ def run_source(
         saved = Path(temporary) / "checkpoint"
         weights = save(outcome.model, saved)
         result = SourceResult(
-            study=worker.study.digest(),
+            study=worker.study.digest,
             source=source,
             checkpoint=weights,
             training=outcome.training,

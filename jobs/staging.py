@@ -20,7 +20,7 @@ from stilt.errors import DataError, StiltError
 from stilt.folder import StudyFolder
 from stilt.model.build import ModelShelf
 from stilt.model.place import ModelPlace
-from stilt.model.positions import insist_on_positions
+from stilt.model.positions import require_positions
 from stilt.task import Task
 
 Doing = Callable[[str], None]
@@ -68,7 +68,7 @@ def load_model(request: Request) -> Staged:
     where = f"hub:{request.model}@{revision[:8]}" if revision else request.model
     try:
         tokenizer = shelf.tokenizer()
-        insist_on_positions(request.study.tasks.values(), shelf.config)
+        require_positions(request.study.tasks.values(), shelf.config)
         task = next(iter(request.study.tasks.values()))
         start = shelf.start(task, None, "keep")
     except (OSError, ValueError) as error:

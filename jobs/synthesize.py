@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jobs.sampler import Sampler, Split, Told
 from stilt.cell import digest
-from stilt.config import explain, insist_on_counts, parse
+from stilt.config import explain, parse, require_counts
 from stilt.data.load import data_folder as data_folder
 from stilt.errors import ConfigError, ResultError
 from stilt.grid import Synthesis
@@ -231,7 +231,7 @@ def command(
         "filter": filter_flawed,
     } | (generator_fields(generator) if generator else {})
     spec = parse(Synthesis, table, "synthesize")
-    insist_on_counts(threads=threads, batch=batch)
+    require_counts(threads=threads, batch=batch)
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: torch sees no GPU here; allowed: auto, cpu.")
     if threads:

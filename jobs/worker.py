@@ -30,7 +30,7 @@ from stilt.records.finished import WEIGHTS
 from stilt.records.results import Provenance, SourceResult, read_record
 from stilt.study import Study
 from stilt.system.interrupt import StopRequest
-from stilt.training.forward import insist_on_padding
+from stilt.training.forward import require_padding_invariance
 from stilt.training.runtime import Runtime, default_threads, make_accelerator
 from stilt.training.team import Team
 
@@ -151,7 +151,7 @@ class Worker:
         """
         built = build(start, seed)
         if type(built) not in self._tried:
-            insist_on_padding(built, dev_data, self.settings.model)
+            require_padding_invariance(built, dev_data, self.settings.model)
             self._tried.add(type(built))
         return built
 
@@ -165,7 +165,7 @@ class Worker:
         result = read_record(SourceResult, folder / "result.json")
         if result is None:
             raise ResultError(f"source {source.name} ({source.id}) has no result; train it first.")
-        if result.source != source or result.study != self.study.digest():
+        if result.source != source or result.study != self.study.digest:
             raise ResultError(f"{folder / 'result.json'}: belongs to another source or study.")
         if result.status != "ok":
             raise ResultError(f"source {source.name} diverged; its weights are of no use.")

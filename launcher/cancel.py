@@ -14,7 +14,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from launcher.scheduler.live_claims import Holdings, read_holdings
+from launcher.scheduler.live_claims import LiveClaims, read_live_claims
 from launcher.scheduler.stopping import cancel_jobs, stop_processes
 from launcher.study.lookup import the_study
 from stilt.cell import NONE
@@ -45,7 +45,7 @@ def cancel(
     folder = the_study(study, root)
     there = read_study(folder)
     wanted = chosen(there, source, target)
-    held = read_holdings(folder)
+    held = read_live_claims(folder)
     console = output()
     elements, withdrawn, spared = divide(held, wanted, whole=not source and not target)
     processes = held.local(wanted)
@@ -95,12 +95,12 @@ def cancel(
         claims.drop_stale(folder.claim(claim.item), claim)
     problems = cancel_jobs(list(elements)) if elements else []
     problems += stop_processes(list(processes), console)
-    after = read_holdings(folder)
+    after = read_live_claims(folder)
     mine = [claim for found in elements.values() for claim in found]
     mine += [claim for found in processes.values() for claim in found]
     left = 0
     for claim in mine:
-        if after.holders.lives(claim):
+        if after.liveness.lives(claim):
             left += 1
         else:
             claims.drop_stale(folder.claim(claim.item), claim)
@@ -112,7 +112,7 @@ def cancel(
     return 1 if problems or elsewhere else 0
 
 
-def told_elsewhere(held: Holdings, wanted: set[str], *, whole: bool) -> list[str]:
+def told_elsewhere(held: LiveClaims, wanted: set[str], *, whole: bool) -> list[str]:
     """What is said of chosen items that jobs of other clusters hold."""
     found = []
     for cluster, those in held.elsewhere.items():
@@ -149,7 +149,7 @@ def chosen(study: Study, sources: Sequence[str], targets: Sequence[str]) -> set[
 
 
 def divide(
-    held: Holdings, wanted: set[str], *, whole: bool
+    held: LiveClaims, wanted: set[str], *, whole: bool
 ) -> tuple[dict[str, list[claims.Claim]], list[claims.Claim], list[claims.Claim]]:
     """What to do with the elements that hold chosen items.
 

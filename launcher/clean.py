@@ -18,10 +18,10 @@ from rich.prompt import Confirm
 from rich.table import Table
 from tyro.conf import Positional
 
-from launcher.scheduler.live_claims import read_holdings
+from launcher.scheduler.live_claims import read_live_claims
 from launcher.study.lookup import the_study
 from launcher.watch.observer import Observer
-from launcher.watch.study_status import Standing
+from launcher.watch.study_status import StudyStatus
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder, read_study
 from stilt.system.command import exit_code
@@ -53,7 +53,7 @@ def clean(
         dry_run: show what would go, and remove nothing.
     """
     folder = the_study(study, root)
-    held = read_holdings(folder)
+    held = read_live_claims(folder)
     if held.live:
         number = len(held.elements) + len(held.processes)
         there = [
@@ -95,7 +95,7 @@ def clean(
     return 0
 
 
-def waste(folder: StudyFolder, standing: Standing) -> list[Waste]:
+def waste(folder: StudyFolder, standing: StudyStatus) -> list[Waste]:
     """What can go, by sort; nothing that a cell which is not done needs, save its saved state."""
     needed = _needed(standing)
     weights: list[Path] = []
@@ -119,7 +119,7 @@ def waste(folder: StudyFolder, standing: Standing) -> list[Waste]:
     return [part for part in found if part.paths]
 
 
-def _needed(standing: Standing) -> set[str]:
+def _needed(standing: StudyStatus) -> set[str]:
     return {
         cell.source
         for cell in standing.cells

@@ -19,7 +19,7 @@ from rich.text import Text
 from launcher.checks import cluster, machine
 from launcher.checks.finding import BAD, MARK, WARN, Finding
 from launcher.cluster.profile import Flags, read_profile
-from launcher.study.resolve import open_study
+from launcher.study.resolve import resolve_study
 from stilt.errors import ConfigError, StiltError
 from stilt.system.command import exit_code
 from stilt.system.console import output
@@ -83,10 +83,10 @@ def _grid(
     grid: str, root: Path, model: str | None, data_dir: Path | None, parallel: int | None
 ) -> list[Finding]:
     try:
-        opened = open_study(grid, root=root, model=model, data_dir=data_dir)
+        resolved = resolve_study(grid, root=root, model=model, data_dir=data_dir)
     except StiltError as error:
         return [Finding("grid", BAD, str(error), "mend that, or choose another grid or model")]
-    return machine.grid_needs(opened, parallel)
+    return machine.grid_needs(resolved, parallel)
 
 
 def _table(found: Sequence[Finding]) -> Table:

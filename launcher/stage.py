@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.checks.hub import hub_answers, hub_cache
-from launcher.study.resolve import Opened, open_study
+from launcher.study.resolve import ResolvedStudy, resolve_study
 from launcher.study.worker_code import worker_environment
 from stilt.data.staged import Request, Staged
 from stilt.errors import DataError
@@ -53,9 +53,9 @@ def stage(
         check: only check that all is there, with the Hub switched off as in a job.
     """
     console = output()
-    opened = open_study(grid, name=study, root=root, model=model, data_dir=data_dir)
-    writable_folder(opened.cache)
-    request = as_request(opened, generate=synthesise and not check, device=device)
+    resolved = resolve_study(grid, name=study, root=root, model=model, data_dir=data_dir)
+    writable_folder(resolved.cache)
+    request = as_request(resolved, generate=synthesise and not check, device=device)
     online = not check and hub_answers()
     if not online and not check:
         console.print("The Hub cannot be reached: only what is here already can be used.")
@@ -67,10 +67,10 @@ def stage(
         problems = [
             f"{item.name}, without the Hub: {item.problem}" for item in again if item.problem
         ]
-    console.print(table(opened, found))
+    console.print(table(resolved, found))
     if problems:
         raise DataError(listed(problems))
-    caches = [str(opened.cache)] + [str(hub_cache())] * any(item.of_hub for item in found)
+    caches = [str(resolved.cache)] + [str(hub_cache())] * any(item.of_hub for item in found)
     console.print(
         f"\nAll is there. Nodes must see {' and '.join(caches)}.\n"
         f"Next: python launcher/submit.py --grid {grid}",
@@ -80,16 +80,16 @@ def stage(
     return 0
 
 
-def as_request(opened: Opened, *, generate: bool, device: str) -> Request:
+def as_request(resolved: ResolvedStudy, *, generate: bool, device: str) -> Request:
     """What the staging process is asked for."""
-    assert opened.model is not None
+    assert resolved.model is not None
     return Request(
-        study=opened.study,
-        synthesis=opened.folder.synthesis().absolute(),
-        data_dir=opened.data_dir,
-        cache=opened.cache.absolute(),
-        model=opened.model.name,
-        model_revision=opened.model.revision,
+        study=resolved.study,
+        synthesis=resolved.folder.synthesis().absolute(),
+        data_dir=resolved.data_dir,
+        cache=resolved.cache.absolute(),
+        model=resolved.model.name,
+        model_revision=resolved.model.revision,
         generate=generate,
         device=device,
     )
@@ -144,10 +144,10 @@ def listed(problems: Sequence[str]) -> str:
     return f"{len(problems)} problems:\n" + "\n".join(f"  {problem}" for problem in problems)
 
 
-def table(opened: Opened, found: Sequence[Staged]) -> Table:
+def table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
     """What was staged, and what was not."""
     grid = Table(
-        title=f"{opened.study.name}: cached files in {opened.cache / 'encoded'}",
+        title=f"{resolved.study.name}: cached files in {resolved.cache / 'encoded'}",
         title_justify="left",
         title_style="bold",
         header_style="dim",

@@ -23,7 +23,7 @@ from launcher.study.lookup import the_studies
 from launcher.watch import screen
 from launcher.watch.observer import Observer
 from launcher.watch.story import tail, why
-from launcher.watch.study_status import STATES, Item, Standing
+from launcher.watch.study_status import STATES, Item, StudyStatus
 from stilt.errors import ConfigError
 from stilt.folder import read_studies
 from stilt.system.command import exit_code
@@ -57,7 +57,7 @@ def status(
     whole = study is not None or (len(studies) == 1 and not problems)
     console = output()
 
-    def look() -> list[Standing]:
+    def look() -> list[StudyStatus]:
         return [observer.look(ask=whole) for observer in observers]
 
     standings = _watched(look, console, every, whole=whole) if watch and not json else look()
@@ -80,8 +80,8 @@ def status(
 
 
 def _watched(
-    look: Callable[[], list[Standing]], console: Console, every: float, *, whole: bool
-) -> list[Standing]:
+    look: Callable[[], list[StudyStatus]], console: Console, every: float, *, whole: bool
+) -> list[StudyStatus]:
     """Looks until nothing is live any more; Ctrl-C ends the watching, and nothing else."""
     standings = look()
     with Live(console=console, auto_refresh=False, transient=True, screen=False) as live:
@@ -98,7 +98,7 @@ def _watched(
     return standings
 
 
-def _as_table(standing: Standing) -> dict[str, Any]:
+def _as_table(standing: StudyStatus) -> dict[str, Any]:
     """What programs read; every time in seconds, every moment in seconds since 1970."""
     count = standing.count()
     return {

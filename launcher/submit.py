@@ -19,23 +19,23 @@ import tyro
 from rich.text import Text
 
 from jobs.settings import Assignment, Settings
-from launcher.cluster.limits import Limits, insist_on_one_cluster, read_limits
+from launcher.cluster.limits import Limits, read_limits, require_one_cluster
 from launcher.cluster.profile import Flags, Profile, read_profile
 from launcher.local.pool import Pool
 from launcher.local.slots import gpu_count
-from launcher.scheduler.liveness import Holders
-from launcher.scheduler.lost import bury
+from launcher.scheduler.liveness import ClaimLiveness
+from launcher.scheduler.lost import record_lost_jobs
 from launcher.send.dispatch import BUNDLES, dispatch, grouped, preview, tell_elsewhere, within
-from launcher.send.script import insist_on_fit_path
-from launcher.send.sender import insist_on_slurm
-from launcher.send.takeover import adopt
+from launcher.send.script import require_safe_path
+from launcher.send.sender import require_slurm
+from launcher.send.takeover import take_over_orphaned_arrays
 from launcher.study.claiming import claim_bundles, new_submission
 from launcher.study.lookup import called
 from launcher.study.missing import outstanding
 from launcher.study.preview import show
-from launcher.study.resolve import Opened, begin, check_data, open_study
+from launcher.study.resolve import ResolvedStudy, begin, check_data, resolve_study
 from launcher.study.worker_code import command_line, commit, snapshot
-from stilt.config import insist_on_counts
+from stilt.config import require_counts
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.plan import Plan, plan
@@ -76,39 +76,39 @@ def submit(
         chunk: examples per backward pass at most, where memory is short; changes no result.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
-    insist_on_counts(workers=workers, threads=threads, bundles=bundles, chunk=chunk)
+    require_counts(workers=workers, threads=threads, bundles=bundles, chunk=chunk)
     console = Output(soft_wrap=True, markup=False)
     profile = read_profile(cluster) if executor == "slurm" else None
-    opened = open_study(
+    resolved = resolve_study(
         grid, name=study, root=root, model=model, data_dir=data_dir, dry_run=dry_run
     )
     if profile is not None:
-        insist_on_fit_path(opened.folder)
+        require_safe_path(resolved.folder)
     if dry_run:
         if profile is None:
-            return show(opened, console, executor=executor, bundles=bundles)
+            return show(resolved, console, executor=executor, bundles=bundles)
         limits = read_limits(profile)
         return show(
-            opened,
+            resolved,
             console,
             executor=executor,
             bundles=bundles,
-            arrays=lambda todo: preview(opened, todo, profile, limits, console),
+            arrays=lambda todo: preview(resolved, todo, profile, limits, console),
         )
     if profile is not None:
-        insist_on_slurm()
-        insist_on_one_cluster()
+        require_slurm()
+        require_one_cluster()
         # too few GPUs for a run of this grid: said before anything is written
-        profile.workers(opened.study.grid.processes)
+        profile.workers(resolved.study.grid.processes)
     console.print(
         Text.assemble(
-            "study ", (opened.study.name, "bold"), f" in {opened.folder.path}: checking data"
+            "study ", (resolved.study.name, "bold"), f" in {resolved.folder.path}: checking data"
         )
     )
-    found = check_data(opened)
+    found = check_data(resolved)
     sizes = {name: size for name, (_, size) in found.items()}
-    begin(opened, found)
-    options = _Options(opened, sizes, executor, threads, bundles, chunk, console)
+    begin(resolved, found)
+    options = _Options(resolved, sizes, executor, threads, bundles, chunk, console)
     return _on_cluster(options, profile) if profile else _here(options, workers)
 
 
@@ -116,7 +116,7 @@ def submit(
 class _Options:
     """What both executors are told."""
 
-    opened: Opened
+    resolved: ResolvedStudy
     sizes: dict[str, Size]
     executor: str
     threads: int | None
@@ -138,33 +138,33 @@ class _Options:
         Returns:
             What was claimed; what exceeds the limits and was not.
         """
-        opened, console = self.opened, self.console
-        holders = Holders(opened.folder)
-        lives = holders.lives
-        state = outstanding(opened.study, opened.folder, lives)
+        resolved, console = self.resolved, self.console
+        liveness = ClaimLiveness(resolved.folder)
+        lives = liveness.lives
+        state = outstanding(resolved.study, resolved.folder, lives)
         for message in state.damaged:
             console.print(Text.assemble(("left out and run again:", "yellow"), f" {message}"))
         whole = plan(
-            opened.study,
+            resolved.study,
             cells=state.missing,
             sources_there=state.sources,
             synthesis_there=state.synthesis,
             held=state.held,
             sizes=self.sizes,
             bundles=min(
-                max(at_least, math.ceil(aim * len(state.missing) / len(opened.study.cells))),
-                limits.room or len(opened.study.cells),
+                max(at_least, math.ceil(aim * len(state.missing) / len(resolved.study.cells))),
+                limits.room or len(resolved.study.cells),
             ),
         )
         fits, later = within(whole, limits)
-        mine = claim_bundles(fits, opened.folder, settings.submission, lives)
+        mine = claim_bundles(fits, resolved.folder, settings.submission, lives)
         runs = sum(len(bundle.items) for bundle in mine.bundles)
         console.print(
-            f"{len(state.done)} of {len(opened.study.cells)} cells done, {len(state.held)} held by "
-            f"live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
+            f"{len(state.done)} of {len(resolved.study.cells)} cells done, {len(state.held)} held "
+            f"by live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
             highlight=False,
         )
-        tell_elsewhere(opened, holders, state.held, console)
+        tell_elsewhere(resolved, liveness, state.held, console)
         if later.bundles:
             console.print(
                 Text.assemble(
@@ -174,20 +174,20 @@ class _Options:
                 )
             )
         if not runs and not later.bundles:
-            console.print(_nothing_to_do(opened, done=len(state.done)), highlight=False)
-        assign(mine, opened.folder, settings)
+            console.print(_nothing_to_do(resolved, done=len(state.done)), highlight=False)
+        assign(mine, resolved.folder, settings)
         return mine, later
 
     def settings(self, *, threads: int, device: Literal["gpu", "cpu"]) -> Settings:
         """What workers are told of this submit."""
-        assert self.opened.model is not None
-        data_dir = self.opened.data_dir
+        assert self.resolved.model is not None
+        data_dir = self.resolved.data_dir
         return Settings(
             submission=new_submission(self.executor),
             data_dir=data_dir.resolve() if data_dir else None,
-            cache=self.opened.cache.resolve(),
-            model=self.opened.model.name,
-            model_revision=self.opened.model.revision,
+            cache=self.resolved.cache.resolve(),
+            model=self.resolved.model.name,
+            model_revision=self.resolved.model.revision,
             device=device,
             threads=self.threads or threads,
             chunk=self.chunk,
@@ -198,13 +198,13 @@ class _Options:
 
 def _here(options: _Options, workers: int | None) -> int:
     """Runs everything on this machine and stays until it is done."""
-    opened, console = options.opened, options.console
+    resolved, console = options.resolved, options.console
     gpus = gpu_count()
     cores = len(os.sched_getaffinity(0))
-    each = opened.study.grid.processes
+    each = resolved.study.grid.processes
     if gpus and each > gpus:
         raise ConfigError(
-            f"grid {opened.study.grid.name!r}, field 'processes' = {each}: one GPU for each is "
+            f"grid {resolved.study.grid.name!r}, field 'processes' = {each}: one GPU for each is "
             f"wanted, and this machine shows {gpus}."
         )
     count = workers or max(1, (gpus or cores) // each)
@@ -214,8 +214,8 @@ def _here(options: _Options, workers: int | None) -> int:
     if not mine.bundles:
         return 0
     pool = Pool(
-        opened.study,
-        opened.folder,
+        resolved.study,
+        resolved.folder,
         mine,
         submission=settings.submission,
         workers=count,
@@ -225,7 +225,7 @@ def _here(options: _Options, workers: int | None) -> int:
         console=console,
     )
     outcome = pool.run()
-    name = called(opened.folder)
+    name = called(resolved.folder)
     following = f"Next: python analysis/summarize.py {name}"
     if outcome.failed:
         following += f"   (why: python launcher/status.py {name})"
@@ -233,7 +233,7 @@ def _here(options: _Options, workers: int | None) -> int:
         following = f"Interrupted. It goes on with: python launcher/{command_line()}"
     console.print(
         f"{len(outcome.done)} runs done, {len(outcome.failed)} failed. Results: "
-        f"{opened.folder.results}\n{following}",
+        f"{resolved.folder.results}\n{following}",
         highlight=False,
     )
     if outcome.interrupted:
@@ -243,16 +243,16 @@ def _here(options: _Options, workers: int | None) -> int:
 
 def _on_cluster(options: _Options, profile: Profile) -> int:
     """Sends everything to SLURM and leaves."""
-    opened, console = options.opened, options.console
-    taken = adopt(opened.folder)
+    resolved, console = options.resolved, options.console
+    taken = take_over_orphaned_arrays(resolved.folder)
     if taken:
         console.print(f"taken over from a launcher that died: jobs {', '.join(taken)}")
-    lost = bury(opened.study, opened.folder, Holders(opened.folder))
+    lost = record_lost_jobs(resolved.study, resolved.folder, ClaimLiveness(resolved.folder))
     for message, items in grouped(lost).items():
         console.print(Text.assemble(("lost:", "yellow"), f" {len(items)} runs: {message}"))
     limits = read_limits(profile)
     settings = options.settings(
-        threads=profile.threads(opened.study.grid.processes),
+        threads=profile.threads(resolved.study.grid.processes),
         device="gpu" if profile.element_gpus else "cpu",
     )
     aim = options.bundles or BUNDLES
@@ -260,19 +260,19 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
     if not mine.bundles:
         return _nothing_sent(console) if later.bundles else 0
     jobs = dispatch(
-        opened,
+        resolved,
         mine,
         submission=settings.submission,
         profile=profile,
         limits=limits,
-        code=snapshot(opened.folder),
+        code=snapshot(resolved.folder),
         threads=settings.threads or 1,
         command=settings.command,
         console=console,
     )
     if not jobs:
         return _nothing_sent(console)
-    name = called(opened.folder)
+    name = called(resolved.folder)
     console.print(
         f"{len(jobs)} arrays are in the queue; this terminal may be closed. Next:\n"
         f"  python launcher/status.py {name} --watch      how it goes\n"
@@ -284,10 +284,10 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
     return 0
 
 
-def _nothing_to_do(opened: Opened, *, done: int) -> str:
+def _nothing_to_do(resolved: ResolvedStudy, *, done: int) -> str:
     """What a person would do where there is nothing to run."""
-    name = called(opened.folder)
-    if done == len(opened.study.cells):
+    name = called(resolved.folder)
+    if done == len(resolved.study.cells):
         return f"nothing to do. Next: python analysis/summarize.py {name}"
     return (
         "nothing to do here: others hold what is left. Watch it: "

@@ -23,7 +23,7 @@ Flag = Annotated[bool, Field(strict=True)]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def insist_on_counts(**flags: int | None) -> None:
+def require_counts(**flags: int | None) -> None:
     """Makes sure that flags of the command line that count something are at least 1, where given.
 
     Raises:

@@ -138,14 +138,14 @@ def write_study(study: Study, folder: StudyFolder) -> None:
             differs.
     """
     if not create_text(folder.study_file, _text(study)):
-        insist_on_same(study, read_study(folder), folder)
+        require_same_study(study, read_study(folder), folder)
 
 
 def _text(study: Study) -> str:
     return json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
 
-def insist_on_same(study: Study, there: Study, folder: StudyFolder) -> None:
+def require_same_study(study: Study, there: Study, folder: StudyFolder) -> None:
     """Refuses a study where another one is.
 
     Raises:

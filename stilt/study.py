@@ -61,13 +61,9 @@ class Study(Frozen):
         """The source with a name in tables, None for ``none``."""
         return next((s for s in self.sources.values() if s.name == name), None)
 
+    @cached_property
     def digest(self) -> str:
         """Short hash of the whole study; a field that a later version adds does not change it."""
-        return self.mark
-
-    @cached_property
-    def mark(self) -> str:
-        """See ``digest``: asked for with every file, and made once."""
         return digest(self.model_dump(mode="json", exclude_defaults=True))
 
     def _seeds(self, spec: SourceSpec) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
-"""Who may import whom, what a login node never loads, and names that would shadow others."""
+"""The house: which room may import which, what a login node never loads, names, sizes, mirrors."""
 
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -10,47 +11,151 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("stilt", "launcher", "jobs", "analysis")
-MAY_IMPORT = {
-    "stilt": {"stilt"},
-    "launcher": {"launcher", "stilt"},
-    "jobs": {"jobs", "stilt"},
-    "analysis": {"analysis", "stilt"},
+
+# Each room, and the rooms of its own part that it imports. A room is a folder, or a module that
+# stands beside the folders. ``launcher``, ``jobs`` and ``analysis`` may also import ``stilt``.
+ROOMS = {
+    "stilt": {
+        "errors": "",
+        "config": "errors",
+        "rows": "errors",
+        "schedule": "",
+        "slurm": "",
+        "system": "errors",
+        "cell": "config",
+        "task": "config errors rows",
+        "grid": "cell config errors",
+        "study": "cell config errors grid task",
+        "folder": "config errors study system",
+        "data": "cell config errors folder rows study system task",
+        "model": "errors grid system task",
+        "synthesis": "cell config data errors grid model system",
+        "plan": "cell config schedule study synthesis task",
+        "records": "cell config errors folder plan study system",
+        "training": "cell data errors grid records schedule system task",
+    },
+    "jobs": {
+        "settings": "",
+        "requeue": "",
+        "sampler": "",
+        "followers": "settings",
+        "worker": "settings",
+        "synthesize": "sampler",
+        "run_cell": "worker",
+        "bundle": "run_cell settings synthesize worker",
+        "process": "bundle followers settings worker",
+        "slurm_task": "bundle followers requeue settings worker",
+        "staging": "settings synthesize worker",
+    },
+    "launcher": {
+        "cluster": "",
+        "scheduler": "cluster",
+        "study": "scheduler",
+        "send": "cluster scheduler study",
+        "watch": "scheduler study",
+        "local": "scheduler study",
+        "checks": "cluster local study",
+        "submit": "cluster local scheduler send study",
+        "status": "study watch",
+        "stage": "checks study",
+        "doctor": "checks cluster study",
+        "cancel": "scheduler study",
+        "clean": "scheduler study watch",
+    },
+    "analysis": {
+        "read": "",
+        "stats": "",
+        "tables": "read stats",
+        "figures": "stats tables",
+        "words": "read stats",
+        "report": "figures stats tables",
+        "summarize": "figures read report stats tables words",
+    },
 }
-# the launcher writes what the worker reads, so it shares the worker's settings and entry point;
-# staging does a worker's work on the login node, and loads it when it comes to that
+# the launcher writes what the worker reads, so it shares the worker's settings and entry point
 SHARED = {"jobs.settings", "jobs.slurm_task"}
-MODULES = sorted(path.relative_to(ROOT) for part in PARTS for path in (ROOT / part).rglob("*.py"))
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "accelerate")
+MOST_LINES = 400
+MOST_MODULES, MOST_FOLDERS = 11, 7
+"""Doors on a floor."""
+
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for part in ROOMS
+    for path in (ROOT / part).rglob("*.py")
+    if path.name != "__init__.py"
+)
+TESTS = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py"))
+FLOORS = sorted({path.parent for path in MODULES})
 
 
+def name_of(path):
+    return ".".join(path.with_suffix("").parts)
+
+
+def room_of(module):
+    return ".".join(module.split(".")[:2])
+
+
+NAMES = {name_of(path) for path in MODULES}
+
+
+@cache
 def imports(path, top=False):
     """Every module that a file imports, at its top or (unless ``top``) inside a function too."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    found = set()
     for node in tree.body if top else ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & NAMES
+            found |= inner or {node.module}
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("part", ROOMS)
+def test_each_room_imports_the_rooms_that_the_table_names(part):
+    found = {room: set() for room in ROOMS[part]}
+    for path in MODULES:
+        if path.parts[0] != part:
+            continue
+        room = room_of(name_of(path))
+        others = {room_of(name) for name in imports(path) & NAMES} - {room}
+        found[room.partition(".")[2]] |= {
+            other.partition(".")[2] for other in others if other.startswith(f"{part}.")
+        }
+    assert {room: " ".join(sorted(names)) for room, names in found.items()} == ROOMS[part]
+
+
+@pytest.mark.parametrize("part", ROOMS)
+def test_a_room_stands_below_all_that_import_it(part):
+    seen = set()
+    for room, needs in ROOMS[part].items():
+        assert set(needs.split()) <= seen, f"{part}.{room} imports what the table lists after it"
+        seen.add(room)
+
+
+def test_no_two_modules_import_each_other_by_any_way():
+    waiting = {name_of(path): set(imports(path) & NAMES) for path in MODULES}
+    while free := {name for name, needs in waiting.items() if not needs & waiting.keys()}:
+        for name in free:
+            del waiting[name]
+    assert not waiting
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
-def test_imports_go_one_way(path):
+def test_parts_import_one_way(path):
     part = path.parts[0]
-    anywhere = {name for name in imports(path) if name.split(".")[0] in PARTS}
-    wrong = {name for name in anywhere if name.split(".")[0] not in MAY_IMPORT[part]}
+    others = {name for name in imports(path) if name.split(".")[0] in {*ROOMS, "tests"}}
+    wrong = {name for name in others if name.split(".")[0] not in (part, "stilt")}
     if part == "launcher":
-        wrong = {name for name in wrong if name.split(".")[0] != "jobs"}
+        # staging does a worker's work on the login node, and loads it when it comes to that
         at_top = {name for name in imports(path, top=True) if name.startswith("jobs.")}
-        assert {".".join(name.split(".")[:2]) for name in at_top} <= SHARED
+        assert at_top <= SHARED
+        wrong = {name for name in wrong if not name.startswith("jobs.")}
     assert not wrong
-
-
-def test_nothing_imports_the_tests():
-    for path in MODULES:
-        assert not [name for name in imports(path) if name.split(".")[0] == "tests"], path
 
 
 def loaded_by(modules):
@@ -62,15 +167,11 @@ def loaded_by(modules):
     return set(run.stdout.split())
 
 
-LOGIN_NODE = sorted(
-    ".".join(path.with_suffix("").parts)
-    for path in MODULES
-    if path.parts[0] in ("launcher", "analysis") and path.name != "__init__.py"
-)
+LOGIN_NODE = sorted(name for name in NAMES if name.split(".")[0] in ("launcher", "analysis"))
 
 
 def test_commands_of_the_login_node_never_load_a_framework():
-    assert {"launcher.submit", "launcher.study.preview", "launcher.study.missing"} <= set(
+    assert {"launcher.submit", "launcher.study.preview", "launcher.watch.observer"} <= set(
         LOGIN_NODE
     )
     assert not loaded_by(LOGIN_NODE) & set(HEAVY)
@@ -79,30 +180,57 @@ def test_commands_of_the_login_node_never_load_a_framework():
 @pytest.mark.parametrize("name", ["launcher.submit", "launcher.status", "analysis.summarize"])
 def test_a_command_of_the_login_node_never_loads_torch(name):
     assert name in LOGIN_NODE
-    found = set(imports(f"{name.replace('.', '/')}.py"))
+    found = imports(Path(f"{name.replace('.', '/')}.py"))
     assert not {module.split(".")[0] for module in found} & set(HEAVY)
 
 
 @cache
 def installed():
-    ours = set(PARTS)
-    return {name for name in packages_distributions() if name not in ours} - {"tests"}
+    return {name for name in packages_distributions() if name not in ROOMS} - {"tests"}
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] != "stilt"], ids=str)
-def test_no_module_beside_a_script_hides_another(path):
-    # `python launcher/submit.py` puts launcher/ first on sys.path
-    if path.name == "__init__.py" or len(path.parts) > 2:
-        return
-    assert path.stem not in sys.stdlib_module_names
-    assert path.stem not in installed()
+@pytest.mark.parametrize("part", [part for part in ROOMS if part != "stilt"])
+def test_nothing_beside_a_script_hides_a_library(part):
+    # `python launcher/submit.py` puts launcher/ first on sys.path, its folders too
+    for name in ROOMS[part]:
+        assert name not in sys.stdlib_module_names
+        assert name not in installed()
+
+
+@pytest.mark.parametrize("floor", FLOORS, ids=str)
+def test_a_floor_has_few_doors_and_a_sign(floor):
+    inside = [path for path in (ROOT / floor).iterdir() if not path.name.startswith(("_", "."))]
+    modules = [path for path in inside if path.suffix == ".py"]
+    folders = [path for path in inside if (path / "__init__.py").is_file()]
+    assert len(modules) <= MOST_MODULES
+    assert len(folders) <= MOST_FOLDERS
+    sign = (ROOT / floor / "__init__.py").read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(sign))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
-def test_every_module_says_what_it_is_and_is_of_a_size_to_be_read(path):
+def test_every_module_says_what_it_is(path):
     text = (ROOT / path).read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text))
     assert path.stem not in {"utils", "util", "common", "base", "helpers", "misc"}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=str)
+def test_every_file_is_of_a_size_to_be_read(path):
+    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def test_tests_stand_where_what_they_test_stands():
+    rooms = defaultdict(set)
+    for path in MODULES:
+        rooms[path.parent].add(path.stem)
+    for path in TESTS:
+        inner = path.parent.relative_to("tests")
+        if not path.name.startswith("test_") or inner == Path():
+            continue
+        subject = path.stem.removeprefix("test_")
+        # a second file on a module is called after it: test_submit_live.py
+        assert any(f"{subject}_".startswith(f"{name}_") for name in rooms[inner]), path
 
 
 @pytest.mark.parametrize("script", ["launcher/submit.py", "analysis/summarize.py"])

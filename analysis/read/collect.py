@@ -17,7 +17,7 @@ from analysis.read import columns, records
 from analysis.read.cache import STAMP, cached_grid, cached_results, code_version, locked
 from analysis.read.columns import FRAME
 from analysis.read.problems import Problem, judge
-from analysis.read.records import POINT, points, results_frame, utc
+from analysis.read.records import HYPERPARAMETERS, points, results_frame, utc
 from analysis.read.verdicts import IDENTITY, refused
 from stilt.cell import Cell, Source, digest
 from stilt.folder import StudyFolder
@@ -88,7 +88,7 @@ def collect(
         # status tells a failed cell from a missing one, whether it is wanted or not
         needed = list(dict.fromkeys([*checked, *STAMP, "status", *taken]))
         results = present.select(needed).collect()
-        left_out = refused(results.select(checked), grid, study.digest())
+        left_out = refused(results.select(checked), grid, study.digest)
         if left_out.height:
             results = results.join(left_out, on="file", how="anti")
             present = present.join(left_out.lazy(), on="file", how="anti")
@@ -123,7 +123,7 @@ def _known_frame(cells: Iterable[Cell], study: Study) -> pl.DataFrame:
         rows.append(
             (
                 *(cell.id, cell.stage, cell.source, cell.source_id, cell.target, cell.seed),
-                *(getattr(point, name, None) for name in POINT),
+                *(getattr(point, name, None) for name in HYPERPARAMETERS),
                 source.task if source else None,
                 source.train_size if source else None,
                 source.hyperparameters.seed if source else None,
@@ -153,8 +153,8 @@ def _failures(
         verdict = judge(Failure, folder.path, file)
         if isinstance(verdict, Problem):
             problems.append(verdict)
-        elif verdict.study != study.digest():
-            text = f"a failure of study {verdict.study}, not of this one ({study.digest()})"
+        elif verdict.study != study.digest:
+            text = f"a failure of study {verdict.study}, not of this one ({study.digest})"
             problems.append(Problem(file, "study", text))
         else:
             names.append(path.stem)
@@ -192,8 +192,8 @@ def _sources(
         verdict = judge(SourceResult, folder.path, file)
         if isinstance(verdict, Problem):
             problems.append(verdict)
-        elif verdict.study != study.digest() or verdict.source != source:
-            text = f"not source {source.id} of study {study.digest()}"
+        elif verdict.study != study.digest or verdict.source != source:
+            text = f"not source {source.id} of study {study.digest}"
             problems.append(Problem(file, "study", text))
         else:
             shared = {name: getattr(verdict, name) for name in SourceResult.model_fields}
@@ -252,7 +252,7 @@ def _key(results: pl.DataFrame, failures: pl.DataFrame, study: Study) -> str:
     rows = [int(frame.hash_rows().sum()) for frame in (results.select(*STAMP), failures)]
     heights = [results.height, failures.height]
     code = code_version(columns, records, sys.modules[__name__])
-    return digest([*rows, *heights, study.digest(), code, pl.__version__])
+    return digest([*rows, *heights, study.digest, code, pl.__version__])
 
 
 def _key_of(path: Path) -> str | None:

@@ -59,8 +59,8 @@ FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 """Columns of the frame of cells, in order. Rows stand in the grid's order."""
 
-CURVES = ("predictions", "gold", "loss", "gradient_norm")
+WIDE_COLUMNS = ("predictions", "gold", "loss", "gradient_norm")
 """The four columns that are nine tenths of a frame."""
 
-NARROW = tuple(name for name in FRAME if name not in CURVES)
+NARROW = tuple(name for name in FRAME if name not in WIDE_COLUMNS)
 """All others."""

@@ -27,7 +27,7 @@ CURVE = pl.List(pl.Struct({"step": pl.Int64, "value": pl.Float64}))
 BATCH = 4096
 """Files in a batch, of which two are in memory: at 10 kB a result, some 80 MB of text."""
 
-POINT = ("learning_rate", "batch_size", "warmup_ratio", "init_seed", "order_seed")
+HYPERPARAMETERS = ("learning_rate", "batch_size", "warmup_ratio", "init_seed", "order_seed")
 """Hyperparameters that are columns; ``seed`` is the cell's own."""
 
 _TYPES = line_types(Result)
@@ -241,7 +241,7 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
         pl.col("study").alias("study_id"),
         cell.field("id").alias("cell"),
         *(cell.field(name) for name in ("stage", "source", "source_id", "target", "seed")),
-        *(point.field(name) for name in POINT),
+        *(point.field(name) for name in HYPERPARAMETERS),
         "status",
         "metric",
         "score",

@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from analysis.read.records import POINT
+from analysis.read.records import HYPERPARAMETERS
 from stilt.records.results import DISAGREES
 
-IDENTITY = ("stage", "source", "source_id", "target", "seed", *POINT)
+IDENTITY = ("stage", "source", "source_id", "target", "seed", *HYPERPARAMETERS)
 """Columns in which a result must agree with the grid's cell of the same id."""
 
 

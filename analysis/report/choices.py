@@ -5,11 +5,11 @@ from analysis.tables.presentation import number
 from stilt.grid import SourceSpec, is_none
 from stilt.study import Study
 
-POINT = ("learning_rate", "batch_size", "warmup_ratio", "seed", "init_seed", "order_seed")
+CONFIGURATION = ("learning_rate", "batch_size", "warmup_ratio", "seed", "init_seed", "order_seed")
 """Hyperparameters that are columns of the frame of cells."""
 HEADS = dict(
     zip(
-        POINT,
+        CONFIGURATION,
         ("Learning rate", "Batch", "Warmup", "Seed", "Init seed", "Order seed"),
         strict=True,
     )
@@ -40,7 +40,7 @@ def choices(study: Study, definition: Definition) -> list[tuple[str, str]]:
     for place, block in enumerate(grid.blocks, start=1):
         axes = [
             f"{HEADS[name].lower()} {{{', '.join(map(number, values))}}}"
-            for name in POINT
+            for name in CONFIGURATION
             if (values := getattr(block, name))
         ]
         name = f"Grid, block {place}" if len(grid.blocks) > 1 else "Grid"

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.figures.pictures import PICTURES
-from analysis.report.choices import HEADS, POINT, choices
+from analysis.report.choices import CONFIGURATION, HEADS, choices
 from analysis.report.origins import origins
 from analysis.report.sentences import sentences
 from analysis.stats.degenerate import Definition
@@ -36,7 +36,7 @@ from stilt.study import Study
 from stilt.system.files import write_text
 
 HERE = Path(__file__).parent
-STATUSES = ("ok", "diverged", "failed", "missing")
+STATUS_ORDER = ("ok", "diverged", "failed", "missing")
 KEY = ("stage", "target", "source")
 """What a part of the page is about."""
 WIDE = ("loss", "gradient_norm", "predictions", "gold")
@@ -95,7 +95,7 @@ def write_report(
         study=study,
         cells=Counter(cells["status"].to_list()),
         total=len(cells),
-        statuses=STATUSES,
+        statuses=STATUS_ORDER,
         words=sentences(study, summary, differences, definition),
         problems=[(len(line) - len(line.lstrip()), line.strip()) for line in problems],
         rows=list(_rows(study, summary, differences)),
@@ -151,7 +151,7 @@ def _parts(
             "source_title": source_title(study, row["source"]),
             "target_choice": (row["target"], target_title(study, row["target"])),
             "source_choice": (row["source"], source_title(study, row["source"])),
-            "axes": [name for name in POINT if group[name].null_count() < len(group)],
+            "axes": [name for name in CONFIGURATION if group[name].null_count() < len(group)],
             # not a list: tables of a hundred thousand rows would all be in memory at once
             "rows": (_cell(folder, cell) for cell in shown.iter_rows(named=True)),
             "left_out": len(group) - len(shown),
@@ -260,7 +260,7 @@ def _failures(
         for row in failed.iter_rows(named=True) if failed is not None else ():
             point = [
                 f"{HEADS[name].lower()} {number(row[name])}"
-                for name in POINT
+                for name in CONFIGURATION
                 if row[name] is not None
             ]
             yield _cell(folder, row) | {

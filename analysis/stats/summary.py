@@ -28,7 +28,12 @@ from stilt.cell import NONE
 FACTORS = ("learning_rate", "batch_size", "warmup_ratio", "seed")
 """Axes of the grid whose effect on degenerate runs is tested."""
 
-STATUSES = {"ok": "scored", "diverged": "diverged", "failed": "failed", "missing": "missing"}
+COUNTED_STATUSES = {
+    "ok": "scored",
+    "diverged": "diverged",
+    "failed": "failed",
+    "missing": "missing",
+}
 """Status of a cell -> column that counts it."""
 
 _ROW = ("stage", "target", "source")
@@ -78,7 +83,10 @@ def summarize_cells(cells: pl.DataFrame, definition: Definition = "majority") ->
         .agg(
             pl.col("metric").first(),
             pl.len().cast(pl.Int64).alias("cells"),
-            *((status == name).sum().cast(pl.Int64).alias(to) for name, to in STATUSES.items()),
+            *(
+                (status == name).sum().cast(pl.Int64).alias(to)
+                for name, to in COUNTED_STATUSES.items()
+            ),
             counted.count().cast(pl.Int64).alias("ended"),
             counted.min().alias("min"),
             counted.mean().alias("mean"),
@@ -271,13 +279,13 @@ def best_against_trials(cells: pl.DataFrame) -> pl.DataFrame:
                     "expected": expected_best(outcomes),
                     "expected_with_replacement": expected_best(outcomes, replacement=True),
                 },
-                schema=CURVES,
+                schema=EXPECTED_BEST,
             )
         )
-    return pl.concat(parts) if parts else pl.DataFrame(schema=CURVES)
+    return pl.concat(parts) if parts else pl.DataFrame(schema=EXPECTED_BEST)
 
 
-CURVES: dict[str, pl.DataType | type[pl.DataType]] = {
+EXPECTED_BEST: dict[str, pl.DataType | type[pl.DataType]] = {
     **dict.fromkeys(_ROW, pl.String),
     "trials": pl.Int64,
     **dict.fromkeys(("expected", "expected_with_replacement"), pl.Float64),

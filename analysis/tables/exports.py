@@ -73,7 +73,7 @@ def json_content(
     unscored = cells.filter(pl.col("status") != "ok")
     return {
         "study": collection.study.name,
-        "digest": collection.study.digest(),
+        "digest": collection.study.digest,
         "model": collection.study.model_identity,
         "degenerate": {"definition": by, "meaning": DEFINITIONS[by]},
         "notes": list(notes),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from analysis.read.collect import Collection
-from analysis.stats.summary import STATUSES, TRIAL, in_order
+from analysis.stats.summary import COUNTED_STATUSES, TRIAL, in_order
 from stilt.cell import NONE
 
 SHOWN = 8
@@ -17,7 +17,9 @@ def describe(collection: Collection) -> list[str]:
     """Lines on what is missing, failed, left out or mixed; the first one counts the cells."""
     cells = collection.cells
     counts = Counter(cells["status"])
-    parts = [f"{counts[status]} {label}" for status, label in STATUSES.items() if counts[status]]
+    parts = [
+        f"{counts[status]} {label}" for status, label in COUNTED_STATUSES.items() if counts[status]
+    ]
     lines = [f"{cells.height} cells: {', '.join(parts)}."]
     if not counts["ok"] and not counts["diverged"]:
         lines.append("No result yet.")

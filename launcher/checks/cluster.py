@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable
 
 from launcher.checks.finding import BAD, OK, WARN, Finding
-from launcher.cluster.limits import insist_on_one_cluster, read_limits
+from launcher.cluster.limits import read_limits, require_one_cluster
 from launcher.cluster.profile import Profile, places
 from stilt.errors import ConfigError
 from stilt.slurm.commands import ask
@@ -48,7 +48,7 @@ def cluster(profile: Profile) -> list[Finding]:
     remedy = "" if where else "write ./cluster.toml: account, partition, gres, time"
     found = [Finding("profile", OK, seen, remedy)]
     try:
-        insist_on_one_cluster()
+        require_one_cluster()
     except ConfigError as error:
         found.append(Finding("clusters", BAD, str(error), "mend these variables"))
     limits = read_limits(profile)

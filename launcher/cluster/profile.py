@@ -33,7 +33,7 @@ OURS = (
     *("ntasks-per-socket", "open-mode", "output", "requeue", "signal"),
 )
 """Flags of sbatch that the launcher sets itself, or that would undo one that it sets."""
-NEVER = ("chdir", "parsable", "quiet", "test-only", "wait", "wrap")
+REFUSED_OPTIONS = ("chdir", "parsable", "quiet", "test-only", "wait", "wrap")
 """Flags with which jobs would not be sent, would not be found, or would be waited for."""
 SAME = ("account", "constraint", "exclude", "gpus", "gres", "partition", "qos", "time")
 FIELDS = {name: name for name in SAME} | {
@@ -213,9 +213,11 @@ def _taken(name: str) -> str | None:
         return f"has a field of its own: '{FIELDS[name]}', above [extra]"
     if name in OURS:
         return "is set by the launcher"
-    if name in NEVER:
+    if name in REFUSED_OPTIONS:
         return "would keep the launcher from sending jobs or finding them"
-    longer = next((flag for flag in (*FIELDS, *OURS, *NEVER) if flag.startswith(name)), None)
+    longer = next(
+        (flag for flag in (*FIELDS, *OURS, *REFUSED_OPTIONS) if flag.startswith(name)), None
+    )
     return f"is the beginning of '{longer}', and '{longer}' {_taken(longer)}" if longer else None
 
 

@@ -22,7 +22,7 @@ from rich.text import Text
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED
 from launcher.local.signals import interrupted_by_signals
 from launcher.local.slots import Slots
-from launcher.scheduler.liveness import Holders
+from launcher.scheduler.liveness import ClaimLiveness
 from launcher.study.claiming import release
 from launcher.study.lookup import describe
 from launcher.study.worker_code import worker_environment
@@ -170,7 +170,7 @@ class Pool:
         now = time.monotonic()
         if need not in self._looked or now - self._looked[need][0] > HOLDER_SECONDS:
             claim = claims.read(path)
-            lives = claim is not None and Holders(self.folder).lives(claim)
+            lives = claim is not None and ClaimLiveness(self.folder).lives(claim)
             self._looked[need] = (now, lives)
         return self._looked[need][1]
 

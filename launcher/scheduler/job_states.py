@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from stilt.config import Frozen
 from stilt.slurm.commands import Answer, ask
-from stilt.slurm.words import LIVE, NEVER, expand, gpu_number, seconds, state_word
+from stilt.slurm.words import LIVE, NEVER_STARTS, expand, gpu_number, seconds, state_word
 
 LOST = "LOST"
 """Our own word: sacct takes the job to be running, the controller does not know it."""
@@ -81,7 +81,7 @@ def accounted(names: Sequence[str], since: datetime) -> tuple[dict[str, JobState
         ids, state, elapsed, reason, node, code, tres, name, submitted = fields
         for job in expand(ids):
             # sacct keeps the reason for which a job once waited, also after it ran
-            why = reason if reason == NEVER else ""
+            why = reason if reason == NEVER_STARTS else ""
             seen = _state(job, state, seconds(elapsed), why, node, code, tres, name)
             attempts.setdefault(job, []).append((submitted, seen))
     found = {}
@@ -107,7 +107,7 @@ def _state(
     return JobState(
         job=job,
         state=word,
-        live=word in LIVE and not (word == "PENDING" and reason == NEVER),
+        live=word in LIVE and not (word == "PENDING" and reason == NEVER_STARTS),
         elapsed=elapsed,
         spent=elapsed or 0,
         reason=reason,
@@ -118,7 +118,7 @@ def _state(
     )
 
 
-def ended(state: JobState) -> JobState:
+def as_ended(state: JobState) -> JobState:
     """An element that only sacct lists has ended; a "running" one was lost by the controller."""
     return state.model_copy(update={"live": False, "state": LOST}) if state.live else state
 

@@ -5,10 +5,10 @@ import subprocess
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from launcher.scheduler.liveness import Holders
+from launcher.scheduler.liveness import ClaimLiveness
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.slurm.words import NEVER
+from stilt.slurm.words import NEVER_STARTS
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Process:
 
 
 @dataclass
-class Holdings:
+class LiveClaims:
     """The live claims of a study."""
 
-    holders: Holders
+    liveness: ClaimLiveness
     elements: dict[str, list[claims.Claim]] = field(default_factory=dict)
     """Array element -> its claims; also elements that are in the queue and hold nothing."""
     processes: dict[Process, list[claims.Claim]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Holdings:
 
     def waits(self, element: str) -> bool:
         """Whether an element is in the queue and has not begun."""
-        job = self.holders.scheduler.job(element)
+        job = self.liveness.scheduler.job(element)
         began = any(claim.running for claim in self.elements[element])
         return not began and job is not None and job.state == "PENDING"
 
@@ -50,24 +50,24 @@ class Holdings:
         }
 
 
-def read_holdings(folder: StudyFolder) -> Holdings:
+def read_live_claims(folder: StudyFolder) -> LiveClaims:
     """Reads the claims and asks SLURM where one of its jobs may hold something."""
-    held = Holdings(Holders(folder))
+    held = LiveClaims(ClaimLiveness(folder))
     elements: dict[str, list[claims.Claim]] = defaultdict(list)
     processes: dict[Process, list[claims.Claim]] = defaultdict(list)
     for claim in read_claims(folder):
-        if not held.holders.lives(claim):
+        if not held.liveness.lives(claim):
             continue
-        cluster = held.holders.elsewhere(claim)
+        cluster = held.liveness.elsewhere(claim)
         if cluster is not None:
             held.elsewhere.setdefault(cluster, []).append(claim)
         elif claim.submission.startswith("slurm-"):
-            element = held.holders.element(claim)
-            elements[_as_listed(element, held.holders) if element else "?"].append(claim)
+            element = held.liveness.element(claim)
+            elements[_as_listed(element, held.liveness) if element else "?"].append(claim)
         else:
             processes[_pool(claim)].append(claim)
-    for job in held.holders.scheduler.jobs.values():
-        if job.live or (job.state == "PENDING" and job.reason == NEVER):
+    for job in held.liveness.scheduler.jobs.values():
+        if job.live or (job.state == "PENDING" and job.reason == NEVER_STARTS):
             elements.setdefault(job.job, [])
     elements.pop("?", None)
     held.elements = dict(elements)
@@ -81,9 +81,9 @@ def read_claims(folder: StudyFolder) -> list[claims.Claim]:
     return [claim for path in paths if (claim := claims.read(path)) is not None]
 
 
-def _as_listed(element: str, holders: Holders) -> str:
+def _as_listed(element: str, liveness: ClaimLiveness) -> str:
     """The name that squeue uses: ``12`` for the only element of array 12."""
-    job = holders.scheduler.job(element)
+    job = liveness.scheduler.job(element)
     return job.job if job is not None else element
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from launcher.cluster.limits import this_cluster
-from launcher.scheduler.job_states import JobState, accounted, ended, joined, queued
+from launcher.scheduler.job_states import JobState, accounted, as_ended, joined, queued
 from launcher.scheduler.ledger import Submission, read_submissions
 from stilt.folder import StudyFolder
 from stilt.records import claims
@@ -45,7 +45,7 @@ class Scheduler:
         return self.jobs.get(element) or self.jobs.get(element.partition("_")[0])
 
 
-def ask(submissions: Sequence[Submission]) -> Scheduler:
+def query_jobs(submissions: Sequence[Submission]) -> Scheduler:
     """Asks SLURM about the jobs of submissions, by job name: ids that nobody noted are found too.
 
     Args:
@@ -60,18 +60,18 @@ def ask(submissions: Sequence[Submission]) -> Scheduler:
     known, no_sacct = accounted(names, since)
     waiting, no_squeue = queued(names)
     if no_squeue is None:
-        known = {job: ended(state) for job, state in known.items()}
+        known = {job: as_ended(state) for job, state in known.items()}
     jobs = known | {job: joined(state, known.get(job)) for job, state in waiting.items()}
     return Scheduler(jobs=jobs, squeue=no_squeue, sacct=no_sacct)
 
 
 def states(submissions: Sequence[Submission]) -> dict[str, JobState] | None:
     """State of every known element of submissions; None where SLURM cannot be asked."""
-    seen = ask(submissions)
+    seen = query_jobs(submissions)
     return seen.jobs if seen.answers else None
 
 
-class Holders:
+class ClaimLiveness:
     """Tells which claims of a study are still held; asks SLURM once, and only if it must.
 
     Built anew for every look: it does not follow the jobs.
@@ -88,7 +88,7 @@ class Holders:
     @cached_property
     def scheduler(self) -> Scheduler:
         """SLURM's answer about all of them."""
-        return ask(self.submissions)
+        return query_jobs(self.submissions)
 
     @property
     def asked(self) -> bool:
@@ -189,4 +189,4 @@ class Holders:
 
 def lives(folder: StudyFolder) -> Callable[[claims.Claim], bool]:
     """Tells which claims of a study are held by a live job; SLURM is asked at the first call."""
-    return Holders(folder).lives
+    return ClaimLiveness(folder).lives

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from launcher.scheduler.liveness import Holders
-from launcher.scheduler.reasons import WITHDRAWN, ended
+from launcher.scheduler.liveness import ClaimLiveness
+from launcher.scheduler.reasons import WITHDRAWN, reason_of_end
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.records import claims
@@ -22,7 +22,7 @@ RECORDED: dict[str, FailureKind] = {
 """Class of failure as it is recorded; whatever else ended a run is a ``bug``."""
 
 
-def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
+def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness) -> dict[str, str]:
     """Frees every item that a dead SLURM job holds, with a failure record where there is a reason.
 
     An item gets a record if its job ended while it ran, if it ended before it ran anything, or if
@@ -32,19 +32,19 @@ def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
     Args:
         study: the study.
         folder: where it lives.
-        holders: one look at the scheduler.
+        liveness: one look at the scheduler.
 
     Returns:
         Item -> why it was lost.
     """
     lost: dict[str, str] = {}
     held = [claim for claim in _claims(folder) if claim.submission.startswith("slurm-")]
-    dead = [claim for claim in held if not holders.lives(claim)]
+    dead = [claim for claim in held if not liveness.lives(claim)]
     begun = {claim.bundle for claim in dead if claim.running}
     for claim in dead:
         path = folder.claim(claim.item)
-        job = holders.job(claim)
-        told = _told(study, folder, claim, holders, claim.bundle in begun)
+        job = liveness.job(claim)
+        told = _told(study, folder, claim, liveness, claim.bundle in begun)
         if not claims.drop_stale(path, claim) or told is None:
             continue
         kind, message = told
@@ -54,7 +54,7 @@ def bury(study: Study, folder: StudyFolder, holders: Holders) -> dict[str, str]:
             claim.item,
             kind,
             message,
-            job=holders.element(claim),
+            job=liveness.element(claim),
             host=(job.node if job else "") or (claim.host if claim.running else None),
             log=log_name(folder, claim),
         )
@@ -92,16 +92,16 @@ def _claims(folder: StudyFolder) -> Iterator[claims.Claim]:
 
 
 def _told(
-    study: Study, folder: StudyFolder, claim: claims.Claim, holders: Holders, begun: bool
+    study: Study, folder: StudyFolder, claim: claims.Claim, liveness: ClaimLiveness, begun: bool
 ) -> tuple[FailureKind, str] | None:
     """Why an item of a dead job has no result; None where there is nothing to record."""
     if finished(study, folder, claim.item):
         return None
-    job = holders.job(claim)
+    job = liveness.job(claim)
     if job is not None and job.state == "COMPLETED":
         # the element ended well without this one: it is merely missing
         return None
-    end = ended(folder, holders, claim)
+    end = reason_of_end(folder, liveness, claim)
     if claim.running:
         return None if end.kind in WITHDRAWN else (RECORDED.get(end.kind, "bug"), end.text)
     missing = [n for n in needed(study, claim.item) if not finished(study, folder, n)]

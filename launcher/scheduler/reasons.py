@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 
 from launcher.scheduler.job_states import LOST, JobState
-from launcher.scheduler.liveness import Holders
+from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.logs import log_end, log_files
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.slurm.words import NEVER
+from stilt.slurm.words import NEVER_STARTS
 from stilt.system.units import span
 
 _BY_STATE = {
@@ -86,26 +86,26 @@ def died(job: JobState | None, log_end: str, *, begun: bool, where: str) -> Reas
     return Reason(kind, f"{where} {how}: {said}{text}")
 
 
-def ended(folder: StudyFolder, holders: Holders, claim: claims.Claim) -> Reason:
+def reason_of_end(folder: StudyFolder, liveness: ClaimLiveness, claim: claims.Claim) -> Reason:
     """Why a claim of SLURM's executor has lost its job: by SLURM's words, or else by the log.
 
     Args:
         folder: the study's folder, with the log.
-        holders: one look at the scheduler.
+        liveness: one look at the scheduler.
         claim: the claim.
     """
-    element = holders.element(claim)
+    element = liveness.element(claim)
     logs = log_files(folder, element=element, bundles=(claim.bundle,))
     where = f"job {element}" if element else "its job (SLURM never had one)"
-    job = holders.job(claim)
+    job = liveness.job(claim)
     if job is None and element and not logs:
         where += " (forgotten by SLURM)"
     return died(job, log_end(logs), begun=claim.running, where=where)
 
 
 def _told_by_slurm(job: JobState) -> tuple[str, str] | None:
-    if job.reason == NEVER:
-        return "source", f"{NEVER}: what it waits for has failed, so it can never start"
+    if job.reason == NEVER_STARTS:
+        return "source", f"{NEVER_STARTS}: what it waits for has failed, so it can never start"
     if job.state in _BY_STATE:
         return _BY_STATE[job.state]
     code, _, signal = job.exit_code.partition(":")

@@ -9,14 +9,14 @@ from rich.text import Text
 
 from launcher.cluster.limits import Limits
 from launcher.cluster.profile import Profile
-from launcher.scheduler.liveness import Holders
+from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.lost import bad_nodes
 from launcher.send.arrays import Array, arrange
-from launcher.send.other_submits import Outside
+from launcher.send.other_submits import OtherSubmits
 from launcher.send.script import sbatch_text
 from launcher.send.sender import Sender, dependency, is_full
 from launcher.study.claiming import release
-from launcher.study.resolve import Opened
+from launcher.study.resolve import ResolvedStudy
 from stilt.errors import ConfigError
 from stilt.plan import Bundle, Plan
 from stilt.records.failures import item_name
@@ -27,7 +27,7 @@ BUNDLES = 64
 
 
 def dispatch(
-    opened: Opened,
+    resolved: ResolvedStudy,
     mine: Plan,
     *,
     submission: str,
@@ -41,7 +41,7 @@ def dispatch(
     """Sends bundles that this submission has claimed; gives back what could not be sent.
 
     Args:
-        opened: the study.
+        resolved: the study.
         mine: bundles whose items this submission holds; their files are written.
         submission: its id.
         profile: what is asked for.
@@ -61,14 +61,14 @@ def dispatch(
         mine.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
     )
     sender = Sender(
-        opened.folder,
+        resolved.folder,
         profile,
         submission=submission,
         code=code,
-        workers=profile.workers(opened.study.grid.processes),
+        workers=profile.workers(resolved.study.grid.processes),
         threads=threads,
         command=command,
-        exclude=away_from(bad_nodes(opened.study, opened.folder), limits),
+        exclude=away_from(bad_nodes(resolved.study, resolved.folder), limits),
         cluster=limits.cluster,
     )
     unused = sender.unused_variables(arrays[0]) if arrays else []
@@ -80,20 +80,20 @@ def dispatch(
             )
         )
     makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
-    outside = Outside(opened, (item for bundle in makers for item in bundle.items))
+    outside = OtherSubmits(resolved, (item for bundle in makers for item in bundle.items))
     try:
         sent = sender.send(arrays, outside.jobs)
     finally:
         # also after a Ctrl-C: a job that SLURM took all the same finds that it holds nothing
         out = {bundle.id for array, _ in sender.sent.arrays for bundle in array.bundles}
         left = [bundle for bundle in mine.bundles if bundle.id not in out]
-        release(opened.folder, submission, [item for bundle in left for item in bundle.items])
+        release(resolved.folder, submission, [item for bundle in left for item in bundle.items])
     if sent.arrays:
-        console.print(sent_table(opened.study, sent.arrays, sent.jobs))
+        console.print(sent_table(resolved.study, sent.arrays, sent.jobs))
     for need, why in outside.unmet.items():
         console.print(
             Text.assemble(
-                ("not sent:", "yellow"), f" what needs {item_name(opened.study, need)}: {why}."
+                ("not sent:", "yellow"), f" what needs {item_name(resolved.study, need)}: {why}."
             )
         )
     if sent.problem and not is_full(sent.problem):
@@ -118,15 +118,15 @@ def away_from(bad: Sequence[str], limits: Limits) -> list[str]:
 
 
 def tell_elsewhere(
-    opened: Opened, holders: Holders, held: Collection[str], console: Console
+    resolved: ResolvedStudy, liveness: ClaimLiveness, held: Collection[str], console: Console
 ) -> None:
     """Says which of the held items other clusters' jobs hold, and what to do about it."""
-    for cluster, items in holders.held_elsewhere(sorted(held)).items():
+    for cluster, items in liveness.held_elsewhere(sorted(held)).items():
         console.print(
             Text.assemble(
                 ("left alone:", "yellow"),
                 f" {len(items)} runs are held by jobs of cluster {cluster}; ask there. If it is "
-                f"no more, remove the lines that name it from {opened.folder.submissions}.",
+                f"no more, remove the lines that name it from {resolved.folder.submissions}.",
             )
         )
 
@@ -140,7 +140,7 @@ def within(whole: Plan, limits: Limits) -> tuple[Plan, Plan]:
 
 
 def preview(
-    opened: Opened, whole: Plan, profile: Profile, limits: Limits, console: Console
+    resolved: ResolvedStudy, whole: Plan, profile: Profile, limits: Limits, console: Console
 ) -> None:
     """Prints the arrays that a plan would become, and the text that sbatch would be given."""
     if limits.problem:
@@ -152,24 +152,24 @@ def preview(
     )
     console.print(
         sent_table(
-            opened.study,
+            resolved.study,
             [(array, f"array {i}") for i, array in enumerate(arrays)],
             {i: [f"array {i}"] for i in range(len(arrays))},
         )
     )
     sender = Sender(
-        opened.folder,
+        resolved.folder,
         profile,
         submission="SUBMISSION",
-        code=opened.folder.path.resolve() / "code" / "DIGEST",
-        workers=profile.workers(opened.study.grid.processes),
-        threads=profile.threads(opened.study.grid.processes),
+        code=resolved.folder.path.resolve() / "code" / "DIGEST",
+        workers=profile.workers(resolved.study.grid.processes),
+        threads=profile.threads(resolved.study.grid.processes),
         command="",
     )
     names = {i: [f"<array {i}>"] for i in range(len(arrays))}
     for i, array in enumerate(arrays):
         waits = dependency(array, names, {})
-        text = sbatch_text(sender.parameters(array, waits), opened.folder, len(array.bundles))
+        text = sbatch_text(sender.parameters(array, waits), resolved.folder, len(array.bundles))
         console.print(Text(f"\narray {i} ({array.stage}), given to sbatch:", "bold"))
         console.print(text, highlight=False)
 

@@ -7,8 +7,8 @@ sends its own sources first, so that neither waits for a job that the other keep
 import time
 from collections.abc import Iterable, Mapping
 
-from launcher.scheduler.liveness import Holders
-from launcher.study.resolve import Opened
+from launcher.scheduler.liveness import ClaimLiveness
+from launcher.study.resolve import ResolvedStudy
 from stilt.records import claims
 from stilt.records.finished import finished
 
@@ -16,17 +16,17 @@ PATIENCE_SECONDS = 60
 """How long another launcher, which holds a source, is given to note its job."""
 
 
-class Outside:
+class OtherSubmits:
     """Finds the jobs of other submits."""
 
-    def __init__(self, opened: Opened, own: Iterable[str]) -> None:
+    def __init__(self, resolved: ResolvedStudy, own: Iterable[str]) -> None:
         """Looks at nothing yet.
 
         Args:
-            opened: the study.
+            resolved: the study.
             own: what this submit makes itself, or found made: sources, ``synthesis``.
         """
-        self.opened = opened
+        self.resolved = resolved
         self.own = frozenset(own)
         self.unmet: dict[str, str] = {}
         """Source id (or ``synthesis``) -> why nothing can wait for it."""
@@ -52,16 +52,16 @@ class Outside:
         return found
 
     def _look(self, need: str) -> None:
-        opened = self.opened
+        resolved = self.resolved
         end = time.monotonic() + PATIENCE_SECONDS
         while need not in self._jobs and need not in self.unmet:
-            if finished(opened.study, opened.folder, need):
+            if finished(resolved.study, resolved.folder, need):
                 self._jobs[need] = ""
                 return
-            claim = claims.read(opened.folder.claim(need))
-            holders = Holders(opened.folder)
-            element = holders.element(claim) if claim else None
-            elsewhere = holders.elsewhere(claim) if claim else None
+            claim = claims.read(resolved.folder.claim(need))
+            liveness = ClaimLiveness(resolved.folder)
+            element = liveness.element(claim) if claim else None
+            elsewhere = liveness.elsewhere(claim) if claim else None
             if claim is None:
                 self.unmet[need] = "it failed a moment ago; submit again"
             elif not claim.submission.startswith("slurm-"):

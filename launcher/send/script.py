@@ -112,7 +112,7 @@ def flags(script: str) -> set[str]:
     return set(re.findall(r"^#SBATCH --([a-z0-9-]+)", script, re.MULTILINE))
 
 
-def insist_on_fit_path(folder: StudyFolder) -> None:
+def require_safe_path(folder: StudyFolder) -> None:
     """Makes sure that jobs can find a study's folder by its path.
 
     Raises:

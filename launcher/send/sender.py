@@ -259,7 +259,7 @@ def dependency(
     return ",".join(parts) or None
 
 
-def insist_on_slurm() -> None:
+def require_slurm() -> None:
     """Makes sure that jobs can be submitted from here.
 
     Raises:

@@ -69,7 +69,7 @@ def place_pickles(
         temporary.replace(place)
 
 
-def adopt(folder: StudyFolder) -> list[str]:
+def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
     """Takes over arrays that SLURM has but whose launcher died before it could note them.
 
     Args:

@@ -45,7 +45,6 @@ def outstanding(
         only: consider only these cells.
     """
     found = Outstanding(synthesis=(folder.synthesis() / "dev.jsonl").is_file())
-    mark = study.digest()
     for source in study.sources:
         try:
             record = trained(study, folder, source)
@@ -63,7 +62,7 @@ def outstanding(
         if cell.id not in wanted:
             continue
         try:
-            if read_result(cell, mark, folder.result(cell.id)) is not None:
+            if read_result(cell, study.digest, folder.result(cell.id)) is not None:
                 found.done.add(cell.id)
                 continue
         except ResultError as error:

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from launcher.scheduler.liveness import Holders
+from launcher.scheduler.liveness import ClaimLiveness
 from launcher.study.missing import outstanding
-from launcher.study.resolve import Opened
+from launcher.study.resolve import ResolvedStudy
 from stilt.errors import ResultError
 from stilt.plan import TRAIN_TO_FORWARD, Plan, cell_cost, plan
 from stilt.records.results import Result, read_record
@@ -21,7 +21,7 @@ ASSUMED_FLOPS = 2e13
 
 
 def show(
-    opened: Opened,
+    resolved: ResolvedStudy,
     console: Console,
     *,
     executor: str,
@@ -31,14 +31,14 @@ def show(
     """Prints the plan of what is still to be run; returns 0.
 
     Args:
-        opened: the study.
+        resolved: the study.
         console: where to print.
         executor: its name, for the text.
         bundles: bundles to aim at.
         arrays: prints what the executor would make of the plan.
     """
-    study = opened.study
-    state = outstanding(study, opened.folder, Holders(opened.folder).lives)
+    study = resolved.study
+    state = outstanding(study, resolved.folder, ClaimLiveness(resolved.folder).lives)
     whole = plan(
         study,
         cells=state.missing,
@@ -53,12 +53,16 @@ def show(
             (study.name, "bold"),
             f": {len(study.cells)} cells, {len(state.done)} done, {len(state.held)} held by live "
             f"jobs, {len(state.missing)} to run. Model: {study.grid.model.name}",
-            *([(f" (not found here: {opened.problem})", "yellow")] if opened.problem else ["."]),
+            *(
+                [(f" (not found here: {resolved.problem})", "yellow")]
+                if resolved.problem
+                else ["."]
+            ),
         )
     )
     console.print(_matrix(study, set(state.missing)))
     console.print(_stages(study, whole))
-    console.print(_time(opened, whole), highlight=False)
+    console.print(_time(resolved, whole), highlight=False)
     console.print(_arrays(whole, executor), highlight=False)
     arrays(whole)
     console.print("Dry run: nothing was written.")
@@ -129,26 +133,26 @@ def _table(title: str) -> Table:
     )
 
 
-def tokens_per_second(opened: Opened) -> float | None:
+def tokens_per_second(resolved: ResolvedStudy) -> float | None:
     """Training tokens a second of this study's finished cells: None while there is none."""
     tokens = seconds = 0.0
-    for path in sorted(opened.folder.results.glob("*.json"))[:200]:
+    for path in sorted(resolved.folder.results.glob("*.json"))[:200]:
         try:
             record = read_record(Result, path)
         except ResultError:
             continue  # its cell is among those to run
-        known = record is not None and record.cell == opened.study.cells.get(record.cell.id)
+        known = record is not None and record.cell == resolved.study.cells.get(record.cell.id)
         if record is not None and known and record.training is not None:
-            tokens += cell_cost(opened.study, record.cell)
+            tokens += cell_cost(resolved.study, record.cell)
             seconds += sum(record.timings.model_dump().values())
     return tokens / seconds if seconds else None
 
 
-def _time(opened: Opened, whole: Plan) -> str:
-    speed = tokens_per_second(opened)
+def _time(resolved: ResolvedStudy, whole: Plan) -> str:
+    speed = tokens_per_second(resolved)
     if speed:
         return f"about {whole.cost / speed / 3600:.1f} worker-hours, at the finished cells' speed."
-    parameters = opened.study.grid.model.parameters
+    parameters = resolved.study.grid.model.parameters
     if not parameters:
         return (
             "no estimate of hours: the grid's [model] gives no 'parameters'; no cell has finished."

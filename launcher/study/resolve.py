@@ -8,17 +8,17 @@ from stilt.data.encode import cache_folder
 from stilt.data.fixed import fix_data
 from stilt.data.load import Splits, data_folder, load_splits, measure
 from stilt.errors import ConfigError
-from stilt.folder import StudyFolder, insist_on_same, read_study, write_study
+from stilt.folder import StudyFolder, read_study, require_same_study, write_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
 from stilt.model.place import ModelPlace, identity, place
-from stilt.model.positions import insist_on_positions, read_config
+from stilt.model.positions import read_config, require_positions
 from stilt.study import Study, bind
 from stilt.system.files import writable_folder
 from stilt.task import Size
 
 
 @dataclass(frozen=True)
-class Opened:
+class ResolvedStudy:
     """A study, where it lives, and where its model and data were found."""
 
     study: Study
@@ -31,7 +31,7 @@ class Opened:
     """Why the model is None; else empty."""
 
 
-def open_study(
+def resolve_study(
     grid_name: str,
     *,
     name: str | None = None,
@@ -39,7 +39,7 @@ def open_study(
     model: str | None = None,
     data_dir: Path | None = None,
     dry_run: bool = False,
-) -> Opened:
+) -> ResolvedStudy:
     """Resolves a grid into a study; writes nothing.
 
     Args:
@@ -70,14 +70,14 @@ def open_study(
         found, known, problem = None, "not found", str(error)
     study = bind(grid, known, name=name, near=path.parent)
     if found is not None and not grid.model.hub:
-        insist_on_positions(study.tasks.values(), read_config(Path(found.name)))
+        require_positions(study.tasks.values(), read_config(Path(found.name)))
     folder = StudyFolder(root / study.name)
     if dry_run and folder.study_file.is_file():
-        _insist_on_same(study, folder, known=found is not None)
-    return Opened(study, folder, found, data_folder(data_dir), cache_folder(), problem)
+        _require_same_study(study, folder, known=found is not None)
+    return ResolvedStudy(study, folder, found, data_folder(data_dir), cache_folder(), problem)
 
 
-def _insist_on_same(study: Study, folder: StudyFolder, *, known: bool) -> None:
+def _require_same_study(study: Study, folder: StudyFolder, *, known: bool) -> None:
     """Refuses in a dry run what ``begin`` would refuse; a model that is not here may be the same.
 
     Raises:
@@ -86,7 +86,7 @@ def _insist_on_same(study: Study, folder: StudyFolder, *, known: bool) -> None:
     there = read_study(folder)
     if not known:
         there = there.model_copy(update={"model_identity": study.model_identity})
-    insist_on_same(study, there, folder)
+    require_same_study(study, there, folder)
 
 
 def model_spec(text: str) -> ModelSpec:
@@ -102,7 +102,7 @@ def model_spec(text: str) -> ModelSpec:
 
 
 def check_data(
-    opened: Opened, progress: Callable[[str], None] = lambda task: None
+    resolved: ResolvedStudy, progress: Callable[[str], None] = lambda task: None
 ) -> dict[str, tuple[Splits, Size]]:
     """Loads and renders every task that the study needs, before anything is submitted.
 
@@ -110,20 +110,22 @@ def check_data(
         DataError: A task's rows cannot be had or used; the message lists what was tried.
     """
     found = {}
-    for task in opened.study.tasks.values():
+    for task in resolved.study.tasks.values():
         if task.synthesis:
             continue
         progress(task.name)
-        splits = load_splits(task, opened.data_dir)
+        splits = load_splits(task, resolved.data_dir)
         found[task.name] = (splits, measure(task, splits))
-    for source in opened.study.sources.values():
-        task = opened.study.tasks[source.task]
+    for source in resolved.study.sources.values():
+        task = resolved.study.tasks[source.task]
         if source.train_size and not task.synthesis and source.train_size != task.train_size:
-            load_splits(task.model_copy(update={"train_size": source.train_size}), opened.data_dir)
+            load_splits(
+                task.model_copy(update={"train_size": source.train_size}), resolved.data_dir
+            )
     return found
 
 
-def begin(opened: Opened, found: dict[str, tuple[Splits, Size]]) -> None:
+def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> None:
     """Writes study.json and fixes the study's data, or checks that they are what is there.
 
     Raises:
@@ -131,8 +133,8 @@ def begin(opened: Opened, found: dict[str, tuple[Splits, Size]]) -> None:
         ResultError: Another study has this name.
         DataError: The rows differ from those that the study began with.
     """
-    writable_folder(opened.folder.path)
-    writable_folder(opened.cache)
-    write_study(opened.study, opened.folder)
+    writable_folder(resolved.folder.path)
+    writable_folder(resolved.cache)
+    write_study(resolved.study, resolved.folder)
     for name, (splits, _) in found.items():
-        fix_data(opened.folder, name, splits)
+        fix_data(resolved.folder, name, splits)

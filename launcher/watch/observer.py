@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from launcher.scheduler.job_states import JobState
-from launcher.scheduler.liveness import Holders
+from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.logs import log_end, log_files
-from launcher.scheduler.reasons import WITHDRAWN, Reason, died, ended
+from launcher.scheduler.reasons import WITHDRAWN, Reason, died, reason_of_end
 from launcher.study.lookup import describe
-from launcher.watch.study_status import Item, Standing
+from launcher.watch.study_status import Item, StudyStatus
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.plan import SYNTHESIS, cell_cost, source_cost, synthesis_cost
@@ -27,17 +27,16 @@ class Observer:
     def __init__(self, folder: StudyFolder, study: Study) -> None:
         self.folder = folder
         self.study = study
-        self.mark = study.digest()
         self._read: dict[Path, tuple[tuple[int, int], Item]] = {}
 
-    def look(self, *, ask: bool = True) -> Standing:
+    def look(self, *, ask: bool = True) -> StudyStatus:
         """How the study stands now.
 
         Args:
             ask: ask SLURM even if no claim needs it, for what it allocated.
         """
-        holders = Holders(self.folder)
-        look = _Look(self, holders)
+        liveness = ClaimLiveness(self.folder)
+        look = _Look(self, liveness)
         sources = [
             look.item(self._source(source_id), self._trained) for source_id in self.study.sources
         ]
@@ -48,9 +47,9 @@ class Observer:
             cost = synthesis_cost(self.study)
             blank = Item(SYNTHESIS, "synthesis", "synthesis", cost=cost)
             synthesis = look.item(blank, self._generated)
-        asked = holders.scheduler if ask or holders.asked else None
+        asked = liveness.scheduler if ask or liveness.asked else None
         problems = [p for p in (asked.squeue, asked.sacct) if p] if asked else []
-        return Standing(
+        return StudyStatus(
             study=self.study,
             folder=self.folder,
             cells=[_after(cell, made.get(cell.source)) for cell in cells],
@@ -58,8 +57,8 @@ class Observer:
             synthesis=synthesis,
             now=time.time(),
             unanswered=problems,
-            gpu_seconds=_allocated(holders) if asked else None,
-            command=_command(self.folder, holders) if ask else "",
+            gpu_seconds=_allocated(liveness) if asked else None,
+            command=_command(self.folder, liveness) if ask else "",
         )
 
     def _cells(self) -> Iterable[Item]:
@@ -97,7 +96,7 @@ class Observer:
 
     def _read_cell(self, blank: Item, path: Path) -> Item:
         try:
-            record = read_result(self.study.cells[blank.id], self.mark, path)
+            record = read_result(self.study.cells[blank.id], self.study.digest, path)
         except ResultError as error:
             return replace(blank, state="failed", kind="damaged", why=str(error))
         return _ended(blank, record) if record is not None else blank
@@ -110,7 +109,7 @@ class Observer:
             return replace(blank, state="failed", kind="damaged", why=str(error))
         if record is None:
             return blank
-        if record.study != self.mark or record.source != self.study.sources[blank.id]:
+        if record.study != self.study.digest or record.source != self.study.sources[blank.id]:
             why = f"{path}: belongs to another source or study."
             return replace(blank, state="failed", kind="damaged", why=why)
         item = _ended(blank, record)
@@ -129,10 +128,10 @@ class Observer:
 class _Look:
     """What is known at one moment about claims, failures and jobs."""
 
-    def __init__(self, observer: Observer, holders: Holders) -> None:
+    def __init__(self, observer: Observer, liveness: ClaimLiveness) -> None:
         self.folder = observer.folder
         self.study = observer.study
-        self.holders = holders
+        self.liveness = liveness
         # one listing instead of a look for each of a thousand cells
         self.claimed = _names(self.folder.claims)
         self.failed = _names(self.folder.failures)
@@ -147,7 +146,7 @@ class _Look:
         if item.state == "done":
             return item
         if claim is not None:
-            if self.holders.lives(claim):
+            if self.liveness.lives(claim):
                 return self._held(blank, claim)
             # it may have ended properly since the first look
             item = ended(blank)
@@ -160,9 +159,12 @@ class _Look:
         return self._without_claim(item)
 
     def _held(self, blank: Item, claim: claims.Claim) -> Item:
-        job = self.holders.job(claim)
+        job = self.liveness.job(claim)
         known = replace(
-            blank, host=claim.host, job=self.holders.element(claim), resumable=self._saved(blank.id)
+            blank,
+            host=claim.host,
+            job=self.liveness.element(claim),
+            resumable=self._saved(blank.id),
         )
         waiting = job is not None and job.state not in ("RUNNING", "COMPLETING", "SUSPENDED")
         if claim.running and not waiting:
@@ -171,7 +173,7 @@ class _Look:
         return replace(known, state="pending", why=self._waits(claim, job))
 
     def _waits(self, claim: claims.Claim, job: JobState | None) -> str:
-        cluster = self.holders.elsewhere(claim)
+        cluster = self.liveness.elsewhere(claim)
         if cluster is not None:
             return f"held by a job of cluster {cluster}: ask there"
         if job is None:
@@ -211,14 +213,14 @@ class _Look:
             kind=reason.kind,
             why=reason.text,
             host=claim.host,
-            job=self.holders.element(claim),
+            job=self.liveness.element(claim),
             started=claim.started,
             resumable=self._saved(blank.id),
         )
 
     def _reason(self, claim: claims.Claim) -> Reason:
         if claim.submission.startswith("slurm-"):
-            return ended(self.folder, self.holders, claim)
+            return reason_of_end(self.folder, self.liveness, claim)
         if not claim.running:
             where = f"its launcher (process {claim.pid} on {claim.host})"
             return Reason("launcher", f"{where} ended before this one began")
@@ -267,23 +269,23 @@ def _ended(blank: Item, record: Result | SourceResult) -> Item:
     )
 
 
-def _allocated(holders: Holders) -> float | None:
+def _allocated(liveness: ClaimLiveness) -> float | None:
     """GPU-seconds that SLURM gave to the study; None where it does not tell."""
-    if holders.scheduler.sacct is not None:
+    if liveness.scheduler.sacct is not None:
         return None
-    asked = {line.array: line.gpus or 0 for line in holders.submissions if line.array}
+    asked = {line.array: line.gpus or 0 for line in liveness.submissions if line.array}
     total = 0
-    for job in holders.scheduler.jobs.values():
+    for job in liveness.scheduler.jobs.values():
         # accounting need not know of GPUs: what was asked for is noted beside the job
         total += job.spent * (job.gpus or asked.get(job.job.partition("_")[0], 0))
     return float(total) if total else None
 
 
-def _command(folder: StudyFolder, holders: Holders) -> str:
+def _command(folder: StudyFolder, liveness: ClaimLiveness) -> str:
     """The newest submit's command, as SLURM's submissions or the local bundles have it."""
     newest = max(folder.bundles.glob("*.json"), key=lambda p: p.stat().st_mtime, default=None)
     if newest is None:
-        return next((line.command for line in reversed(holders.submissions) if line.command), "")
+        return next((line.command for line in reversed(liveness.submissions) if line.command), "")
     try:
         settings = json.loads(newest.read_text(encoding="utf-8")).get("settings", {})
     except (OSError, ValueError):

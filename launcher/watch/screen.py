@@ -11,7 +11,7 @@ from rich.text import Text
 
 from launcher.scheduler.reasons import ADVICE
 from launcher.study.lookup import SHOWN, called
-from launcher.watch.study_status import STATES, Item, Standing, State
+from launcher.watch.study_status import STATES, Item, State, StudyStatus
 from stilt.system.units import clock, span
 
 MARKS: dict[State, str] = {
@@ -38,7 +38,7 @@ COLOURS: dict[State, str] = {
 RUNNING_SHOWN = 8
 
 
-def full(standing: Standing) -> RenderableType:
+def full(standing: StudyStatus) -> RenderableType:
     """Everything about one study."""
     parts: list[RenderableType] = [_heading(standing), _bar(standing), *_times(standing)]
     if standing.sources or standing.synthesis:
@@ -50,12 +50,12 @@ def full(standing: Standing) -> RenderableType:
     waits = _waiting(standing)
     if waits is not None:
         parts += ["", waits]
-    if standing.unrewarded:
-        parts += ["", _failures(standing.unrewarded)]
+    if standing.without_result:
+        parts += ["", _failures(standing.without_result)]
     return Group(*parts, "")
 
 
-def overview(standings: Iterable[Standing]) -> Table:
+def overview(standings: Iterable[StudyStatus]) -> Table:
     """One line for each study."""
     table = _table("study", "cells")
     for state in STATES:
@@ -78,14 +78,14 @@ def overview(standings: Iterable[Standing]) -> Table:
     return table
 
 
-def _heading(standing: Standing) -> Text:
+def _heading(standing: StudyStatus) -> Text:
     study = standing.study
     said = [f"{len(standing.cells)} cells", study.grid.model.name, f"recipe {study.grid.recipe}"]
     name = Text(standing.folder.path.name, "bold")
     return Text("  ·  ").join([name, *map(Text, [*said, str(standing.folder.path)])])
 
 
-def _bar(standing: Standing) -> RenderableType:
+def _bar(standing: StudyStatus) -> RenderableType:
     count = standing.count()
     bar = Table.grid(padding=(0, 2))
     bar.add_row(
@@ -100,7 +100,7 @@ def _counted(state: State, number: int) -> Text:
     return Text(f"{MARKS[state]} {number} {WORDS[state]}", COLOURS[state])
 
 
-def _times(standing: Standing) -> list[Text]:
+def _times(standing: StudyStatus) -> list[Text]:
     """Running time, time left, what it cost; and what SLURM did not say."""
     parts = []
     if standing.began is not None:
@@ -128,7 +128,7 @@ def _times(standing: Standing) -> list[Text]:
     return lines
 
 
-def _used(standing: Standing) -> str:
+def _used(standing: StudyStatus) -> str:
     """GPU-hours: what SLURM gave, else what the runs took."""
     if standing.gpu_seconds is not None:
         return f"{_hours(standing.gpu_seconds, 'GPU')} allocated"
@@ -145,7 +145,7 @@ def _hours(seconds: float, kind: str) -> str:
     return f"{seconds / 3600:.1f} {kind}-hours"
 
 
-def _sources(standing: Standing) -> Table:
+def _sources(standing: StudyStatus) -> Table:
     table = _table("source", "", "dev score", "time", "where", title="sources")
     items = [*([standing.synthesis] if standing.synthesis else []), *standing.sources]
     words = {"done": "trained", "running": "training", "open": "to submit"}
@@ -172,7 +172,7 @@ def _sources(standing: Standing) -> Table:
     return table
 
 
-def _matrix(standing: Standing) -> Table:
+def _matrix(standing: StudyStatus) -> Table:
     """Cells by source and target: the shorter axis lies across."""
     sources = list(dict.fromkeys(cell.source for cell in standing.cells))
     targets = list(dict.fromkeys(cell.target for cell in standing.cells))
@@ -217,7 +217,7 @@ def _total(count: Counter[State]) -> Text:
     return text
 
 
-def _legend(standing: Standing) -> Text:
+def _legend(standing: StudyStatus) -> Text:
     text = Text("  ").join(Text(f"{MARKS[state]} {WORDS[state]}", "dim") for state in STATES)
     diverged = sum(cell.diverged for cell in standing.cells)
     if diverged:
@@ -225,7 +225,7 @@ def _legend(standing: Standing) -> Text:
     return text
 
 
-def _running(items: Sequence[Item], standing: Standing) -> Table:
+def _running(items: Sequence[Item], standing: StudyStatus) -> Table:
     table = _table("id", "run", "done", "for", "where", title=f"running: {len(items)}")
     first = sorted(items, key=lambda item: item.started or 0)[:RUNNING_SHOWN]
     for item in first:
@@ -236,7 +236,7 @@ def _running(items: Sequence[Item], standing: Standing) -> Table:
     return table
 
 
-def _waiting(standing: Standing) -> Text | None:
+def _waiting(standing: StudyStatus) -> Text | None:
     """Why pending cells wait, and what is not submitted."""
     items = standing.items
     reasons = Counter(item.why for item in items if item.state == "pending" and item.why)
@@ -278,7 +278,7 @@ def _alike(item: Item) -> str:
     return "".join("#" if letter.isdigit() else letter for letter in item.why)[:120]
 
 
-def following(standing: Standing) -> Text:
+def following(standing: StudyStatus) -> Text:
     """What a person would do next."""
     name = called(standing.folder)
     count = standing.count()

@@ -15,7 +15,7 @@ from launcher.study.lookup import Found, describe, the_item
 from launcher.watch.observer import Observer
 from launcher.watch.screen import COLOURS, MARKS, WORDS
 from launcher.watch.study_status import Item
-from stilt.config import insist_on_counts
+from stilt.config import require_counts
 from stilt.errors import ResultError
 from stilt.records import claims
 from stilt.records.results import Failure, read_record
@@ -39,7 +39,7 @@ def why(
         root: folder that holds studies.
         lines: lines of the log.
     """
-    insist_on_counts(lines=lines)
+    require_counts(lines=lines)
     found = the_item(cell, study, root)
     item = _look(found)
     console = Output(soft_wrap=True, markup=False)
@@ -81,7 +81,7 @@ def tail(
         root: folder that holds studies.
         lines: lines to begin with.
     """
-    insist_on_counts(lines=lines)
+    require_counts(lines=lines)
     found = the_item(cell, study, root)
     item = _look(found)
     console = Console(soft_wrap=True, stderr=True, markup=False)

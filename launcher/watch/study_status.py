@@ -45,7 +45,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Standing:
+class StudyStatus:
     """A study at one moment."""
 
     study: Study
@@ -81,7 +81,7 @@ class Standing:
         return any(item.state == "failed" for item in self.items)
 
     @property
-    def unrewarded(self) -> list[Item]:
+    def without_result(self) -> list[Item]:
         """What was given to a job and has no result: failed, or open again."""
         return [item for item in self.items if item.kind]
 

@@ -253,7 +253,7 @@ def render(task: Task, table: Sequence[Row], where: str) -> list[Example]:
             full = {key: value for key, value in row.items() if value is not None}
             fields = {"sep": SEPARATOR, **(prepare(full) if prepare else full)}
             for name in used:
-                insist_on_text(name, fields)
+                require_text(name, fields)
             examples.append(Example(_pairs(task, fields), classes[_spelling(full[task.label])]))
         except KeyError as error:
             raise DataError(_missing(task, full, error, f"{where}, row {number}")) from None
@@ -300,7 +300,7 @@ def named(task: Task) -> list[str]:
     return list(dict.fromkeys(field for field in fields if field and field != "sep"))
 
 
-def insist_on_text(name: str, row: Mapping[str, Any]) -> None:
+def require_text(name: str, row: Mapping[str, Any]) -> None:
     """Makes sure that a value is text or a number: of others, Python's own notation would be read.
 
     Raises:

@@ -19,7 +19,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from stilt.model.place import ModelPlace
-from stilt.model.positions import insist_on_positions
+from stilt.model.positions import require_positions
 from stilt.task import Task
 
 transformers_logging.set_verbosity_error()
@@ -86,7 +86,7 @@ class ModelShelf:
         Raises:
             ConfigError: The task's sequences are longer than the model can read.
         """
-        insist_on_positions([task], self.config)
+        require_positions([task], self.config)
         labels = 1 if task.kind == "multiple-choice" else len(task.labels)
         key = (str(source), f"{task.kind}-{head}", labels)
         if key not in self._kept:

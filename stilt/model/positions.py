@@ -59,7 +59,7 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     return config
 
 
-def insist_on_positions(tasks: Iterable[Task], config: Mapping[str, Any]) -> None:
+def require_positions(tasks: Iterable[Task], config: Mapping[str, Any]) -> None:
     """Makes sure that a model can read the longest sequence of every task.
 
     Raises:

@@ -10,7 +10,6 @@ from pathlib import Path
 from pydantic import ConfigDict, ValidationError
 
 from stilt.config import Frozen
-from stilt.records import claims
 from stilt.system.files import create_text, write_text
 
 
@@ -159,12 +158,12 @@ def _birth(pid: int) -> str | None:
     return f"{boot[:8]}-{fields[19]}"
 
 
-def lives_here(claim: claims.Claim) -> bool:
+def lives_here(claim: Claim) -> bool:
     """Whether a claim made without a scheduler is still held: by its process, on its machine.
 
     A claim of another machine that gave no sign for a day is taken to be dead.
     """
-    alive = claims.process_lives(claim)
+    alive = process_lives(claim)
     if alive is None:
         return time.time() - (claim.updated or claim.started or claim.taken or 0) < 86_400
     return alive

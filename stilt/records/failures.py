@@ -37,7 +37,7 @@ def record_loss(
     path = folder.failure(item)
     write_record(
         Failure(
-            study=study.digest(),
+            study=study.digest,
             cell=study.cells.get(item),
             source=study.sources.get(item),
             kind=kind,

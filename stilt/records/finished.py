@@ -27,7 +27,7 @@ def finished(study: Study, folder: StudyFolder, item: str) -> bool:
             return record is not None and record.status == "ok"
         cell = study.cells.get(item)
         path = folder.result(item)
-        return cell is not None and read_result(cell, study.digest(), path) is not None
+        return cell is not None and read_result(cell, study.digest, path) is not None
     except ResultError:
         return False
 
@@ -42,6 +42,6 @@ def trained(study: Study, folder: StudyFolder, source_id: str) -> SourceResult |
     record = read_record(SourceResult, place / "result.json")
     if record is None or record.source != study.sources[source_id]:
         return None
-    if record.study != study.digest():
+    if record.study != study.digest:
         return None
     return record if record.status != "ok" or (place / WEIGHTS).is_file() else None

@@ -17,7 +17,7 @@ ENDED = frozenset(
     )
 )  # fmt: skip
 """Source of both: squeue(1) and sacct(1), JOB STATE CODES, SLURM 22.05 to 25.05."""
-NEVER = "DependencyNeverSatisfied"
+NEVER_STARTS = "DependencyNeverSatisfied"
 """Reason of a job that waits for something that has failed: it will never start."""
 
 

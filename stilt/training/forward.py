@@ -37,7 +37,7 @@ def forward(
     device, options = accelerator.device, data.options
     sequences = (rows[:, None] * options + np.arange(options)).ravel()
     lengths = data.lengths[sequences]
-    groups = length_groups.group(lengths, PASS_OVERHEAD.get(device.type, 4096))
+    groups = length_groups.split_by_length(lengths, PASS_OVERHEAD.get(device.type, 4096))
     outputs = []
     computed = 0
     for members in groups:
@@ -73,7 +73,7 @@ def pad(
     return {key: torch.from_numpy(value).to(device) for key, value in batch.items()}
 
 
-def insist_on_padding(model: Any, data: Encoded, name: str) -> None:
+def require_padding_invariance(model: Any, data: Encoded, name: str) -> None:
     """Makes sure that a sequence's logits do not depend on the padding behind it.
 
     Passes of several lengths rest on it. XLNet scores by the last position, for one.
@@ -132,6 +132,7 @@ def predict(model: Any, data: Encoded, team: Team) -> np.ndarray:
     return team.summed(torch.from_numpy(logits).to(team.accelerator.device)).cpu().numpy()
 
 
-def _tokens(data: Encoded, rows: np.ndarray) -> int:
+def token_count(data: Encoded, rows: np.ndarray) -> int:
+    """Tokens of some examples, without padding."""
     first = data.offsets[rows * data.options]
     return int((data.offsets[(rows + 1) * data.options] - first).sum())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def group(lengths: Sequence[int] | np.ndarray, overhead: float) -> list[np.ndarray]:
+def split_by_length(lengths: Sequence[int] | np.ndarray, overhead: float) -> list[np.ndarray]:
     """Splits sequences into forward passes of similar length, at the least total cost.
 
     A pass costs its padded positions (sequences x longest) plus ``overhead``. Sorted by length, the

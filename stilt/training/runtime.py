@@ -57,23 +57,25 @@ class outside_random_state:  # noqa: N801 - reads as a statement
 
     def __enter__(self) -> None:
         """Remembers the state."""
-        self.state = _random_state()
+        self.state = random_state()
 
     def __exit__(self, *_: object) -> None:
         """Puts it back."""
-        _set_random_state(self.state)
+        set_random_state(self.state)
 
 
 RandomState = tuple[torch.Tensor, list[torch.Tensor]]
 """Torch's random state: the processor's, and each GPU's."""
 
 
-def _random_state() -> RandomState:
+def random_state() -> RandomState:
+    """Torch's random state at this moment."""
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return torch.get_rng_state(), gpus
 
 
-def _set_random_state(state: RandomState) -> None:
+def set_random_state(state: RandomState) -> None:
+    """Goes on from a random state that was kept."""
     processor, gpus = state
     torch.set_rng_state(processor)
     if gpus:

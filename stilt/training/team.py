@@ -81,7 +81,7 @@ class Team:
             bool(count) for count in self.summed(torch.tensor(flags, dtype=torch.int32).to(device))
         ]
 
-    def told(self, word: T) -> T:
+    def broadcast(self, word: T) -> T:
         """What the lead says."""
         if self.size == 1:
             return word

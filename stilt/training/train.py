@@ -19,8 +19,8 @@ from stilt.system.files import replacing
 from stilt.system.interrupt import Interrupted
 from stilt.task import Task
 from stilt.training.curves import Curves, Diverged
-from stilt.training.forward import _tokens, forward
-from stilt.training.runtime import Runtime, _random_state, _set_random_state, outside_random_state
+from stilt.training.forward import forward, token_count
+from stilt.training.runtime import Runtime, outside_random_state, random_state, set_random_state
 
 
 def fit(
@@ -164,7 +164,7 @@ class _Run:
             accelerator.backward(loss / self.schedule.accumulation)
             micro.append(loss.detach())
             positions += computed
-        self.curves.real += _tokens(self.data, rows)
+        self.curves.real += token_count(self.data, rows)
         work = torch.tensor(float(positions), device=accelerator.device)
         whole, work = self.team.sum_gradients(self.parameters, torch.stack(micro).sum(), work)
         self._work.append(work)
@@ -203,7 +203,7 @@ class _Run:
 
     def save(self, path: Path, epoch: int, step: int, epoch_start: torch.Tensor) -> None:
         """Saves everything that the rest of the run depends on; called right after an update."""
-        randoms = self.team.gathered(_random_state())
+        randoms = self.team.gathered(random_state())
         if not self.team.leads:
             return
         content = {
@@ -229,7 +229,7 @@ class _Run:
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         order.set_state(content["order"])
-        _set_random_state(content["random"][self.team.rank])
+        set_random_state(content["random"][self.team.rank])
         self.curves.loss, self.curves.norm = content["loss"], content["norm"]
         self.curves.epochs = [CurvePoint(epoch=e, score=s) for e, s in content["epochs"]]
         self.curves.real, self.curves.computed = content["tokens"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from analysis.read.columns import CURVES, FRAME, NARROW
+from analysis.read.columns import FRAME, NARROW, WIDE_COLUMNS
 from analysis.summarize import main
 from stilt.folder import StudyFolder, read_study
 from stilt.study import Study
@@ -81,7 +81,7 @@ def test_the_exports_hold_every_cell_of_the_grid(root):
     cells = pl.read_parquet(folder / "cells.parquet")
     assert dict(cells.schema) == FRAME
     assert cells["cell"].to_list() == list(study.cells)
-    narrow = {name: kind for name, kind in FRAME.items() if name not in CURVES}
+    narrow = {name: kind for name, kind in FRAME.items() if name not in WIDE_COLUMNS}
     times = dict.fromkeys(("started", "finished"), pl.String)
     csv = pl.read_csv(folder / "cells.csv", schema=narrow | times)
     assert (folder / "cells.csv").read_text().splitlines()[0] == ",".join(narrow)

@@ -70,7 +70,7 @@ def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monke
     assert tried == [None, 4, 2]
     for cell in (first, second):
         folder, study = worker.folder, worker.study
-        assert read_result(study.cells[cell], study.digest(), folder.result(cell)) is not None
+        assert read_result(study.cells[cell], study.digest, folder.result(cell)) is not None
         assert not folder.failure(cell).exists()
         assert not folder.claim(cell).exists()
 

@@ -35,7 +35,7 @@ def run(own_study, roberta, tmp_path):
         cell = next(c for c in study.cells.values() if (c.source, c.target) == ("none", "pairs"))
         result = run_cell(Worker(study, folder, settings), cell, lambda done, total: None)
         write_record(result, folder.result(cell.id))
-        assert read_result(cell, study.digest(), folder.result(cell.id)) == result
+        assert read_result(cell, study.digest, folder.result(cell.id)) == result
         return result
 
     return run

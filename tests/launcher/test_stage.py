@@ -14,7 +14,7 @@ from jobs.worker import Worker
 from launcher.checks.hub import hub_answers
 from launcher.stage import as_request, short
 from launcher.stage import main as stage
-from launcher.study.resolve import open_study
+from launcher.study.resolve import resolve_study
 from stilt.data.staged import Request, advice, needed
 from stilt.folder import StudyFolder
 from stilt.task import load_task
@@ -35,13 +35,13 @@ def request_of(own_study):
     """Makes the request that the command line would make for a user's own study."""
 
     def made(model):
-        opened = open_study(
+        resolved = resolve_study(
             str(own_study / "own.toml"),
             root=own_study / "logs",
             model=str(model),
             data_dir=own_study / "data",
         )
-        return as_request(opened, generate=False, device="cpu")
+        return as_request(resolved, generate=False, device="cpu")
 
     return made
 

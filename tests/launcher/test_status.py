@@ -116,7 +116,7 @@ def test_a_recorded_failure_is_told_with_its_class_and_message_and_ends_with_1(
     study, folder = made
     [cell] = undone(made)
     record = Failure(
-        study=study.digest(),
+        study=study.digest,
         cell=cell,
         kind="oom",
         message="CUDA out of memory: 20 GiB",
@@ -455,7 +455,7 @@ def test_why_shows_error_traceback_and_the_cells_part_of_the_log(made, tmp_path,
         "10:00:02 [3/3] target none -> rte third {}\nnoise after\n"
     )
     record = Failure(
-        study=study.digest(),
+        study=study.digest,
         cell=cell,
         kind="bug",
         message="ValueError: no",

@@ -56,7 +56,7 @@ def hold(folder, **more):
 
 def fail(study, folder):
     failure = Failure(
-        study=study.digest(), cell=None, source=None, kind="data", traceback="",
+        study=study.digest, cell=None, source=None, kind="data", traceback="",
         message="DataError: the text has no sentence", attempts=2, host="node1", job=None,
         finished="2026-11-20T09:30:00+00:00", log=None,
     )  # fmt: skip

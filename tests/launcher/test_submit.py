@@ -80,7 +80,7 @@ def test_a_study_runs_and_the_same_command_again_runs_only_what_is_missing(
     for cell_id, result in first.items():
         assert result.cell == study.cells[cell_id]
         assert result.status == "ok"
-        assert result.study == study.digest()
+        assert result.study == study.digest
         assert len(result.dev.predictions) == result.dev_rows == 12
         right = sum(a == b for a, b in zip(result.dev.predictions, result.dev.gold, strict=True))
         assert result.score == pytest.approx(right / 12)
@@ -231,11 +231,11 @@ def test_cells_do_not_wait_for_a_source_whose_holder_has_died(
     monkeypatch.setattr("launcher.local.pool.HOLDER_SECONDS", 1)
     other = subprocess.Popen(["sleep", "60"])
 
-    def hold_and_die(opened, found, real=submit_module.begin):
-        real(opened, found)
-        (source,) = opened.study.sources
+    def hold_and_die(resolved, found, real=submit_module.begin):
+        real(resolved, found)
+        (source,) = resolved.study.sources
         claim = new_claim(source, "local-other", "b").model_copy(update={"pid": other.pid})
-        take(claim.model_copy(update={"birth": None}), opened.folder.claim(source))
+        take(claim.model_copy(update={"birth": None}), resolved.folder.claim(source))
         threading.Timer(4, lambda: (other.kill(), other.wait())).start()
 
     with monkeypatch.context() as beside:

@@ -184,7 +184,7 @@ def test_ids_do_not_depend_on_the_folder_that_a_study_lies_in(tmp_path):
         write_study(study(), StudyFolder(tmp_path / name))
     one, two = (read_study(StudyFolder(tmp_path / name)) for name in ("one", "two"))
     assert list(one.cells) == list(two.cells)
-    assert one.digest() == two.digest()
+    assert one.digest == two.digest
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_study_json_alone_gives_the_same_cells(tmp_path, monkeypatch):
     assert again == first
     assert list(again.cells.values()) == list(first.cells.values())
     assert list(again.sources.values()) == list(first.sources.values())
-    assert again.digest() == first.digest()
+    assert again.digest == first.digest
 
 
 @pytest.mark.parametrize("name", ["full", "demo", "paper"])

@@ -105,7 +105,7 @@ def make_study(
     folder = StudyFolder(path)
     write_study(bound, folder)
     rng = random.Random(seed)
-    study_id = bound.digest()
+    study_id = bound.digest
     golds = {task: _gold(bound.tasks[task], dev_rows, seed) for task in bound.tasks}
     gains = {source.name: 0.01 + 0.03 * rng.random() for source in bound.sources.values()}
     for cell in bound.cells.values():
@@ -137,7 +137,7 @@ def make_study(
 def fail_source(folder: StudyFolder, study: Study, source: Source, seed: int = 0) -> None:
     """Replaces a source's result by a failure record, and removes what was built on it."""
     (folder.source(source.id) / "result.json").unlink(missing_ok=True)
-    record = _failure(study.digest(), random.Random(seed), source=source)
+    record = _failure(study.digest, random.Random(seed), source=source)
     write_record(record, folder.failure(source.id))
     for cell in study.cells.values():
         if cell.source_id == source.id:

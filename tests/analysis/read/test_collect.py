@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analysis.read import cache
 from analysis.read.collect import Collection, collect
-from analysis.read.columns import CURVES, FRAME, NARROW
+from analysis.read.columns import FRAME, NARROW, WIDE_COLUMNS
 from analysis.read.records import points, read_results
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
@@ -145,7 +145,7 @@ def test_a_result_wins_over_an_old_failure_of_the_same_cell(tiny):
     folder, study = tiny
     cell = first_cell(study)
     record = Failure(
-        study=study.digest(), cell=study.cells[cell], kind="oom", message="m", attempts=1,
+        study=study.digest, cell=study.cells[cell], kind="oom", message="m", attempts=1,
         host="h", job=None, finished="2026-11-20T08:00:00Z",
     )  # fmt: skip
     write_record(record, folder.failure(cell))
@@ -195,7 +195,7 @@ def test_only_the_wanted_columns_come(tiny):
     assert found.cells.columns == ["cell", "target", "score"]
     whole = collect(folder, study)
     assert whole.cells.select("cell", "target", "score").equals(found.cells)
-    assert set(CURVES) <= set(whole.cells.columns)
+    assert set(WIDE_COLUMNS) <= set(whole.cells.columns)
 
 
 def test_all_columns_can_be_written_without_being_held_together(tmp_path, monkeypatch):

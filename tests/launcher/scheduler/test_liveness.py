@@ -15,12 +15,12 @@ from launcher.cluster.limits import read_limits
 from launcher.cluster.profile import Profile
 from launcher.scheduler.job_states import LOST
 from launcher.scheduler.ledger import Submission, read_submissions
-from launcher.scheduler.liveness import Holders, ask, lives, states
+from launcher.scheduler.liveness import ClaimLiveness, lives, query_jobs, states
 from launcher.scheduler.stopping import cancel_jobs
 from launcher.send.takeover import named_arrays
 from stilt.folder import StudyFolder
 from stilt.records.claims import Claim, take
-from stilt.slurm.words import ENDED, LIVE, NEVER, expand, gpu_number, seconds, state_word
+from stilt.slurm.words import ENDED, LIVE, NEVER_STARTS, expand, gpu_number, seconds, state_word
 from tests.support import slurm_cluster
 from tests.support.fake_commands import Commands
 
@@ -121,7 +121,7 @@ def test_sacct_is_asked_from_before_the_first_submission(commands):
 def test_jobs_in_partitions_that_are_hidden_are_asked_for_too(commands):
     for name in ("squeue", "scancel", "scontrol", "sinfo"):
         commands.say(name, "12|b0\n")
-    ask(submissions())
+    query_jobs(submissions())
     named_arrays(ID)
     cancel_jobs(["12_0"], wait=1)
     read_limits(Profile())
@@ -138,7 +138,7 @@ def test_what_a_user_set_for_her_own_looks_bends_no_answer(commands, monkeypatch
         monkeypatch.setenv(name, "short")
     for name in programs:
         commands.say(name)
-    ask(submissions())
+    query_jobs(submissions())
     cancel_jobs(["12_0"], wait=0)
     read_limits(Profile())
     for name in programs:
@@ -152,7 +152,7 @@ def test_sacct_is_told_of_the_cluster_that_the_others_read_from_the_environment(
 ):
     monkeypatch.setenv("SLURM_CLUSTERS", "north")
     commands.say("sacct")
-    ask(submissions())
+    query_jobs(submissions())
     assert "--clusters=north" in commands.called("sacct")[0]
 
 
@@ -230,7 +230,7 @@ def test_a_job_that_can_never_start_is_not_live(commands):
 
 def test_without_sacct_squeue_is_enough(commands):
     commands.say("squeue", squeue(("12_0", "RUNNING", "None")))
-    seen = ask(submissions())
+    seen = query_jobs(submissions())
     assert seen.jobs["12_0"].live
     assert seen.squeue is None
     assert seen.sacct == "sacct is not installed here"
@@ -244,7 +244,7 @@ def test_a_database_that_is_down_is_told_in_its_own_words(commands):
         "sacct: error: Problem talking to the database: Connection refused\n",
         code=1,
     )
-    seen = ask(submissions())
+    seen = query_jobs(submissions())
     assert seen.answers
     assert "Problem talking to the database" in seen.sacct
 
@@ -263,20 +263,20 @@ def test_forgotten_ids_are_an_answer(commands):
 def test_a_scheduler_that_hangs_is_down(commands, monkeypatch):
     monkeypatch.setattr("stilt.slurm.commands.SECONDS", 0.2)
     commands.hang("squeue")
-    assert "did not answer" in ask(submissions()).squeue
+    assert "did not answer" in query_jobs(submissions()).squeue
 
 
 def test_nothing_is_asked_for_local_submissions(commands):
     commands.say("squeue", "")
-    assert ask(submissions(line() | {"submission": "local-1"})).jobs == {}
+    assert query_jobs(submissions(line() | {"submission": "local-1"})).jobs == {}
     assert commands.called("squeue") == []
 
 
 def test_an_array_of_one_is_a_plain_job(commands, folder):
     note(folder, line(bundles=["b0"]))
     commands.say("squeue", squeue(("12", "RUNNING", "None")))
-    assert Holders(folder).lives(claim("b0"))
-    assert Holders(folder).job(claim("b0")).job == "12"
+    assert ClaimLiveness(folder).lives(claim("b0"))
+    assert ClaimLiveness(folder).job(claim("b0")).job == "12"
 
 
 def test_elements_cancelled_before_they_were_told_apart_are_dead_at_once(commands, folder):
@@ -318,10 +318,10 @@ def test_a_job_of_another_cluster_lives_and_is_not_one_of_the_same_number_here(c
     note(folder, line(cluster="north"))
     commands.say("scontrol", "ClusterName             = south\n")
     commands.say("squeue", "12_1|RUNNING|1:05||node1|N/A|stilt-slurm-other\n")
-    holders = Holders(folder)
-    assert holders.lives(claim("b1"))
-    assert holders.job(claim("b1")) is None
-    assert holders.elsewhere(claim("b1")) == "north"
+    liveness = ClaimLiveness(folder)
+    assert liveness.lives(claim("b1"))
+    assert liveness.job(claim("b1")) is None
+    assert liveness.elsewhere(claim("b1")) == "north"
 
 
 def test_a_job_of_this_cluster_that_squeue_does_not_know_is_dead(commands, folder):
@@ -487,7 +487,7 @@ def test_a_real_slurm_tells_of_running_failed_waiting_and_cancelled_jobs(cluster
     note(folder, line(array=array), line(array=after, bundles=["c0", "c1"]))
 
     def seen():
-        found = ask(read_submissions(folder)).jobs
+        found = query_jobs(read_submissions(folder)).jobs
         words = {job: state.state for job, state in found.items()}
         return found if words.get(f"{array}_1") == "FAILED" else None
 
@@ -499,7 +499,7 @@ def test_a_real_slurm_tells_of_running_failed_waiting_and_cancelled_jobs(cluster
     assert lives(folder)(claim("c1"))
     slurm_cluster.stop_slurmdbd()
     try:
-        looked = ask(read_submissions(folder))
+        looked = query_jobs(read_submissions(folder))
         assert "onnection refused" in looked.sacct
         assert looked.jobs[f"{array}_1"].state == "FAILED"
     finally:
@@ -507,8 +507,8 @@ def test_a_real_slurm_tells_of_running_failed_waiting_and_cancelled_jobs(cluster
     subprocess.run(["scancel", array], check=True)
     until(lambda: not lives(folder)(claim("b0")))
     until(lambda: not lives(folder)(claim("c1")))
-    assert ask(read_submissions(folder)).jobs[f"{array}_0"].state == "CANCELLED"
-    until(lambda: ask(read_submissions(folder)).jobs[f"{after}_0"].reason == NEVER)
+    assert query_jobs(read_submissions(folder)).jobs[f"{array}_0"].state == "CANCELLED"
+    until(lambda: query_jobs(read_submissions(folder)).jobs[f"{after}_0"].reason == NEVER_STARTS)
 
 
 @pytest.mark.slurm
@@ -519,7 +519,7 @@ def test_a_real_requeue_stays_live(cluster, folder):
     first = f"{array}_0"
 
     def state():
-        return ask(read_submissions(folder)).jobs.get(first)
+        return query_jobs(read_submissions(folder)).jobs.get(first)
 
     until(lambda: (now := state()) and now.state == "RUNNING" and (now.elapsed or 0) >= 2)
     subprocess.run(["scontrol", "requeue", first], check=True)

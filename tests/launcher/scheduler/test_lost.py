@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from launcher.scheduler.job_states import JobState
-from launcher.scheduler.lost import bad_nodes, bury
+from launcher.scheduler.lost import bad_nodes, record_lost_jobs
 from stilt.folder import StudyFolder
 from stilt.grid import load_grid
 from stilt.plan import SYNTHESIS
@@ -15,12 +15,12 @@ from stilt.records import claims
 from stilt.records.claims import Claim
 from stilt.records.failures import attempts, dependants, needed, record_loss
 from stilt.records.results import Failure, read_record
-from stilt.slurm.words import NEVER
+from stilt.slurm.words import NEVER_STARTS
 from stilt.study import bind
 from tests.support.fake_study import make_study
 
 
-class Holders:
+class ClaimLiveness:
     """One look at a scheduler that knows what it is told."""
 
     def __init__(self, live: Callable[[Claim], bool], states: dict[str, JobState]) -> None:
@@ -62,7 +62,7 @@ def hold(folder, item, *, submission="slurm-1", job=None):
 def test_a_run_whose_job_ended_under_it_fails_with_that_class(study, folder, word, kind):
     cell = next(iter(study.cells))
     hold(folder, cell, job="7_0")
-    lost = bury(study, folder, Holders(lambda claim: False, {"7_0": state(word)}))
+    lost = record_lost_jobs(study, folder, ClaimLiveness(lambda claim: False, {"7_0": state(word)}))
     record = read_record(Failure, folder.failure(cell))
     assert record.kind == kind
     assert record.job == "7_0"
@@ -91,7 +91,9 @@ def test_what_slurm_does_not_tell_of_an_end_is_told_by_the_log(study, folder, kn
     hold(folder, cell, job="7_0")
     folder.slurm.mkdir()
     (folder.slurm / "7_0_0_log.out").write_text(f"epoch 1\n{said}\n")
-    bury(study, folder, Holders(lambda claim: False, {"7_0": known} if known else {}))
+    record_lost_jobs(
+        study, folder, ClaimLiveness(lambda claim: False, {"7_0": known} if known else {})
+    )
     record = read_record(Failure, folder.failure(cell))
     assert record.kind == kind
     # where SLURM has forgotten the node, the worker has noted its machine
@@ -110,11 +112,11 @@ def test_a_cell_that_was_dropped_although_its_source_is_there_is_merely_missing(
     )
     hold(folder, cell)
 
-    class Dropped(Holders):
+    class Dropped(ClaimLiveness):
         def job(self, claim):
-            return state(word, reason=NEVER)
+            return state(word, reason=NEVER_STARTS)
 
-    assert bury(study, folder, Dropped(lambda claim: False, {})) == {}
+    assert record_lost_jobs(study, folder, Dropped(lambda claim: False, {})) == {}
     assert not folder.claim(cell).exists()
     assert not folder.failure(cell).exists()
 
@@ -122,7 +124,12 @@ def test_a_cell_that_was_dropped_although_its_source_is_there_is_merely_missing(
 def test_a_run_that_was_cancelled_is_merely_missing(study, folder):
     cell = next(iter(study.cells))
     hold(folder, cell, job="7_0")
-    assert bury(study, folder, Holders(lambda claim: False, {"7_0": state("CANCELLED")})) == {}
+    assert (
+        record_lost_jobs(
+            study, folder, ClaimLiveness(lambda claim: False, {"7_0": state("CANCELLED")})
+        )
+        == {}
+    )
     assert not folder.claim(cell).exists()
     assert not folder.failure(cell).exists()
 
@@ -131,11 +138,11 @@ def test_a_job_that_dies_before_its_first_cell_is_not_silent(study, folder):
     cell = next(cell.id for cell in study.cells.values() if cell.source_id is None)
     hold(folder, cell)
 
-    class Known(Holders):
+    class Known(ClaimLiveness):
         def job(self, claim):
             return state("FAILED")
 
-    bury(study, folder, Known(lambda claim: False, {}))
+    record_lost_jobs(study, folder, Known(lambda claim: False, {}))
     assert "before this one began" in read_record(Failure, folder.failure(cell)).message
 
 
@@ -144,7 +151,7 @@ def test_a_cell_whose_source_failed_says_so(study, folder):
     cell = dependants(study, source.id)[0]
     record_loss(study, folder, source.id, "oom", "its job ended with OUT_OF_MEMORY")
     hold(folder, cell)
-    bury(study, folder, Holders(lambda claim: False, {}))
+    record_lost_jobs(study, folder, ClaimLiveness(lambda claim: False, {}))
     record = read_record(Failure, folder.failure(cell))
     assert record.kind == "source"
     assert record.message == (
@@ -156,7 +163,9 @@ def test_live_jobs_and_other_executors_keep_what_they_hold(study, folder):
     first, second = list(study.cells)[:2]
     hold(folder, first)
     hold(folder, second, submission="local-1")
-    assert bury(study, folder, Holders(lambda claim: claim.item == first, {})) == {}
+    assert (
+        record_lost_jobs(study, folder, ClaimLiveness(lambda claim: claim.item == first, {})) == {}
+    )
     assert folder.claim(first).exists()
     assert folder.claim(second).exists()
 

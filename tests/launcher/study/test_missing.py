@@ -12,7 +12,7 @@ from rich.console import Console
 from launcher.study.claiming import claim_bundles, new_submission, release
 from launcher.study.missing import outstanding
 from launcher.study.preview import show, tokens_per_second
-from launcher.study.resolve import Opened, check_data
+from launcher.study.resolve import ResolvedStudy, check_data
 from stilt.errors import DataError
 from stilt.folder import StudyFolder, read_study
 from stilt.grid import Grid, load_grid
@@ -153,7 +153,7 @@ def test_a_source_whose_record_is_not_right_is_not_there(finished, how):
     elif how == "another's":
         path.write_text(path.read_text().replace('"learning_rate":1e-05', '"learning_rate":2e-05'))
     elif how == "another study's":
-        path.write_text(path.read_text().replace(study.digest(), "0" * 12))
+        path.write_text(path.read_text().replace(study.digest, "0" * 12))
     else:
         path.unlink()
     state = outstanding(study, folder, nobody_lives)
@@ -184,14 +184,14 @@ def test_a_source_of_more_rows_than_there_are_is_told_before_anything_is_submitt
     )
     study = bind(load_grid(str(grid)), "model", near=own_study)
     folder = StudyFolder(own_study / "study")
-    opened = Opened(study, folder, None, own_study / "data", own_study / "cache")
+    resolved = ResolvedStudy(study, folder, None, own_study / "data", own_study / "cache")
     with pytest.raises(
         DataError, match=r"train\.jsonl: train_size or dev_size = 99, but there are"
     ):
-        check_data(opened)
+        check_data(resolved)
     grid.write_text(grid.read_text().replace("99", "9"))
     study = bind(load_grid(str(grid)), "model", near=own_study)
-    found = check_data(replace(opened, study=study))
+    found = check_data(replace(resolved, study=study))
     assert {name: size.train for name, (_, size) in found.items()} == {"endings": 24, "pairs": 24}
 
 
@@ -326,9 +326,9 @@ def test_submissions_have_names_of_their_own():
 
 def shown(study, folder, tmp_path):
     console = Console(file=io.StringIO(), width=160, color_system=None)
-    opened = Opened(study, folder, None, None, tmp_path / "cache")
-    assert show(opened, console, executor="local", bundles=None) == 0
-    return console.file.getvalue(), opened
+    resolved = ResolvedStudy(study, folder, None, None, tmp_path / "cache")
+    assert show(resolved, console, executor="local", bundles=None) == 0
+    return console.file.getvalue(), resolved
 
 
 def test_a_dry_run_tells_what_is_to_run_and_writes_nothing(empty, tmp_path):
@@ -361,13 +361,13 @@ def test_a_dry_run_goes_on_past_a_damaged_or_foreign_result(finished, tmp_path):
     result = read_record(Result, folder.result(second))
     foreign = result.model_copy(update={"cell": result.cell.model_copy(update={"target": "gone"})})
     write_record(foreign, folder.results / "ffffffffffff.json")
-    text, opened = shown(study, folder, tmp_path)
+    text, resolved = shown(study, folder, tmp_path)
     assert "7 done, 0 held by live jobs, 1 to run" in text
     assert "worker-hours, at the finished cells' speed." in text
     for cell in [second, *rest]:
         folder.result(cell).unlink()
-    assert tokens_per_second(opened) is None
-    assert tokens_per_second(replace(opened, folder=StudyFolder(tmp_path / "x"))) is None
+    assert tokens_per_second(resolved) is None
+    assert tokens_per_second(replace(resolved, folder=StudyFolder(tmp_path / "x"))) is None
 
 
 def test_a_score_that_was_changed_by_hand_is_left_out_and_run_again(finished):

@@ -15,7 +15,6 @@ from stilt.data.load import (
     Splits,
     cut,
     data_folder,
-    draw,
     load_splits,
     measure,
     render,
@@ -348,8 +347,8 @@ def numbered(count):
 @settings(max_examples=40)
 @given(count=st.integers(1, 200), data=st.data())
 def test_small_draws_nest_in_large_ones_and_keep_the_files_order(count, data):
-    small = draw(st.integers(1, count))
-    large = draw(st.integers(small, count))
+    small = data.draw(st.integers(1, count))
+    large = data.draw(st.integers(small, count))
     places = [
         [int(example.pairs[0][0]) for example in sample(numbered(count), size)]
         for size in (small, large, None)
@@ -397,7 +396,7 @@ def test_equal_rows_have_one_digest_wherever_they_came_from_and_any_change_shows
         Splits([*train[:3], Example((("3", ""),), 1)], dev, ""),
         Splits([*train[:3], Example((("3", None),), 0)], dev, ""),
     ]
-    assert len({one, *(other.digest() for other in others)}) == 7
+    assert len({one, *(other.digest for other in others)}) == 7
 
 
 def test_a_measured_size_counts_rows_and_stays_within_the_maximum_length():

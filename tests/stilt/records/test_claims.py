@@ -78,10 +78,10 @@ def test_of_processes_that_drop_one_stale_claim_exactly_one_goes_on_to_hold_it(t
     stale = new_claim("cell", "gone", "bundle")
     assert take(stale, path)
     answers = race(dropping, [(path, f"submission {i}", stale) for i in range(4)])
-    holders = [name for name, _, taken in answers if taken]
-    assert len(holders) == 1
+    liveness = [name for name, _, taken in answers if taken]
+    assert len(liveness) == 1
     assert sum(dropped for _, dropped, _ in answers) == 1
-    assert claims.read(path).submission == holders[0]
+    assert claims.read(path).submission == liveness[0]
     assert [found.name for found in tmp_path.iterdir()] == ["cell.json"]
 
 

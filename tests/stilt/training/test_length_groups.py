@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilt.training.length_groups import group
+from stilt.training.length_groups import split_by_length
 
 LENGTHS = st.lists(st.integers(1, 120), min_size=1, max_size=64)
 OVERHEAD = st.floats(0, 500)
@@ -31,7 +31,7 @@ def every_partition(items):
 @settings(max_examples=80)
 @given(lengths=LENGTHS, overhead=OVERHEAD)
 def test_every_sequence_is_in_one_pass(lengths, overhead):
-    passes = group(lengths, overhead)
+    passes = split_by_length(lengths, overhead)
     assert sorted(np.concatenate(passes).tolist()) == list(range(len(lengths)))
     assert all(len(part) for part in passes)
 
@@ -39,7 +39,7 @@ def test_every_sequence_is_in_one_pass(lengths, overhead):
 @settings(max_examples=80)
 @given(lengths=LENGTHS, overhead=OVERHEAD)
 def test_the_split_is_never_dearer_than_one_pass_or_one_pass_a_length(lengths, overhead):
-    cost = price(group(lengths, overhead), lengths, overhead)
+    cost = price(split_by_length(lengths, overhead), lengths, overhead)
     one = price([range(len(lengths))], lengths, overhead)
     each = [[i for i, n in enumerate(lengths) if n == length] for length in set(lengths)]
     assert cost <= one + 1e-6
@@ -53,22 +53,22 @@ def test_the_split_is_never_dearer_than_one_pass_or_one_pass_a_length(lengths, o
 )
 def test_the_split_is_the_best_of_all_partitions_of_a_small_batch(lengths, overhead):
     best = min(price(p, lengths, overhead) for p in every_partition(list(range(len(lengths)))))
-    assert abs(price(group(lengths, overhead), lengths, overhead) - best) < 1e-6
+    assert abs(price(split_by_length(lengths, overhead), lengths, overhead) - best) < 1e-6
 
 
 def test_a_split_by_hand():
     # apart: 2 x 5 + 1 x 50 + 2 x 20 = 100; together: 3 x 50 + 20 = 170
-    passes = group([5, 50, 5], 20)
+    passes = split_by_length([5, 50, 5], 20)
     assert [part.tolist() for part in passes] == [[0, 2], [1]]
     # apart: 2 x 45 + 1 x 50 + 2 x 20 = 180; together: 3 x 50 + 20 = 170
-    assert [sorted(part.tolist()) for part in group([45, 50, 45], 20)] == [[0, 1, 2]]
+    assert [sorted(part.tolist()) for part in split_by_length([45, 50, 45], 20)] == [[0, 1, 2]]
 
 
 def test_equal_lengths_are_one_pass_and_nothing_is_no_pass():
-    assert [part.tolist() for part in group([7, 7, 7], 0)] == [[0, 1, 2]]
-    assert group([], 10) == []
+    assert [part.tolist() for part in split_by_length([7, 7, 7], 0)] == [[0, 1, 2]]
+    assert split_by_length([], 10) == []
 
 
 def test_small_integer_types_do_not_overflow():
     lengths = np.array([120] * 40 + [3] * 40, dtype=np.int8)
-    assert [len(part) for part in group(lengths, 10)] == [40, 40]
+    assert [len(part) for part in split_by_length(lengths, 10)] == [40, 40]

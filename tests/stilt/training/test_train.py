@@ -26,7 +26,7 @@ from stilt.system.interrupt import Interrupted, StopRequest
 from stilt.task import Task
 from stilt.training import length_groups, train
 from stilt.training.curves import Diverged
-from stilt.training.forward import PASS_OVERHEAD, forward, insist_on_padding, pad, predict
+from stilt.training.forward import PASS_OVERHEAD, forward, pad, predict, require_padding_invariance
 from stilt.training.runtime import Runtime, make_accelerator
 from stilt.training.team import Team
 
@@ -333,7 +333,7 @@ def test_tokens_real_and_computed_are_counted(shelf, runtime):
     _, _, curves = train.fit(fresh(shelf, what), data, what, point(), runtime)
     assert curves.real == 2 * data.lengths.sum()
     assert curves.real <= curves.computed < 2 * len(data) * data.lengths.max()
-    assert all(len(group) for group in length_groups.group(data.lengths, 64))
+    assert all(len(group) for group in length_groups.split_by_length(data.lengths, 64))
 
 
 def test_the_fast_recipe_computes_nearly_the_same_in_half_the_bits(shelf, fast):
@@ -395,17 +395,17 @@ GPT2 = GPT2Config(**TINY, n_embd=16, n_layer=2, n_head=2)
 
 def test_a_model_that_masks_padding_is_taken():
     config = BertConfig(**TINY, **SIZES, intermediate_size=32)
-    insist_on_padding(BertForSequenceClassification(config), encoded(), "bert")
+    require_padding_invariance(BertForSequenceClassification(config), encoded(), "bert")
     GPT2.pad_token_id = 1
-    insist_on_padding(GPT2ForSequenceClassification(GPT2), encoded(), "gpt2")
+    require_padding_invariance(GPT2ForSequenceClassification(GPT2), encoded(), "gpt2")
 
 
 def test_a_model_whose_logits_depend_on_padding_is_refused():
     with pytest.raises(ConfigError, match=r"model xlnet .* change with the padding behind it"):
-        insist_on_padding(XLNetForSequenceClassification(XLNET), encoded(), "xlnet")
+        require_padding_invariance(XLNetForSequenceClassification(XLNET), encoded(), "xlnet")
 
 
 def test_a_model_that_knows_no_padding_is_refused():
     GPT2.pad_token_id = None
     with pytest.raises(ConfigError, match=r"model gpt2: cannot be given padded .* padding token"):
-        insist_on_padding(GPT2ForSequenceClassification(GPT2), encoded(), "gpt2")
+        require_padding_invariance(GPT2ForSequenceClassification(GPT2), encoded(), "gpt2")
