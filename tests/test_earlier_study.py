@@ -1,0 +1,95 @@
+"""A study that older code began is watched, summarised and finished by this code."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from analysis.summarize import main as summarize
+from launcher.status import main as status
+from launcher.submit import main as submit
+from stilt.folder import StudyFolder, read_study
+from stilt.records.results import Result, read_record
+from tests.support.fake_commands import Commands
+
+FOLDER = Path(__file__).with_name("support") / "earlier_study"
+DONE = {"1e2449ab0cb0", "2a061ab3167f", "5b1025e51b2d"}
+RESUMABLE = "974f0c5607a0"
+FAILED = "73eb21c501c9"
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The user's folder; SLURM answers, and knows no job of the study any more."""
+    shutil.copytree(FOLDER, tmp_path / "own")
+    (tmp_path / "own/logs").mkdir()
+    (tmp_path / "own/study").rename(tmp_path / "own/logs/own")
+    commands = Commands(tmp_path / "fake", monkeypatch)
+    commands.say("squeue")
+    commands.say("sacct")
+    commands.say("scontrol", "ClusterName             = stilt\n")
+    monkeypatch.chdir(tmp_path / "own")
+    monkeypatch.setenv("COLUMNS", "200")
+    return StudyFolder(tmp_path / "own/logs/own")
+
+
+def test_its_cells_have_the_ids_that_its_files_have(own):
+    study = read_study(own)
+    assert json.loads(own.study_file.read_text()) == study.model_dump(mode="json")
+    assert {path.stem for path in own.results.glob("*.json")} == DONE <= set(study.cells)
+    assert {path.name for path in own.source("").iterdir()} == set(study.sources)
+    for cell in DONE:
+        record = read_record(Result, own.result(cell))
+        assert record.cell == study.cells[cell]
+        assert record.study == study.digest
+
+
+def test_status_tells_what_is_done_failed_and_interrupted(own, capsys):
+    assert status(["own"]) in (0, 1)
+    said = capsys.readouterr().out
+    assert "3 done" in said
+    assert "5 failed" in said
+    assert "hard0    ✓ trained" in said
+    assert "timeout" in said
+    assert "to go on where they were once submitted again: 2" in said
+    assert "python launcher/submit.py --grid own.toml --data-dir data --root logs" in said
+    assert status(["why", FAILED]) == 0
+    assert "the time limit was reached" in capsys.readouterr().out
+
+
+def test_summarize_counts_what_is_there(own, capsys):
+    assert summarize(["own", "--no-figures"]) == 0
+    assert "8 cells: 3 scored, 1 failed, 4 missing." in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_same_command_finishes_it(own, capsys):
+    before = {cell: own.result(cell).read_bytes() for cell in DONE}
+    source = next(own.source("").iterdir())
+    trained = (source / "model.safetensors").stat().st_mtime_ns
+    losses = torch.load(own.resume(RESUMABLE), weights_only=True)["loss"]
+    assert (
+        submit(
+            ["--grid", "own.toml", "--data-dir", "data", "--executor", "local", "--workers", "2"]
+        )
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "3 of 8 cells done, 0 held by live jobs, 5 runs to do" in said
+    assert {cell: own.result(cell).read_bytes() for cell in DONE} == before
+    assert (source / "model.safetensors").stat().st_mtime_ns == trained
+    study = read_study(own)
+    records = {cell: read_record(Result, own.result(cell)) for cell in study.cells}
+    assert {record.status for record in records.values()} == {"ok"}
+    assert not list(own.failures.iterdir())
+    # the curve's points before the interruption are those of the saved state
+    curve = [point for point in records[RESUMABLE].training.loss if point[0] <= len(losses)]
+    assert len(curve) == 2
+    start = 0
+    for updates, mean in curve:
+        assert mean == pytest.approx(sum(losses[start:updates]) / (updates - start), rel=1e-12)
+        start = updates
+    assert summarize(["own", "--no-figures"]) == 0
+    assert "8 cells: 8 scored." in capsys.readouterr().out
