@@ -24,11 +24,12 @@ from stilt.data.fixed import fix_data
 from stilt.data.load import load_splits
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
-from stilt.model.build import ModelShelf, Start, build, file_digest
+from stilt.model.build import ModelShelf, Start, build
 from stilt.model.place import ModelPlace, folder_digest
 from stilt.records.finished import WEIGHTS
 from stilt.records.results import Provenance, SourceResult, read_record
 from stilt.study import Study
+from stilt.system.files import file_digest
 from stilt.system.interrupt import StopRequest
 from stilt.training.forward import require_padding_invariance
 from stilt.training.runtime import Runtime, default_threads, make_accelerator

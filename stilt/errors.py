@@ -1,4 +1,4 @@
-"""The errors a person can cause and mend, and the one place that turns them into exit codes."""
+"""The errors that a person can cause and mend."""
 
 import difflib
 import errno

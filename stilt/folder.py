@@ -1,4 +1,4 @@
-"""What differs between two configurations, by the path of each field."""
+"""A study on disk: its paths, and study.json written, read and compared."""
 
 import json
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,6 @@
 """A pretrained encoder with a task's head: what a start model gives, what is fresh."""
 
 import copy
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from stilt.model.place import ModelPlace
 from stilt.model.positions import require_positions
+from stilt.system.files import file_digest
 from stilt.task import Task
 
 transformers_logging.set_verbosity_error()
@@ -176,9 +176,3 @@ def save(model: PreTrainedModel, folder: Path) -> str:
     """Saves weights and config; returns the SHA-256 of the weights file."""
     model.save_pretrained(folder)
     return file_digest(folder / "model.safetensors")
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,6 @@ What a prompt gets is the same whatever it is batched with, but for rounding in 
 its random numbers depend on its own index alone, and nothing is padded.
 """
 
-import hashlib
 import importlib.util
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from stilt.errors import ConfigError
 from stilt.grid import ModelSpec
 from stilt.model.place import ModelPlace, identity, place
 from stilt.synthesis.nucleus import Streams, draw
+from stilt.system.files import file_digest
 from stilt.system.wheels import wheel_root
 
 transformers_logging.set_verbosity_error()
@@ -129,7 +129,7 @@ def load(spec: ModelSpec, gguf: str | None = None, device: str = "cpu") -> Langu
         raise ConfigError(f"synthesis field 'gguf' = {gguf!r} needs a package: pip install gguf.")
     if gguf and not spec.hub:
         file = _gguf_file(spec, gguf)
-        found, who = ModelPlace(str(file.parent)), f"sha256:{_file_digest(file)}"
+        found, who = ModelPlace(str(file.parent)), f"sha256:{file_digest(file)[:32]}"
     else:
         try:
             found = place(spec)
@@ -202,11 +202,6 @@ def _gguf_file(spec: ModelSpec, gguf: str) -> Path:
     if not file.is_file():
         raise ConfigError(f"synthesis field 'gguf' = {gguf!r}: no such file ({file}).")
     return file.resolve()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 def batches(prompts: Iterable[Prompt], size: int) -> list[list[Prompt]]:

@@ -50,13 +50,13 @@ def read_passages(spec: Synthesis, folder: Path, data_dir: Path | None = None) -
 
     Args:
         spec: names the text.
-        folder: where ``stage`` put, or puts, text of the Hub.
+        folder: where ``fetch_text`` put, or puts, text of the Hub.
         data_dir: folder of local data files that a relative path starts from.
 
     Raises:
         DataError: The text is not there, is of no known format, or holds no passage.
     """
-    path = stage(spec, folder) or _local(spec.text, data_dir)
+    path = fetch_text(spec, folder) or _local(spec.text, data_dir)
     found: dict[str, Passage] = {}
     for passage in _passages(path):
         found.setdefault(passage.text, passage)
@@ -73,7 +73,7 @@ def text_digest(passages: Iterable[Passage]) -> str:
     return seen.hexdigest()
 
 
-def stage(spec: Synthesis, folder: Path) -> Path | None:
+def fetch_text(spec: Synthesis, folder: Path) -> Path | None:
     """Fetches text of the Hub into a folder, once, so that a node without network can read it.
 
     As many texts as rows are wanted are taken, equally many from the head of every file of the data

@@ -1,5 +1,6 @@
 """Writing files so that no reader ever sees half of one, and no writer undoes another's."""
 
+import hashlib
 import os
 import re
 import tempfile
@@ -90,3 +91,9 @@ def writable_folder(path: Path) -> Path:
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror}). Choose another folder."
         ) from None
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,14 @@ import pytest
 
 from stilt.errors import ConfigError, DataError
 from stilt.grid import Synthesis, load_grid
-from stilt.synthesis.text import Passage, detokenised, licence, read_passages, stage, text_digest
+from stilt.synthesis.text import (
+    Passage,
+    detokenised,
+    fetch_text,
+    licence,
+    read_passages,
+    text_digest,
+)
 
 SQUAD = {
     "data": [
@@ -198,9 +205,9 @@ def test_a_text_that_stands_in_many_rows_of_the_hub_is_fetched_once(tmp_path, mo
 
 def test_the_fetched_text_is_the_same_file_every_time(tmp_path, hub):
     spec = Synthesis(text="hub:org/texts", text_revision="abc", sentences=4, dev_sentences=2)
-    one, two = stage(spec, tmp_path / "one"), stage(spec, tmp_path / "two")
+    one, two = fetch_text(spec, tmp_path / "one"), fetch_text(spec, tmp_path / "two")
     assert one.read_bytes() == two.read_bytes()
-    assert stage(Synthesis(text="x.txt"), tmp_path) is None
+    assert fetch_text(Synthesis(text="x.txt"), tmp_path) is None
 
 
 def test_an_unreachable_hub_is_a_data_error_and_leaves_no_file(tmp_path, monkeypatch):
