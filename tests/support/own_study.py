@@ -1,8 +1,9 @@
 """A user's own folder: tasks, data and a grid, as she would write them."""
 
-import json
 import random
 from pathlib import Path
+
+from tests.support.json_lines import write_jsonl
 
 WORDS = ("the a cat dog sat ran on under mat house big small red blue and then it was very").split(
     " "
@@ -11,11 +12,6 @@ WORDS = ("the a cat dog sat ran on under mat house big small red blue and then i
 
 def sentence(seed: int, length: int = 8) -> str:
     return " ".join(random.Random(seed).choices(WORDS, k=length))
-
-
-def write_jsonl(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def make_own_study(place: Path) -> Path:
