@@ -1,12 +1,10 @@
 """What the doctor sees of a machine and its cluster, with made-up commands of SLURM."""
 
-import importlib.metadata
 import sys
 from pathlib import Path
 
 import pytest
 
-from launcher.checks.machine import packages
 from launcher.doctor import main as doctor
 from stilt.system.files import create_text
 from tests.support.fake_commands import Commands
@@ -132,16 +130,6 @@ def test_a_full_queue_is_a_warning(slurm, capsys):
     assert code == 0
     assert found["limits"][0] == "warning"
     assert "0 more jobs" in found["limits"][1]
-
-
-def test_a_package_that_is_too_old_is_told_with_what_is_wanted(monkeypatch):
-    real = importlib.metadata.version
-    monkeypatch.setattr(
-        importlib.metadata, "version", lambda name: "1.0" if name == "submitit" else real(name)
-    )
-    finding = packages()[-1]
-    assert finding.state == "bad"
-    assert "submitit 1.0 is not >=" in finding.seen
 
 
 def test_a_folder_that_cannot_be_written_is_bad(commands, capsys, monkeypatch):

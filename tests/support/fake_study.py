@@ -65,6 +65,22 @@ TINY: dict[str, Any] = {
 }
 """2 sources x 2 targets x 4 configurations = 16 cells."""
 
+EIGHT_CELLS: dict[str, Any] = {
+    "name": "small",
+    "model": {"hub": "org/encoder", "revision": "0" * 40, "parameters": 10_000_000},
+    "blocks": [
+        {
+            "sources": ["none", "hellaswag"],
+            "targets": ["rte", "cola"],
+            "learning_rate": [1e-5],
+            "batch_size": [8, 16],
+            "warmup_ratio": [0.0],
+            "seed": [12],
+        }
+    ],
+}
+"""2 sources x 2 targets x 2 configurations."""
+
 KINDS: tuple[FailureKind, ...] = ("oom", "timeout", "node", "data", "bug")
 
 
@@ -143,6 +159,11 @@ def fail_source(folder: StudyFolder, study: Study, source: Source, seed: int = 0
         if cell.source_id == source.id:
             folder.result(cell.id).unlink(missing_ok=True)
             folder.failure(cell.id).unlink(missing_ok=True)
+
+
+def damage(path: Path) -> None:
+    """Cuts a record short, as a disk that is full does."""
+    path.write_text(path.read_text()[:100])
 
 
 def _grid(grid: str | Grid | dict[str, Any] | None) -> Grid:
