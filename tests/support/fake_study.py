@@ -1,5 +1,6 @@
 """A study's folder with made-up results, written through the real models: seeded and realistic.
 
+Nothing is run: for tests of what reads results. ``own_study`` and ``cluster_study`` are to be run.
 ``make_study(path)`` gives a small study; ``make_study(path, grid="full")`` the paper's 1,152 cells.
 """
 

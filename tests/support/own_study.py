@@ -1,17 +1,12 @@
-"""A user's own folder: tasks, data and a grid, as she would write them."""
+"""A user's own folder: tasks, data and a grid, as she would write them; the model is given apart.
 
-import random
+For tests in this process. ``cluster_study`` makes a larger one with a model in it, for jobs.
+"""
+
 from pathlib import Path
 
 from tests.support.json_lines import write_jsonl
-
-WORDS = ("the a cat dog sat ran on under mat house big small red blue and then it was very").split(
-    " "
-)
-
-
-def sentence(seed: int, length: int = 8) -> str:
-    return " ".join(random.Random(seed).choices(WORDS, k=length))
+from tests.support.sentences import sentence
 
 
 def make_own_study(place: Path) -> Path:
