@@ -143,3 +143,17 @@ def test_stage_itself_never_loads_torch():
 )
 def test_long_places_keep_their_end(where, shown):
     assert short(where, 14) == shown
+
+
+def test_a_model_of_the_hub_is_asked_when_it_is_staged(request_of, roberta):
+    request = request_of(roberta)
+    tasks = {
+        name: task.model_copy(update={"max_length": 129})
+        for name, task in request.study.tasks.items()
+    }
+    study = request.study.model_copy(update={"tasks": tasks})
+    model, *_ = staging.stage(request.model_copy(update={"study": study}), lambda doing: None)
+    assert model.problem == (
+        "task 'endings', field 'max_length' = 129; task 'pairs', field 'max_length' = 129: the "
+        "model has 128 positions."
+    )
