@@ -1,4 +1,4 @@
-"""What several tests share: a tiny encoder, a study of the user's own, real data if present."""
+"""What several tests share: a tiny encoder, a user's own study, made-up commands, real data."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.fake_commands import Commands
 from tests.support.own_study import make_own_study
 
 # how long an example takes says more of the machine than of the code
@@ -38,6 +39,12 @@ def roberta(tmp_path_factory) -> Path:
     from tests.support.tiny_encoder import save_tiny_roberta, trained_tokenizer
 
     return save_tiny_roberta(tmp_path_factory.mktemp("roberta"), trained_tokenizer())
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch) -> Commands:
+    """A PATH on which there is nothing but what the test makes."""
+    return Commands(tmp_path / "fake", monkeypatch)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from launcher.cancel import main as cancel
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from tests.support.claims import hold
-from tests.support.fake_commands import Commands
 from tests.support.half_done import (
     SUBMISSION,
     hold_two_elements,
@@ -23,10 +22,9 @@ from tests.support.half_done import (
 
 
 @pytest.fixture
-def commands(tmp_path, monkeypatch):
-    made = Commands(tmp_path / "fake", monkeypatch)
-    made.say("scancel")
-    return made
+def commands(commands):
+    commands.say("scancel")
+    return commands
 
 
 @pytest.fixture

@@ -7,16 +7,14 @@ import pytest
 
 from launcher.clean import main as clean
 from stilt.folder import StudyFolder
-from tests.support.fake_commands import Commands
 from tests.support.fake_study import make_study
 from tests.support.half_done import hold_two_elements, make_half_done, run
 
 
 @pytest.fixture
-def commands(tmp_path, monkeypatch):
-    made = Commands(tmp_path / "fake", monkeypatch)
-    made.say("scancel")
-    return made
+def commands(commands):
+    commands.say("scancel")
+    return commands
 
 
 @pytest.fixture

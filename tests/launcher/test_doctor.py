@@ -7,19 +7,18 @@ import pytest
 
 from launcher.doctor import main as doctor
 from stilt.system.files import create_text
-from tests.support.fake_commands import Commands
 
 SINFO = "debug*|up|30:00|(null)|2\ngpu|up|2-00:00:00|gpu:a100:4|10\nold|down|1:00|gpu:1|1\n"
 
 
 @pytest.fixture
-def commands(tmp_path, monkeypatch):
+def commands(commands, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("STILT_DATA_DIR", raising=False)
     monkeypatch.setattr("platformdirs.user_config_dir", lambda *a, **k: str(tmp_path / "config"))
-    return Commands(tmp_path / "fake", monkeypatch)
+    return commands
 
 
 @pytest.fixture

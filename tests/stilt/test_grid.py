@@ -7,7 +7,7 @@ import pytest
 from stilt.errors import ConfigError
 from stilt.grid import BUILT_IN, Block, grid_names, grid_path, load_grid
 from stilt.study import bind
-from tests.support.toml_files import GRID, write_toml
+from tests.support.toml_files import GRID_TEXT, write_toml
 
 BUILT_IN_GRIDS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
 
@@ -61,7 +61,7 @@ def test_axes_of_an_included_setup_are_handed_on_and_may_be_changed(tmp_path):
 
 
 def test_a_users_grid_and_task_in_her_own_folder_need_no_place_of_ours(tmp_path):
-    name = write_toml(tmp_path / "mine", GRID.replace('"rte", "cola"', '"sarcasm", "rte"'))
+    name = write_toml(tmp_path / "mine", GRID_TEXT.replace('"rte", "cola"', '"sarcasm", "rte"'))
     (tmp_path / "mine/sarcasm.toml").write_text(
         'kind = "classification"\ntext_a = "{text}"\nlabels = ["0", "1"]\nmax_length = 30\n'
         'epochs = 2\n[[data]]\ntrain = "train.csv"\ndev = "dev.csv"\n'
@@ -75,18 +75,18 @@ def test_a_users_grid_and_task_in_her_own_folder_need_no_place_of_ours(tmp_path)
 
 
 def test_tasks_may_also_lie_in_a_folder_beside_the_grid(tmp_path):
-    name = write_toml(tmp_path, GRID.replace("cola", "other"))
+    name = write_toml(tmp_path, GRID_TEXT.replace("cola", "other"))
     write_toml(tmp_path / "tasks", 'extends = "cola"\n', "other")
     assert "other" in bind(load_grid(name), "model", near=tmp_path).tasks
 
 
 def test_a_grid_named_like_a_task_it_uses_still_finds_the_built_in_task(tmp_path):
-    name = write_toml(tmp_path, GRID, "rte")
+    name = write_toml(tmp_path, GRID_TEXT, "rte")
     assert bind(load_grid(name), "model", near=tmp_path).tasks["rte"].max_length == 100
 
 
 def test_grids_of_the_environment_win_over_ours(tmp_path, monkeypatch):
-    write_toml(tmp_path, GRID, "full")
+    write_toml(tmp_path, GRID_TEXT, "full")
     assert len(cells("full")) == 1152
     monkeypatch.setenv("STILT_GRIDS", str(tmp_path))
     assert len(cells("full")) == 2 * 2 * 4
@@ -94,8 +94,8 @@ def test_grids_of_the_environment_win_over_ours(tmp_path, monkeypatch):
 
 
 def test_an_include_joins_grids_and_makes_no_cell_twice(tmp_path):
-    write_toml(tmp_path, GRID, "a")
-    write_toml(tmp_path, GRID.replace('"rte", "cola"', '"cola", "wic"'), "b")
+    write_toml(tmp_path, GRID_TEXT, "a")
+    write_toml(tmp_path, GRID_TEXT.replace('"rte", "cola"', '"cola", "wic"'), "b")
     joined = write_toml(tmp_path, 'include = ["a", "b"]\n', "both")
     a, b, both = (cells(str(tmp_path / f"{name}.toml")) for name in ("a", "b", "both"))
     assert len(a) == len(b) == 16
@@ -106,7 +106,7 @@ def test_an_include_joins_grids_and_makes_no_cell_twice(tmp_path):
 
 
 def test_an_include_of_a_built_in_grid_adds_her_own_block_and_model(tmp_path):
-    own = write_toml(tmp_path, 'include = ["full"]\n' + GRID.replace("2e-5", "3e-5"))
+    own = write_toml(tmp_path, 'include = ["full"]\n' + GRID_TEXT.replace("2e-5", "3e-5"))
     grid = load_grid(own)
     assert grid.model.name == "org/encoder"
     assert grid.title == ""
@@ -115,9 +115,9 @@ def test_an_include_of_a_built_in_grid_adds_her_own_block_and_model(tmp_path):
 
 
 def test_blocks_and_axes_of_one_file_are_joined(tmp_path):
-    axes = GRID.split("[model]")[0].replace("cola", "wic")
+    axes = GRID_TEXT.split("[model]")[0].replace("cola", "wic")
     block = f"[[blocks]]\n{axes}"
-    assert len(cells(write_toml(tmp_path, f"{GRID}\n{block}"))) == 24
+    assert len(cells(write_toml(tmp_path, f"{GRID_TEXT}\n{block}"))) == 24
 
 
 def test_an_axis_of_separate_seeds_is_crossed_with_the_others():
@@ -137,7 +137,7 @@ def test_an_axis_of_separate_seeds_is_crossed_with_the_others():
 
 
 def test_one_grid_included_by_two_others_is_no_circle(tmp_path):
-    write_toml(tmp_path, GRID, "inner")
+    write_toml(tmp_path, GRID_TEXT, "inner")
     write_toml(tmp_path, 'include = ["inner"]\n', "left")
     write_toml(tmp_path, 'include = ["inner"]\n', "right")
     assert len(cells(write_toml(tmp_path, 'include = ["left", "right"]\n', "top"))) == 16

@@ -6,7 +6,7 @@ from stilt.grid import grid_names, load_grid
 from stilt.study import bind
 from stilt.task import BUILT_IN, load_task, task_names
 from tests.support.plain_task import TABLE, plain_task
-from tests.support.toml_files import TASK, write_toml
+from tests.support.toml_files import TASK_TEXT, write_toml
 
 BUILT_IN_TASKS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
 
@@ -86,7 +86,7 @@ def own(tmp_path, text, name="own"):
 
 
 def test_a_users_task_in_her_folder_is_found_and_titled_by_its_name(tmp_path):
-    task = own(tmp_path, TASK)
+    task = own(tmp_path, TASK_TEXT)
     assert (task.name, task.title, task.kind, task.sequences) == ("own", "own", "classification", 1)
 
 

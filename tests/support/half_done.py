@@ -11,7 +11,7 @@ from tests.support.fake_commands import Commands
 from tests.support.fake_study import make_study
 
 SUBMISSION = "slurm-1122203810-ab12cd"
-GRID = {
+_GRID = {
     "name": "g",
     "title": "G",
     "model": {"hub": "org/encoder", "revision": "0" * 40},
@@ -31,7 +31,7 @@ GRID = {
 
 def make_half_done(path: Path) -> Study:
     """Writes a study's folder in which no cell of seed 42 has a result."""
-    study = make_study(path, grid=GRID, dev_rows=20, points=4)
+    study = make_study(path, grid=_GRID, dev_rows=20, points=4)
     for found in study.cells.values():
         if found.seed == 42:
             StudyFolder(path).result(found.id).unlink()

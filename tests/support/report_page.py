@@ -10,7 +10,7 @@ from analysis.stats.summary import differences_against_none, summarize_cells
 from stilt.folder import StudyFolder
 from stilt.study import Study
 
-GRID = {
+REPORT_GRID = {
     "name": "report",
     "title": "Small & <b>bold</b> study",
     "model": {"hub": "org/encoder", "revision": "0" * 40},

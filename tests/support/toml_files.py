@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-GRID = """
+GRID_TEXT = """
 sources = ["none", "hellaswag"]
 targets = ["rte", "cola"]
 learning_rate = [1e-5, 2e-5]
@@ -14,7 +14,7 @@ hub = "org/encoder"
 revision = "0123"
 """
 """2 sources x 2 targets x 4 configurations = 16 cells."""
-TASK = """
+TASK_TEXT = """
 kind = "classification"
 text_a = "{text}"
 labels = ["no", "yes"]

@@ -13,7 +13,7 @@ from analysis.report.page import HERE
 from stilt.folder import StudyFolder
 from stilt.records.results import Failure, Result, read_record, write_record
 from tests.support.fake_study import fail_source, make_study
-from tests.support.report_page import CELLS, GRID, PROBLEMS, Page, built
+from tests.support.report_page import CELLS, PROBLEMS, REPORT_GRID, Page, built
 
 
 def change(path: Path, model, **fields) -> None:
@@ -96,7 +96,7 @@ def test_failures_stand_with_their_reasons(report, page):
 
 def test_a_failed_source_is_named_among_the_failures(tmp_path):
     folder = StudyFolder(tmp_path / "s")
-    study = make_study(folder.path, grid=GRID)
+    study = make_study(folder.path, grid=REPORT_GRID)
     source = study.source_named("hellaswag")
     fail_source(folder, study, source)
     page = Page(built(folder, study).read_text(encoding="utf-8"))
@@ -107,7 +107,7 @@ def test_a_failed_source_is_named_among_the_failures(tmp_path):
 def test_what_comes_from_files_is_text_never_markup(tmp_path):
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
     folder = StudyFolder(tmp_path / "s & <s>")
-    study = make_study(folder.path, grid=GRID, failed=0.3, name="evil")
+    study = make_study(folder.path, grid=REPORT_GRID, failed=0.3, name="evil")
     failure = next(iter(sorted(folder.failures.iterdir())))
     change(failure, Failure, message=evil, host=evil, log="javascript:alert(1)//x.log")
     ended = next(iter(sorted(folder.results.iterdir())))
@@ -126,7 +126,7 @@ def test_what_comes_from_files_is_text_never_markup(tmp_path):
 @pytest.mark.parametrize("log", ["../../../etc/passwd", "/etc/passwd"])
 def test_a_log_outside_the_study_is_not_linked(tmp_path, log):
     folder = StudyFolder(tmp_path / "s")
-    study = make_study(folder.path, grid=GRID, failed=0.2)
+    study = make_study(folder.path, grid=REPORT_GRID, failed=0.2)
     for failure in folder.failures.iterdir():
         change(failure, Failure, log=log)
     page = Page(built(folder, study).read_text(encoding="utf-8"))
@@ -155,7 +155,7 @@ def test_the_policy_lets_only_our_own_script_and_style_run(page):
 
 def test_a_study_without_any_result_has_a_report(tmp_path):
     folder = StudyFolder(tmp_path / "s")
-    study = make_study(folder.path, grid=GRID, missing=1.0, sources=False)
+    study = make_study(folder.path, grid=REPORT_GRID, missing=1.0, sources=False)
     page = Page(built(folder, study).read_text(encoding="utf-8"))
     assert "0 of the grid's 50 cells have a score; 50 have no result yet." in page.text
     assert page.text.count("missing") >= CELLS
@@ -193,13 +193,13 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_a_difference_says_on_how_many_pairs_it_rests_where_not_on_all(tmp_path):
-    block = GRID["blocks"][0] | {"sources": ["none", "hellaswag"], "targets": ["rte"]}
+    block = REPORT_GRID["blocks"][0] | {"sources": ["none", "hellaswag"], "targets": ["rte"]}
     more = block | {"sources": ["hellaswag"], "learning_rate": [5e-6]}
     folder = StudyFolder(tmp_path / "s")
-    study = make_study(folder.path, grid=GRID | {"blocks": [block, more], "evaluate": []})
+    study = make_study(folder.path, grid=REPORT_GRID | {"blocks": [block, more], "evaluate": []})
     page = Page(built(folder, study).read_text(encoding="utf-8"))
     assert page.text.count(" 8 pairs ") == 1
-    study = make_study(tmp_path / "t", grid=GRID | {"blocks": [block], "evaluate": []})
+    study = make_study(tmp_path / "t", grid=REPORT_GRID | {"blocks": [block], "evaluate": []})
     page = Page(built(StudyFolder(tmp_path / "t"), study).read_text(encoding="utf-8"))
     assert " pairs " not in page.text.replace("over pairs with", "")
 
@@ -213,7 +213,7 @@ def test_of_many_cells_those_that_went_wrong_are_listed_and_the_rest_is_counted(
 ):
     folder = StudyFolder(tmp_path / "many")
     study = make_study(
-        folder.path, grid=GRID, missing=0.2, failed=0.1, diverged=0.1, degenerate=0.2, seed=4
+        folder.path, grid=REPORT_GRID, missing=0.2, failed=0.1, diverged=0.1, degenerate=0.2, seed=4
     )
     statuses = collect(folder, study).cells["status"].to_list()
     monkeypatch.setattr("analysis.report.page.SHOWN", 4)

@@ -7,13 +7,13 @@ from analysis.report.sentences import sentences
 from analysis.stats.summary import differences_against_none, summarize_cells
 from stilt.folder import StudyFolder
 from tests.support.fake_study import make_study
-from tests.support.report_page import GRID
+from tests.support.report_page import REPORT_GRID
 
 
 def words(tmp_path, score, **options) -> list[str]:
     """Sentences about a study of two sources and one target."""
-    block = GRID["blocks"][0] | {"sources": ["none", "hellaswag"], "targets": ["rte"]}
-    grid = GRID | {"blocks": [block], "evaluate": []}
+    block = REPORT_GRID["blocks"][0] | {"sources": ["none", "hellaswag"], "targets": ["rte"]}
+    grid = REPORT_GRID | {"blocks": [block], "evaluate": []}
     folder = StudyFolder(tmp_path / "s")
     study = make_study(folder.path, grid=grid, score=score, dev_rows=100, **options)
     cells = collect(folder, study).cells

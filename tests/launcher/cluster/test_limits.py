@@ -2,7 +2,6 @@
 
 from launcher.cluster.limits import read_limits
 from launcher.cluster.profile import Profile
-from tests.support.fake_commands import Commands
 
 LISTED = """\
 a1|gpu:a100:4(S:0-1)|a100,nvme|mix|gpu*
@@ -14,9 +13,8 @@ o1|gpu:a100:8|a100|alloc|other
 """
 
 
-def test_a_profile_is_asked_for_what_it_wants_and_excludes(tmp_path, monkeypatch):
+def test_a_profile_is_asked_for_what_it_wants_and_excludes(commands, monkeypatch):
     monkeypatch.delenv("SBATCH_PARTITION", raising=False)
-    commands = Commands(tmp_path, monkeypatch)
     commands.say("sinfo", LISTED)
     commands.say("scontrol", "v1\n")
     assert read_limits(Profile()).nodes == {"a1", "v1"}
@@ -25,7 +23,6 @@ def test_a_profile_is_asked_for_what_it_wants_and_excludes(tmp_path, monkeypatch
     assert read_limits(Profile(gres="gpu:a100:1", partition="other")).nodes == {"o1"}
 
 
-def test_no_node_is_known_where_the_cluster_does_not_tell(tmp_path, monkeypatch):
-    commands = Commands(tmp_path, monkeypatch)
+def test_no_node_is_known_where_the_cluster_does_not_tell(commands):
     commands.say("scontrol", "")
     assert read_limits(Profile()).nodes == set()
