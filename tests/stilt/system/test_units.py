@@ -1,8 +1,10 @@
 """Sizes, durations and times of day, as people write them."""
 
+from datetime import datetime
+
 import pytest
 
-from stilt.system.units import size
+from stilt.system.units import clock, size
 
 
 @pytest.mark.parametrize(
@@ -11,3 +13,10 @@ from stilt.system.units import size
 )
 def test_sizes_are_written_as_people_do(number, text):
     assert size(int(number)) == text
+
+
+def test_a_time_of_day_has_its_date_where_it_is_another_day():
+    noon = datetime(2026, 11, 22, 12, 5).astimezone()
+    now = noon.timestamp()
+    assert clock(now - 3600, now) == "11:05"
+    assert clock(now - 86_400, now) == "21 Nov 12:05"
