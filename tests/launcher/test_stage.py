@@ -1,7 +1,6 @@
 """Staging: everything a job will read is fetched and tokenised, or a person is told what to do."""
 
 import json
-import socket
 import subprocess
 import sys
 
@@ -11,15 +10,12 @@ import pytest
 from jobs import staging
 from jobs.settings import Settings
 from jobs.worker import Worker
-from launcher.checks.hub import hub_answers
 from launcher.stage import as_request, short
 from launcher.stage import main as stage
 from launcher.study.resolve import resolve_study
-from stilt.data.staged import Request, advice, needed
+from stilt.data.staged import Request
 from stilt.folder import StudyFolder
-from stilt.task import load_task
-from tests.support.fake_study import make_study
-from tests.support.own_study import write_jsonl
+from tests.support.json_lines import write_jsonl
 
 
 def arguments(own, roberta, *more):
@@ -134,51 +130,6 @@ def test_a_model_that_is_none_is_a_problem_and_data_are_checked_all_the_same(
     assert "✓ pairs" in said.out
 
 
-def test_mednli_is_told_with_its_files_and_its_owners():
-    said = advice(load_task("mednli"), None)
-    assert "mednli/mli_train_v1.jsonl and mednli/mli_dev_v1.jsonl" in said
-    assert "STILT_DATA_DIR" in said
-    assert "Romanov and Shivade 2018" in said
-
-
-def test_a_task_of_the_hub_needs_no_advice():
-    assert advice(load_task("rte"), None) == ""
-
-
-def test_every_split_that_some_run_reads_is_staged_once(tmp_path):
-    study = make_study(tmp_path / "s", dev_rows=20, points=4)
-    assert sorted(needed(study), key=str) == sorted(
-        [
-            ("rte", None),
-            ("cola", None),
-            ("winogrande-m", None),
-            ("socialiqa", None),
-            ("hellaswag", None),
-            ("hellaswag-p", 1000),
-        ],
-        key=str,
-    )
-
-
-def test_the_hub_is_not_looked_for_where_it_is_switched_off(monkeypatch):
-    def never(*arguments, **options):
-        raise AssertionError
-
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("socket.create_connection", never)
-    assert not hub_answers()
-
-
-def test_a_mirror_that_listens_is_found_and_one_that_does_not_is_not(monkeypatch):
-    for name in ("HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
-        assert hub_answers()
-    assert not hub_answers()
-
-
 def test_stage_itself_never_loads_torch():
     code = "import sys, launcher.stage; print(json.dumps(sorted(sys.modules)))"
     run = subprocess.run(
@@ -192,3 +143,17 @@ def test_stage_itself_never_loads_torch():
 )
 def test_long_places_keep_their_end(where, shown):
     assert short(where, 14) == shown
+
+
+def test_a_model_of_the_hub_is_asked_when_it_is_staged(request_of, roberta):
+    request = request_of(roberta)
+    tasks = {
+        name: task.model_copy(update={"max_length": 129})
+        for name, task in request.study.tasks.items()
+    }
+    study = request.study.model_copy(update={"tasks": tasks})
+    model, *_ = staging.stage(request.model_copy(update={"study": study}), lambda doing: None)
+    assert model.problem == (
+        "task 'endings', field 'max_length' = 129; task 'pairs', field 'max_length' = 129: the "
+        "model has 128 positions."
+    )

@@ -17,7 +17,8 @@ from stilt.cell import Cell
 from stilt.folder import StudyFolder, read_study
 from stilt.records.claims import new_claim, take
 from stilt.records.results import Failure, Result, SourceResult, read_record
-from tests.support.own_study import make_own_study, write_jsonl
+from tests.support.json_lines import write_jsonl
+from tests.support.own_study import make_own_study
 
 
 def command(own: Path, roberta: Path) -> list[str]:

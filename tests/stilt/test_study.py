@@ -1,54 +1,20 @@
-"""A study: cell ids that are the same everywhere, one folder for one configuration, fixed data."""
-
-import json
+"""A study: cell ids that are the same everywhere, and sources that are trained once."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stilt.cell import digest
-from stilt.data.fixed import fix_data
-from stilt.data.load import Example, Splits
-from stilt.errors import ConfigError, DataError, ResultError
-from stilt.folder import StudyFolder, read_study, write_study
+from stilt.errors import ConfigError
 from stilt.grid import Grid, load_grid
 from stilt.study import Study, bind
 from stilt.task import Task
-
-ROBERTA = "FacebookAI/roberta-large@722cf37b1afa9454edce342e7895e588b6ff1d59"
-
-GRID = {
-    "name": "g",
-    "model": {"hub": "org/encoder", "revision": "0"},
-    "blocks": [
-        {
-            "sources": ["none", "hellaswag", {"task": "hellaswag-p", "train_size": 2000}],
-            "targets": ["rte", "cola"],
-            "learning_rate": [1e-5],
-            "batch_size": [8, 16],
-            "warmup_ratio": [0.0],
-            "seed": [12, 42],
-        }
-    ],
-    "evaluate": [{"sources": ["none", "hellaswag"], "tasks": ["hellaswag-p"]}],
-}
-BLOCK = GRID["blocks"][0]
-
-
-def study(identity="model", tasks=None, **changes):
-    bound = bind(Grid.model_validate(GRID | changes), identity)
-    return bound.model_copy(update={"tasks": bound.tasks | tasks}) if tasks else bound
-
-
-def block(**changes):
-    return {"blocks": [BLOCK | changes]}
+from tests.support.bound_study import BLOCK, GRID, ROBERTA, block, study
+from tests.support.toml_files import GRID_TEXT, write_toml
 
 
 def ids(bound, stage="target"):
     return {cell.id for cell in bound.cells.values() if cell.stage == stage}
-
-
-# ---- ids
 
 
 def only(cells, **wanted):
@@ -179,14 +145,6 @@ def test_ids_do_not_depend_on_where_rows_come_from_or_what_a_task_is_called():
     assert ids(study(tasks={"rte": Task(**table)})) == ids(study())
 
 
-def test_ids_do_not_depend_on_the_folder_that_a_study_lies_in(tmp_path):
-    for name in ("one", "two"):
-        write_study(study(), StudyFolder(tmp_path / name))
-    one, two = (read_study(StudyFolder(tmp_path / name)) for name in ("one", "two"))
-    assert list(one.cells) == list(two.cells)
-    assert one.digest == two.digest
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -294,9 +252,6 @@ def test_the_seed_of_an_evaluation_is_in_its_id():
     assert not ids(other, "evaluate") & ids(study(), "evaluate")
 
 
-# ---- sources
-
-
 def test_a_source_is_trained_once_however_many_name_it():
     bound = study(
         blocks=[BLOCK, BLOCK | {"targets": ["wic"]}],
@@ -334,111 +289,6 @@ def test_none_is_no_source():
     assert {c.source_id for c in study().cells.values() if c.source == "none"} == {None}
 
 
-# ---- the folder
-
-
-def test_study_json_alone_gives_the_same_cells(tmp_path, monkeypatch):
-    first = study()
-    folder = StudyFolder(tmp_path / "s")
-    write_study(first, folder)
-    # no task or grid file is read any more
-    monkeypatch.setattr("stilt.study.load_task", lambda *_: pytest.fail("a task file was read"))
-    again = read_study(folder)
-    assert again == first
-    assert list(again.cells.values()) == list(first.cells.values())
-    assert list(again.sources.values()) == list(first.sources.values())
-    assert again.digest == first.digest
-
-
-@pytest.mark.parametrize("name", ["full", "demo", "paper"])
-def test_every_kind_of_grid_survives_its_study_json(name, tmp_path):
-    first = bind(load_grid(name), ROBERTA)
-    write_study(first, StudyFolder(tmp_path))
-    assert list(read_study(StudyFolder(tmp_path)).cells) == list(first.cells)
-
-
-def test_a_second_submit_of_the_same_study_is_let_in(tmp_path):
-    folder = StudyFolder(tmp_path)
-    first = study()
-    assert first.cells
-    write_study(first, folder)
-    before = folder.study_file.read_bytes()
-    write_study(study(), folder)
-    assert folder.study_file.read_bytes() == before
-
-
-def test_a_second_study_of_that_name_is_refused_with_the_difference(tmp_path):
-    folder = StudyFolder(tmp_path / "s")
-    write_study(study(), folder)
-    before = folder.study_file.read_bytes()
-    with pytest.raises(ResultError) as caught:
-        write_study(study(**block(batch_size=[8, 32])), folder)
-    assert str(caught.value) == (
-        f"{folder.path}: holds a study with another configuration, and a study is fixed once "
-        "begun. Give this one a name of its own with --study, or go on with the old files. "
-        "There -> here:\n  grid.blocks[0].batch_size: [8, 16] -> [8, 32]"
-    )
-    assert folder.study_file.read_bytes() == before
-
-
-def test_a_task_file_edited_since_is_a_different_study(tmp_path):
-    folder = StudyFolder(tmp_path)
-    write_study(study(), folder)
-    longer = study().tasks["rte"].model_copy(update={"max_length": 128})
-    with pytest.raises(ResultError, match=r"\n  tasks\.rte\.max_length: 100 -> 128$"):
-        write_study(study(tasks={"rte": longer}), folder)
-
-
-def test_a_study_takes_no_further_target_once_it_is_begun(tmp_path):
-    folder = StudyFolder(tmp_path)
-    write_study(study(), folder)
-    with pytest.raises(ResultError) as caught:
-        write_study(study(**block(targets=["rte", "cola", "wic"])), folder)
-    _, first, second = str(caught.value).splitlines()
-    assert first == '  grid.blocks[0].targets: ["rte", "cola"] -> ["rte", "cola", "wic"]'
-    assert second.startswith('  tasks.wic: absent -> {"name": "wic"')
-
-
-def test_of_many_differences_the_first_are_listed_and_the_others_counted(tmp_path):
-    folder = StudyFolder(tmp_path)
-    write_study(study(), folder)
-    tasks = {
-        name: task.model_copy(update={"epochs": 9, "max_length": 9, "title": "x", "reference": "x"})
-        for name, task in study().tasks.items()
-    }
-    with pytest.raises(ResultError) as caught:
-        write_study(study(tasks=tasks), folder)
-    _, *lines = str(caught.value).splitlines()
-    assert len(lines) == 11
-    assert lines[-1] == "  and 6 more"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, r"s: no study here \(study\.json is absent\)\."),
-        ("{", r"study\.json: cannot be read \("),
-        ("[]", r"study\.json: "),
-        ('{"name": "x"}', r"study\.json: field 'grid' is missing\. .*'tasks' is missing"),
-    ],
-)
-def test_a_folder_without_a_whole_study_is_refused(tmp_path, content, message):
-    folder = StudyFolder(tmp_path / "s")
-    if content is not None:
-        folder.path.mkdir()
-        folder.study_file.write_text(content)
-    with pytest.raises(ConfigError, match=message):
-        read_study(folder)
-
-
-def test_a_study_of_a_newer_version_is_refused(tmp_path):
-    folder = StudyFolder(tmp_path)
-    table = json.loads(study().model_dump_json()) | {"schema_version": 2}
-    folder.study_file.write_text(json.dumps(table))
-    with pytest.raises(ConfigError, match=r"study\.json: field 'schema_version' = 2: .*be 1\."):
-        read_study(folder)
-
-
 @pytest.mark.parametrize("name", ["a/b", "../up", "..", "", " ", "-x"])
 def test_a_study_name_that_is_no_folder_name_is_refused(name):
     if not name:
@@ -448,46 +298,29 @@ def test_a_study_name_that_is_no_folder_name_is_refused(name):
         bind(Grid.model_validate(GRID), "m", name=name)
 
 
-def test_every_kind_of_file_has_a_place_of_its_own(tmp_path):
-    folder = StudyFolder(tmp_path)
-    makers = ("source", "result", "failure", "claim", "data_digest", "resume")
-    paths = [getattr(folder, maker)("x") for maker in makers]
-    assert len({*paths, folder.synthesis(), folder.study_file}) == 8
-    assert all(path.is_relative_to(tmp_path) for path in paths)
-
-
-# ---- the data of a study
-
-
-def splits(*labels, where="here"):
-    return Splits([Example((("a", None),), label) for label in labels], [], where)
-
-
-def test_a_studys_data_are_fixed_at_first_sight_and_insisted_on_after(tmp_path):
-    folder = StudyFolder(tmp_path)
-    fix_data(folder, "rte", splits(0, 1))
-    fix_data(folder, "rte", splits(0, 1, where="hub:elsewhere"))
-    with pytest.raises(DataError) as caught:
-        fix_data(folder, "rte", splits(0, 1, 1, where="there"))
-    assert str(caught.value) == (
-        "there: task 'rte' has other rows (3 train, 0 dev) than this study began with "
-        "(2, 0 from here). Use the same data, or begin another study."
-    )
-    with pytest.raises(DataError, match="task 'rte' has other rows"):
-        fix_data(folder, "rte", splits(1, 0))
-    fix_data(folder, "rte", splits(0, 1))
-    fix_data(folder, "cola", splits(1, 0))
-
-
-@pytest.mark.parametrize("content", ["", "{}", "[]", "3"])
-def test_a_damaged_record_of_the_data_is_refused_with_its_name(tmp_path, content):
-    folder = StudyFolder(tmp_path)
-    fix_data(folder, "rte", splits(0))
-    folder.data_digest("rte").write_text(content)
-    with pytest.raises(ResultError, match=r"rte\.json: not the digest of a task's rows"):
-        fix_data(folder, "rte", splits(0))
-
-
 def test_bound_tasks_are_those_that_the_grid_names():
     assert sorted(study().tasks) == ["cola", "hellaswag", "hellaswag-p", "rte"]
     assert isinstance(study(), Study)
+
+
+@pytest.mark.parametrize(
+    ("axis", "text"),
+    [
+        ("targets", GRID_TEXT.replace('"cola"', '"colla"')),
+        ("sources", GRID_TEXT.replace('"hellaswag"', '"colla"')),
+        ("evaluate.tasks", GRID_TEXT + '[[evaluate]]\nsources = ["none"]\ntasks = ["colla"]\n'),
+    ],
+)
+def test_an_unknown_task_of_a_grid_is_told_with_its_axis(tmp_path, axis, text):
+    with pytest.raises(ConfigError) as caught:
+        bind(load_grid(write_toml(tmp_path, text)), "model")
+    assert str(caught.value).startswith(
+        f"grid 'own', field '{axis}': unknown task 'colla'. Did you mean 'cola'? Known: cola, "
+    )
+
+
+def test_a_generated_task_needs_a_synthesis_table(tmp_path):
+    text = GRID_TEXT.replace('"hellaswag"', '"synthesis-gpt2"')
+    with pytest.raises(ConfigError, match=r"grid 'own': task 'synthesis-gpt2' is generated by the"):
+        bind(load_grid(write_toml(tmp_path, text)), "model")
+    assert len(bind(load_grid(write_toml(tmp_path, text + "[synthesis]\n")), "model").cells) == 16

@@ -1,38 +1,16 @@
-"""A small study of a user's own for the throw-away cluster: model, data and grid, all made here."""
+"""A study for jobs of SLURM: model, data and a grid of a size that the test says, in one folder.
+
+``own_study`` is the smaller one for tests in this process, ``fake_study`` writes made-up results
+of the built-in tasks and runs nothing.
+"""
 
 import json
 import random
 from pathlib import Path
 
-import torch
-from transformers import RobertaConfig, RobertaForMaskedLM, RobertaTokenizer
-
-WORDS = "the a cat dog sat ran on under mat house big small red blue and then it was very".split()
-
-
-def make_model(folder: Path) -> Path:
-    """A random RoBERTa with a vocabulary of whole words and letters."""
-    letters = sorted({letter for word in WORDS for letter in word})
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "Ġ", *letters]
-    tokenizer = RobertaTokenizer(
-        vocab={piece: index for index, piece in enumerate(pieces)}, merges=[], model_max_length=512
-    )
-    torch.manual_seed(0)
-    config = RobertaConfig(
-        vocab_size=len(pieces),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=130,
-        type_vocab_size=1,
-        bos_token_id=0,
-        pad_token_id=1,
-        eos_token_id=2,
-    )
-    RobertaForMaskedLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+from tests.support.json_lines import write_jsonl
+from tests.support.sentences import WORDS
+from tests.support.tiny_encoder import letter_tokenizer, save_tiny_roberta
 
 
 def make_study(
@@ -57,7 +35,7 @@ def make_study(
     Returns:
         The grid's file.
     """
-    make_model(folder / "model")
+    save_tiny_roberta(folder / "model", letter_tokenizer())
     for number in range(sources):
         _write_rows(folder / f"data/hard{number}", rows, number)
         (folder / f"hard{number}.toml").write_text(
@@ -87,7 +65,6 @@ def make_study(
 
 
 def _write_rows(folder: Path, count: int, seed: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     generator = random.Random(seed)
     for split, number in (("train", count), ("dev", 12)):
         rows = [
@@ -95,5 +72,4 @@ def _write_rows(folder: Path, count: int, seed: int) -> None:
             | {"label": str(index % 2)}
             for index in range(number)
         ]
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / f"{split}.jsonl").write_text(text)
+        write_jsonl(folder / f"{split}.jsonl", rows)

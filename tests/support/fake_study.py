@@ -1,5 +1,6 @@
 """A study's folder with made-up results, written through the real models: seeded and realistic.
 
+Nothing is run: for tests of what reads results. ``own_study`` and ``cluster_study`` are to be run.
 ``make_study(path)`` gives a small study; ``make_study(path, grid="full")`` the paper's 1,152 cells.
 """
 
@@ -64,6 +65,22 @@ TINY: dict[str, Any] = {
     ],
 }
 """2 sources x 2 targets x 4 configurations = 16 cells."""
+
+EIGHT_CELLS: dict[str, Any] = {
+    "name": "small",
+    "model": {"hub": "org/encoder", "revision": "0" * 40, "parameters": 10_000_000},
+    "blocks": [
+        {
+            "sources": ["none", "hellaswag"],
+            "targets": ["rte", "cola"],
+            "learning_rate": [1e-5],
+            "batch_size": [8, 16],
+            "warmup_ratio": [0.0],
+            "seed": [12],
+        }
+    ],
+}
+"""2 sources x 2 targets x 2 configurations."""
 
 KINDS: tuple[FailureKind, ...] = ("oom", "timeout", "node", "data", "bug")
 
@@ -143,6 +160,11 @@ def fail_source(folder: StudyFolder, study: Study, source: Source, seed: int = 0
         if cell.source_id == source.id:
             folder.result(cell.id).unlink(missing_ok=True)
             folder.failure(cell.id).unlink(missing_ok=True)
+
+
+def damage(path: Path) -> None:
+    """Cuts a record short, as a disk that is full does."""
+    path.write_text(path.read_text()[:100])
 
 
 def _grid(grid: str | Grid | dict[str, Any] | None) -> Grid:

@@ -1,21 +1,12 @@
-"""A user's own folder: tasks, data and a grid, as she would write them."""
+"""A user's own folder: tasks, data and a grid, as she would write them; the model is given apart.
 
-import json
-import random
+For tests in this process. ``cluster_study`` makes a larger one with a model in it, for jobs.
+"""
+
 from pathlib import Path
 
-WORDS = ("the a cat dog sat ran on under mat house big small red blue and then it was very").split(
-    " "
-)
-
-
-def sentence(seed: int, length: int = 8) -> str:
-    return " ".join(random.Random(seed).choices(WORDS, k=length))
-
-
-def write_jsonl(path: Path, rows: list[dict]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+from tests.support.json_lines import write_jsonl
+from tests.support.sentences import sentence
 
 
 def make_own_study(place: Path) -> Path:

@@ -18,48 +18,7 @@ from analysis.stats.summary import (
 )
 from stilt.folder import StudyFolder
 from tests.support.fake_study import SMALL, make_study
-
-CELL = {
-    "study": "s",
-    "stage": "target",
-    "source": "none",
-    "target": "rte",
-    "learning_rate": 1e-5,
-    "batch_size": 8,
-    "warmup_ratio": 0.0,
-    "seed": 12,
-    "status": "ok",
-    "metric": "accuracy",
-    "majority": 0.5,
-    "chance": 0.5,
-    "classes": 2,
-    "dev_rows": 100,
-    "constant": False,
-    "lowest_loss": 0.1,
-    "seconds": 36.0,
-}
-
-
-def frame(*cells):
-    rows = [CELL | {"cell": f"c{number}"} | cell for number, cell in enumerate(cells)]
-    missing = {"status": "missing", "majority": None, "constant": None, "lowest_loss": None}
-    for row in rows:
-        row.setdefault("source_task", None if row["source"] == "none" else row["source"])
-        if row["status"] == "diverged":
-            row |= {"constant": None, "lowest_loss": None}
-        elif "score" not in row:
-            row |= missing | {name: row[name] for name in ("status",) if row["status"] != "ok"}
-    return pl.DataFrame(rows, schema=FRAME)
-
-
-def runs(source, scores, seeds=(12, 42), **more):
-    """One cell per score: configurations (learning rates 1, 2, ...) by seeds, row by row."""
-    cells = []
-    for number, score in enumerate(scores):
-        point = {"learning_rate": 1.0 + number // len(seeds), "seed": seeds[number % len(seeds)]}
-        cells.append({"source": source, **point, **({} if score is None else {"score": score})})
-        cells[-1] |= more
-    return cells
+from tests.support.run_frame import frame, runs
 
 
 def one(found, **where):
@@ -200,9 +159,6 @@ def test_an_empty_frame_has_empty_tables():
     assert dict(differences_against_none(cells).schema) == DIFFERENCES
 
 
-# --- differences
-
-
 def test_differences_are_paired_by_hyperparameters_and_seed():
     cells = frame(
         *runs("none", [0.5, 0.6, 0.7, 0.8]),
@@ -324,60 +280,6 @@ def test_a_study_at_any_moment_can_be_summarized(tmp_path_factory, seed, missing
     gaps = differences_against_none(cells)
     assert (gaps["wins"] + gaps["ties"] + gaps["losses"] == gaps["ended"]).all()
     assert gaps["p"].drop_nulls().is_between(0, 1).all()
-
-
-# --- main effects and trials
-
-
-def test_main_effects_count_each_level_and_test_within_blocks():
-    points = [(rate, batch) for rate in (1e-5, 2e-5, 4e-5) for batch in (8, 16, 32)]
-    cells = frame(
-        *(
-            {
-                "learning_rate": rate,
-                "batch_size": batch,
-                "score": 0.4 if rate == 4e-5 or (rate == 2e-5 and batch == 8) else 0.9,
-            }
-            for rate, batch in points
-        )
-    )
-    found = main_effects(cells)
-    assert found["factor"].unique(maintain_order=True).to_list() == ["learning_rate", "batch_size"]
-    rates = found.filter(pl.col("factor") == "learning_rate")
-    assert rates["level"].to_list() == ["1e-05", "2e-05", "4e-05"]
-    assert rates["degenerate"].to_list() == [0, 1, 3]
-    assert rates["judged"].to_list() == [3, 3, 3]
-    assert rates["share"].to_list() == pytest.approx([0, 1 / 3, 1])
-    assert rates["blocks"].to_list() == [3, 3, 3]
-    # rows (0 1 1), (0 0 1), (0 0 1): Q = 2 (3 * 10 - 16) / (12 - 6) = 14/3, tail exp(-7/3)
-    assert rates["p"].to_list() == pytest.approx([2.718281828 ** (-7 / 3)] * 3)
-    assert rates["p_holm"].to_list() == pytest.approx([2 * 2.718281828 ** (-7 / 3)] * 3)
-
-
-def test_seeds_of_many_digits_keep_them_all():
-    seeds = (20210925, 20210926)
-    found = main_effects(frame(*runs("none", [0.4, 0.9, 0.4, 0.9], seeds=seeds)))
-    levels = found.filter(pl.col("factor") == "seed")["level"].to_list()
-    assert levels == ["20210925", "20210926"]
-
-
-def test_blocks_with_a_hole_are_not_tested_but_counted():
-    cells = frame(
-        {"seed": 1, "score": 0.4}, {"seed": 2, "score": 0.9},
-        {"seed": 1, "learning_rate": 2.0, "score": 0.9}, {"seed": 2, "learning_rate": 2.0},
-    )  # fmt: skip
-    found = main_effects(cells).filter(pl.col("factor") == "seed")
-    assert found["judged"].to_list() == [2, 1]
-    assert found["blocks"].to_list() == [1, 1]
-    assert found["p"].to_list() == [None, None]
-
-
-def test_main_effects_can_be_kept_apart_by_source():
-    cells = frame(*runs("none", [0.4, 0.9, 0.4, 0.9]), *runs("a", [0.9, 0.9, 0.9, 0.9]))
-    found = main_effects(cells, by=["source"])
-    seeds = found.filter(pl.col("factor") == "seed")
-    assert seeds["source"].to_list() == ["none", "none", "a", "a"]
-    assert seeds["degenerate"].to_list() == [2, 0, 0, 0]
 
 
 def test_expected_best_counts_a_diverged_run_as_a_trial_at_the_majority_class():

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from stilt.data.encode import encode, encode_splits
 from stilt.data.load import Example, Splits, render
 from stilt.errors import DataError
-from stilt.task import Task, load_task
+from stilt.task import load_task
 from tests.support.letters import BOS, EOS, PAD, ids, load_letters
+from tests.support.plain_task import plain_task
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +86,7 @@ def test_a_tokenizer_without_a_separator_is_refused():
 
 # ---- the cache
 
-TASK = Task(
-    name="t",
-    title="T",
-    kind="classification",
-    text_a="{a}",
-    labels=("0", "1"),
-    max_length=30,
-    epochs=1,
-    data=({"train": "a", "dev": "b"},),
-)
+TASK = plain_task()
 
 
 def splits(*texts):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from stilt.errors import ConfigError
 from stilt.model.build import ModelShelf, build, save
 from stilt.model.place import ModelPlace
 from stilt.task import Task
@@ -111,3 +112,8 @@ def test_a_half_precision_checkpoint_is_trained_in_fp32(shelf, trained, tmp_path
     save(model, tmp_path / "half")
     start = shelf.start(CHOICE, tmp_path / "half", "keep")
     assert {parameter.dtype for parameter in start.model.parameters()} == {torch.float32}
+
+
+def test_a_model_refuses_too_long_a_task_before_it_is_built(shelf):
+    with pytest.raises(ConfigError, match="the model has 128 positions"):
+        shelf.start(TWO.model_copy(update={"max_length": 200}), None, "keep")

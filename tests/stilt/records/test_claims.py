@@ -10,7 +10,15 @@ import time
 import pytest
 
 from stilt.records import claims
-from stilt.records.claims import Claim, Progress, drop_stale, new_claim, process_lives, take
+from stilt.records.claims import (
+    Claim,
+    Progress,
+    drop_stale,
+    lives_here,
+    new_claim,
+    process_lives,
+    take,
+)
 
 FORK = multiprocessing.get_context("fork")
 
@@ -174,3 +182,22 @@ def test_a_worker_that_took_over_from_a_dead_launcher_keeps_its_claim(tmp_path):
     Progress(launcher, path, job=None)
     assert not drop_stale(path, launcher)
     assert claims.read(path).pid == new_claim("cell", "s", "b").pid
+
+
+def test_a_claim_of_this_machine_lives_as_long_as_its_process():
+    claim = new_claim("cell", "s", "b")
+    assert lives_here(claim)
+    process = multiprocessing.get_context("fork").Process(target=int)
+    process.start()
+    process.join(timeout=30)
+    assert not lives_here(claim.model_copy(update={"pid": process.pid}))
+
+
+def test_a_claim_of_another_machine_lives_for_a_day_after_its_last_sign():
+    claim = new_claim("cell", "s", "b").model_copy(update={"host": "elsewhere"})
+    now = time.time()
+    assert lives_here(claim), "claimed just now, and not begun"
+    assert not lives_here(claim.model_copy(update={"taken": now - 90_000}))
+    assert lives_here(claim.model_copy(update={"updated": now - 3_600}))
+    assert lives_here(claim.model_copy(update={"started": now - 3_600}))
+    assert not lives_here(claim.model_copy(update={"started": now, "updated": now - 90_000}))

@@ -2,10 +2,7 @@
 
 import pytest
 
-from launcher.cluster.limits import read_limits
-from launcher.cluster.profile import Profile
 from stilt.slurm.nodes import fitting
-from tests.support.fake_commands import Commands
 
 LISTED = """\
 a1|gpu:a100:4(S:0-1)|a100,nvme|mix|gpu*
@@ -39,20 +36,3 @@ o1|gpu:a100:8|a100|alloc|other
 def test_a_node_is_left_where_it_is_up_and_has_what_is_wanted(wanted, nodes):
     asked = {"gres": None, "constraint": None, "partition": None} | wanted
     assert fitting(LISTED, **asked) == nodes
-
-
-def test_a_profile_is_asked_for_what_it_wants_and_excludes(tmp_path, monkeypatch):
-    monkeypatch.delenv("SBATCH_PARTITION", raising=False)
-    commands = Commands(tmp_path, monkeypatch)
-    commands.say("sinfo", LISTED)
-    commands.say("scontrol", "v1\n")
-    assert read_limits(Profile()).nodes == {"a1", "v1"}
-    assert read_limits(Profile(gpus=0)).nodes == {"a1", "v1", "c1"}
-    assert read_limits(Profile(exclude="v[1-9]")).nodes == {"a1"}
-    assert read_limits(Profile(gres="gpu:a100:1", partition="other")).nodes == {"o1"}
-
-
-def test_no_node_is_known_where_the_cluster_does_not_tell(tmp_path, monkeypatch):
-    commands = Commands(tmp_path, monkeypatch)
-    commands.say("scontrol", "")
-    assert read_limits(Profile()).nodes == set()

@@ -1,0 +1,58 @@
+"""Main effects of hyperparameters, on frames whose numbers can be worked out by hand."""
+
+import polars as pl
+import pytest
+
+from analysis.stats.effects import main_effects
+from tests.support.run_frame import frame, runs
+
+
+def test_main_effects_count_each_level_and_test_within_blocks():
+    points = [(rate, batch) for rate in (1e-5, 2e-5, 4e-5) for batch in (8, 16, 32)]
+    cells = frame(
+        *(
+            {
+                "learning_rate": rate,
+                "batch_size": batch,
+                "score": 0.4 if rate == 4e-5 or (rate == 2e-5 and batch == 8) else 0.9,
+            }
+            for rate, batch in points
+        )
+    )
+    found = main_effects(cells)
+    assert found["factor"].unique(maintain_order=True).to_list() == ["learning_rate", "batch_size"]
+    rates = found.filter(pl.col("factor") == "learning_rate")
+    assert rates["level"].to_list() == ["1e-05", "2e-05", "4e-05"]
+    assert rates["degenerate"].to_list() == [0, 1, 3]
+    assert rates["judged"].to_list() == [3, 3, 3]
+    assert rates["share"].to_list() == pytest.approx([0, 1 / 3, 1])
+    assert rates["blocks"].to_list() == [3, 3, 3]
+    # rows (0 1 1), (0 0 1), (0 0 1): Q = 2 (3 * 10 - 16) / (12 - 6) = 14/3, tail exp(-7/3)
+    assert rates["p"].to_list() == pytest.approx([2.718281828 ** (-7 / 3)] * 3)
+    assert rates["p_holm"].to_list() == pytest.approx([2 * 2.718281828 ** (-7 / 3)] * 3)
+
+
+def test_seeds_of_many_digits_keep_them_all():
+    seeds = (20210925, 20210926)
+    found = main_effects(frame(*runs("none", [0.4, 0.9, 0.4, 0.9], seeds=seeds)))
+    levels = found.filter(pl.col("factor") == "seed")["level"].to_list()
+    assert levels == ["20210925", "20210926"]
+
+
+def test_blocks_with_a_hole_are_not_tested_but_counted():
+    cells = frame(
+        {"seed": 1, "score": 0.4}, {"seed": 2, "score": 0.9},
+        {"seed": 1, "learning_rate": 2.0, "score": 0.9}, {"seed": 2, "learning_rate": 2.0},
+    )  # fmt: skip
+    found = main_effects(cells).filter(pl.col("factor") == "seed")
+    assert found["judged"].to_list() == [2, 1]
+    assert found["blocks"].to_list() == [1, 1]
+    assert found["p"].to_list() == [None, None]
+
+
+def test_main_effects_can_be_kept_apart_by_source():
+    cells = frame(*runs("none", [0.4, 0.9, 0.4, 0.9]), *runs("a", [0.9, 0.9, 0.9, 0.9]))
+    found = main_effects(cells, by=["source"])
+    seeds = found.filter(pl.col("factor") == "seed")
+    assert seeds["source"].to_list() == ["none", "none", "a", "a"]
+    assert seeds["degenerate"].to_list() == [2, 0, 0, 0]

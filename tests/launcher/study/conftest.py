@@ -1,0 +1,20 @@
+"""A small study before its first run and after its last."""
+
+import pytest
+
+from stilt.folder import StudyFolder
+from tests.support.fake_study import EIGHT_CELLS, make_study
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """A study of 8 cells and a source of which nothing was run."""
+    study = make_study(tmp_path / "s", grid=EIGHT_CELLS, missing=1.0, sources=False)
+    return study, StudyFolder(tmp_path / "s")
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The same study with every result."""
+    study = make_study(tmp_path / "s", grid=EIGHT_CELLS)
+    return study, StudyFolder(tmp_path / "s")

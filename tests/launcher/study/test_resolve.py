@@ -1,0 +1,56 @@
+"""A command line's study: its data and its model are looked at before anything is submitted."""
+
+from dataclasses import replace
+
+import pytest
+
+from launcher.study.resolve import ResolvedStudy, check_data, resolve_study
+from launcher.submit import main as submit
+from stilt.errors import DataError
+from stilt.folder import StudyFolder
+from stilt.grid import load_grid
+from stilt.study import bind
+
+
+def test_a_source_of_more_rows_than_there_are_is_told_before_anything_is_submitted(own_study):
+    grid = own_study / "own.toml"
+    grid.write_text(
+        grid.read_text().replace('"endings"]', '{task = "endings", train_size = 99}]', 1)
+    )
+    study = bind(load_grid(str(grid)), "model", near=own_study)
+    folder = StudyFolder(own_study / "study")
+    resolved = ResolvedStudy(study, folder, None, own_study / "data", own_study / "cache")
+    with pytest.raises(
+        DataError, match=r"train\.jsonl: train_size or dev_size = 99, but there are"
+    ):
+        check_data(resolved)
+    grid.write_text(grid.read_text().replace("99", "9"))
+    study = bind(load_grid(str(grid)), "model", near=own_study)
+    found = check_data(replace(resolved, study=study))
+    assert {name: size.train for name, (_, size) in found.items()} == {"endings": 24, "pairs": 24}
+
+
+def longer(own, length):
+    """The user's own grid, with one task of longer sequences."""
+    path = own / "pairs.toml"
+    path.write_text(path.read_text().replace("max_length = 40", f"max_length = {length}"))
+    return str(own / "own.toml")
+
+
+def test_a_submit_refuses_too_long_a_task_and_writes_nothing(own_study, roberta, capsys):
+    code = submit(
+        [
+            *("--grid", longer(own_study, 129), "--root", str(own_study / "logs")),
+            *("--data-dir", str(own_study / "data"), "--model", str(roberta)),
+            *("--executor", "local"),
+        ]
+    )
+    assert code == 2
+    said = capsys.readouterr().err
+    assert "task 'pairs', field 'max_length' = 129: the model has 128 positions." in said
+    assert not (own_study / "logs").exists()
+
+
+def test_the_longest_sequence_that_the_model_can_read_is_taken(own_study, roberta):
+    resolved = resolve_study(longer(own_study, 128), root=own_study / "logs", model=str(roberta))
+    assert resolved.study.tasks["pairs"].max_length == 128

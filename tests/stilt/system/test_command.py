@@ -1,0 +1,81 @@
+"""A command's exit code, and mistakes in one line."""
+
+import errno
+import os
+
+import polars as pl
+import pytest
+
+from stilt.errors import ConfigError, DataError, ResultError, StiltError
+from stilt.system.command import exit_code
+from stilt.system.files import replacing
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_commands_own_exit_code_is_kept(code):
+    assert exit_code(lambda: code) == code
+
+
+@pytest.mark.parametrize("kind", [ConfigError, DataError, ResultError, StiltError])
+def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(kind, capsys):
+    def command():
+        raise kind("a.toml: field 'x' = 5: not that.")
+
+    assert exit_code(command) == 2
+    assert capsys.readouterr() == ("", "error: a.toml: field 'x' = 5: not that.\n")
+
+
+def test_a_permission_error_names_the_file(tmp_path, capsys):
+    def command():
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    assert exit_code(command) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_an_interrupt_says_that_nothing_is_lost(capsys):
+    def command():
+        raise KeyboardInterrupt
+
+    assert exit_code(command) == 130
+    assert capsys.readouterr().err == (
+        "interrupted; what is finished is kept, the same command goes on.\n"
+    )
+
+
+def test_a_bug_keeps_its_traceback():
+    def command():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        exit_code(command)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_disk_that_takes_no_more_is_one_line_with_the_file(number, capsys, tmp_path):
+    def command():
+        with replacing(tmp_path / "x.json"):
+            # as ``write`` raises it, without a name
+            raise OSError(number, os.strerror(number))
+
+    assert exit_code(command) == 2
+    assert capsys.readouterr().err.startswith(
+        f"error: {tmp_path / 'x.json'}: {os.strerror(number)}. Free space there"
+    )
+
+
+def test_a_full_disk_is_known_from_a_librarys_own_exception_too(capsys, tmp_path):
+    def command():
+        with replacing(tmp_path / "x.parquet"):
+            pl.DataFrame({"a": range(100_000)}).write_parquet("/dev/full")
+
+    assert exit_code(command) == 2
+    assert f"error: {tmp_path / 'x.parquet'}: No space left on device." in capsys.readouterr().err
+
+
+def test_another_error_of_the_system_keeps_its_traceback():
+    def command():
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    with pytest.raises(OSError, match="Bad file"):
+        exit_code(command)

@@ -1,0 +1,83 @@
+"""TOML read strictly: every wrong field is named, with its value and what is allowed."""
+
+import pytest
+
+from stilt.config import Frozen, parse, read_toml
+from stilt.errors import ConfigError
+
+
+class Inner(Frozen):
+    size: int
+
+
+class Outer(Frozen):
+    name: str
+    ratio: float = 0.0
+    inner: Inner | None = None
+    parts: tuple[Inner, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({}, "here: field 'name' is missing."),
+        (
+            {"name": "x", "nmae": "y"},
+            "here: unknown field 'nmae'. Did you mean 'name'? Known: inner, name, parts, ratio.",
+        ),
+        (
+            {"name": "x", "inner": {"size": 1, "sise": 2}},
+            "here: field 'inner': unknown field 'sise'. Did you mean 'size'? Known: size.",
+        ),
+        (
+            {"name": "x", "parts": [{"size": 1}, {"size": "big"}]},
+            "here: field 'parts.1.size' = 'big': Input should be a valid integer, unable to parse "
+            "string as an integer.",
+        ),
+        ({"name": "x", "inner": 5}, "here: field 'inner' = 5: a table is expected."),
+        ({"name": "x", "parts": 5}, "here: field 'parts' = 5: a list is expected."),
+        ({"name": 5}, "here: field 'name' = 5: a string is expected."),
+        (
+            {"name": "x", "ratio": float("nan")},
+            "here: field 'ratio' = nan: Input should be a finite number.",
+        ),
+        (
+            {"ratio": "x", "inner": {}},
+            "here: field 'name' is missing. field 'ratio' = 'x': Input should be a valid number, "
+            "unable to parse string as a number. field 'inner.size' is missing.",
+        ),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_every_wrong_field_is_named_with_its_value_and_what_is_allowed(table, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(Outer, table, "here")
+    assert str(caught.value) == message
+
+
+def test_a_record_cannot_be_changed():
+    outer = parse(Outer, {"name": "x"}, "here")
+    with pytest.raises(ValueError, match="frozen"):
+        outer.name = "y"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a = [", r"a\.toml: not valid TOML: .*\(at end of document\)\."),
+        (b"a = 1\na = 2\n", r"a\.toml: not valid TOML: .*\(at line 2, column 6\)\."),
+        (b"a = '\xff'", r"a\.toml: cannot be read \('utf-8' codec"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_refused_with_its_name_and_line(tmp_path, content, message):
+    (tmp_path / "a.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_toml(tmp_path / "a.toml")
+
+
+def test_an_absent_file_or_a_folder_is_refused_with_its_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"a\.toml: no such file\."):
+        read_toml(tmp_path / "a.toml")
+    (tmp_path / "b.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"b\.toml: cannot be read \("):
+        read_toml(tmp_path / "b.toml")

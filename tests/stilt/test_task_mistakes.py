@@ -1,0 +1,175 @@
+"""Every way to get a task file wrong, told in one line."""
+
+import pytest
+
+from stilt.errors import ConfigError
+from stilt.task import BUILT_IN, load_task
+from tests.support.toml_files import TASK_TEXT, write_toml
+
+
+def own(tmp_path, text, name="own"):
+    write_toml(tmp_path, text, name)
+    return load_task(name, [tmp_path])
+
+
+BAD = {
+    "an unknown field": (
+        TASK_TEXT.replace("epochs", "epoch"),
+        "field 'epochs' is missing. unknown field 'epoch'. Did you mean 'epochs'? Known: choices, "
+        "data, dev_size, epochs, kind, label, labels, max_length, metric, micro_batch, name, "
+        "reference, row, size, synthesis, text_a, text_b, title, train_size.",
+    ),
+    "an unknown field of the data": (
+        TASK_TEXT + 'colums = ["x"]\n',
+        "field 'data.0': unknown field 'colums'. Did you mean 'columns'? Known: columns, config,",
+    ),
+    "a name inside the file": (
+        'name = "x"\n' + TASK_TEXT,
+        "field 'name' is not allowed: the file's name is the task's name.",
+    ),
+    "a wrong kind": (
+        TASK_TEXT.replace('"classification"', '"regression"'),
+        "field 'kind' = 'regression': Input should be 'classification' or 'multiple-choice'.",
+    ),
+    "an unknown row function": (
+        'row = "split"\n' + TASK_TEXT,
+        "field 'row' = 'split': Input should be 'split_at_blank' or 'shuffle_fakes'.",
+    ),
+    "one class": (
+        TASK_TEXT.replace('"no", "yes"', '"no"'),
+        "field 'labels' = (('no',),): at least 2 expected, 1 given.",
+    ),
+    "labels that are numbers": (
+        TASK_TEXT.replace('"no", "yes"', "0, 1"),
+        "field 'labels' = [0, 1]: each class is a string, or a list of its spellings.",
+    ),
+    "a spelling of two classes": (
+        TASK_TEXT.replace('"no", "yes"', '["no", "x"], ["x"]'),
+        "each class has a spelling, and no two spellings are the same.",
+    ),
+    "a class without a spelling": (
+        TASK_TEXT.replace('"no", "yes"', '[], ["x"]'),
+        "each class has a spelling, and no two spellings are the same.",
+    ),
+    "an open brace": (
+        TASK_TEXT.replace("{text}", "{text"),
+        "field 'text_a' = '{text': expected '}' before end of string.",
+    ),
+    "a nameless column": (
+        TASK_TEXT.replace("{text}", "{0} {}"),
+        "field 'text_a' = '{0} {}': template '{0} {}': each {} names a column.",
+    ),
+    "a width": (
+        TASK_TEXT.replace("{text}", "{text:>99999999}"),
+        "template '{text:>99999999}': {text} is expected, without ':' or '!'.",
+    ),
+    "a conversion": (
+        TASK_TEXT.replace("{text}", "{text!r}"),
+        "template '{text!r}': {text} is expected, without ':' or '!'.",
+    ),
+    "choices in a classification task": (
+        TASK_TEXT.replace("labels", 'choices = ["{a}"]\nlabels', 1),
+        "a classification task has 'text_a' (and 'text_b'), no 'choices'.",
+    ),
+    "fewer choices than labels": (
+        TASK_TEXT.replace('"classification"', '"multiple-choice"\nchoices = ["{a}"]'),
+        "a multiple-choice task has one template in 'choices' per label.",
+    ),
+    "Matthews correlation of options": (
+        TASK_TEXT.replace(
+            '"classification"', '"multiple-choice"\nmetric = "mcc"\nchoices = ["{a}", "{b}"]'
+        ),
+        "metric 'mcc' is for classification tasks.",
+    ),
+    "neither data nor synthesis": (
+        TASK_TEXT.split("[[data]]")[0],
+        "a task has 'data', or 'synthesis = true', not both.",
+    ),
+    "no cut of one file": (
+        TASK_TEXT.replace("b.jsonl", "a.jsonl"),
+        "field 'data.0': 'cut_by' is needed where 'train' and 'dev' are the same, and only there.",
+    ),
+    "a Hub id without a revision": (
+        TASK_TEXT + 'hub = "a/b"\n',
+        "field 'data.0': 'hub' needs 'revision', so that the rows cannot change.",
+    ),
+    "extends that is no name": (
+        "extends = 5\n",
+        "field 'extends' = 5: the name of a task is expected.",
+    ),
+    "extends of an unknown task": (
+        'extends = "rtee"\n',
+        "field 'extends': unknown task 'rtee'. Did you mean 'rte'? Known: cola, ",
+    ),
+    "without that is a string": (
+        'extends = "rte"\nwithout = "text_b"\n',
+        "field 'without' = 'text_b': a list of fields is expected.",
+    ),
+    "without of an unknown field": (
+        'extends = "rte"\nwithout = ["text_c"]\n',
+        "field 'without': unknown field 'text_c'. Did you mean 'text_b'? Known: data, epochs,",
+    ),
+    "without alone": (
+        'without = ["title"]\n' + TASK_TEXT,
+        "field 'without' is of use with 'extends' only.",
+    ),
+    "no TOML": ("labels = [\n", "not valid TOML: Invalid value (at end of document)."),
+    "a truth value for a number": (
+        TASK_TEXT.replace("epochs = 2", "epochs = true"),
+        "field 'epochs' = True: a whole number is expected.",
+    ),
+    "a number in quotes": (
+        TASK_TEXT.replace("max_length = 30", 'max_length = "100"'),
+        "field 'max_length' = '100': a whole number is expected.",
+    ),
+    "a truth value for a size": (
+        TASK_TEXT.replace("epochs = 2", "epochs = 2\ntrain_size = true"),
+        "field 'train_size' = True: a whole number is expected.",
+    ),
+    "a word for a truth value": (
+        TASK_TEXT.replace("epochs = 2", 'epochs = 2\nsynthesis = "yes"'),
+        "field 'synthesis' = 'yes': true or false is expected.",
+    ),
+    "an empty length": (
+        TASK_TEXT.replace("max_length = 30", "max_length = 0"),
+        "field 'max_length' = 0: Input should be greater than or equal to 4.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_task_file_is_refused_in_one_line_that_names_file_and_field(tmp_path, case):
+    text, message = BAD[case]
+    with pytest.raises(ConfigError) as caught:
+        own(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'own.toml'}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_task_name_with_capitals_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"field 'name' = 'Own': String should match pattern"):
+        own(tmp_path, TASK_TEXT, "Own")
+
+
+def test_an_unknown_task_is_told_with_what_was_meant_and_where_it_was_looked_for(tmp_path):
+    (tmp_path / "mine.toml").write_text(TASK_TEXT)
+    (tmp_path / "a-grid.toml").write_text("targets = []")
+    with pytest.raises(ConfigError) as caught:
+        load_task("helaswag", [tmp_path])
+    text = str(caught.value)
+    assert text.startswith("unknown task 'helaswag'. Did you mean 'hellaswag'? Known: cola, ")
+    assert ", mine, " in text
+    assert "a-grid" not in text
+    assert text.endswith(f"Task files are looked for in {tmp_path}, {BUILT_IN}.")
+
+
+def test_tasks_that_extend_each_other_are_refused(tmp_path):
+    (tmp_path / "b.toml").write_text('extends = "a"\n')
+    with pytest.raises(ConfigError, match=r"b\.toml: field 'extends' = 'a' leads back"):
+        own(tmp_path, 'extends = "b"\n', "a")
+
+
+def test_a_template_that_extends_an_endless_chain_of_one_name_ends(tmp_path):
+    with pytest.raises(ConfigError, match=r"own\.toml: field 'extends' = 'own' leads back"):
+        own(tmp_path, 'extends = "own"\n')
