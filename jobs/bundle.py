@@ -1,9 +1,9 @@
-"""What a worker does: its bundle's items, one after the other, each recorded as it ends."""
+"""Runs a bundle: its items one after the other, each recorded as it ends."""
 
 import gc
 import os
-import time
 import traceback
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import torch
@@ -12,12 +12,11 @@ from jobs.run_cell import Progress, run_cell, run_source
 from jobs.settings import Assignment
 from jobs.worker import Attempt, Worker, job_id, log
 from stilt.cell import Source
-from stilt.config import parse
 from stilt.errors import DISK, ConfigError, DataError, ResultError
 from stilt.folder import StudyFolder
 from stilt.plan import SYNTHESIS
 from stilt.records import claims
-from stilt.records.failures import attempts, this_host
+from stilt.records.failures import attempts, record_loss, this_host
 from stilt.records.results import (
     Failure,
     FailureKind,
@@ -27,11 +26,12 @@ from stilt.records.results import (
     read_result,
     write_record,
 )
+from stilt.study import Study
 from stilt.system.interrupt import Interrupted
 
 
 class DeviceFault(RuntimeError):  # noqa: N818 - what is at fault, not this program
-    """The device can be used no more by this process; by others on this node perhaps neither."""
+    """The device is broken for this process, and perhaps for every process of this node."""
 
     def __init__(self, item: str, kind: FailureKind, message: str) -> None:
         super().__init__(message)
@@ -39,12 +39,24 @@ class DeviceFault(RuntimeError):  # noqa: N818 - what is at fault, not this prog
         self.kind: FailureKind = kind
 
 
-class TeamFault(RuntimeError):  # noqa: N818 - what is at fault, not this program
-    """An item failed in one process of several: the others wait for it, and all must end."""
+def compute(worker: Worker, attempt: Attempt, progress: Progress) -> Result | SourceResult:
+    """Trains and scores a source or a cell in this process."""
+    study, item = worker.study, attempt.item
+    if item in study.sources:
+        return run_source(worker, study.sources[item], attempt, progress)
+    return run_cell(worker, study.cells[item], attempt, progress)
 
 
-def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> int:
+Compute = Callable[[Worker, Attempt, Progress], Result | SourceResult]
+
+
+def run_bundle(worker: Worker, items: Sequence[str], compute: Compute = compute) -> int:
     """Runs every item of a bundle that has no result yet.
+
+    Args:
+        worker: the process's loaded things.
+        items: cell or source ids, or ``synthesis``.
+        compute: trains and scores one item; ``jobs.parallel`` passes its own.
 
     Returns:
         How many items failed; each has its failure record.
@@ -52,58 +64,23 @@ def run_bundle(folder: StudyFolder, assignment: Assignment, worker: Worker) -> i
     Raises:
         Interrupted: A signal asked to stop; finished items are kept, the running one is saved.
         DeviceFault: The device broke under an item, which keeps its claim and has no record yet.
-        TeamFault: An item failed in one process of several; it keeps its claim.
     """
-    failed = 0
-    for position, item in enumerate(assignment.bundle.items, 1):
+    folder, failed = worker.folder, 0
+    for position, item in enumerate(items, 1):
         if worker.stop:
-            worker.team.broadcast(STOP)
             raise Interrupted
         if _done(worker, item):
             folder.claim(item).unlink(missing_ok=True)
             continue
         claim = claims.read(folder.claim(item))
-        if claim is None or claim.submission != assignment.settings.submission:
+        if claim is None or claim.submission != worker.settings.submission:
             # cancelled while it waited, or failed in an earlier attempt; perhaps another's by now
             continue
-        log(f"[{position}/{len(assignment.bundle.items)}] {_describe(worker, item)}")
+        log(f"[{position}/{len(items)}] {_describe(worker, item)}")
         progress = claims.Progress(claim, folder.claim(item), job=job_id())
-        failed += not _run_item(worker, item, progress)
+        failed += not _run_item(worker, item, progress, compute)
         folder.claim(item).unlink(missing_ok=True)
-    worker.team.broadcast(STOP)
     return failed
-
-
-STOP = ("", None)
-"""What followers are told at the end."""
-
-
-def follow(worker: Worker) -> None:
-    """Does its share of whatever the leading process runs, until that says stop.
-
-    Raises:
-        Interrupted: A signal asked the leading process to stop.
-        SystemExit: The item failed; the record is written.
-    """
-    while True:
-        item, chunk = worker.team.broadcast(STOP)
-        if not item:
-            return
-        try:
-            _compute(worker, item, _unheard, chunk, 1)
-        except Exception as error:  # noqa: BLE001 - recorded, as by the leader
-            # the leader is held up by this: it must end, and find here why
-            traceback.print_exc()
-            # where the leader broke down first, this process ends now with nothing to tell
-            time.sleep(1)
-            path = worker.folder.failure(item)
-            number = attempts(worker.folder, item) + 1
-            write_record(failure(worker, item, error, classify(error), number), path)
-            raise SystemExit(1) from None
-
-
-def _unheard(done: int, total: int) -> None:
-    """Progress of a follower: the leader tells it."""
 
 
 def _done(worker: Worker, item: str) -> bool:
@@ -132,18 +109,15 @@ def _describe(worker: Worker, item: str) -> str:
     return item
 
 
-def _run_item(worker: Worker, item: str, progress: claims.Progress) -> bool:
+def _run_item(worker: Worker, item: str, progress: Progress, compute: Compute) -> bool:
     """Runs one item and records how it ended; True if it has a result now."""
     path = worker.folder.failure(item)
     number = attempts(worker.folder, item) + 1
     chunk = _chunk(worker, item)
     while True:
-        worker.attempt = Attempt(item, chunk, number)
         try:
-            _execute(worker, worker.attempt, progress)
+            _execute(worker, Attempt(item, chunk, number), progress, compute)
         except Exception as error:
-            if worker.team.size > 1:
-                raise TeamFault from error
             # the one place where a cell's failure is recorded
             kind = classify(error)
             if _is_of_device(error) and kind != "oom":
@@ -180,7 +154,7 @@ def _chunk(worker: Worker, item: str) -> int | None:
     return max(1, (chunk or _examples(worker, item)) >> record.attempts)
 
 
-def _execute(worker: Worker, attempt: Attempt, progress: claims.Progress) -> None:
+def _execute(worker: Worker, attempt: Attempt, progress: Progress, compute: Compute) -> None:
     study, item = worker.study, attempt.item
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -202,21 +176,10 @@ def _execute(worker: Worker, attempt: Attempt, progress: claims.Progress) -> Non
             batch=attempt.chunk,
         )
         return
-    worker.team.broadcast((item, attempt.chunk))
-    result = _compute(worker, item, progress, attempt.chunk, attempt.number)
-    assert result is not None
+    result = compute(worker, attempt, progress)
     if isinstance(result, Result):
         write_record(result, worker.folder.result(item))
     log(f"{result.status}: dev {result.metric} {result.score}")
-
-
-def _compute(
-    worker: Worker, item: str, progress: Progress, chunk: int | None, attempt: int
-) -> Result | SourceResult | None:
-    study = worker.study
-    if item in study.sources:
-        return run_source(worker, study.sources[item], progress, chunk=chunk, attempt=attempt)
-    return run_cell(worker, study.cells[item], progress, chunk=chunk, attempt=attempt)
 
 
 def classify(error: BaseException) -> FailureKind:
@@ -296,9 +259,13 @@ def one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
-def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:
-    """Reads the bundle that a launcher wrote."""
-    import json
+def record_missing_device(
+    study: Study, folder: StudyFolder, assignment: Assignment, why: str
+) -> None:
+    """Records for the first item still to be run that its process found no device.
 
-    path = folder.bundles / f"{bundle_id}.json"
-    return parse(Assignment, json.loads(path.read_text(encoding="utf-8")), path)
+    The item keeps its claim: whoever started the process decides what becomes of it.
+    """
+    log_file = os.environ.get("STILT_LOG_FILE")
+    for item in assignment.held(folder)[:1]:
+        record_loss(study, folder, item, "node", why, job=job_id(), log=log_file)

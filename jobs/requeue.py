@@ -1,7 +1,7 @@
-"""Giving an element back to SLURM from inside, to go on elsewhere.
+"""An array element asks SLURM to requeue it, on another node where its own is broken.
 
-A busy controller may not answer for minutes, and a compute node need not have every command: what
-is only a courtesy is left out then, and the requeue itself is tried again.
+A busy controller may not answer for minutes, so the requeue is asked for several times. A compute
+node may lack some of SLURM's commands: then the element is requeued and kept off no node.
 """
 
 import re
@@ -13,7 +13,7 @@ from stilt.slurm.nodes import LIST, fitting
 
 POLL_SECONDS = 0.5
 SECONDS = 60.0
-"""For one call: many elements that leave a node at once ask together."""
+"""How long one command may take: many elements that leave a node at once ask together."""
 TRIES = 5
 """How often SLURM is asked for a requeue before it counts as refused."""
 PAUSE_SECONDS = 10.0
@@ -37,7 +37,7 @@ def requeue_elsewhere(job: str, node: str) -> str | None:
 
 
 def requeue(job: str) -> str | None:
-    """Requeues an element, with some patience.
+    """Requeues an element; asks again where SLURM does not answer or refuses.
 
     Returns:
         None if SLURM took it back, else why it did not.
@@ -54,16 +54,16 @@ def requeue(job: str) -> str | None:
 def _took(answer: Answer) -> bool:
     """Whether SLURM took an element back.
 
-    A requeue sends SIGTERM to all processes of the element, the one that asked for it included; and
-    what an earlier request achieved that was not answered in time shows as a job that is pending.
+    A requeue sends SIGTERM to all processes of the element, also to the command that asked for it.
+    Where SLURM did not answer an earlier request in time but obeyed it, the job is pending.
     """
     return answer.code in (0, -signal.SIGTERM) or "pending" in answer.errors.lower()
 
 
 def _excluded(job: str, node: str) -> str:
-    """Nodes to keep an element off: the one, and what was excluded before; empty if none fits then.
+    """Nodes to keep an element off: this one, and those that its job excludes already.
 
-    In doubt it is empty: a job that no node fits would wait for ever.
+    Empty where no other node fits, or SLURM does not say: a job that no node fits waits for ever.
     """
     shown = _ask("scontrol", "show", "job", "--oneliner", job).output
     before = _field(shown, "ExcNodeList")
@@ -85,10 +85,10 @@ def _field(shown: str, name: str) -> str | None:
 
 
 def _keep_off(job: str, names: str) -> None:
-    """SLURM changes the excluded nodes of waiting jobs only.
+    """Excludes nodes for a requeued element; tries for some seconds, then leaves it.
 
-    An element waits as soon as it is requeued, while its processes still have KillWait seconds (30
-    by default) to live.
+    SLURM changes the excluded nodes of waiting jobs only. An element waits as soon as it is
+    requeued, while its processes still have KillWait seconds (30 by default) to live.
     """
     for _ in range(8):
         if _ask("scontrol", "update", f"jobid={job}", f"excnodelist={names}").problem is None:

@@ -1,12 +1,16 @@
 """What a submission tells its workers besides the study: the machine's side of things."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from stilt.config import Frozen
+from stilt.config import Frozen, parse
+from stilt.folder import StudyFolder
 from stilt.plan import Bundle
+from stilt.records import claims
 
 INTERRUPTED = 75
 """Exit code of a worker that left something for a new process (sysexits.h: EX_TEMPFAIL)."""
@@ -18,7 +22,7 @@ The item that it broke under has its record and keeps its claim: who started the
 
 
 class Settings(Frozen):
-    """Nothing in here can change a score."""
+    """Where a worker finds things and what it may use; nothing in here can change a score."""
 
     submission: str
     data_dir: Path | None = None
@@ -42,3 +46,21 @@ class Assignment(Frozen):
 
     bundle: Bundle
     settings: Settings
+
+    def held(self, folder: StudyFolder, items: Sequence[str] | None = None) -> list[str]:
+        """Items that the submission still holds: what ended, or was cancelled, has lost its claim.
+
+        Args:
+            folder: the study's folder.
+            items: some of the bundle's; all where left out.
+        """
+        items = self.bundle.items if items is None else items
+        found = {item: claims.read(folder.claim(item)) for item in items}
+        mine = self.settings.submission
+        return [item for item, claim in found.items() if claim and claim.submission == mine]
+
+
+def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:
+    """Reads the bundle that a launcher wrote."""
+    path = folder.bundles / f"{bundle_id}.json"
+    return parse(Assignment, json.loads(path.read_text(encoding="utf-8")), path)

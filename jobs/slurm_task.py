@@ -1,6 +1,6 @@
-"""What one element of a SLURM array runs, and how it stops, is requeued, and goes on.
+"""One element of a SLURM array: it runs a bundle, is requeued if it has to stop, and goes on.
 
-The launcher pickles a ``BundleTask``; so nothing here may load torch before the task runs.
+The launcher pickles a ``BundleTask``, so importing this module must not load torch.
 """
 
 import os
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,7 @@ from submitit import JobEnvironment
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
 from jobs.requeue import requeue, requeue_elsewhere
-from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
-from stilt.config import Frozen
+from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment, read_assignment
 from stilt.folder import StudyFolder, read_study
 from stilt.records import claims
 from stilt.records.failures import attempts, dependants, item_name, reason, record_loss
@@ -50,7 +50,7 @@ class BundleTask:
     workers: int = 1
 
     def __call__(self) -> str:
-        """Runs the bundle; whatever does not end well raises, so that dependants see it."""
+        """Runs the bundle; raises where something failed, so that SLURM drops what waits for it."""
         return _Element(self).run()
 
     def checkpoint(self) -> Any:
@@ -59,35 +59,30 @@ class BundleTask:
 
 
 class _Element:
-    """One attempt at a bundle."""
+    """One attempt at a bundle; SLURM starts another one when it requeues the element."""
 
     def __init__(self, task: BundleTask) -> None:
-        from jobs.bundle import read_assignment
-
         self.task = task
         self.folder = StudyFolder(Path(task.folder))
         self.study = read_study(self.folder)
         self.environment = JobEnvironment()
         log = os.path.relpath(self.environment.paths.stdout, self.folder.path)
         os.environ["STILT_LOG_FILE"] = log
-        whole = read_assignment(self.folder, task.bundle)
-        self.settings = whole.settings
-        self.stage = whole.bundle.stage
-        self.planned = whole.bundle.items
-        self.items = self._held(whole.bundle.items)
-        self.bundle = whole.bundle
+        self.assignment = read_assignment(self.folder, task.bundle)
+        self.stage = self.assignment.bundle.stage
+        self.items = self.assignment.held(self.folder)
 
-    def _held(self, items: Sequence[str]) -> list[str]:
-        """Items that are still this submission's: what ended in an earlier attempt is not."""
-        found = []
-        for item in items:
-            claim = claims.read(self.folder.claim(item))
-            if claim is not None and claim.submission == self.settings.submission:
-                found.append(item)
-        return found
+    def held(self, items: Sequence[str]) -> list[str]:
+        """Those of some items that this submission still holds: what ended has lost its claim."""
+        return self.assignment.held(self.folder, items)
 
     def run(self) -> str:
-        """Runs what is still this submission's; says what was done."""
+        """Runs the items that this submission still holds; returns a line for submitit's log.
+
+        Raises:
+            CellsFailed: An item has no usable result.
+            SystemExit: The element stopped early and is to be started again.
+        """
         if self.items:
             self._await_need()
         failed = self._run() if self.items else 0
@@ -95,9 +90,9 @@ class _Element:
             if failed:
                 raise CellsFailed(f"{failed} of {len(self.items)} cells failed")
             return f"{len(self.items)} cells"
-        item = self.planned[0]
+        item = self.assignment.bundle.items[0]
         claim = claims.read(self.folder.claim(item))
-        if claim is not None and claim.submission != self.settings.submission:
+        if claim is not None and claim.submission != self.assignment.settings.submission:
             raise CellsFailed(f"{item_name(self.study, item)} is {claim.submission}'s by now")
         if failed or not finished(self.study, self.folder, item):
             self._fail_dependants(item)
@@ -105,12 +100,13 @@ class _Element:
         return item
 
     def _await_need(self) -> None:
-        """A network file system may show another node's new files only after a while.
+        """Waits until this node sees what the bundle needs.
 
-        SLURM started this element because the job that made them succeeded.
+        SLURM started this element because the job that made it succeeded, but a network file system
+        may show another node's new files only after a while.
         """
         end = time.monotonic() + VISIBLE_SECONDS
-        for need in self.bundle.needs:
+        for need in self.assignment.bundle.needs:
             while not finished(self.study, self.folder, need) and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
 
@@ -118,49 +114,48 @@ class _Element:
         workers = min(self.task.workers, len(self.items))
         stop = StopRequest()
         try:
-            # a team's processes end together when one breaks down: this one must outlive them
-            shared = workers > 1 or self.study.grid.processes > 1
-            return self._share(workers, stop) if shared else self._alone(stop)
+            # processes that train together all end when one breaks down: this one must outlive them
+            if workers > 1 or self.study.grid.processes > 1:
+                return self._run_in_processes(workers, stop)
+            return self._run_here(stop)
         except Interrupted:
             self._hand_back(stop)
             raise SystemExit(INTERRUPTED) from None
 
-    def _alone(self, stop: StopRequest) -> int:
+    def _run_here(self, stop: StopRequest) -> int:
         from jobs.bundle import DeviceFault, run_bundle
-        from jobs.followers import forget_launchers
-        from jobs.worker import DeviceMissing, Worker
+        from jobs.worker import DeviceMissing, Worker, forget_launchers
 
         forget_launchers()
         try:
-            worker = Worker(self.study, self.folder, self.settings)
+            worker = Worker(self.study, self.folder, self.assignment.settings)
         except DeviceMissing as missing:
             return self._leave_node(DeviceFault(self.items[0], "node", str(missing)))
         worker.stop = stop
         stop.listen(signal.SIGUSR2, signal.SIGTERM)
-        mine = self.bundle.model_copy(update={"items": tuple(self.items)})
         try:
-            return run_bundle(self.folder, Assignment(bundle=mine, settings=self.settings), worker)
+            return run_bundle(worker, self.items)
         except DeviceFault as fault:
             return self._leave_node(fault)
 
-    def _share(self, workers: int, stop: StopRequest) -> int:
+    def _run_in_processes(self, workers: int, stop: StopRequest) -> int:
         """Runs the items in several processes of their own, which share the element's devices.
 
         Where a device breaks under one of them, all save their state, and go elsewhere together.
         """
         stop.listen(signal.SIGUSR2, signal.SIGTERM)
-        pool = [_Share(self, slot, self.items[slot::workers]) for slot in range(workers)]
+        pool = [_WorkerProcess(self, slot, self.items[slot::workers]) for slot in range(workers)]
         asked = False
-        while any(share.runs() for share in pool):
-            if not asked and (stop or any(share.broken for share in pool)):
+        while any(worker.runs() for worker in pool):
+            if not asked and (stop or any(worker.broken for worker in pool)):
                 asked = True
-                for share in pool:
-                    share.process.terminate()
+                for worker in pool:
+                    worker.process.terminate()
             time.sleep(POLL_SECONDS)
-            for share in pool:
-                if not share.runs() and not asked and not share.broken:
-                    share.go_on()
-        faulty = [item for share in pool if share.broken for item in share.begun()]
+            for worker in pool:
+                if not worker.runs() and not asked and not worker.broken:
+                    worker.start_again()
+        faulty = [item for worker in pool if worker.broken for item in worker.begun()]
         for item in faulty:
             if attempts(self.folder, item) >= MAX_NODE_FAULTS:
                 self.folder.claim(item).unlink(missing_ok=True)
@@ -174,7 +169,7 @@ class _Element:
         return sum(self.folder.failure(item).exists() for item in self.items)
 
     def _hand_back(self, stop: StopRequest) -> None:
-        """After the state is saved: submitit requeues this element, or says that it will not.
+        """Gives the element back to SLURM after the state is saved, to go on in a new attempt.
 
         On SIGTERM SLURM is ending the job (``scancel``, a node going down, a preemption that it
         requeues itself): there is nothing to ask for.
@@ -186,24 +181,26 @@ class _Element:
         try:
             stop.forward()
         except UncompletedJobError as error:
-            self._give_up(str(error))
+            self._fail_the_rest(str(error))
             raise
         except (OSError, subprocess.SubprocessError) as error:
             # submitit asks the controller once, and has written what the next attempt reads
             problem = requeue(self.environment.job_id)
             if problem is not None:
-                self._give_up(f"the time limit was reached, and SLURM did not requeue: {problem}")
+                self._fail_the_rest(
+                    f"the time limit was reached, and SLURM did not requeue: {problem}"
+                )
                 raise CellsFailed(problem) from error
 
-    def _give_up(self, message: str) -> None:
-        """Nothing takes up what is left: it is recorded as out of time."""
-        for item in self._held(self.items):
-            self._lose(item, "timeout", message)
+    def _fail_the_rest(self, message: str) -> None:
+        """Records the items that are left as out of time: no attempt follows."""
+        for item in self.held(self.items):
+            self.fail(item, "timeout", message)
         if self.stage != "target":
-            self._fail_dependants(self.planned[0])
+            self._fail_dependants(self.assignment.bundle.items[0])
 
     def _leave_node(self, fault: "DeviceFault") -> int:
-        """The device can be used no more: the item, and what is left, goes on in a new attempt.
+        """Records a broken device, and requeues the element for what is left.
 
         An item that broke the device itself is not tried again, and says nothing against the node.
 
@@ -212,7 +209,7 @@ class _Element:
         """
         item, kind = fault.item, fault.kind
         keep = kind == "node" and attempts(self.folder, item) + 1 < MAX_NODE_FAULTS
-        self._lose(item, kind, str(fault), keep=keep)
+        self.fail(item, kind, str(fault), keep=keep)
         self._go_elsewhere([item], node=kind == "node")
         return self._failures()
 
@@ -223,7 +220,7 @@ class _Element:
             faulty: items with a record of why.
             node: whether this node is at fault.
         """
-        left = self._held(self.items)
+        left = self.held(self.items)
         if not left:
             return
         here = os.environ.get("SLURMD_NODENAME", "") if node else ""
@@ -235,9 +232,10 @@ class _Element:
                 self.folder.claim(item).unlink(missing_ok=True)
             else:
                 message = f"a GPU broke under its element, which SLURM did not requeue: {problem}"
-                self._lose(item, "node", message)
+                self.fail(item, "node", message)
 
-    def _lose(self, item: str, kind: FailureKind, message: str, *, keep: bool = False) -> None:
+    def fail(self, item: str, kind: FailureKind, message: str, *, keep: bool = False) -> None:
+        """Records that an item failed, and drops its claim unless it is to be tried again."""
         record_loss(
             self.study,
             self.folder,
@@ -252,7 +250,7 @@ class _Element:
             self.folder.claim(item).unlink(missing_ok=True)
 
     def _fail_dependants(self, need: str) -> None:
-        """SLURM drops the jobs that wait for this one, and runs nothing that could say why."""
+        """Records why nothing that waits for this element will run: SLURM drops it in silence."""
         why = reason(self.folder, need) or "no usable result"
         for item in dependants(self.study, need):
             claim = claims.read(self.folder.claim(item))
@@ -263,14 +261,14 @@ class _Element:
             self.folder.claim(item).unlink(missing_ok=True)
 
 
-class _Share:
-    """One of several worker processes of an element."""
+class _WorkerProcess:
+    """One of several worker processes of an element, and the next ones where it dies."""
 
     def __init__(self, element: _Element, slot: int, items: Sequence[str]) -> None:
         self.element = element
         self.slot = slot
         self.items = list(items)
-        self.stillborn = False
+        self.began_nothing = False
         """Whether the process before this one died before it began anything."""
         self.process = self._start()
 
@@ -284,21 +282,23 @@ class _Share:
 
     def begun(self) -> list[str]:
         """The item that the process had begun when it ended; its first one if it began none."""
-        left = self.element._held(self.items)
+        left = self.element.held(self.items)
         return self._running(left) or left[:1]
 
     def _running(self, items: Sequence[str]) -> list[str]:
         # what an earlier attempt had begun is marked as running, too
-        pid = self.process.pid
-        found = ((item, claims.read(self._claim(item))) for item in items)
+        pid, folder = self.process.pid, self.element.folder
+        found = ((item, claims.read(folder.claim(item))) for item in items)
         return [item for item, claim in found if claim and claim.running and claim.pid == pid]
 
     def _start(self) -> subprocess.Popen[bytes]:
         element = self.element
         folder = element.folder
         name = f"{element.task.bundle}.{self.slot}"
-        part = element.bundle.model_copy(update={"items": tuple(self.items), "id": name})
-        _write(folder.bundles / f"{name}.json", Assignment(bundle=part, settings=element.settings))
+        changes = {"items": tuple(self.items), "id": name}
+        bundle = element.assignment.bundle.model_copy(update=changes)
+        assignment = Assignment(bundle=bundle, settings=element.assignment.settings)
+        write_text(folder.bundles / f"{name}.json", assignment.model_dump_json() + "\n")
         log = folder.logs / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"STILT_LOG_FILE": str(log.relative_to(folder.path))}
@@ -315,12 +315,12 @@ class _Share:
                 stdin=subprocess.DEVNULL,
                 env=environment,
                 # SLURM signals every process of an element; this one asks the others to stop
-                preexec_fn=_ignore_usr2,
+                preexec_fn=partial(signal.signal, signal.SIGUSR2, signal.SIG_IGN),
             )
 
-    def go_on(self) -> None:
-        """After a process died in the middle: its item failed, another takes up the rest."""
-        left = self.element._held(self.items)
+    def start_again(self) -> None:
+        """After the process died in the middle: its item failed, a new one takes up the rest."""
+        left = self.element.held(self.items)
         code = self.process.returncode
         if not left or code == 0:
             return
@@ -328,22 +328,11 @@ class _Share:
             kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
             begun = self._running(left)
             # one that dies before it begins anything may have met a moment's fault: once more
-            lost = begun if begun or not self.stillborn else left
-            self.stillborn = not begun
+            lost = begun if begun or not self.began_nothing else left
+            self.began_nothing = not begun
             for item in lost:
-                self.element._lose(item, kind, f"the worker ended with exit code {code}")
-            left = self.element._held(left)
+                self.element.fail(item, kind, f"the worker ended with exit code {code}")
+            left = self.element.held(left)
         if left:
             self.items = left
             self.process = self._start()
-
-    def _claim(self, item: str) -> Path:
-        return self.element.folder.claim(item)
-
-
-def _ignore_usr2() -> None:
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-
-
-def _write(path: Path, content: Frozen) -> None:
-    write_text(path, content.model_dump_json() + "\n")

@@ -37,6 +37,10 @@ from stilt.training.team import Team
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "submitit")
 KEPT_TASKS = 4
+"""Tasks whose encoded rows are kept in memory."""
+FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+FOREIGN_PREFIXES = ("ACCELERATE_", "PMI_", "OMPI_COMM_WORLD_", "MV2_COMM_WORLD_", "MPI_LOCALRANKID")
+"""Variables that accelerate would obey: how many processes, on what, in which precision."""
 TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.*", "merges.txt", "*.model"),
@@ -45,12 +49,12 @@ TOKENIZER_FILES = (
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at an item."""
+    """One try at an item: which one, how often it was begun, and how much memory it may take."""
 
     item: str
-    chunk: int | None
+    chunk: int | None = None
     """Examples per backward pass at most."""
-    number: int
+    number: int = 1
     """Counted from 1 since the item last succeeded."""
 
 
@@ -59,10 +63,10 @@ class DeviceMissing(RuntimeError):  # noqa: N818 - what is at fault, not this pr
 
 
 class Worker:
-    """Imports, base weights, tokenizer and encoded data: paid once, used by many cells."""
+    """The device, base weights, tokenizer and encoded data: loaded once, used by many cells."""
 
     def __init__(self, study: Study, folder: StudyFolder, settings: Settings) -> None:
-        """Finds the device, and the other processes of its team.
+        """Finds the device; where several processes train together, it waits for the others.
 
         Raises:
             DeviceMissing: No GPU where one was promised: a broken driver, or a CPU build of torch.
@@ -79,18 +83,13 @@ class Worker:
             )
         # after accelerate, which sets a number of its own for several processes
         torch.set_num_threads(settings.threads or default_threads())
+        self.team = Team(self.accelerator)
+        """The processes that train each cell together: most often this one alone."""
         self.shelf = ModelShelf(ModelPlace(settings.model, settings.model_revision))
         self.stop = StopRequest()
-        self.attempt: Attempt | None = None
-        """What is being run."""
         self._encoded: dict[tuple[str, int | None], tuple[Encoded, Encoded, str]] = {}
         self._checked: set[str] = set()
         self._tried: set[type] = set()
-
-    @property
-    def team(self) -> Team:
-        """The processes that run each cell together."""
-        return Team(self.accelerator)
 
     def runtime(self, chunk: int | None) -> Runtime:
         """What training is told about the machine."""
@@ -128,7 +127,7 @@ class Worker:
         if key not in self._encoded:
             while len(self._encoded) >= KEPT_TASKS:
                 self._encoded.pop(next(iter(self._encoded)))
-            # the lead encodes and caches, the others read what it cached
+            # where several processes train together, the others read what the first one cached
             with self.accelerator.main_process_first():
                 self._encoded[key] = self._encode(name, train_size)
         return self._encoded[key]
@@ -199,6 +198,13 @@ class Worker:
             code=code_digest(),
             command=self.settings.command,
         )
+
+
+def forget_launchers() -> None:
+    """Drops what torchrun, accelerate or MPI told this process: no study may depend on it."""
+    for name in list(os.environ):
+        if name in FOREIGN or name.startswith(FOREIGN_PREFIXES):
+            del os.environ[name]
 
 
 def job_id() -> str | None:

@@ -113,21 +113,22 @@ def require_padding_invariance(model: Any, data: Encoded, name: str) -> None:
 def predict(model: Any, data: Encoded, team: Team) -> np.ndarray:
     """(N, K) logits of a whole split, longest examples first, without gradients or dropout.
 
-    The same on every process of a team, and not finite where the weights are of no use any more.
+    Every process of a team gets all of them. They are not finite where the weights are of no use
+    any more.
     """
     model.eval()
     longest = data.lengths.reshape(len(data), data.options).max(axis=1)
     order = np.argsort(-longest, kind="stable")
     classes = data.options if data.options > 1 else model.config.num_labels
+    passes, start = [], 0
+    while start < len(order):
+        count = max(1, EVALUATION_TOKENS // int(longest[order[start]] * data.options))
+        passes.append(order[start : start + count])
+        start += count
     logits = np.zeros((len(data), classes))
-    start, turn = 0, 0
     with torch.inference_mode():
-        while start < len(order):
-            count = max(1, EVALUATION_TOKENS // int(longest[order[start]] * data.options))
-            rows = order[start : start + count]
-            if turn % team.size == team.rank:
-                logits[rows] = forward(model, data, rows, team.accelerator)[0].cpu().numpy()
-            start, turn = start + count, turn + 1
+        for rows in team.share(passes):
+            logits[rows] = forward(model, data, rows, team.accelerator)[0].cpu().numpy()
     # each example was scored by one process: all others add zero
     return team.summed(torch.from_numpy(logits).to(team.accelerator.device)).cpu().numpy()
 

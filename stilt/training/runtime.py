@@ -10,7 +10,6 @@ from accelerate.utils import is_bf16_available
 from stilt.errors import ConfigError
 from stilt.grid import Recipe
 from stilt.system.interrupt import StopRequest
-from stilt.training.team import Team
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,6 @@ class Runtime:
     stop: StopRequest = field(default_factory=StopRequest)
     checkpoint_seconds: float = 600.0
     """Longest work that a sudden death may lose."""
-
-    @property
-    def team(self) -> Team:
-        """The processes that run the cell together: most often this one alone."""
-        return Team(self.accelerator)
 
 
 def make_accelerator(device: str, recipe: Recipe = "paper") -> Accelerator:

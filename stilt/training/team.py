@@ -1,11 +1,11 @@
-"""The data-parallel processes of one run: each takes its share of every batch.
+"""Several processes that train one model together: each takes its share of every batch.
 
-One process has a team of one: every function is then what it would be without a team.
+Where one process trains alone, which is usual, every function hands back what it was given.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 
 T = TypeVar("T")
+Rows = TypeVar("Rows", np.ndarray, list[np.ndarray])
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Team:
         """Whether this process is the one that decides and records."""
         return self.rank == 0
 
-    def share(self, rows: np.ndarray) -> np.ndarray:
-        """This process's part of some examples; may be empty."""
+    def share(self, rows: Rows) -> Rows:
+        """This process's part of some examples, or of some batches; may be empty."""
         return rows[self.rank :: self.size]
 
     def seed(self, seed: int) -> int:
@@ -53,7 +54,15 @@ class Team:
         total: torch.Tensor = self.accelerator.reduce(values, "sum")
         return total
 
-    def sum_gradients(self, parameters: Sequence[Any], *more: torch.Tensor) -> list[torch.Tensor]:
+    def forget_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+        """Drops what earlier passes left: all processes have the same, and the lead counts it."""
+        if not self.leads:
+            for parameter in parameters:
+                parameter.grad = None
+
+    def sum_gradients(
+        self, parameters: Sequence[torch.nn.Parameter], *more: torch.Tensor
+    ) -> list[torch.Tensor]:
         """Sums gradients over all processes, in one message, in place.
 
         Args:
@@ -82,7 +91,7 @@ class Team:
         ]
 
     def broadcast(self, word: T) -> T:
-        """What the lead says."""
+        """What the lead hands over, on every process."""
         if self.size == 1:
             return word
         box = [word]

@@ -21,6 +21,7 @@ from stilt.task import Task
 from stilt.training.curves import Curves, Diverged
 from stilt.training.forward import forward, token_count
 from stilt.training.runtime import Runtime, outside_random_state, random_state, set_random_state
+from stilt.training.team import Team
 
 
 def fit(
@@ -56,56 +57,20 @@ def fit(
         The trained model, its schedule, and what was recorded.
 
     Raises:
-        Diverged: The loss is not finite; ``curves`` is its argument.
+        Diverged: The loss is not finite; its arguments are curves and schedule.
         Interrupted: A signal asked to stop; the state is saved.
 
     Source: paper, section 4.1; the released code where the text is silent.
     """
-    schedule = plan_updates(
-        rows=len(data),
-        epochs=task.epochs,
-        batch_size=hyperparameters.batch_size,
-        warmup_ratio=hyperparameters.warmup_ratio,
-        micro_batch=task.micro_batch,
-    )
-    order = torch.Generator().manual_seed(
-        hyperparameters.seed if hyperparameters.order_seed is None else hyperparameters.order_seed
-    )
-    team = runtime.team
-    torch.manual_seed(team.seed(hyperparameters.seed))
-    # no wrapper: a batch takes several forward passes, and gradients are summed here, once for all
-    model.to(runtime.accelerator.device).train()
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=hyperparameters.learning_rate,
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        weight_decay=0.0,
-        fused=True,
-    )
-    run = _Run(model, optimizer, schedule, hyperparameters.learning_rate, runtime, data)
-    first_epoch, first_step = run.load(state, order)
+    run = _Run(model, data, task, hyperparameters, runtime)
+    first_epoch, first_step = run.load(state)
     total = int(data.lengths.sum()) * task.epochs
-    saved = time.monotonic()
     for epoch in range(first_epoch, task.epochs):
-        epoch_start = order.get_state()
-        permutation = torch.randperm(len(data), generator=order).numpy()
-        steps = -(-len(data) // schedule.micro_batch)
-        for step in range(first_step, steps):
-            rows = permutation[step * schedule.micro_batch : (step + 1) * schedule.micro_batch]
-            updated = run.micro_step(rows, last=(step + 1) % schedule.accumulation == 0)
-            if not updated:
+        for step, rows in enumerate(run.micro_batches()):
+            if step < first_step or not run.micro_step(rows, step):
                 continue
             progress(run.curves.real, total)
-            if not run.settled:
-                continue
-            due = team.leads and time.monotonic() - saved > runtime.checkpoint_seconds
-            stop, due = team.any(bool(runtime.stop), due)
-            if state is not None and (stop or due):
-                run.save(state, epoch, step + 1, epoch_start)
-                saved = time.monotonic()
-            if stop:
-                raise Interrupted
+            run.save_or_stop(state, epoch, step + 1)
         first_step = 0
         if after_epoch is not None:
             # where the device runs ahead, losses that are not finite may not have been seen yet
@@ -116,62 +81,69 @@ def fit(
     run.check_finite()
     if state is not None:
         state.unlink(missing_ok=True)
-    return model, schedule, run.curves
+    return model, run.schedule, run.curves
 
 
 class _Run:
-    """The moving parts of one training run."""
+    """One training run: model, optimizer, order of examples, and what was recorded so far."""
 
     def __init__(
         self,
-        model: Any,
-        optimizer: torch.optim.Optimizer,
-        schedule: Schedule,
-        rate: float,
-        runtime: Runtime,
+        model: PreTrainedModel,
         data: Encoded,
+        task: Task,
+        hyperparameters: Hyperparameters,
+        runtime: Runtime,
     ) -> None:
-        self.model = model
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.rate = rate
-        self.runtime = runtime
-        self.data = data
-        self.curves = Curves()
-        self.team = runtime.team
+        self.schedule = plan_updates(
+            rows=len(data),
+            epochs=task.epochs,
+            batch_size=hyperparameters.batch_size,
+            warmup_ratio=hyperparameters.warmup_ratio,
+            micro_batch=task.micro_batch,
+        )
+        seed, order_seed = hyperparameters.seed, hyperparameters.order_seed
+        self.order = torch.Generator().manual_seed(seed if order_seed is None else order_seed)
+        self.epoch_start = self.order.get_state()
+        """What this epoch's order of examples is drawn from."""
+        self.team = Team(runtime.accelerator)
+        torch.manual_seed(self.team.seed(seed))
+        self.model: Any = model
+        # no wrapper: a batch takes several forward passes, and gradients are summed once for all
+        self.model.to(runtime.accelerator.device).train()
+        self.rate = hyperparameters.learning_rate
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=self.rate,
+            betas=(0.9, 0.999),
+            eps=1e-8,
+            weight_decay=0.0,
+            fused=True,
+        )
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.data = data
+        self.runtime = runtime
+        self.curves = Curves()
+        self._saved = time.monotonic()
         self._losses: list[torch.Tensor] = []
         self._norms: list[torch.Tensor] = []
         self._partial: list[torch.Tensor] = []
         self._work: list[torch.Tensor] = []
         """Token positions computed by each backward pass, of all processes."""
 
-    def micro_step(self, rows: np.ndarray, *, last: bool) -> bool:
-        """One backward pass over ``rows``; an update if it is the last of its accumulation."""
-        accelerator = self.runtime.accelerator
-        mine = self.team.share(rows)
-        chunk = self.runtime.chunk or len(rows)
-        micro = [torch.zeros((), device=accelerator.device)]
-        positions = 0
-        if not self.team.leads:
-            # what earlier micro-batches left is the same on every process: the lead brings it
-            self.optimizer.zero_grad(set_to_none=True)
-        for start in range(0, len(mine), chunk):
-            part = mine[start : start + chunk]
-            logits, computed = forward(self.model, self.data, part, accelerator)
-            labels = torch.from_numpy(self.data.labels[part]).to(logits.device)
-            loss = functional.cross_entropy(logits, labels, reduction="sum") / len(rows)
-            accelerator.backward(loss / self.schedule.accumulation)
-            micro.append(loss.detach())
-            positions += computed
-        self.curves.real += token_count(self.data, rows)
-        work = torch.tensor(float(positions), device=accelerator.device)
-        whole, work = self.team.sum_gradients(self.parameters, torch.stack(micro).sum(), work)
-        self._work.append(work)
+    def micro_batches(self) -> list[np.ndarray]:
+        """Draws an epoch's order: example indices, one array for each backward pass."""
+        self.epoch_start = self.order.get_state()
+        permutation = torch.randperm(len(self.data), generator=self.order).numpy()
+        size = self.schedule.micro_batch
+        return [permutation[start : start + size] for start in range(0, len(self.data), size)]
+
+    def micro_step(self, rows: np.ndarray, step: int) -> bool:
+        """Does the ``step``-th backward pass of an epoch; True where it updated the weights."""
+        self._backward(rows)
         # the released code clips after every backward pass, also on partial sums
-        norm = accelerator.clip_grad_norm_(self.parameters, 1.0)
-        self._partial.append(whole)
-        if not last:
+        norm = self.runtime.accelerator.clip_grad_norm_(self.parameters, 1.0)
+        if (step + 1) % self.schedule.accumulation:
             return False
         self._losses.append(torch.stack(self._partial).mean())
         self._norms.append(norm.detach() if isinstance(norm, torch.Tensor) else torch.tensor(norm))
@@ -181,14 +153,31 @@ class _Run:
             group["lr"] = self.rate * self.schedule.factor(done)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if len(self._losses) >= 20 or accelerator.device.type == "cpu":
+        if len(self._losses) >= 20 or self.runtime.accelerator.device.type == "cpu":
             self.check_finite()
         return True
 
-    @property
-    def settled(self) -> bool:
-        """Whether the device has done all that it was asked: looking at it costs no waiting."""
-        return not self._losses
+    def _backward(self, rows: np.ndarray) -> None:
+        """Adds the mean loss's gradient over ``rows``, in passes of no more than fits memory."""
+        accelerator = self.runtime.accelerator
+        chunk = self.runtime.chunk or len(rows)
+        losses = [torch.zeros((), device=accelerator.device)]
+        positions = 0
+        self.team.forget_gradients(self.parameters)
+        mine = self.team.share(rows)
+        for start in range(0, len(mine), chunk):
+            part = mine[start : start + chunk]
+            logits, computed = forward(self.model, self.data, part, accelerator)
+            labels = torch.from_numpy(self.data.labels[part]).to(logits.device)
+            loss = functional.cross_entropy(logits, labels, reduction="sum") / len(rows)
+            accelerator.backward(loss / self.schedule.accumulation)
+            losses.append(loss.detach())
+            positions += computed
+        self.curves.real += token_count(self.data, rows)
+        work = torch.tensor(float(positions), device=accelerator.device)
+        whole, work = self.team.sum_gradients(self.parameters, torch.stack(losses).sum(), work)
+        self._partial.append(whole)
+        self._work.append(work)
 
     def check_finite(self) -> None:
         """Moves the newest losses off the device; the one place that waits for it."""
@@ -201,34 +190,54 @@ class _Run:
         if not all(map(math.isfinite, self.curves.loss[-20:])):
             raise Diverged(self.curves, self.schedule)
 
-    def save(self, path: Path, epoch: int, step: int, epoch_start: torch.Tensor) -> None:
-        """Saves everything that the rest of the run depends on; called right after an update."""
-        randoms = self.team.gathered(random_state())
-        if not self.team.leads:
+    def save_or_stop(self, state: Path | None, epoch: int, step: int) -> None:
+        """Saves the state where it is time, or where a signal asks this process to stop.
+
+        Args:
+            state: the file; None to save nothing.
+            epoch: the epoch to go on in.
+            step: its backward passes that are done; the last one was an update.
+
+        Raises:
+            Interrupted: A signal asked to stop.
+        """
+        if self._losses:
+            # the device is still at work, and to look at the weights would wait for it
             return
+        due = time.monotonic() - self._saved > self.runtime.checkpoint_seconds
+        stop, due = self.team.any(bool(self.runtime.stop), due)
+        if state is not None and (stop or due):
+            self._save(state, epoch, step)
+            self._saved = time.monotonic()
+        if stop:
+            raise Interrupted
+
+    def _save(self, path: Path, epoch: int, step: int) -> None:
+        """Saves everything that the rest of the run depends on."""
         content = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "epoch": epoch,
             "step": step,
-            "order": epoch_start,
-            "random": randoms,
+            "order": self.epoch_start,
+            "random": self.team.gathered(random_state()),
             "loss": self.curves.loss,
             "norm": self.curves.norm,
             "epochs": [(point.epoch, point.score) for point in self.curves.epochs],
             "tokens": (self.curves.real, self.curves.computed),
         }
-        with replacing(path) as temporary:
-            torch.save(content, temporary)
+        if self.team.leads:
+            with replacing(path) as temporary:
+                torch.save(content, temporary)
 
-    def load(self, path: Path | None, order: torch.Generator) -> tuple[int, int]:
+    def load(self, path: Path | None) -> tuple[int, int]:
         """Takes up a saved state; returns the (epoch, micro-step) to go on at."""
         if path is None or not path.is_file():
             return 0, 0
         content = torch.load(path, map_location="cpu", weights_only=True)
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
-        order.set_state(content["order"])
+        self.order.set_state(content["order"])
         set_random_state(content["random"][self.team.rank])
         self.curves.loss, self.curves.norm = content["loss"], content["norm"]
         self.curves.epochs = [CurvePoint(epoch=e, score=s) for e, s in content["epochs"]]

@@ -9,13 +9,13 @@ import torch
 
 from jobs import bundle as bundles
 from jobs import sampler
-from jobs.settings import Assignment, Settings
+from jobs.settings import Settings
 from jobs.synthesize import synthesize
 from jobs.worker import Worker
 from stilt.errors import DataError, ResultError
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
-from stilt.plan import SYNTHESIS, Bundle
+from stilt.plan import SYNTHESIS
 from stilt.records.claims import new_claim, take
 from stilt.records.failures import record_loss
 from stilt.records.results import Failure, read_record, read_result
@@ -27,7 +27,7 @@ from tests.support.tiny_generator import prose, save_tiny_gpt2
 
 @pytest.fixture
 def work(own_study, roberta, tmp_path):
-    """A worker, and an assignment of the two cells that start from none, both claimed."""
+    """A worker, and the two cells that start from none, both claimed."""
     grid = load_grid(str(own_study / "own.toml"))
     study = bind(grid, "tiny", near=own_study)
     folder = StudyFolder(tmp_path / "study")
@@ -41,32 +41,31 @@ def work(own_study, roberta, tmp_path):
         device="cpu",
         threads=1,
     )
-    mine = Bundle(id="b", stage="target", items=tuple(cells), cost=1.0)
     for cell in cells:
         assert take(new_claim(cell, "local-1", "b"), folder.claim(cell))
-    return Worker(study, folder, settings), Assignment(bundle=mine, settings=settings)
+    return Worker(study, folder, settings), cells
 
 
 def with_room_for(monkeypatch, examples, cell):
     """A device on which one cell needs more memory than there is, beyond some examples a pass."""
     tried, real = [], bundles.run_cell
 
-    def run_cell(worker, which, progress, *, chunk, attempt):
+    def run_cell(worker, which, attempt, progress):
         if which.id == cell:
-            tried.append(chunk)
-            if chunk is None or chunk > examples:
+            tried.append(attempt.chunk)
+            if attempt.chunk is None or attempt.chunk > examples:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(worker, which, progress, chunk=chunk, attempt=attempt)
+        return real(worker, which, attempt, progress)
 
     monkeypatch.setattr(bundles, "run_cell", run_cell)
     return tried
 
 
 def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monkeypatch):
-    worker, assignment = work
-    first, second = assignment.bundle.items
+    worker, items = work
+    first, second = items
     tried = with_room_for(monkeypatch, 2, first)
-    assert bundles.run_bundle(worker.folder, assignment, worker) == 0
+    assert bundles.run_bundle(worker, items) == 0
     assert tried == [None, 4, 2]
     for cell in (first, second):
         folder, study = worker.folder, worker.study
@@ -76,10 +75,10 @@ def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monke
 
 
 def test_what_has_no_room_for_one_example_fails_alone(work, monkeypatch):
-    worker, assignment = work
-    first, second = assignment.bundle.items
+    worker, items = work
+    first, second = items
     tried = with_room_for(monkeypatch, 0, first)
-    assert bundles.run_bundle(worker.folder, assignment, worker) == 1
+    assert bundles.run_bundle(worker, items) == 1
     assert tried == [None, 4, 2, 1]
     failure = read_record(Failure, worker.folder.failure(first))
     assert (failure.kind, failure.attempts) == ("oom", 1)
@@ -90,12 +89,12 @@ def test_what_has_no_room_for_one_example_fails_alone(work, monkeypatch):
 def test_what_the_system_killed_for_its_memory_begins_with_smaller_steps(
     work, monkeypatch, deaths, begins
 ):
-    worker, assignment = work
-    first, _ = assignment.bundle.items
+    worker, items = work
+    first, _ = items
     for _ in range(deaths):
         record_loss(worker.study, worker.folder, first, "oom", "its job ended with OUT_OF_MEMORY")
     tried = with_room_for(monkeypatch, 8, first)
-    assert bundles.run_bundle(worker.folder, assignment, worker) == 0
+    assert bundles.run_bundle(worker, items) == 0
     assert tried == [begins]
 
 
@@ -123,22 +122,22 @@ def test_an_error_belongs_to_the_class_that_says_what_to_do_about_it(error, kind
 
 
 def test_what_breaks_the_device_by_itself_is_recorded_and_the_process_ends(work, monkeypatch):
-    worker, assignment = work
-    first, second = assignment.bundle.items
+    worker, items = work
+    first, second = items
 
     def run_cell(worker, which, *rest, **more):
         raise RuntimeError("CUDA error: device-side assert triggered")
 
     monkeypatch.setattr(bundles, "run_cell", run_cell)
     with pytest.raises(bundles.DeviceFault) as fault:
-        bundles.run_bundle(worker.folder, assignment, worker)
+        bundles.run_bundle(worker, items)
     assert (fault.value.item, fault.value.kind) == (first, "bug")
     assert worker.folder.claim(second).exists()
 
 
 @pytest.fixture
 def generation(tmp_path):
-    """A worker, and an assignment to generate the rows of SynthesisGPT2 with a tiny generator."""
+    """A worker, and what generates the rows of SynthesisGPT2 with a tiny generator, claimed."""
     rows = [{"title": str(n), "text": prose(4, start=4 * n)} for n in range(30)]
     (tmp_path / "text.json").write_text(json.dumps(rows))
     save_tiny_gpt2(tmp_path / "gpt2")
@@ -152,9 +151,8 @@ def generation(tmp_path):
     folder = StudyFolder(tmp_path / "study")
     write_study(study, folder)
     settings = Settings(submission="local-1", cache=tmp_path, model="none", device="cpu", chunk=3)
-    mine = Bundle(id="b", stage="synthesis", items=(SYNTHESIS,), cost=1.0)
     assert take(new_claim(SYNTHESIS, "local-1", "b"), folder.claim(SYNTHESIS))
-    return Worker(study, folder, settings), Assignment(bundle=mine, settings=settings)
+    return Worker(study, folder, settings), [SYNTHESIS]
 
 
 def with_room_for_prompts(monkeypatch, prompts):
@@ -174,9 +172,9 @@ def with_room_for_prompts(monkeypatch, prompts):
 def test_generation_that_runs_out_of_memory_takes_half_as_many_prompts_at_a_time(
     generation, monkeypatch, tmp_path
 ):
-    worker, assignment = generation
+    worker, items = generation
     tried = with_room_for_prompts(monkeypatch, 4)
-    assert bundles.run_bundle(worker.folder, assignment, worker) == 0
+    assert bundles.run_bundle(worker, items) == 0
     # 64, 32, 16 and 8 prompts, of which there are 20, then 4
     assert tried == [20, 20, 16, 8, *[4] * 6]
     made = worker.folder.synthesis()
@@ -191,15 +189,15 @@ def test_generation_that_runs_out_of_memory_takes_half_as_many_prompts_at_a_time
 def test_generation_with_no_room_for_one_prompt_fails_with_its_reason_and_can_be_run_again(
     generation, monkeypatch
 ):
-    worker, assignment = generation
+    worker, items = generation
     with monkeypatch.context() as small:
         with_room_for_prompts(small, 0)
-        assert bundles.run_bundle(worker.folder, assignment, worker) == 1
+        assert bundles.run_bundle(worker, items) == 1
     failure = read_record(Failure, worker.folder.failure(SYNTHESIS))
     assert (failure.kind, failure.attempts) == ("oom", 1)
     tried = with_room_for_prompts(monkeypatch, 16)
     assert take(new_claim(SYNTHESIS, "local-1", "b"), worker.folder.claim(SYNTHESIS))
-    assert bundles.run_bundle(worker.folder, assignment, worker) == 0
+    assert bundles.run_bundle(worker, items) == 0
     # it began with 32, half of what is usual
     assert tried == [20, 16, 4, 4]
     assert not worker.folder.failure(SYNTHESIS).exists()
@@ -208,7 +206,7 @@ def test_generation_with_no_room_for_one_prompt_fails_with_its_reason_and_can_be
 def test_generation_that_is_asked_to_stop_stops_and_goes_on_to_the_same_rows(
     generation, monkeypatch, tmp_path
 ):
-    worker, assignment = generation
+    worker, items = generation
     real = sampler.generate.continuations
 
     def continuations(lm, batch, *more):
@@ -218,12 +216,12 @@ def test_generation_that_is_asked_to_stop_stops_and_goes_on_to_the_same_rows(
     with monkeypatch.context() as stopped:
         stopped.setattr(sampler.generate, "continuations", continuations)
         with pytest.raises(Interrupted):
-            bundles.run_bundle(worker.folder, assignment, worker)
+            bundles.run_bundle(worker, items)
     made = worker.folder.synthesis()
     assert not (made / "dev.jsonl").exists()
     assert worker.folder.claim(SYNTHESIS).exists()
     worker.stop.signal = None
-    assert bundles.run_bundle(worker.folder, assignment, worker) == 0
+    assert bundles.run_bundle(worker, items) == 0
     synthesize(worker.study.grid.synthesis, tmp_path / "again")
     for name in ("train.jsonl", "dev.jsonl"):
         assert (made / name).read_bytes() == (tmp_path / "again" / name).read_bytes()

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.run_cell import run_cell
 from jobs.settings import Settings
-from jobs.worker import Worker
+from jobs.worker import Attempt, Worker
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
 from stilt.records.results import Result, read_result, write_record
@@ -33,7 +33,8 @@ def run(own_study, roberta, tmp_path):
             threads=1,
         )
         cell = next(c for c in study.cells.values() if (c.source, c.target) == ("none", "pairs"))
-        result = run_cell(Worker(study, folder, settings), cell, lambda done, total: None)
+        worker = Worker(study, folder, settings)
+        result = run_cell(worker, cell, Attempt(cell.id), lambda done, total: None)
         write_record(result, folder.result(cell.id))
         assert read_result(cell, study.digest, folder.result(cell.id)) == result
         return result

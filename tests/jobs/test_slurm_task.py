@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pickle
 import signal
 import subprocess
 from pathlib import Path
@@ -336,3 +337,12 @@ def test_cells_of_two_processes_fail_with_their_broken_gpus(without_sources, rob
     assert len(found) == 4
     assert {f.kind for f in found.values()} == {"node"}
     assert device.starts == 4
+
+
+def test_what_an_earlier_version_submitted_is_still_understood():
+    # as it was pickled before its module's last change
+    submitted = (
+        b"ccopy_reg\n_reconstructor\np0\n(cjobs.slurm_task\nBundleTask\np1\nc__builtin__\nobject\n"
+        b"p2\nNtp3\nRp4\n(dp5\nVfolder\np6\ng6\nsVbundle\np7\ng7\nsVworkers\np8\nI2\nsb."
+    )
+    assert pickle.loads(submitted) == BundleTask("folder", "bundle", 2)

@@ -96,7 +96,7 @@ def followers(pid):
         ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True
     )
     mine = [int(number) for number in shown.stdout.split()]
-    return [n for n in mine if "jobs.process" in Path(f"/proc/{n}/cmdline").read_text()]
+    return [n for n in mine if "jobs.parallel.follower" in Path(f"/proc/{n}/cmdline").read_text()]
 
 
 def test_two_processes_train_as_one_does(still, tmp_path):
@@ -173,7 +173,9 @@ def run_spoilt(place, arguments, code, **environment):
     """Runs a submit whose worker processes execute some code first; (exit code, what it said)."""
     place.mkdir(exist_ok=True)
     (place / "sitecustomize.py").write_text(
-        f"import os, sys\nif 'jobs.process' in sys.orig_argv:\n{code}"
+        "import os, sys\n"
+        "if {'jobs.process', 'jobs.parallel.follower'} & set(sys.orig_argv):\n"
+        f"{code}"
     )
     path = f"{place}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     shown = subprocess.run(
@@ -196,10 +198,10 @@ def test_an_error_in_a_follower_is_recorded_in_its_own_words(roberta, tmp_path):
     # the follower alone finds other rows than the study began with
     spoil = """
     if os.environ.get('RANK') == '1':
-        import stilt.study
+        import stilt.data.fixed
         def wrong(folder, name, splits):
-            raise stilt.study.DataError(f'{name}: rows that only one process saw')
-        stilt.study.fix_data = wrong
+            raise stilt.data.fixed.DataError(f'{name}: rows that only one process saw')
+        stilt.data.fixed.fix_data = wrong
 """
     code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
     assert code == 1, said
@@ -213,18 +215,18 @@ def test_a_follower_that_lacks_memory_makes_the_team_take_smaller_steps(roberta,
     # the leader notices nothing by itself, as with NCCL: it waits for the follower
     spoil = """
     import time, torch
-    import jobs.bundle, stilt.team
-    real, summed = jobs.bundle.run_cell, stilt.team.Team.summed
-    def run_cell(worker, *rest, chunk, **more):
-        if os.environ.get('RANK') == '1' and (chunk is None or chunk > 1):
+    import jobs.run_cell, stilt.training.team
+    real, summed = jobs.run_cell.run_cell, stilt.training.team.Team.summed
+    def run_cell(worker, cell, attempt, progress):
+        if os.environ.get('RANK') == '1' and attempt.chunk != 1:
             raise torch.OutOfMemoryError('CUDA out of memory')
-        return real(worker, *rest, chunk=chunk, **more)
+        return real(worker, cell, attempt, progress)
     def deaf(team, values):
         try:
             return summed(team, values)
         except RuntimeError:
             time.sleep(600)
-    jobs.bundle.run_cell, stilt.team.Team.summed = run_cell, deaf
+    jobs.run_cell.run_cell, stilt.training.team.Team.summed = run_cell, deaf
 """
     code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
     assert code == 0, said

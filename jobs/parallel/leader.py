@@ -1,0 +1,117 @@
+"""The process that leads a team: it runs a bundle as one process would, and its followers help.
+
+Where one of them breaks down all end, and whoever started the leader starts a new one for the
+items that are left.
+"""
+
+import os
+import signal
+
+from jobs.bundle import (
+    DeviceFault,
+    classify,
+    compute,
+    failure,
+    one_line,
+    record_missing_device,
+    run_bundle,
+)
+from jobs.parallel.followers import Followers
+from jobs.run_cell import Progress
+from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
+from jobs.worker import Attempt, DeviceMissing, Worker, log
+from stilt.folder import StudyFolder
+from stilt.records.failures import attempts
+from stilt.records.results import Failure, Result, SourceResult, read_record, write_record
+from stilt.study import Study
+from stilt.system.interrupt import Interrupted
+
+
+class TeamFault(BaseException):
+    """An item failed here or in a follower, and the team must end.
+
+    No ``except Exception`` of the bundle may swallow it: it would try the item again at once.
+    """
+
+
+class Leader:
+    """Starts the followers, tells them what to run, and records for all."""
+
+    def __init__(self, study: Study, folder: StudyFolder, assignment: Assignment) -> None:
+        self.study = study
+        self.folder = folder
+        self.assignment = assignment
+        self.worker: Worker | None = None
+        self.attempt: Attempt | None = None
+        """What the team runs, or ran last."""
+        self.followers = Followers(folder.path, assignment.bundle.id, study.grid.processes)
+
+    def run(self) -> int:
+        """Runs the bundle; returns the exit code of ``jobs.process``."""
+        # before the worker is made, which waits for all of the team
+        self.followers.watch(self._leave)
+        try:
+            self.worker = Worker(self.study, self.folder, self.assignment.settings)
+            self.worker.stop.listen(signal.SIGTERM, signal.SIGINT)
+            failed = run_bundle(self.worker, self.assignment.bundle.items, self._compute)
+        except DeviceMissing as missing:
+            record_missing_device(self.study, self.folder, self.assignment, str(missing))
+            return DEVICE_BROKEN
+        except Interrupted:
+            log("asked to stop; the state is saved")
+            return INTERRUPTED
+        except (TeamFault, DeviceFault) as fault:
+            assert isinstance(fault.__cause__, Exception)
+            self.followers.wait_for_loss()
+            return self._record(fault.__cause__)
+        finally:
+            self.followers.end()
+        return 1 if failed else 0
+
+    def _compute(
+        self, worker: Worker, attempt: Attempt, progress: Progress
+    ) -> Result | SourceResult:
+        self.attempt = attempt
+        try:
+            worker.team.broadcast(attempt)
+            return compute(worker, attempt, progress)
+        except Exception as error:
+            raise TeamFault from error
+
+    def _leave(self, how: str) -> None:
+        """Ends this process, which waits for a follower that is gone."""
+        if self.attempt is not None:
+            os._exit(self._record(RuntimeError(how)))
+        log(f"{how}, before anything was run")
+        if not self.followers.any_ended_with(DEVICE_BROKEN):
+            os._exit(1)
+        record_missing_device(self.study, self.folder, self.assignment, how)
+        os._exit(DEVICE_BROKEN)
+
+    def _record(self, error: Exception) -> int:
+        """Records what broke the team, unless the follower that broke has done so itself.
+
+        An item that lacked memory keeps its claim: the next process takes smaller steps.
+
+        Returns:
+            The exit code.
+        """
+        worker, attempt = self.worker, self.attempt
+        assert worker is not None
+        assert attempt is not None
+        path = self.folder.failure(attempt.item)
+        if attempts(self.folder, attempt.item) < attempt.number:
+            # what the system kills, it kills for want of memory
+            killed = self.followers.any_ended_with(-signal.SIGKILL)
+            kind = "oom" if killed else classify(error)
+            message = self.followers.broken() or one_line(error)
+            record = failure(worker, attempt.item, error, kind, attempt.number)
+            write_record(record.model_copy(update={"message": message}), path)
+        written = read_record(Failure, path)
+        assert written is not None
+        log(f"failed ({written.kind}): {written.message}")
+        if written.kind == "node":
+            return DEVICE_BROKEN
+        if written.kind != "oom" or attempt.chunk == 1:
+            self.folder.claim(attempt.item).unlink(missing_ok=True)
+        return INTERRUPTED
