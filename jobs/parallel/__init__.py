@@ -1,1 +1,1 @@
-"""Several processes that train each cell together (``processes = 2``): who leads, who follows."""
+"""Several processes that train each cell together (processes = 2): who leads, who follows."""
