@@ -3,12 +3,12 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,7 +36,6 @@ from analysis.words.gaps import describe
 from stilt.errors import ConfigError, unknown
 from stilt.folder import StudyFolder, read_studies, read_study
 from stilt.study import Study
-from stilt.system.command import exit_code
 from stilt.system.stdout import while_read
 
 CELLS = "cells.parquet"
@@ -290,9 +289,7 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
             sys.stdout.write(exports.json_text([summary.content() for summary in summaries]))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0 done, 2 the user's mistake."""
-    return exit_code(lambda: tyro.cli(summarize, args=argv, prog="python analysis/summarize.py"))
+main = partial(run_command, summarize, "python analysis/summarize.py")
 
 
 if __name__ == "__main__":

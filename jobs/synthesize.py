@@ -3,12 +3,14 @@
 ``python jobs/synthesize.py FOLDER --text my.txt`` runs it on its own, ``--help`` lists the rest.
 """
 
+from stilt.system.command import run_command
+
 import hashlib
 import importlib.metadata
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,7 +31,6 @@ from stilt.synthesis.datasheet import Datasheet, Part, TextSource, markdown, par
 from stilt.synthesis.generate import LanguageModel
 from stilt.synthesis.halves import Halves, halved, pools
 from stilt.synthesis.text import licence, read_passages, text_digest
-from stilt.system.command import exit_code
 from stilt.system.files import writable_folder, write_text
 
 BATCH = {"cpu": 64, "cuda": 256}
@@ -283,9 +284,7 @@ def generator_fields(generator: str) -> dict[str, Any]:
     return {"generator": {"path": name}, "gguf": gguf}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-    return exit_code(lambda: tyro.cli(command, args=arguments, prog="python jobs/synthesize.py"))
+main = partial(run_command, command, "python jobs/synthesize.py")
 
 
 if __name__ == "__main__":

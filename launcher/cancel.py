@@ -3,11 +3,11 @@
 What is done is kept; what runs saves its state, and the same submit goes on with it later.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +22,6 @@ from stilt.errors import ConfigError, unknown
 from stilt.folder import read_study
 from stilt.records import claims
 from stilt.study import Study
-from stilt.system.command import exit_code
 from stilt.system.console import output
 
 
@@ -198,10 +197,7 @@ def _ranges(elements: Sequence[str]) -> list[str]:
     return plain
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(cancel, args=arguments, prog="python launcher/cancel.py"))
+main = partial(run_command, cancel, "python launcher/cancel.py")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 Results, failures, the study's definition and its generated data are never touched.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +24,6 @@ from launcher.watch.observer import Observer
 from launcher.watch.study_status import StudyStatus
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder, read_study
-from stilt.system.command import exit_code
 from stilt.system.console import output
 from stilt.system.units import size
 
@@ -161,10 +160,7 @@ def _table(found: Sequence[Waste], total: int) -> Table:
     return table
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(clean, args=arguments, prog="python launcher/clean.py"))
+main = partial(run_command, clean, "python launcher/clean.py")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,14 @@
 One screen; each line that is not well says what to do.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import tyro
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +20,6 @@ from launcher.checks.finding import BAD, MARK, WARN, Finding
 from launcher.cluster.profile import Flags, read_profile
 from launcher.study.resolve import resolve_study
 from stilt.errors import ConfigError, StiltError
-from stilt.system.command import exit_code
 from stilt.system.console import output
 
 COLOUR = {"ok": "green", WARN: "yellow", BAD: "bold red"}
@@ -105,10 +103,7 @@ def _table(found: Sequence[Finding]) -> Table:
     return table
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(doctor, args=arguments, prog="python launcher/doctor.py"))
+main = partial(run_command, doctor, "python launcher/doctor.py")
 
 
 if __name__ == "__main__":

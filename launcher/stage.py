@@ -3,14 +3,14 @@
 ``python launcher/stage.py --grid full`` on the login node; jobs then run with the Hub switched off.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +25,6 @@ from launcher.study.resolve import ResolvedStudy, resolve_study
 from launcher.study.worker_code import worker_environment
 from stilt.data.staged import Request, Staged
 from stilt.errors import DataError
-from stilt.system.command import exit_code
 from stilt.system.console import output
 from stilt.system.files import writable_folder
 
@@ -182,10 +181,7 @@ def _number(rows: int | None) -> str:
     return "" if rows is None else str(rows)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(stage, args=arguments, prog="python launcher/stage.py"))
+main = partial(run_command, stage, "python launcher/stage.py")
 
 
 if __name__ == "__main__":

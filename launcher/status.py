@@ -4,9 +4,8 @@
 its log; a cell is named by the start of its id, a source also by its name.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import json
 import sys
 import time
@@ -14,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
 from rich.console import Console, Group
 from rich.live import Live
 from tyro.conf import Positional
@@ -26,7 +24,6 @@ from launcher.watch.story import tail, why
 from launcher.watch.study_status import STATES, Item, StudyStatus
 from stilt.errors import ConfigError
 from stilt.folder import read_studies
-from stilt.system.command import exit_code
 from stilt.system.console import output
 from stilt.system.stdout import while_read
 
@@ -133,12 +130,11 @@ def _json(tables: list[dict[str, Any]], *, whole: bool) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    verbs: dict[str, Callable[..., int]] = {"why": why, "tail": tail}
-    verb = verbs.get(arguments[0]) if arguments else None
-    if verb is not None:
-        prog = f"python launcher/status.py {arguments[0]}"
-        return exit_code(lambda: tyro.cli(verb, args=arguments[1:], prog=prog))
-    return exit_code(lambda: tyro.cli(status, args=arguments, prog="python launcher/status.py"))
+    prog = "python launcher/status.py"
+    if arguments and arguments[0] in ("why", "tail"):
+        verb = why if arguments[0] == "why" else tail
+        return run_command(verb, f"{prog} {arguments[0]}", arguments[1:])
+    return run_command(status, prog, arguments)
 
 
 if __name__ == "__main__":

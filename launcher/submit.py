@@ -3,9 +3,8 @@
 The same command again runs only what is missing.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import json
 import math
 import os
@@ -39,7 +38,6 @@ from stilt.config import require_counts
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.plan import Plan, plan
-from stilt.system.command import exit_code
 from stilt.system.console import Output
 from stilt.system.files import write_text
 from stilt.task import Size
@@ -320,7 +318,7 @@ def spelled(arguments: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = spelled(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(submit, args=arguments, prog="python launcher/submit.py"))
+    return run_command(submit, "python launcher/submit.py", arguments)
 
 
 if __name__ == "__main__":

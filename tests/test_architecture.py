@@ -1,6 +1,7 @@
 """The house: which room may import which, what a login node never loads, names, sizes, mirrors."""
 
 import ast
+import configparser
 import subprocess
 import sys
 from collections import defaultdict
@@ -233,18 +234,44 @@ def test_tests_stand_where_what_they_test_stands():
         assert any(f"{subject}_".startswith(f"{name}_") for name in rooms[inner]), path
 
 
-@pytest.mark.parametrize("script", ["launcher/submit.py", "analysis/summarize.py"])
-def test_ctrl_c_while_a_command_is_still_loading_leaves_no_traceback(script):
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
+COMMANDS = dict(
+    line.split(" = ")
+    for line in SETUP["options.entry_points"]["console_scripts"].strip().splitlines()
+)
+SCRIPTS = [f"{place.partition(':')[0].replace('.', '/')}.py" for place in COMMANDS.values()]
+
+
+def interrupted_at(name, run):
+    """Runs code in which Ctrl-C is pressed as soon as a module is looked for."""
     code = f"""
 import runpy, signal, sys
 class Finder:
     def find_spec(self, name, *rest):
-        if name == "tyro":
+        if name == {name!r}:
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Finder())
-runpy.run_path({script!r}, run_name="__main__")
+{run}
 """
-    run = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, "jobs/synthesize.py"])
+def test_ctrl_c_while_a_command_is_still_loading_leaves_no_traceback(script):
+    run = interrupted_at("tyro", f"runpy.run_path({script!r}, run_name='__main__')")
     assert (run.returncode, run.stderr) == (130, "interrupted before anything began.\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_installed_command_ends_the_same_way(name):
+    module = COMMANDS[name].partition(":")[0]
+    run = interrupted_at("pydantic", f"sys.argv = ['/usr/bin/{name}']; import {module}")
+    assert (run.returncode, run.stderr) == (130, "interrupted before anything began.\n")
+
+
+def test_a_program_that_imports_a_command_s_module_keeps_its_tracebacks():
+    run = interrupted_at("tyro", "sys.argv = ['own/program.py']; import analysis.summarize")
+    assert run.stderr.startswith("Traceback") and run.stderr.endswith("KeyboardInterrupt\n")

@@ -1,5 +1,7 @@
 """Mistakes in one line, with what was meant; exit codes; TOML read strictly."""
 
+from stilt.system.command import exit_code
+
 import errno
 import os
 
@@ -8,7 +10,6 @@ import pytest
 
 from stilt.config import Frozen, parse, read_toml
 from stilt.errors import ConfigError, DataError, ResultError, StiltError, unknown
-from stilt.system.command import exit_code
 from stilt.system.files import replacing
 
 
