@@ -33,8 +33,7 @@ from analysis.tables.presentation import TextTable
 from analysis.tables.terminal import say, show
 from analysis.words.comparability import refuse_other_metrics, remarks
 from analysis.words.gaps import describe
-from stilt.errors import ConfigError, unknown
-from stilt.folder import StudyFolder, read_studies, read_study
+from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
 from stilt.study import Study
 from stilt.system.stdout import while_read
 
@@ -105,12 +104,13 @@ def summarize(
         figures: also draw figures and write report.html.
     """
     if compare:
-        return _compare(_locate(compare[0], root), _locate(compare[1], root), degenerate, format)
+        first, second = (find_study(name, root) for name in compare)
+        return _compare(first, second, degenerate, format)
     if studies:
-        found = {folder: read_study(folder) for folder in [_locate(n, root) for n in studies]}
+        found = {f: read_study(f) for f in [find_study(name, root) for name in studies]}
         problems: list[str] = []
     else:
-        found, problems = read_studies(_all(root))
+        found, problems = read_studies(find_studies(root))
     for problem in problems:
         sys.stderr.write(f"left out: {problem}\n")
     summaries, paths = [], []
@@ -179,38 +179,6 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         )
         paths += [*drawn, report]
     return paths
-
-
-def _locate(name: str, root: Path) -> StudyFolder:
-    """Finds a study by name below the root, or by path.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    for path in (root / name, Path(name)):
-        if StudyFolder(path).study_file.is_file():
-            return StudyFolder(path)
-    for path in (root / name, Path(name)):
-        if path.is_dir():
-            raise ConfigError(f"{path}: no study here (study.json is absent).")
-    known = [folder.path.name for folder in _below(root)]
-    raise ConfigError(f"{unknown('study', name, known)} Studies are looked for in {root}.")
-
-
-def _below(root: Path) -> list[StudyFolder]:
-    return [StudyFolder(path.parent) for path in sorted(root.glob("*/study.json"))]
-
-
-def _all(root: Path) -> list[StudyFolder]:
-    """Every study below the root.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    found = _below(root)
-    if not found:
-        raise ConfigError(f"{root}: no study below this folder. Name one, or another --root.")
-    return found
 
 
 def _compare(

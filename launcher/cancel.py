@@ -16,10 +16,9 @@ from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import LiveClaims, read_live_claims
 from launcher.scheduler.stopping import cancel_jobs, stop_processes
-from launcher.study.lookup import the_study
 from stilt.cell import NONE
 from stilt.errors import ConfigError, unknown
-from stilt.folder import read_study
+from stilt.folder import find_study, read_study
 from stilt.records import claims
 from stilt.study import Study
 from stilt.system.console import output
@@ -41,7 +40,7 @@ def cancel(
         root: folder that holds studies.
         dry_run: say what would be cancelled, and do nothing.
     """
-    folder = the_study(study, root)
+    folder = find_study(study, root)
     there = read_study(folder)
     wanted = chosen(there, source, target)
     held = read_live_claims(folder)

@@ -19,11 +19,10 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import read_live_claims
-from launcher.study.lookup import the_study
 from launcher.watch.observer import Observer
 from launcher.watch.study_status import StudyStatus
 from stilt.errors import ConfigError, ResultError
-from stilt.folder import StudyFolder, read_study
+from stilt.folder import StudyFolder, find_study, read_study
 from stilt.system.console import output
 from stilt.system.units import size
 
@@ -51,7 +50,7 @@ def clean(
         yes: do not ask.
         dry_run: show what would go, and remove nothing.
     """
-    folder = the_study(study, root)
+    folder = find_study(study, root)
     held = read_live_claims(folder)
     if held.live:
         number = len(held.elements) + len(held.processes)

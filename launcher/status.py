@@ -17,13 +17,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from tyro.conf import Positional
 
-from launcher.study.lookup import the_studies
 from launcher.watch import screen
 from launcher.watch.observer import Observer
 from launcher.watch.story import tail, why
 from launcher.watch.study_status import STATES, Item, StudyStatus
 from stilt.errors import ConfigError
-from stilt.folder import read_studies
+from stilt.folder import find_studies, find_study, read_studies
 from stilt.system.console import output
 from stilt.system.stdout import while_read
 
@@ -49,7 +48,8 @@ def status(
     """
     if every < 1:
         raise ConfigError(f"--every {every:g}: at least 1 second.")
-    studies, problems = read_studies(the_studies(study, root))
+    folders = find_studies(root) if study is None else [find_study(study, root)]
+    studies, problems = read_studies(folders)
     observers = [Observer(folder, read) for folder, read in studies.items()]
     whole = study is not None or (len(studies) == 1 and not problems)
     console = output()

@@ -287,7 +287,7 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path, capsys):
 
 def test_a_root_without_a_study_is_refused(tmp_path, capsys):
     assert run("--root", str(tmp_path)) == 2
-    assert f"error: {tmp_path}: no study below this folder." in capsys.readouterr().err
+    assert f"error: {tmp_path}: no study here. Begin one with:" in capsys.readouterr().err
 
 
 def test_a_damaged_study_file_is_named(root, capsys):
