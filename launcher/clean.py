@@ -23,7 +23,7 @@ from launcher.watch.observer import Observer
 from launcher.watch.study_status import StudyStatus
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder, find_study, read_study
-from stilt.system.console import output
+from stilt.system.console import new_table, output
 from stilt.system.units import size
 
 
@@ -149,10 +149,7 @@ def _remove(path: Path) -> None:
 
 
 def _table(found: Sequence[Waste], total: int) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("to be removed")
-    table.add_column("files", justify="right")
-    table.add_column("size", justify="right")
+    table = new_table("to be removed", "files", "size", right=("files", "size"))
     for part in found:
         table.add_row(part.what, str(len(part.paths)), size(part.bytes))
     table.add_row("all", "", size(total), style="bold")

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +19,7 @@ from launcher.checks.finding import BAD, MARK, WARN, Finding
 from launcher.cluster.profile import Flags, read_profile
 from launcher.study.resolve import resolve_study
 from stilt.errors import ConfigError, StiltError
-from stilt.system.console import output
+from stilt.system.console import new_table, output
 
 COLOUR = {"ok": "green", WARN: "yellow", BAD: "bold red"}
 
@@ -88,8 +87,7 @@ def _grid(
 
 
 def _table(found: Sequence[Finding]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
-    table.add_column("what")
+    table = new_table("what")
     table.add_column("", no_wrap=True)
     table.add_column("found", ratio=3)
     table.add_column("what to do", ratio=2)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +24,7 @@ from launcher.study.resolve import ResolvedStudy, resolve_study
 from launcher.study.worker_code import worker_environment
 from stilt.data.staged import Request, Staged
 from stilt.errors import DataError
-from stilt.system.console import output
+from stilt.system.console import new_table, output
 from stilt.system.files import writable_folder
 
 
@@ -66,7 +65,7 @@ def stage(
         problems = [
             f"{item.name}, without the Hub: {item.problem}" for item in again if item.problem
         ]
-    console.print(table(resolved, found))
+    console.print(_table(resolved, found))
     if problems:
         raise DataError(listed(problems))
     caches = [str(resolved.cache)] + [str(hub_cache())] * any(item.of_hub for item in found)
@@ -143,24 +142,15 @@ def listed(problems: Sequence[str]) -> str:
     return f"{len(problems)} problems:\n" + "\n".join(f"  {problem}" for problem in problems)
 
 
-def table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
+def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
     """What was staged, and what was not."""
-    grid = Table(
-        title=f"{resolved.study.name}: cached files in {resolved.cache / 'encoded'}",
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
-    grid.add_column("")
-    for name in ("train", "dev", "tokens", "at limit"):
-        grid.add_column(name, justify="right")
-    grid.add_column("from", overflow="fold")
-    grid.add_column("cached file (train)", overflow="fold")
+    title = f"{resolved.study.name}: cached files in {resolved.cache / 'encoded'}"
+    numbers = ("train", "dev", "tokens", "at limit")
+    table = new_table("", *numbers, title=title, right=numbers)
+    table.add_column("from", overflow="fold")
+    table.add_column("cached file (train)", overflow="fold")
     for item in found:
-        grid.add_row(
+        table.add_row(
             Text(f"✗ {item.name}", "bold red") if item.problem else Text(f"✓ {item.name}"),
             _number(item.train),
             _number(item.dev),
@@ -169,7 +159,7 @@ def table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
             short(item.where),
             Text("see below", "red") if item.problem else item.file,
         )
-    return grid
+    return table
 
 
 def short(where: str, longest: int = 26) -> str:

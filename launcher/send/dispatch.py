@@ -21,6 +21,7 @@ from stilt.errors import ConfigError
 from stilt.plan import Bundle, Plan
 from stilt.records.failures import item_name
 from stilt.study import Study
+from stilt.system.console import new_table
 
 BUNDLES = 64
 """Bundles aimed at where nobody says: the paper's 1,152 cells make 18 runs in each."""
@@ -184,10 +185,8 @@ def sent_table(
         arrays: each with its name.
         jobs: names of the arrays that are at a position of the plan.
     """
-    table = Table(title="job arrays", title_justify="left")
-    for name in ("job", "stage", "waits for", "elements", "at a time", "runs"):
-        right = name in ("elements", "at a time", "runs")
-        table.add_column(name, justify="right" if right else "left")
+    numbers = ("elements", "at a time", "runs")
+    table = new_table("job", "stage", "waits for", *numbers, title="job arrays", right=numbers)
     for array, job in arrays:
         ended = [job for position in array.ended for job in jobs.get(position, ())]
         waits = [item_name(study, need) for need in array.needs]

@@ -1,4 +1,4 @@
-"""Durations and times of day, as people write them."""
+"""Sizes, durations and times of day, as people write them."""
 
 from datetime import UTC, datetime
 
