@@ -17,7 +17,6 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jobs.sampler import Sampler, Split, Told
@@ -31,6 +30,7 @@ from stilt.synthesis.datasheet import Datasheet, Part, TextSource, markdown, par
 from stilt.synthesis.generate import LanguageModel
 from stilt.synthesis.halves import Halves, halved, pools
 from stilt.synthesis.text import licence, read_passages, text_digest
+from stilt.system.console import Output
 from stilt.system.files import writable_folder, write_text
 
 BATCH = {"cpu": 64, "cuda": 256}
@@ -239,7 +239,7 @@ def command(
         torch.set_num_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    console = Console(stderr=True)
+    console = Output(stderr=True)
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("rows", total=sentences + dev_sentences)
@@ -251,7 +251,7 @@ def command(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
             batch=batch,
         )
-    console.print(f"{folder}: train.jsonl, dev.jsonl, datasheet.md", highlight=False)
+    console.print(f"{folder}: train.jsonl, dev.jsonl, datasheet.md")
     return 0
 
 

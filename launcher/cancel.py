@@ -49,7 +49,7 @@ def cancel(
     processes = held.local(wanted)
     elsewhere = told_elsewhere(held, wanted, whole=not source and not target)
     for message in elsewhere:
-        console.print(message, style="yellow", highlight=False)
+        console.print(message, style="yellow")
     if elsewhere and not (elements or withdrawn or processes):
         return 1
     if not elements and not withdrawn and not processes:
@@ -65,25 +65,16 @@ def cancel(
     if elements:
         jobs = ", ".join(_ranges(list(elements)))
         runs = sum(map(len, elements.values()))
-        console.print(
-            f"{said} {len(elements)} array elements with {runs} runs: {jobs}", highlight=False
-        )
+        console.print(f"{said} {len(elements)} array elements with {runs} runs: {jobs}")
     if withdrawn:
         taken = "would take" if dry_run else "taking"
-        console.print(
-            f"{taken} {len(withdrawn)} runs out of elements that wait and keep others",
-            highlight=False,
-        )
+        console.print(f"{taken} {len(withdrawn)} runs out of elements that wait and keep others")
     for process, found in processes.items():
-        console.print(
-            f"{said} process {process.pid} on {process.host} with {len(found)} runs",
-            highlight=False,
-        )
+        console.print(f"{said} process {process.pid} on {process.host} with {len(found)} runs")
     if spared:
         console.print(
             f"left alone: {len(spared)} chosen runs in elements that already run and hold others "
-            "too",
-            highlight=False,
+            "too"
         )
     if dry_run:
         console.print("Dry run: nothing was done.")
@@ -103,10 +94,10 @@ def cancel(
         else:
             claims.drop_stale(folder.claim(claim.item), claim)
     for problem in problems:
-        console.print(problem, style="red", highlight=False)
+        console.print(problem, style="red")
     if left:
         console.print(f"{left} are still ending; status.py shows when they are gone.")
-    console.print("Results are kept. The same submit goes on where this stopped.", highlight=False)
+    console.print("Results are kept. The same submit goes on where this stopped.")
     return 1 if problems or elsewhere else 0
 
 

@@ -67,15 +67,14 @@ def clean(
     console = output()
     total = sum(part.bytes for part in found)
     if not found:
-        console.print(f"{folder.path}: nothing to remove.", highlight=False)
+        console.print(f"{folder.path}: nothing to remove.")
         return 0
     console.print(_table(found, total))
     kept = _needed(standing)
     if kept:
         console.print(
             f"kept: the weights of {', '.join(sorted(kept))}, because cells that need them are "
-            "not done",
-            highlight=False,
+            "not done"
         )
     if dry_run:
         console.print("Dry run: nothing was removed.")
@@ -89,7 +88,7 @@ def clean(
     for part in found:
         for path in part.paths:
             _remove(path)
-    console.print(f"freed {size(total)} ({total} bytes). Results are kept.", highlight=False)
+    console.print(f"freed {size(total)} ({total} bytes). Results are kept.")
     return 0
 
 

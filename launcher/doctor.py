@@ -69,10 +69,10 @@ def doctor(
     warned = sum(finding.state == WARN for finding in found)
     noted = f", {warned} warnings" if warned else ""
     if bad:
-        console.print(f"\n{bad} to be mended first{noted}.", highlight=False)
+        console.print(f"\n{bad} to be mended first{noted}.")
     else:
         following = f"python launcher/stage.py --grid {grid or 'full'}"
-        console.print(f"\nReady{noted}. Next: {following}", highlight=False)
+        console.print(f"\nReady{noted}. Next: {following}")
     return 1 if bad else 0
 
 

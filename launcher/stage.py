@@ -73,7 +73,6 @@ def stage(
         f"\nAll is there. Nodes must see {' and '.join(caches)}.\n"
         f"Next: python launcher/submit.py --grid {grid}",
         soft_wrap=True,
-        highlight=False,
     )
     return 0
 

@@ -62,17 +62,17 @@ def status(
         # not among the results that a program reads
         red = output(stderr=True) if json else console
         for problem in problems:
-            red.print(problem, style="bold red", highlight=False, soft_wrap=True)
+            red.print(problem, style="bold red", soft_wrap=True)
     if json:
         with while_read():
             sys.stdout.write(_json([_as_table(standing) for standing in standings], whole=whole))
     elif whole:
-        console.print(screen.full(standings[0]), highlight=False)
+        console.print(screen.full(standings[0]))
         # a command to be copied is not to be broken into lines
         console.print(screen.following(standings[0]), soft_wrap=True)
     else:
-        console.print(screen.overview(standings), highlight=False)
-        console.print("\nOne of them in full: python launcher/status.py STUDY", highlight=False)
+        console.print(screen.overview(standings))
+        console.print("\nOne of them in full: python launcher/status.py STUDY")
     return 1 if any(standing.failed for standing in standings) else 0
 
 

@@ -75,7 +75,7 @@ def submit(
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
     require_counts(workers=workers, threads=threads, bundles=bundles, chunk=chunk)
-    console = Output(soft_wrap=True, markup=False)
+    console = Output(soft_wrap=True)
     profile = read_profile(cluster) if executor == "slurm" else None
     resolved = resolve_study(
         grid, name=study, root=root, model=model, data_dir=data_dir, dry_run=dry_run
@@ -159,8 +159,7 @@ class _Options:
         runs = sum(len(bundle.items) for bundle in mine.bundles)
         console.print(
             f"{len(state.done)} of {len(resolved.study.cells)} cells done, {len(state.held)} held "
-            f"by live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
-            highlight=False,
+            f"by live jobs, {runs} runs to do in {len(mine.bundles)} bundles"
         )
         tell_elsewhere(resolved, liveness, state.held, console)
         if later.bundles:
@@ -172,7 +171,7 @@ class _Options:
                 )
             )
         if not runs and not later.bundles:
-            console.print(_nothing_to_do(resolved, done=len(state.done)), highlight=False)
+            console.print(_nothing_to_do(resolved, done=len(state.done)))
         assign(mine, resolved.folder, settings)
         return mine, later
 
@@ -231,8 +230,7 @@ def _here(options: _Options, workers: int | None) -> int:
         following = f"Interrupted. It goes on with: python launcher/{command_line()}"
     console.print(
         f"{len(outcome.done)} runs done, {len(outcome.failed)} failed. Results: "
-        f"{resolved.folder.results}\n{following}",
-        highlight=False,
+        f"{resolved.folder.results}\n{following}"
     )
     if outcome.interrupted:
         return 130
@@ -276,8 +274,7 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         f"  python launcher/status.py {name} --watch      how it goes\n"
         f"  python launcher/cancel.py {name}              stop it\n"
         f"  python analysis/summarize.py {name}           tables and figures, also of a part\n"
-        "The same submit again runs only what is neither done nor in the queue.",
-        highlight=False,
+        "The same submit again runs only what is neither done nor in the queue."
     )
     return 0
 

@@ -145,9 +145,7 @@ def preview(
 ) -> None:
     """Prints the arrays that a plan would become, and the text that sbatch would be given."""
     if limits.problem:
-        console.print(
-            f"{limits.problem}: arrays of at most {limits.array_size} are assumed.", highlight=False
-        )
+        console.print(f"{limits.problem}: arrays of at most {limits.array_size} are assumed.")
     arrays = arrange(
         whole.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
     )
@@ -172,7 +170,7 @@ def preview(
         waits = dependency(array, names, {})
         text = sbatch_text(sender.parameters(array, waits), resolved.folder, len(array.bundles))
         console.print(Text(f"\narray {i} ({array.stage}), given to sbatch:", "bold"))
-        console.print(text, highlight=False)
+        console.print(text)
 
 
 def sent_table(

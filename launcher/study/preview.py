@@ -62,9 +62,10 @@ def show(
     )
     console.print(_matrix(study, set(state.missing)))
     console.print(_stages(study, whole))
-    console.print(_time(resolved, whole), highlight=False)
-    console.print(_arrays(whole, executor), highlight=False)
-    arrays(whole)
+    console.print(_time(resolved, whole))
+    console.print(_arrays(whole, executor))
+    if arrays:
+        arrays(whole)
     console.print("Dry run: nothing was written.")
     return 0
 
