@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.checks.hub import hub_answers, hub_cache
-from launcher.study.resolve import ResolvedStudy, resolve_study
+from launcher.study.resolve import Places, ResolvedStudy, resolve_study
 from launcher.study.worker_code import worker_environment
 from stilt.data.staged import Request, Staged
 from stilt.errors import DataError
@@ -30,10 +30,9 @@ from stilt.system.files import writable_folder
 
 def stage(
     grid: str,
+    *,
     study: str | None = None,
-    root: Path = Path("logs"),
-    data_dir: Path | None = None,
-    model: str | None = None,
+    places: Annotated[Places, tyro.conf.arg(name="")],
     synthesise: Annotated[bool, tyro.conf.arg(aliases=["--synthesize"])] = False,
     device: str = "cpu",
     check: bool = False,
@@ -43,15 +42,13 @@ def stage(
     Args:
         grid: name of a grid (full, demo, ...) or path of a TOML file.
         study: name of the study's folder below root; the grid's name by default.
-        root: folder that holds studies.
-        data_dir: folder of local data files; STILT_DATA_DIR by default.
-        model: folder, or Hub id as namespace/name@commit, in place of the grid's model.
+        places: see there.
         synthesise: generate SynthesisGPT2's rows here too, instead of in a job.
         device: torch device to generate them on.
         check: only check that all is there, with the Hub switched off as in a job.
     """
     console = output()
-    resolved = resolve_study(grid, name=study, root=root, model=model, data_dir=data_dir)
+    resolved = resolve_study(grid, places, name=study)
     writable_folder(resolved.cache)
     request = as_request(resolved, generate=synthesise and not check, device=device)
     online = not check and hub_answers()

@@ -26,7 +26,7 @@ def show(
     *,
     executor: str,
     bundles: int | None,
-    arrays: Callable[[Plan], None] = lambda plan: None,
+    arrays: Callable[[Plan], None] | None = None,
 ) -> int:
     """Prints the plan of what is still to be run; returns 0.
 

@@ -14,7 +14,7 @@ from jobs.worker import Worker
 from launcher.checks.hub import hub_answers
 from launcher.stage import as_request, short
 from launcher.stage import main as stage
-from launcher.study.resolve import resolve_study
+from launcher.study.resolve import Places, resolve_study
 from stilt.data.staged import Request, advice, needed
 from stilt.folder import StudyFolder
 from stilt.task import load_task
@@ -37,9 +37,7 @@ def request_of(own_study):
     def made(model):
         resolved = resolve_study(
             str(own_study / "own.toml"),
-            root=own_study / "logs",
-            model=str(model),
-            data_dir=own_study / "data",
+            Places(own_study / "logs", own_study / "data", str(model)),
         )
         return as_request(resolved, generate=False, device="cpu")
 

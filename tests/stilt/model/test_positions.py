@@ -6,7 +6,7 @@ import pytest
 
 from jobs import staging
 from launcher.stage import as_request
-from launcher.study.resolve import resolve_study
+from launcher.study.resolve import Places, resolve_study
 from launcher.submit import main as submit
 from stilt.errors import ConfigError
 from stilt.model.build import ModelShelf
@@ -63,13 +63,13 @@ def test_a_submit_refuses_too_long_a_task_and_writes_nothing(own_study, roberta,
 
 
 def test_the_longest_sequence_that_the_model_can_read_is_taken(own_study, roberta):
-    resolved = resolve_study(longer(own_study, 128), root=own_study / "logs", model=str(roberta))
+    resolved = resolve_study(longer(own_study, 128), Places(own_study / "logs", model=str(roberta)))
     assert resolved.study.tasks["pairs"].max_length == 128
 
 
 def test_a_model_of_the_hub_is_asked_when_it_is_staged(own_study, roberta):
     resolved = resolve_study(
-        str(own_study / "own.toml"), root=own_study / "logs", model=str(roberta)
+        str(own_study / "own.toml"), Places(own_study / "logs", model=str(roberta))
     )
     request = as_request(resolved, generate=False, device="cpu")
     tasks = {
@@ -86,7 +86,7 @@ def test_a_model_of_the_hub_is_asked_when_it_is_staged(own_study, roberta):
 
 def test_a_worker_refuses_too_long_a_task_before_it_trains(own_study, roberta):
     study = resolve_study(
-        str(own_study / "own.toml"), root=own_study / "logs", model=str(roberta)
+        str(own_study / "own.toml"), Places(own_study / "logs", model=str(roberta))
     ).study
     task = study.tasks["pairs"].model_copy(update={"max_length": 200})
     with pytest.raises(ConfigError, match="the model has 128 positions"):
