@@ -8,6 +8,7 @@ from stilt.system.command import run_command
 import sys
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -176,13 +177,11 @@ def _ranges(elements: Sequence[str]) -> list[str]:
         else:
             plain.append(element)
     for array, indices in arrays.items():
-        runs: list[list[int]] = []
-        for number in sorted(indices):
-            if runs and number == runs[-1][-1] + 1:
-                runs[-1].append(number)
-            else:
-                runs.append([number])
-        texts = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
+        texts = []
+        # in a run of neighbours, index and position rise alike
+        for _, pairs in groupby(enumerate(sorted(indices)), lambda pair: pair[1] - pair[0]):
+            run = [index for _, index in pairs]
+            texts.append(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}")
         plain.append(f"{array}_[{','.join(texts)}]")
     return plain
 

@@ -217,11 +217,8 @@ def minutes(text: str) -> int:
         raise ValueError("minutes, hours:minutes:seconds or days-hours are expected")
     days, *rest = matched.groups()
     parts = [int(part) for part in rest if part is not None]
-    if days is not None:
-        hours, mins, secs = [*parts, 0, 0][:3]
-    elif len(parts) == 3:
-        hours, mins, secs = parts
-    else:
-        hours, (mins, secs) = 0, [*parts, 0][:2]
+    if days is None and len(parts) < 3:
+        parts = [0, *parts]  # only three parts, or days, begin with hours
+    hours, mins, secs = [*parts, 0, 0][:3]
     total = ((int(days or 0) * 24 + hours) * 60 + mins) * 60 + secs
     return -(-total // 60)

@@ -1,11 +1,13 @@
 """A cluster's profile: times and devices as SLURM writes them, files and flags."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+import tyro
 from pydantic import ValidationError
 
-from launcher.cluster.profile import Profile, minutes, read_profile
+from launcher.cluster.profile import Flags, Profile, minutes, read_profile
 from stilt.errors import ConfigError
 
 
@@ -87,3 +89,19 @@ def test_a_wrong_flag_is_told_by_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"^flags: field 'memory' = 'lots'"):
         read_profile(memory="lots")
+
+
+def test_each_flag_is_a_field_of_the_profile_and_decides_nothing_where_it_is_not_given():
+    names = [field.name for field in dataclasses.fields(Flags)]
+    assert {"account", "time", "gpus", "parallel"} <= set(names) <= set(Profile.model_fields)
+    assert set(vars(Flags()).values()) == {None}
+
+
+def test_a_flag_is_explained_by_its_field(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        tyro.cli(Flags, args=["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for name in vars(Flags()):
+        assert f"--{name.replace('_', '-')} {{None}}" in shown
+        assert str(Profile.model_fields[name].description) in shown
