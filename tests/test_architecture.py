@@ -246,7 +246,7 @@ SCRIPTS = [f"{place.partition(':')[0].replace('.', '/')}.py" for place in COMMAN
 def interrupted_at(name, run):
     """Runs code in which Ctrl-C is pressed as soon as a module is looked for."""
     code = f"""
-import runpy, signal, sys
+import os, runpy, signal, sys
 class Finder:
     def find_spec(self, name, *rest):
         if name == {name!r}:
@@ -261,7 +261,10 @@ sys.meta_path.insert(0, Finder())
 
 @pytest.mark.parametrize("script", [*SCRIPTS, "jobs/synthesize.py"])
 def test_ctrl_c_while_a_command_is_still_loading_leaves_no_traceback(script):
-    run = interrupted_at("tyro", f"runpy.run_path({script!r}, run_name='__main__')")
+    # as a person may begin it: from the script's own folder
+    folder, name = script.split("/")
+    begin = f"os.chdir({folder!r}); runpy.run_path({name!r}, run_name='__main__')"
+    run = interrupted_at("tyro", f"sys.path.insert(0, os.getcwd()); {begin}")
     assert (run.returncode, run.stderr) == (130, "interrupted before anything began.\n")
 
 
@@ -272,6 +275,7 @@ def test_an_installed_command_ends_the_same_way(name):
     assert (run.returncode, run.stderr) == (130, "interrupted before anything began.\n")
 
 
-def test_a_program_that_imports_a_command_s_module_keeps_its_tracebacks():
-    run = interrupted_at("tyro", "sys.argv = ['own/program.py']; import analysis.summarize")
+@pytest.mark.parametrize("program", ["own/program.py", "jobs/process.py", ""])
+def test_a_program_that_imports_a_command_s_module_keeps_its_tracebacks(program):
+    run = interrupted_at("tyro", f"sys.argv = [{program!r}]; import analysis.summarize")
     assert run.stderr.startswith("Traceback") and run.stderr.endswith("KeyboardInterrupt\n")

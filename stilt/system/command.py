@@ -22,13 +22,15 @@ def _while_loading(
     sys.__excepthook__(kind, error, traceback)
 
 
-def _is_command(begun: Path) -> bool:
+def _is_command(argument: str) -> bool:
     """Whether a process began as ``stilt-submit``, ``launcher/submit.py`` or one of their like."""
-    return begun.name.startswith("stilt-") or begun.parent.name in ("launcher", "jobs", "analysis")
+    begun = Path(argument).absolute()
+    ours = begun.name.startswith("stilt-") or begun.name == "synthesize.py"
+    return argument != "" and (ours or begun.parent.name in ("launcher", "analysis"))
 
 
-# a program or notebook that imports a command's module keeps its own tracebacks
-if _is_command(Path(sys.argv[0])):
+# a worker, program or notebook that imports a command's module keeps its own tracebacks
+if _is_command(sys.argv[0]):
     sys.excepthook = _while_loading
 
 
