@@ -3,12 +3,12 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,10 +33,8 @@ from analysis.tables.presentation import TextTable
 from analysis.tables.terminal import say, show
 from analysis.words.comparability import refuse_other_metrics, remarks
 from analysis.words.gaps import describe
-from stilt.errors import ConfigError, unknown
-from stilt.folder import StudyFolder, read_studies, read_study
+from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
 from stilt.study import Study
-from stilt.system.command import exit_code
 from stilt.system.stdout import while_read
 
 CELLS = "cells.parquet"
@@ -106,12 +104,13 @@ def summarize(
         figures: also draw figures and write report.html.
     """
     if compare:
-        return _compare(_locate(compare[0], root), _locate(compare[1], root), degenerate, format)
+        first, second = (find_study(name, root) for name in compare)
+        return _compare(first, second, degenerate, format)
     if studies:
-        found = {folder: read_study(folder) for folder in [_locate(n, root) for n in studies]}
+        found = {f: read_study(f) for f in [find_study(name, root) for name in studies]}
         problems: list[str] = []
     else:
-        found, problems = read_studies(_all(root))
+        found, problems = read_studies(find_studies(root))
     for problem in problems:
         sys.stderr.write(f"left out: {problem}\n")
     summaries, paths = [], []
@@ -180,38 +179,6 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         )
         paths += [*drawn, report]
     return paths
-
-
-def _locate(name: str, root: Path) -> StudyFolder:
-    """Finds a study by name below the root, or by path.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    for path in (root / name, Path(name)):
-        if StudyFolder(path).study_file.is_file():
-            return StudyFolder(path)
-    for path in (root / name, Path(name)):
-        if path.is_dir():
-            raise ConfigError(f"{path}: no study here (study.json is absent).")
-    known = [folder.path.name for folder in _below(root)]
-    raise ConfigError(f"{unknown('study', name, known)} Studies are looked for in {root}.")
-
-
-def _below(root: Path) -> list[StudyFolder]:
-    return [StudyFolder(path.parent) for path in sorted(root.glob("*/study.json"))]
-
-
-def _all(root: Path) -> list[StudyFolder]:
-    """Every study below the root.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    found = _below(root)
-    if not found:
-        raise ConfigError(f"{root}: no study below this folder. Name one, or another --root.")
-    return found
 
 
 def _compare(
@@ -290,9 +257,7 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
             sys.stdout.write(exports.json_text([summary.content() for summary in summaries]))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0 done, 2 the user's mistake."""
-    return exit_code(lambda: tyro.cli(summarize, args=argv, prog="python analysis/summarize.py"))
+main = partial(run_command, summarize, "python analysis/summarize.py")
 
 
 if __name__ == "__main__":

@@ -3,24 +3,26 @@
 ``python jobs/synthesize.py FOLDER --text my.txt`` runs it on its own, ``--help`` lists the rest.
 """
 
+from stilt.system.command import run_command
+
 import hashlib
 import importlib.metadata
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from dataclasses import MISSING
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 import tyro
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jobs.sampler import Sampler, Split, Told
 from stilt.cell import digest
-from stilt.config import explain, parse, require_counts
+from stilt.config import explain, flags_of, parse, require_counts
 from stilt.data.load import data_folder as data_folder
 from stilt.errors import ConfigError, ResultError
 from stilt.grid import Synthesis
@@ -29,7 +31,7 @@ from stilt.synthesis.datasheet import Datasheet, Part, TextSource, markdown, par
 from stilt.synthesis.generate import LanguageModel
 from stilt.synthesis.halves import Halves, halved, pools
 from stilt.synthesis.text import licence, read_passages, text_digest
-from stilt.system.command import exit_code
+from stilt.system.console import Output
 from stilt.system.files import writable_folder, write_text
 
 BATCH = {"cpu": 64, "cuda": 256}
@@ -185,16 +187,20 @@ def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
 
 
+SIZES = ("sentences", "dev_sentences", "seed", "top_p")
+SpecFlags = flags_of(
+    Synthesis,
+    # a text of one's own has no commit or configuration unless they are given
+    {"text": MISSING, "text_revision": None, "text_config": None}
+    | {name: Synthesis.model_fields[name].default for name in SIZES},
+)
+
+
 def command(
     folder: Annotated[Path, tyro.conf.Positional],
-    text: str,
+    *,
+    flags: Annotated[Any, tyro.conf.arg(name="", constructor=SpecFlags)],
     generator: str | None = None,
-    text_revision: str | None = None,
-    text_config: str | None = None,
-    sentences: int = 30_000,
-    dev_sentences: int = 1_000,
-    seed: int = 42,
-    top_p: float = 0.9,
     filter_flawed: bool = False,
     data_dir: Path | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -205,32 +211,17 @@ def command(
 
     Args:
         folder: gets train.jsonl, dev.jsonl and the datasheet; a second run goes on from the first.
-        text: hub:ID, wheel:NAME/PATH, or a file (.txt, .json, .jsonl, .raw, .parquet, also .gz).
+        flags: fields of the synthesis.
         generator: Hub id as namespace/name@commit, a folder, a .gguf file, or wheel:NAME/PATH of
             either; GPT-2 medium from the Hub by default.
-        text_revision: commit of a Hub text.
-        text_config: configuration of a Hub text.
-        sentences: training rows.
-        dev_sentences: development rows, from other documents.
-        seed: decides which sentences are taken and what is sampled.
-        top_p: mass of the nucleus that endings are sampled from.
         filter_flawed: drop rows with an empty or repeated fake, or one equal to gold; draw others.
         data_dir: folder of local data files; STILT_DATA_DIR where absent.
         device: where the model computes; auto takes a GPU if there is one.
         threads: CPU threads; torch's own choice where absent.
         batch: prompts in one batch; by device where absent.
     """
-    table = {
-        "text": text,
-        "text_revision": text_revision,
-        "text_config": text_config,
-        "sentences": sentences,
-        "dev_sentences": dev_sentences,
-        "seed": seed,
-        "top_p": top_p,
-        "filter": filter_flawed,
-    } | (generator_fields(generator) if generator else {})
-    spec = parse(Synthesis, table, "synthesize")
+    named = generator_fields(generator) if generator else {}
+    spec = parse(Synthesis, vars(flags) | {"filter": filter_flawed} | named, "synthesize")
     require_counts(threads=threads, batch=batch)
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: torch sees no GPU here; allowed: auto, cpu.")
@@ -238,10 +229,10 @@ def command(
         torch.set_num_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    console = Console(stderr=True)
+    console = Output(stderr=True)
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("rows", total=sentences + dev_sentences)
+        task = bar.add_task("rows", total=spec.sentences + spec.dev_sentences)
         synthesize(
             spec,
             writable_folder(folder),
@@ -250,7 +241,7 @@ def command(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
             batch=batch,
         )
-    console.print(f"{folder}: train.jsonl, dev.jsonl, datasheet.md", highlight=False)
+    console.print(f"{folder}: train.jsonl, dev.jsonl, datasheet.md")
     return 0
 
 
@@ -283,9 +274,7 @@ def generator_fields(generator: str) -> dict[str, Any]:
     return {"generator": {"path": name}, "gguf": gguf}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-    return exit_code(lambda: tyro.cli(command, args=arguments, prog="python jobs/synthesize.py"))
+main = partial(run_command, command, "python jobs/synthesize.py")
 
 
 if __name__ == "__main__":

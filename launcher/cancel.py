@@ -3,11 +3,12 @@
 What is done is kept; what runs saves its state, and the same submit goes on with it later.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import sys
 from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +17,11 @@ from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import LiveClaims, read_live_claims
 from launcher.scheduler.stopping import cancel_jobs, stop_processes
-from launcher.study.lookup import the_study
 from stilt.cell import NONE
 from stilt.errors import ConfigError, unknown
-from stilt.folder import read_study
+from stilt.folder import find_study, read_study
 from stilt.records import claims
 from stilt.study import Study
-from stilt.system.command import exit_code
 from stilt.system.console import output
 
 
@@ -42,7 +41,7 @@ def cancel(
         root: folder that holds studies.
         dry_run: say what would be cancelled, and do nothing.
     """
-    folder = the_study(study, root)
+    folder = find_study(study, root)
     there = read_study(folder)
     wanted = chosen(there, source, target)
     held = read_live_claims(folder)
@@ -51,7 +50,7 @@ def cancel(
     processes = held.local(wanted)
     elsewhere = told_elsewhere(held, wanted, whole=not source and not target)
     for message in elsewhere:
-        console.print(message, style="yellow", highlight=False)
+        console.print(message, style="yellow")
     if elsewhere and not (elements or withdrawn or processes):
         return 1
     if not elements and not withdrawn and not processes:
@@ -67,25 +66,16 @@ def cancel(
     if elements:
         jobs = ", ".join(_ranges(list(elements)))
         runs = sum(map(len, elements.values()))
-        console.print(
-            f"{said} {len(elements)} array elements with {runs} runs: {jobs}", highlight=False
-        )
+        console.print(f"{said} {len(elements)} array elements with {runs} runs: {jobs}")
     if withdrawn:
         taken = "would take" if dry_run else "taking"
-        console.print(
-            f"{taken} {len(withdrawn)} runs out of elements that wait and keep others",
-            highlight=False,
-        )
+        console.print(f"{taken} {len(withdrawn)} runs out of elements that wait and keep others")
     for process, found in processes.items():
-        console.print(
-            f"{said} process {process.pid} on {process.host} with {len(found)} runs",
-            highlight=False,
-        )
+        console.print(f"{said} process {process.pid} on {process.host} with {len(found)} runs")
     if spared:
         console.print(
             f"left alone: {len(spared)} chosen runs in elements that already run and hold others "
-            "too",
-            highlight=False,
+            "too"
         )
     if dry_run:
         console.print("Dry run: nothing was done.")
@@ -105,10 +95,10 @@ def cancel(
         else:
             claims.drop_stale(folder.claim(claim.item), claim)
     for problem in problems:
-        console.print(problem, style="red", highlight=False)
+        console.print(problem, style="red")
     if left:
         console.print(f"{left} are still ending; status.py shows when they are gone.")
-    console.print("Results are kept. The same submit goes on where this stopped.", highlight=False)
+    console.print("Results are kept. The same submit goes on where this stopped.")
     return 1 if problems or elsewhere else 0
 
 
@@ -187,21 +177,16 @@ def _ranges(elements: Sequence[str]) -> list[str]:
         else:
             plain.append(element)
     for array, indices in arrays.items():
-        runs: list[list[int]] = []
-        for number in sorted(indices):
-            if runs and number == runs[-1][-1] + 1:
-                runs[-1].append(number)
-            else:
-                runs.append([number])
-        texts = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
+        texts = []
+        # in a run of neighbours, index and position rise alike
+        for _, pairs in groupby(enumerate(sorted(indices)), lambda pair: pair[1] - pair[0]):
+            run = [index for _, index in pairs]
+            texts.append(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}")
         plain.append(f"{array}_[{','.join(texts)}]")
     return plain
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(cancel, args=arguments, prog="python launcher/cancel.py"))
+main = partial(run_command, cancel, "python launcher/cancel.py")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 Results, failures, the study's definition and its generated data are never touched.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,13 +19,11 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import read_live_claims
-from launcher.study.lookup import the_study
 from launcher.watch.observer import Observer
 from launcher.watch.study_status import StudyStatus
 from stilt.errors import ConfigError, ResultError
-from stilt.folder import StudyFolder, read_study
-from stilt.system.command import exit_code
-from stilt.system.console import output
+from stilt.folder import StudyFolder, find_study, read_study
+from stilt.system.console import new_table, output
 from stilt.system.units import size
 
 
@@ -52,7 +50,7 @@ def clean(
         yes: do not ask.
         dry_run: show what would go, and remove nothing.
     """
-    folder = the_study(study, root)
+    folder = find_study(study, root)
     held = read_live_claims(folder)
     if held.live:
         number = len(held.elements) + len(held.processes)
@@ -69,15 +67,14 @@ def clean(
     console = output()
     total = sum(part.bytes for part in found)
     if not found:
-        console.print(f"{folder.path}: nothing to remove.", highlight=False)
+        console.print(f"{folder.path}: nothing to remove.")
         return 0
     console.print(_table(found, total))
     kept = _needed(standing)
     if kept:
         console.print(
             f"kept: the weights of {', '.join(sorted(kept))}, because cells that need them are "
-            "not done",
-            highlight=False,
+            "not done"
         )
     if dry_run:
         console.print("Dry run: nothing was removed.")
@@ -91,7 +88,7 @@ def clean(
     for part in found:
         for path in part.paths:
             _remove(path)
-    console.print(f"freed {size(total)} ({total} bytes). Results are kept.", highlight=False)
+    console.print(f"freed {size(total)} ({total} bytes). Results are kept.")
     return 0
 
 
@@ -151,20 +148,14 @@ def _remove(path: Path) -> None:
 
 
 def _table(found: Sequence[Waste], total: int) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("to be removed")
-    table.add_column("files", justify="right")
-    table.add_column("size", justify="right")
+    table = new_table("to be removed", "files", "size", right=("files", "size"))
     for part in found:
         table.add_row(part.what, str(len(part.paths)), size(part.bytes))
     table.add_row("all", "", size(total), style="bold")
     return table
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(clean, args=arguments, prog="python launcher/clean.py"))
+main = partial(run_command, clean, "python launcher/clean.py")
 
 
 if __name__ == "__main__":

@@ -3,36 +3,33 @@
 One screen; each line that is not well says what to do.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from launcher.checks import cluster, machine
 from launcher.checks.finding import BAD, MARK, WARN, Finding
-from launcher.cluster.profile import Flags, read_profile
-from launcher.study.resolve import resolve_study
+from launcher.cluster.profile import read_profile
+from launcher.study.resolve import Places, resolve_study
 from stilt.errors import ConfigError, StiltError
-from stilt.system.command import exit_code
-from stilt.system.console import output
+from stilt.system.console import new_table, output
 
 COLOUR = {"ok": "green", WARN: "yellow", BAD: "bold red"}
 
 
 def doctor(
+    *,
     grid: str | None = None,
     executor: Literal["auto", "local", "slurm"] = "auto",
-    root: Path = Path("logs"),
-    data_dir: Path | None = None,
-    model: str | None = None,
+    places: Annotated[Places, tyro.conf.arg(name="")],
     profile: Path | None = None,
 ) -> int:
     """Tells whether this machine and its cluster can run the grid; changes nothing.
@@ -40,20 +37,18 @@ def doctor(
     Args:
         grid: a grid to be run, for what it needs of disk, model and data.
         executor: where it is to run; auto takes slurm where there is an sbatch.
-        root: folder that holds studies.
-        data_dir: folder of local data files; STILT_DATA_DIR by default.
-        model: folder, or Hub id as namespace/name@commit, in place of the grid's model.
+        places: see there.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
     """
     on_cluster = executor == "slurm" or (executor == "auto" and cluster.has_slurm())
-    found = [*machine.packages(), *machine.folders(root, on_cluster=on_cluster)]
-    found += [machine.hub(), machine.data_folder(data_dir)]
+    found = [*machine.packages(), *machine.folders(places.root, on_cluster=on_cluster)]
+    found += [machine.hub(), machine.data_folder(places.data_dir)]
     parallel = None
     if on_cluster:
         answers = cluster.commands()
         found += answers
         try:
-            settings = read_profile(Flags(profile=profile))
+            settings = read_profile(profile)
         except ConfigError as error:
             found.append(Finding("profile", BAD, str(error), "mend that file"))
         else:
@@ -65,33 +60,30 @@ def doctor(
             found.append(Finding("SLURM", WARN, "no sbatch here", "only --executor local works"))
         found.append(machine.gpu())
     if grid is not None:
-        found += _grid(grid, root, model, data_dir, parallel)
+        found += _grid(grid, places, parallel)
     console = output()
     console.print(_table(found))
     bad = sum(finding.state == BAD for finding in found)
     warned = sum(finding.state == WARN for finding in found)
     noted = f", {warned} warnings" if warned else ""
     if bad:
-        console.print(f"\n{bad} to be mended first{noted}.", highlight=False)
+        console.print(f"\n{bad} to be mended first{noted}.")
     else:
         following = f"python launcher/stage.py --grid {grid or 'full'}"
-        console.print(f"\nReady{noted}. Next: {following}", highlight=False)
+        console.print(f"\nReady{noted}. Next: {following}")
     return 1 if bad else 0
 
 
-def _grid(
-    grid: str, root: Path, model: str | None, data_dir: Path | None, parallel: int | None
-) -> list[Finding]:
+def _grid(grid: str, places: Places, parallel: int | None) -> list[Finding]:
     try:
-        resolved = resolve_study(grid, root=root, model=model, data_dir=data_dir)
+        resolved = resolve_study(grid, places)
     except StiltError as error:
         return [Finding("grid", BAD, str(error), "mend that, or choose another grid or model")]
     return machine.grid_needs(resolved, parallel)
 
 
 def _table(found: Sequence[Finding]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
-    table.add_column("what")
+    table = new_table("what")
     table.add_column("", no_wrap=True)
     table.add_column("found", ratio=3)
     table.add_column("what to do", ratio=2)
@@ -105,10 +97,7 @@ def _table(found: Sequence[Finding]) -> Table:
     return table
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(doctor, args=arguments, prog="python launcher/doctor.py"))
+main = partial(run_command, doctor, "python launcher/doctor.py")
 
 
 if __name__ == "__main__":

@@ -3,39 +3,36 @@
 ``python launcher/stage.py --grid full`` on the login node; jobs then run with the Hub switched off.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from launcher.checks.hub import hub_answers, hub_cache
-from launcher.study.resolve import ResolvedStudy, resolve_study
+from launcher.study.resolve import Places, ResolvedStudy, resolve_study
 from launcher.study.worker_code import worker_environment
 from stilt.data.staged import Request, Staged
 from stilt.errors import DataError
-from stilt.system.command import exit_code
-from stilt.system.console import output
+from stilt.system.console import new_table, output
 from stilt.system.files import writable_folder
 
 
 def stage(
     grid: str,
+    *,
     study: str | None = None,
-    root: Path = Path("logs"),
-    data_dir: Path | None = None,
-    model: str | None = None,
+    places: Annotated[Places, tyro.conf.arg(name="")],
     synthesise: Annotated[bool, tyro.conf.arg(aliases=["--synthesize"])] = False,
     device: str = "cpu",
     check: bool = False,
@@ -45,15 +42,13 @@ def stage(
     Args:
         grid: name of a grid (full, demo, ...) or path of a TOML file.
         study: name of the study's folder below root; the grid's name by default.
-        root: folder that holds studies.
-        data_dir: folder of local data files; STILT_DATA_DIR by default.
-        model: folder, or Hub id as namespace/name@commit, in place of the grid's model.
+        places: see there.
         synthesise: generate SynthesisGPT2's rows here too, instead of in a job.
         device: torch device to generate them on.
         check: only check that all is there, with the Hub switched off as in a job.
     """
     console = output()
-    resolved = resolve_study(grid, name=study, root=root, model=model, data_dir=data_dir)
+    resolved = resolve_study(grid, places, name=study)
     writable_folder(resolved.cache)
     request = as_request(resolved, generate=synthesise and not check, device=device)
     online = not check and hub_answers()
@@ -67,7 +62,7 @@ def stage(
         problems = [
             f"{item.name}, without the Hub: {item.problem}" for item in again if item.problem
         ]
-    console.print(table(resolved, found))
+    console.print(_table(resolved, found))
     if problems:
         raise DataError(listed(problems))
     caches = [str(resolved.cache)] + [str(hub_cache())] * any(item.of_hub for item in found)
@@ -75,7 +70,6 @@ def stage(
         f"\nAll is there. Nodes must see {' and '.join(caches)}.\n"
         f"Next: python launcher/submit.py --grid {grid}",
         soft_wrap=True,
-        highlight=False,
     )
     return 0
 
@@ -144,24 +138,15 @@ def listed(problems: Sequence[str]) -> str:
     return f"{len(problems)} problems:\n" + "\n".join(f"  {problem}" for problem in problems)
 
 
-def table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
+def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
     """What was staged, and what was not."""
-    grid = Table(
-        title=f"{resolved.study.name}: cached files in {resolved.cache / 'encoded'}",
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
-    grid.add_column("")
-    for name in ("train", "dev", "tokens", "at limit"):
-        grid.add_column(name, justify="right")
-    grid.add_column("from", overflow="fold")
-    grid.add_column("cached file (train)", overflow="fold")
+    title = f"{resolved.study.name}: cached files in {resolved.cache / 'encoded'}"
+    numbers = ("train", "dev", "tokens", "at limit")
+    table = new_table("", *numbers, title=title, right=numbers)
+    table.add_column("from", overflow="fold")
+    table.add_column("cached file (train)", overflow="fold")
     for item in found:
-        grid.add_row(
+        table.add_row(
             Text(f"✗ {item.name}", "bold red") if item.problem else Text(f"✓ {item.name}"),
             _number(item.train),
             _number(item.dev),
@@ -170,7 +155,7 @@ def table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
             short(item.where),
             Text("see below", "red") if item.problem else item.file,
         )
-    return grid
+    return table
 
 
 def short(where: str, longest: int = 26) -> str:
@@ -182,10 +167,7 @@ def _number(rows: int | None) -> str:
     return "" if rows is None else str(rows)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(stage, args=arguments, prog="python launcher/stage.py"))
+main = partial(run_command, stage, "python launcher/stage.py")
 
 
 if __name__ == "__main__":

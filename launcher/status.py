@@ -4,9 +4,8 @@
 its log; a cell is named by the start of its id, a source also by its name.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import json
 import sys
 import time
@@ -14,19 +13,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
 from rich.console import Console, Group
 from rich.live import Live
 from tyro.conf import Positional
 
-from launcher.study.lookup import the_studies
 from launcher.watch import screen
 from launcher.watch.observer import Observer
 from launcher.watch.story import tail, why
 from launcher.watch.study_status import STATES, Item, StudyStatus
 from stilt.errors import ConfigError
-from stilt.folder import read_studies
-from stilt.system.command import exit_code
+from stilt.folder import find_studies, find_study, read_studies
 from stilt.system.console import output
 from stilt.system.stdout import while_read
 
@@ -52,7 +48,8 @@ def status(
     """
     if every < 1:
         raise ConfigError(f"--every {every:g}: at least 1 second.")
-    studies, problems = read_studies(the_studies(study, root))
+    folders = find_studies(root) if study is None else [find_study(study, root)]
+    studies, problems = read_studies(folders)
     observers = [Observer(folder, read) for folder, read in studies.items()]
     whole = study is not None or (len(studies) == 1 and not problems)
     console = output()
@@ -65,17 +62,17 @@ def status(
         # not among the results that a program reads
         red = output(stderr=True) if json else console
         for problem in problems:
-            red.print(problem, style="bold red", highlight=False, soft_wrap=True)
+            red.print(problem, style="bold red", soft_wrap=True)
     if json:
         with while_read():
             sys.stdout.write(_json([_as_table(standing) for standing in standings], whole=whole))
     elif whole:
-        console.print(screen.full(standings[0]), highlight=False)
+        console.print(screen.full(standings[0]))
         # a command to be copied is not to be broken into lines
         console.print(screen.following(standings[0]), soft_wrap=True)
     else:
-        console.print(screen.overview(standings), highlight=False)
-        console.print("\nOne of them in full: python launcher/status.py STUDY", highlight=False)
+        console.print(screen.overview(standings))
+        console.print("\nOne of them in full: python launcher/status.py STUDY")
     return 1 if any(standing.failed for standing in standings) else 0
 
 
@@ -133,12 +130,11 @@ def _json(tables: list[dict[str, Any]], *, whole: bool) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    verbs: dict[str, Callable[..., int]] = {"why": why, "tail": tail}
-    verb = verbs.get(arguments[0]) if arguments else None
-    if verb is not None:
-        prog = f"python launcher/status.py {arguments[0]}"
-        return exit_code(lambda: tyro.cli(verb, args=arguments[1:], prog=prog))
-    return exit_code(lambda: tyro.cli(status, args=arguments, prog="python launcher/status.py"))
+    prog = "python launcher/status.py"
+    if arguments and arguments[0] in ("why", "tail"):
+        verb = why if arguments[0] == "why" else tail
+        return run_command(verb, f"{prog} {arguments[0]}", arguments[1:])
+    return run_command(status, prog, arguments)
 
 
 if __name__ == "__main__":

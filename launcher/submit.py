@@ -3,17 +3,17 @@
 The same command again runs only what is missing.
 """
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
+from stilt.system.command import run_command
 
-# isort: split
 import json
 import math
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.text import Text
@@ -33,73 +33,72 @@ from launcher.study.claiming import claim_bundles, new_submission
 from launcher.study.lookup import called
 from launcher.study.missing import outstanding
 from launcher.study.preview import show
-from launcher.study.resolve import ResolvedStudy, begin, check_data, resolve_study
+from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
 from launcher.study.worker_code import command_line, commit, snapshot
 from stilt.config import require_counts
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.plan import Plan, plan
-from stilt.system.command import exit_code
 from stilt.system.console import Output
 from stilt.system.files import write_text
 from stilt.task import Size
 
 
+@dataclass(frozen=True)
+class WorkFlags:
+    """How the work is divided among workers, and what each of them takes."""
+
+    workers: int | None = None
+    """local: worker processes at a time; one per GPU, or per core, by default."""
+    threads: int | None = None
+    """CPU threads of each worker."""
+    bundles: int | None = None
+    """bundles of cells to aim at for the whole study: more balance better, fewer load
+    less often."""
+    chunk: int | None = None
+    """examples per backward pass at most, where memory is short; changes no result."""
+
+
 def submit(
     grid: str,
+    *,
     study: str | None = None,
+    places: Annotated[Places, tyro.conf.arg(name="")],
     executor: Literal["local", "slurm"] = "slurm",
-    root: Path = Path("logs"),
-    data_dir: Path | None = None,
-    model: str | None = None,
     dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"])] = False,
-    workers: int | None = None,
-    threads: int | None = None,
-    bundles: int | None = None,
-    chunk: int | None = None,
-    cluster: Annotated[Flags, tyro.conf.arg(name="")] = Flags(),  # noqa: B008 - frozen
+    work: Annotated[WorkFlags, tyro.conf.arg(name="")],
+    profile: Path | None = None,
+    cluster: Annotated[Any, tyro.conf.arg(name="", constructor=Flags)],
 ) -> int:
     """Runs every cell of a grid that has no result yet, sources before the targets that need them.
 
     Args:
         grid: name of a grid (full, demo, ...) or path of a TOML file.
         study: name of the study's folder below root; the grid's name by default.
+        places: see there.
         executor: where to run: this machine's cores and GPUs, or SLURM job arrays.
-        root: folder that holds studies.
-        data_dir: folder of local data files; STILT_DATA_DIR by default.
-        model: folder, or Hub id as namespace/name@commit, in place of the grid's model.
         dry_run: print what would run (slurm: and what sbatch would be given), and write nothing.
-        workers: local: worker processes at a time; one per GPU, or per core, by default.
-        threads: CPU threads of each worker.
-        bundles: bundles of cells to aim at for the whole study: more balance better, fewer load
-            less often.
-        chunk: examples per backward pass at most, where memory is short; changes no result.
+        work: see there.
+        profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
-    require_counts(workers=workers, threads=threads, bundles=bundles, chunk=chunk)
-    console = Output(soft_wrap=True, markup=False)
-    profile = read_profile(cluster) if executor == "slurm" else None
-    resolved = resolve_study(
-        grid, name=study, root=root, model=model, data_dir=data_dir, dry_run=dry_run
-    )
-    if profile is not None:
+    require_counts(**vars(work))
+    console = Output(soft_wrap=True)
+    asked = read_profile(profile, **vars(cluster)) if executor == "slurm" else None
+    resolved = resolve_study(grid, places, name=study, dry_run=dry_run)
+    if asked is not None:
         require_safe_path(resolved.folder)
     if dry_run:
-        if profile is None:
-            return show(resolved, console, executor=executor, bundles=bundles)
-        limits = read_limits(profile)
-        return show(
-            resolved,
-            console,
-            executor=executor,
-            bundles=bundles,
-            arrays=lambda todo: preview(resolved, todo, profile, limits, console),
-        )
-    if profile is not None:
+        arrays = None
+        if asked is not None:
+            limits = read_limits(asked)
+            arrays = partial(preview, resolved, profile=asked, limits=limits, console=console)
+        return show(resolved, console, executor=executor, bundles=work.bundles, arrays=arrays)
+    if asked is not None:
         require_slurm()
         require_one_cluster()
         # too few GPUs for a run of this grid: said before anything is written
-        profile.workers(resolved.study.grid.processes)
+        asked.workers(resolved.study.grid.processes)
     console.print(
         Text.assemble(
             "study ", (resolved.study.name, "bold"), f" in {resolved.folder.path}: checking data"
@@ -108,20 +107,18 @@ def submit(
     found = check_data(resolved)
     sizes = {name: size for name, (_, size) in found.items()}
     begin(resolved, found)
-    options = _Options(resolved, sizes, executor, threads, bundles, chunk, console)
-    return _on_cluster(options, profile) if profile else _here(options, workers)
+    options = Submit(resolved, sizes, executor, work, console)
+    return _on_cluster(options, asked) if asked else _here(options)
 
 
 @dataclass(frozen=True)
-class _Options:
-    """What both executors are told."""
+class Submit:
+    """What both executors are told of one submit."""
 
     resolved: ResolvedStudy
     sizes: dict[str, Size]
     executor: str
-    threads: int | None
-    bundles: int | None
-    chunk: int | None
+    work: WorkFlags
     console: Output
 
     def claim(
@@ -161,8 +158,7 @@ class _Options:
         runs = sum(len(bundle.items) for bundle in mine.bundles)
         console.print(
             f"{len(state.done)} of {len(resolved.study.cells)} cells done, {len(state.held)} held "
-            f"by live jobs, {runs} runs to do in {len(mine.bundles)} bundles",
-            highlight=False,
+            f"by live jobs, {runs} runs to do in {len(mine.bundles)} bundles"
         )
         tell_elsewhere(resolved, liveness, state.held, console)
         if later.bundles:
@@ -174,7 +170,7 @@ class _Options:
                 )
             )
         if not runs and not later.bundles:
-            console.print(_nothing_to_do(resolved, done=len(state.done)), highlight=False)
+            console.print(_nothing_to_do(resolved, done=len(state.done)))
         assign(mine, resolved.folder, settings)
         return mine, later
 
@@ -189,14 +185,14 @@ class _Options:
             model=self.resolved.model.name,
             model_revision=self.resolved.model.revision,
             device=device,
-            threads=self.threads or threads,
-            chunk=self.chunk,
+            threads=self.work.threads or threads,
+            chunk=self.work.chunk,
             commit=commit(),
             command=command_line(),
         )
 
 
-def _here(options: _Options, workers: int | None) -> int:
+def _here(options: Submit) -> int:
     """Runs everything on this machine and stays until it is done."""
     resolved, console = options.resolved, options.console
     gpus = gpu_count()
@@ -207,10 +203,10 @@ def _here(options: _Options, workers: int | None) -> int:
             f"grid {resolved.study.grid.name!r}, field 'processes' = {each}: one GPU for each is "
             f"wanted, and this machine shows {gpus}."
         )
-    count = workers or max(1, (gpus or cores) // each)
+    count = options.work.workers or max(1, (gpus or cores) // each)
     threads = max(1, cores // (count * each))
     settings = options.settings(threads=threads, device="gpu" if gpus else "cpu")
-    mine, _ = options.claim(options.bundles or 4 * count, Limits(), settings, at_least=count)
+    mine, _ = options.claim(options.work.bundles or 4 * count, Limits(), settings, at_least=count)
     if not mine.bundles:
         return 0
     pool = Pool(
@@ -233,15 +229,14 @@ def _here(options: _Options, workers: int | None) -> int:
         following = f"Interrupted. It goes on with: python launcher/{command_line()}"
     console.print(
         f"{len(outcome.done)} runs done, {len(outcome.failed)} failed. Results: "
-        f"{resolved.folder.results}\n{following}",
-        highlight=False,
+        f"{resolved.folder.results}\n{following}"
     )
     if outcome.interrupted:
         return 130
     return 1 if outcome.failed else 0
 
 
-def _on_cluster(options: _Options, profile: Profile) -> int:
+def _on_cluster(options: Submit, profile: Profile) -> int:
     """Sends everything to SLURM and leaves."""
     resolved, console = options.resolved, options.console
     taken = take_over_orphaned_arrays(resolved.folder)
@@ -255,7 +250,7 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         threads=profile.threads(resolved.study.grid.processes),
         device="gpu" if profile.element_gpus else "cpu",
     )
-    aim = options.bundles or BUNDLES
+    aim = options.work.bundles or BUNDLES
     mine, later = options.claim(aim, limits, settings)
     if not mine.bundles:
         return _nothing_sent(console) if later.bundles else 0
@@ -278,8 +273,7 @@ def _on_cluster(options: _Options, profile: Profile) -> int:
         f"  python launcher/status.py {name} --watch      how it goes\n"
         f"  python launcher/cancel.py {name}              stop it\n"
         f"  python analysis/summarize.py {name}           tables and figures, also of a part\n"
-        "The same submit again runs only what is neither done nor in the queue.",
-        highlight=False,
+        "The same submit again runs only what is neither done nor in the queue."
     )
     return 0
 
@@ -320,7 +314,7 @@ def spelled(arguments: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     arguments = spelled(sys.argv[1:] if argv is None else argv)
-    return exit_code(lambda: tyro.cli(submit, args=arguments, prog="python launcher/submit.py"))
+    return run_command(submit, "python launcher/submit.py", arguments)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""TOML file -> frozen pydantic model, with errors that name the file, the field and the value."""
+"""TOML file -> frozen pydantic model, with errors that name the file, the field and the value.
 
+Flags of a command line can be made of such a model too.
+"""
+
+import dataclasses
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -32,6 +36,29 @@ def require_counts(**flags: int | None) -> None:
     for name, value in flags.items():
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: at least 1.")
+
+
+def flags_of(model: type[BaseModel], defaults: Mapping[str, Any], **types: Any) -> type:
+    """Makes a dataclass that tyro reads as flags: a field is defined once for files and flags.
+
+    It checks nothing: the model does, when it is given the values.
+
+    Args:
+        model: has the type and, in its docstrings (``use_attribute_docstrings``), the help of each.
+        defaults: what each flag is where it is not given, by name; ``dataclasses.MISSING`` for one
+            that must be given.
+        types: of flags that are written in another way than the field.
+    """
+    import tyro  # workers do without
+
+    fields = []
+    for name, default in defaults.items():
+        field = model.model_fields[name]
+        kind: Any = types.get(name, field.annotation)
+        kind = kind | None if default is None else kind
+        described = Annotated[kind, tyro.conf.arg(help=field.description)]
+        fields.append((name, described, dataclasses.field(default=default)))
+    return dataclasses.make_dataclass("Flags", fields, frozen=True)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stilt.config import explain
-from stilt.errors import ConfigError, ResultError
+from stilt.errors import ConfigError, ResultError, unknown
 from stilt.study import Study
 from stilt.system.files import create_text
 
@@ -92,6 +92,38 @@ class StudyFolder:
     def synthesis(self) -> Path:
         """Folder of the generated rows."""
         return self.path / "synthesis"
+
+
+def find_study(name: str, root: Path) -> StudyFolder:
+    """Finds a study by its name below the root, or by the path of its folder.
+
+    Raises:
+        ConfigError: There is none; the message has what was probably meant.
+    """
+    places = [root / name, Path(name)]
+    for path in places:
+        if StudyFolder(path).study_file.is_file():
+            return StudyFolder(path)
+    for path in places:
+        if path.is_dir():
+            raise ConfigError(f"{path}: no study here (study.json is absent).")
+    known = [folder.path.name for folder in find_studies(root)]
+    raise ConfigError(f"{unknown('study', name, known)} Studies are looked for in {root}.")
+
+
+def find_studies(root: Path) -> list[StudyFolder]:
+    """Every study below the root, by name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    found = [StudyFolder(path.parent) for path in sorted(root.glob("*/study.json"))]
+    if not found:
+        raise ConfigError(
+            f"{root}: no study here. Begin one with: python launcher/submit.py --grid demo; or "
+            "name the folder that holds them with --root."
+        )
+    return found
 
 
 def read_study(folder: StudyFolder) -> Study:

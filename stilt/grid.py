@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stilt.cell import NONE, Hyperparameters
 from stilt.config import Count, Flag, Frozen, ModelT, parse, read_toml
@@ -93,12 +93,15 @@ class ModelSpec(Frozen):
 class Synthesis(Frozen):
     """How SynthesisGPT2's rows are generated (paper, section 3 and appendix A.1)."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     text: str = "hub:wikimedia/wikipedia"
-    """Where sentences come from: ``hub:ID``, ``wheel:NAME/PATH``, or a file (.txt, .json, .jsonl,
-    WikiText's .raw, .parquet, also .gz), relative to the data folder or this one."""
+    """hub:ID, wheel:NAME/PATH, or a file (.txt, .json, .jsonl, WikiText's .raw, .parquet, also
+    .gz), relative to the data folder or this one."""
     text_revision: str | None = "b04c8d1ceb2f5cd4588862100d08de323dccfbaa"
-    """Commit of a Hub text; the default belongs to the default text."""
+    """commit of a Hub text; the default belongs to the default text."""
     text_config: str | None = "20231101.en"
+    """configuration of a Hub text."""
     generator: ModelSpec = ModelSpec(
         hub="openai-community/gpt2-medium", revision="6dcaa7a952f72f9298047fd5137cd6e4f05f41da"
     )
@@ -106,12 +109,13 @@ class Synthesis(Frozen):
     gguf: str | None = None
     """File name of a GGUF checkpoint in the generator's folder."""
     sentences: Count = 30_000
-    """Training rows."""
+    """training rows."""
     dev_sentences: Count = 1_000
-    """Development rows, from other documents than the training rows."""
+    """development rows, from other documents."""
     seed: Seed = 42
+    """decides which sentences are taken and what is sampled."""
     top_p: float = Field(default=0.9, gt=0, le=1, strict=True)
-    """Mass of the nucleus that endings are sampled from."""
+    """mass of the nucleus that endings are sampled from."""
     filter: Flag = False
     """Drop rows whose fakes are empty, repeated, or equal to the gold ending, and draw others."""
 

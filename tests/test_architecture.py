@@ -1,6 +1,7 @@
 """The house: which room may import which, what a login node never loads, names, sizes, mirrors."""
 
 import ast
+import configparser
 import subprocess
 import sys
 from collections import defaultdict
@@ -56,11 +57,11 @@ ROOMS = {
         "local": "scheduler study",
         "checks": "cluster local study",
         "submit": "cluster local scheduler send study",
-        "status": "study watch",
+        "status": "watch",
         "stage": "checks study",
         "doctor": "checks cluster study",
-        "cancel": "scheduler study",
-        "clean": "scheduler study watch",
+        "cancel": "scheduler",
+        "clean": "scheduler watch",
     },
     "analysis": {
         "read": "",
@@ -233,18 +234,48 @@ def test_tests_stand_where_what_they_test_stands():
         assert any(f"{subject}_".startswith(f"{name}_") for name in rooms[inner]), path
 
 
-@pytest.mark.parametrize("script", ["launcher/submit.py", "analysis/summarize.py"])
-def test_ctrl_c_while_a_command_is_still_loading_leaves_no_traceback(script):
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
+COMMANDS = dict(
+    line.split(" = ")
+    for line in SETUP["options.entry_points"]["console_scripts"].strip().splitlines()
+)
+SCRIPTS = [f"{place.partition(':')[0].replace('.', '/')}.py" for place in COMMANDS.values()]
+
+
+def interrupted_at(name, run):
+    """Runs code in which Ctrl-C is pressed as soon as a module is looked for."""
     code = f"""
-import runpy, signal, sys
+import os, runpy, signal, sys
 class Finder:
     def find_spec(self, name, *rest):
-        if name == "tyro":
+        if name == {name!r}:
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Finder())
-runpy.run_path({script!r}, run_name="__main__")
+{run}
 """
-    run = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, "jobs/synthesize.py"])
+def test_ctrl_c_while_a_command_is_still_loading_leaves_no_traceback(script):
+    # as a person may begin it: from the script's own folder
+    folder, name = script.split("/")
+    begin = f"os.chdir({folder!r}); runpy.run_path({name!r}, run_name='__main__')"
+    run = interrupted_at("tyro", f"sys.path.insert(0, os.getcwd()); {begin}")
     assert (run.returncode, run.stderr) == (130, "interrupted before anything began.\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_installed_command_ends_the_same_way(name):
+    module = COMMANDS[name].partition(":")[0]
+    run = interrupted_at("pydantic", f"sys.argv = ['/usr/bin/{name}']; import {module}")
+    assert (run.returncode, run.stderr) == (130, "interrupted before anything began.\n")
+
+
+@pytest.mark.parametrize("program", ["own/program.py", "jobs/process.py", ""])
+def test_a_program_that_imports_a_command_s_module_keeps_its_tracebacks(program):
+    run = interrupted_at("tyro", f"sys.argv = [{program!r}]; import analysis.summarize")
+    assert run.stderr.startswith("Traceback") and run.stderr.endswith("KeyboardInterrupt\n")

@@ -1,29 +1,26 @@
 """What a person sees: tables and notes on stdout, the names of written files on stderr."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.tables.presentation import TextTable, as_rich
-from stilt.system.console import Output
+from stilt.system.console import output
 
 PAPER = 132
-"""Characters in a line that goes to a file or a pipe, which have no width of their own."""
+"""Characters in a line that goes to a file or a pipe."""
 
 
 def show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
     """Prints tables with their captions, then the notes, as wide as the terminal is."""
-    console = Output(markup=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Output(width=PAPER, markup=False)
+    console = output(width=PAPER)
     console.rule(title)
     for table in shown:
         console.print(as_rich(table, console.width))
-        console.print(table.caption, style="dim", highlight=False)
+        console.print(table.caption, style="dim")
         console.print()
     for note in notes:
-        console.print(note, highlight=False, soft_wrap=True)
+        console.print(note, soft_wrap=True)
 
 
 def say(paths: Sequence[Path]) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
+from functools import partial
 
 from launcher.checks.finding import BAD, OK, WARN, Finding
 from launcher.cluster.limits import read_limits, require_one_cluster
@@ -12,6 +13,7 @@ from stilt.slurm.words import seconds
 
 NEEDED = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 TIMEOUT_SECONDS = 15
+_ask = partial(ask, seconds=TIMEOUT_SECONDS)
 
 
 def has_slurm() -> bool:
@@ -24,20 +26,17 @@ def commands() -> list[Finding]:
     absent = [name for name in NEEDED if shutil.which(name) is None]
     if absent:
         return [Finding("SLURM", BAD, f"not here: {', '.join(absent)}", "use a login node")]
-    said, problem = _output("scontrol", "ping")
+    ping = _ask("scontrol", "ping")
+    if ping.problem:
+        return [Finding("SLURM", BAD, ping.problem, "wait for the controller, or ask the admins")]
+    version = _ask("sbatch", "--version").output.strip()
+    found = [Finding("SLURM", OK, f"{version}; {ping.output.strip().splitlines()[0]}")]
+    problem: str | None = "not here"
+    if shutil.which("sacct") is not None:
+        problem = _ask("sacct", "--noheader", "--allocations", "--format=JobID").problem
     if problem:
-        return [Finding("SLURM", BAD, problem, "wait for the controller, or ask the admins")]
-    version = _output("sbatch", "--version")[0].strip()
-    found = [Finding("SLURM", OK, f"{version}; {said.strip().splitlines()[0]}")]
-    if shutil.which("sacct") is None:
-        found.append(Finding("sacct", WARN, "not here", "ends of jobs are told from their logs"))
-        return found
-    _, problem = _output("sacct", "--noheader", "--allocations", "--format=JobID")
-    if problem:
-        found.append(Finding("sacct", WARN, problem, "ends of jobs are told from their logs"))
-    else:
-        found.append(Finding("sacct", OK, "answers"))
-    return found
+        return [*found, Finding("sacct", WARN, problem, "ends of jobs are told from their logs")]
+    return [*found, Finding("sacct", OK, "answers")]
 
 
 def cluster(profile: Profile) -> list[Finding]:
@@ -57,19 +56,18 @@ def cluster(profile: Profile) -> list[Finding]:
     else:
         room = f"{limits.room} more jobs" if limits.room is not None else "no limit of jobs"
         seen = f"MaxArraySize {limits.array_size}; you may queue {room}"
-        if limits.room == 0:
-            found.append(Finding("limits", WARN, seen, "wait, or launcher/cancel.py a study"))
-        else:
-            found.append(Finding("limits", OK, seen))
+        full = limits.room == 0
+        remedy = "wait, or launcher/cancel.py a study" if full else ""
+        found.append(Finding("limits", WARN if full else OK, seen, remedy))
     return [*found, *partition(profile)]
 
 
 def partition(profile: Profile) -> list[Finding]:
     """The partition that a profile's jobs go to: there, up, long enough, with GPUs."""
-    text, problem = _output("sinfo", "--all", "--noheader", "--format=%P|%a|%l|%G|%D")
-    if problem:
-        return [Finding("partition", BAD, problem, "ask the admins")]
-    rows = [line.split("|") for line in text.splitlines() if line.count("|") == 4]
+    answer = _ask("sinfo", "--all", "--noheader", "--format=%P|%a|%l|%G|%D")
+    if answer.problem:
+        return [Finding("partition", BAD, answer.problem, "ask the admins")]
+    rows = [line.split("|") for line in answer.output.splitlines() if line.count("|") == 4]
     names = list(dict.fromkeys(row[0].rstrip("*") for row in rows))
     default = next((row[0].rstrip("*") for row in rows if row[0].endswith("*")), None)
     wanted = (profile.partition or default or "").split(",")
@@ -83,14 +81,11 @@ def partition(profile: Profile) -> list[Finding]:
     limit = max((_minutes(row[2]) for row in mine), default=0)
     nodes = sum(int(row[4]) for row in mine if row[4].isdigit())
     seen = f"{name}: up, {nodes} nodes, at most {mine[0][2]}"
-    found = [
-        Finding("partition", OK, seen)
-        if profile.time <= limit
-        else Finding(
-            "partition", BAD, f"{seen}, the profile asks for {profile.time} min", "lower 'time'"
-        )
-    ]
-    return [*found, _gpus(profile, mine)]
+    found = Finding("partition", OK, seen)
+    if profile.time > limit:
+        seen += f", the profile asks for {profile.time} min"
+        found = Finding("partition", BAD, seen, "lower 'time'")
+    return [found, _gpus(profile, mine)]
 
 
 def _gpus(profile: Profile, rows: Iterable[list[str]]) -> Finding:
@@ -103,13 +98,5 @@ def _gpus(profile: Profile, rows: Iterable[list[str]]) -> Finding:
 
 
 def _minutes(text: str) -> float:
-    if text in ("infinite", "n/a"):
-        return float("inf")
     found = seconds(text)
     return found / 60 if found is not None else float("inf")
-
-
-def _output(*command: str) -> tuple[str, str | None]:
-    """A command's output, and why there is none."""
-    answer = ask(*command, seconds=TIMEOUT_SECONDS)
-    return ("", answer.problem) if answer.problem else (answer.output, None)

@@ -39,10 +39,8 @@ def packages() -> list[Finding]:
     try:
         required = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
-        return [
-            *found,
-            Finding("packages", BAD, f"{DISTRIBUTION} is not installed", "pip install -e ."),
-        ]
+        seen = f"{DISTRIBUTION} is not installed"
+        return [*found, Finding("packages", BAD, seen, "pip install -e .")]
     for text in required:
         need = Requirement(text)
         if need.marker is not None and not need.marker.evaluate({"extra": ""}):
@@ -84,12 +82,9 @@ def _folder(what: str, path: Path, name: str, *, shared: bool) -> Finding:
     except ConfigError:
         return Finding(what, BAD, f"{path}: cannot be written", f"set {name} to a folder you own")
     if what == "studies" and not _links(there):
-        return Finding(
-            what,
-            BAD,
-            f"{path}: the file system knows no hard links, which claims rest on",
-            f"set {name} to a folder on NFS, Lustre, GPFS or a local disk",
-        )
+        seen = f"{path}: the file system knows no hard links, which claims rest on"
+        remedy = f"set {name} to a folder on NFS, Lustre, GPFS or a local disk"
+        return Finding(what, BAD, seen, remedy)
     free = shutil.disk_usage(there).free
     seen = f"{path}, {size(free)} free"
     if free < SPARE_BYTES:
@@ -120,12 +115,8 @@ def hub() -> Finding:
         return Finding("Hub", OK, "can be reached: launcher/stage.py fetches what jobs need")
     if switched_off():
         return Finding("Hub", WARN, "HF_HUB_OFFLINE is set", "unset it for launcher/stage.py")
-    return Finding(
-        "Hub",
-        WARN,
-        "cannot be reached from here",
-        "stage on a node with network, or use local files and wheels",
-    )
+    remedy = "stage on a node with network, or use local files and wheels"
+    return Finding("Hub", WARN, "cannot be reached from here", remedy)
 
 
 def data_folder(folder: Path | None) -> Finding:
@@ -157,7 +148,7 @@ def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
     """
     study = resolved.study
     found = [Finding("grid", OK, f"{study.grid.name}: {len(study.cells)} cells")]
-    found += list(_tasks(resolved))
+    found += _tasks(resolved)
     parameters = study.grid.model.parameters
     if parameters is None:
         return found
@@ -171,10 +162,8 @@ def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
         f"{size(free)} free"
     )
     if need > free:
-        found.append(Finding("disk", WARN, seen, "another --root, or fewer 'parallel'"))
-    else:
-        found.append(Finding("disk", OK, seen))
-    return found
+        return [*found, Finding("disk", WARN, seen, "another --root, or fewer 'parallel'")]
+    return [*found, Finding("disk", OK, seen)]
 
 
 def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:

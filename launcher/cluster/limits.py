@@ -122,8 +122,7 @@ def this_cluster() -> str | None:
 
     Source: scontrol(1), ``show config``; slurm.conf(5), ClusterName.
     """
-    answer = ask("scontrol", "show", "config")
-    return setting(answer.output, "ClusterName") if answer.problem is None else None
+    return setting(_output("scontrol", "show", "config") or "", "ClusterName")
 
 
 def require_one_cluster(environment: Mapping[str, str] = os.environ) -> None:

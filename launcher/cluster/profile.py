@@ -14,16 +14,14 @@ An example; every field may be left out::
     mail-type = "FAIL"
 """
 
-import dataclasses
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from stilt.config import Frozen, parse, read_toml
+from stilt.config import Frozen, flags_of, parse, read_toml
 from stilt.errors import ConfigError
 
 FILE = "cluster.toml"
@@ -52,24 +50,32 @@ Text = Annotated[str, Field(pattern=r"^\S+$")]
 class Profile(Frozen):
     """Resources of one array element, and limits that hold for a whole submit."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     account: Text | None = None
+    """Account to charge."""
     partition: Text | None = None
+    """Partition (queue)."""
     qos: Text | None = None
+    """Quality of service."""
     gres: Text | None = None
-    """Generic resources, such as ``gpu:1``."""
+    """Generic resources of one element, such as gpu:a100:1."""
     constraint: str | None = None
+    """Features a node must have."""
     exclude: Text | None = None
-    """Nodes that are not to be used."""
+    """Nodes not to use."""
     time: int = Field(default=240, ge=2)
-    """Minutes; written as minutes, or as SLURM's ``hours:minutes:seconds``, ``days-hours``."""
+    """Time limit of one element: minutes, or hours:minutes:seconds."""
     memory: str | None = Field(default=None, pattern=r"^\d+[KMGT]?$")
+    """Memory of one element, such as 32G."""
     cpus: Count = 4
+    """CPUs of one element."""
     gpus: Annotated[int, Field(ge=0)] | None = None
-    """GPUs of an element; one where neither this nor ``gres`` says so, 0 for none."""
+    """GPUs of one element; 0 for none."""
     workers_per_gpu: Count = 1
-    """Processes that share an element (and its GPU), each with a part of its cells."""
+    """Processes that share an element and its GPU."""
     parallel: Count | None = None
-    """Elements that run at one time at most, over all arrays of a submit."""
+    """Elements that run at one time at most."""
     array_size: Count | None = None
     """Elements of one array at most; asked of the cluster where absent."""
     signal_seconds: int = Field(default=120, ge=10)
@@ -145,51 +151,27 @@ class Profile(Frozen):
         return max(1, self.cpus // (self.workers(processes) * processes))
 
 
-@dataclass(frozen=True)
-class Flags:
-    """Flags that override the profile, for --executor slurm."""
-
-    profile: Path | None = None
-    """TOML file of the cluster; ./cluster.toml or the user's own by default."""
-    account: str | None = None
-    """Account to charge."""
-    partition: str | None = None
-    """Partition (queue)."""
-    qos: str | None = None
-    """Quality of service."""
-    gres: str | None = None
-    """Generic resources of one element, such as gpu:a100:1."""
-    constraint: str | None = None
-    """Features a node must have."""
-    exclude: str | None = None
-    """Nodes not to use."""
-    time: str | None = None
-    """Time limit of one element: minutes, or hours:minutes:seconds."""
-    memory: str | None = None
-    """Memory of one element, such as 32G."""
-    cpus: int | None = None
-    """CPUs of one element."""
-    gpus: int | None = None
-    """GPUs of one element; 0 for none."""
-    workers_per_gpu: int | None = None
-    """Processes that share an element and its GPU."""
-    parallel: int | None = None
-    """Elements that run at one time at most."""
+OVERRIDING = (
+    *("account", "partition", "qos", "gres", "constraint", "exclude", "time", "memory", "cpus"),
+    *("gpus", "workers_per_gpu", "parallel"),
+)
+Flags = flags_of(Profile, dict.fromkeys(OVERRIDING), time=str)
+"""Flags that override the profile, for --executor slurm; None where the profile is to decide."""
 
 
-def read_profile(flags: Flags) -> Profile:
+def read_profile(file: Path | None = None, **flags: Any) -> Profile:
     """Reads the cluster's profile and lets flags override it.
+
+    Args:
+        file: the profile; by default the first of ``places`` that is there.
+        flags: values of ``Flags``.
 
     Raises:
         ConfigError: The file, or a flag, says something that is not allowed.
     """
-    path = flags.profile or next((place for place in places() if place.is_file()), None)
+    path = file or next((place for place in places() if place.is_file()), None)
     table = read_toml(path) if path else {}
-    given = {
-        name: value
-        for name, value in dataclasses.asdict(flags).items()
-        if value is not None and name != "profile"
-    }
+    given = {name: value for name, value in flags.items() if value is not None}
     where = path if path and not given else f"{path or 'flags'}" + (" with flags" if path else "")
     return parse(Profile, table | given, where)
 
@@ -235,11 +217,8 @@ def minutes(text: str) -> int:
         raise ValueError("minutes, hours:minutes:seconds or days-hours are expected")
     days, *rest = matched.groups()
     parts = [int(part) for part in rest if part is not None]
-    if days is not None:
-        hours, mins, secs = [*parts, 0, 0][:3]
-    elif len(parts) == 3:
-        hours, mins, secs = parts
-    else:
-        hours, (mins, secs) = 0, [*parts, 0][:2]
+    if days is None and len(parts) < 3:
+        parts = [0, *parts]  # only three parts, or days, begin with hours
+    hours, mins, secs = [*parts, 0, 0][:3]
     total = ((int(days or 0) * 24 + hours) * 60 + mins) * 60 + secs
     return -(-total // 60)

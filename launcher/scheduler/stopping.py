@@ -82,7 +82,7 @@ def stop_processes(
             continue
         asked.append(process.pid)
     if asked:
-        console.print("waiting for the workers to save their state", highlight=False)
+        console.print("waiting for the workers to save their state")
     end = time.monotonic() + wait
     while asked and time.monotonic() < end:
         asked = [pid for pid in asked if _runs(pid)]

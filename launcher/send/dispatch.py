@@ -21,6 +21,7 @@ from stilt.errors import ConfigError
 from stilt.plan import Bundle, Plan
 from stilt.records.failures import item_name
 from stilt.study import Study
+from stilt.system.console import new_table
 
 BUNDLES = 64
 """Bundles aimed at where nobody says: the paper's 1,152 cells make 18 runs in each."""
@@ -144,9 +145,7 @@ def preview(
 ) -> None:
     """Prints the arrays that a plan would become, and the text that sbatch would be given."""
     if limits.problem:
-        console.print(
-            f"{limits.problem}: arrays of at most {limits.array_size} are assumed.", highlight=False
-        )
+        console.print(f"{limits.problem}: arrays of at most {limits.array_size} are assumed.")
     arrays = arrange(
         whole.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
     )
@@ -171,7 +170,7 @@ def preview(
         waits = dependency(array, names, {})
         text = sbatch_text(sender.parameters(array, waits), resolved.folder, len(array.bundles))
         console.print(Text(f"\narray {i} ({array.stage}), given to sbatch:", "bold"))
-        console.print(text, highlight=False)
+        console.print(text)
 
 
 def sent_table(
@@ -184,10 +183,8 @@ def sent_table(
         arrays: each with its name.
         jobs: names of the arrays that are at a position of the plan.
     """
-    table = Table(title="job arrays", title_justify="left")
-    for name in ("job", "stage", "waits for", "elements", "at a time", "runs"):
-        right = name in ("elements", "at a time", "runs")
-        table.add_column(name, justify="right" if right else "left")
+    numbers = ("elements", "at a time", "runs")
+    table = new_table("job", "stage", "waits for", *numbers, title="job arrays", right=numbers)
     for array, job in arrays:
         ended = [job for position in array.ended for job in jobs.get(position, ())]
         waits = [item_name(study, need) for need in array.needs]

@@ -1,4 +1,4 @@
-"""Finding what a person names: a study below the root, a cell by the start of its id."""
+"""Finds the cell or source that a person names, and says what it is."""
 
 import shlex
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stilt.cell import Cell
 from stilt.errors import ConfigError, unknown
-from stilt.folder import StudyFolder, read_studies
+from stilt.folder import StudyFolder, find_studies, find_study, read_studies
 from stilt.plan import SYNTHESIS
 from stilt.study import Study
 
@@ -23,45 +23,10 @@ class Found:
     item: str
 
 
-def studies(root: Path) -> list[StudyFolder]:
-    """Every study below a root, by name."""
-    return [StudyFolder(path.parent) for path in sorted(root.glob("*/study.json"))]
-
-
 def called(folder: StudyFolder) -> str:
     """What a person types after a command to mean a study: its name, or its path elsewhere."""
     path = folder.path
     return shlex.quote(path.name if path.parent == Path("logs") else str(path))
-
-
-def the_study(name: str, root: Path) -> StudyFolder:
-    """The study of a name, or in a folder.
-
-    Raises:
-        ConfigError: There is none; the message has those there are.
-    """
-    for path in (root / name, Path(name)):
-        if (path / "study.json").is_file():
-            return StudyFolder(path)
-    known = [folder.path.name for folder in the_studies(None, root)]
-    raise ConfigError(f"{root}: {unknown('study', name, known)}")
-
-
-def the_studies(name: str | None, root: Path) -> list[StudyFolder]:
-    """The named study, or all below the root.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    if name is not None:
-        return [the_study(name, root)]
-    found = studies(root)
-    if not found:
-        raise ConfigError(
-            f"{root}: no study here. Begin one with: python launcher/submit.py --grid demo; or "
-            "name the folder that holds them with --root."
-        )
-    return found
 
 
 def the_item(text: str, name: str | None, root: Path) -> Found:
@@ -72,7 +37,7 @@ def the_item(text: str, name: str | None, root: Path) -> Found:
     """
     known: dict[str, Found] = {}
     names: dict[str, Found] = {}
-    studies, _ = read_studies(the_studies(name, root))
+    studies, _ = read_studies(find_studies(root) if name is None else [find_study(name, root)])
     for folder, study in studies.items():
         for item in (*study.cells, *study.sources):
             known[f"{item} {folder.path}"] = Found(study, folder, item)

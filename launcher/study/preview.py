@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from stilt.errors import ResultError
 from stilt.plan import TRAIN_TO_FORWARD, Plan, cell_cost, plan
 from stilt.records.results import Result, read_record
 from stilt.study import Study
+from stilt.system.console import new_table
 
 ASSUMED_FLOPS = 2e13
 """Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
@@ -26,7 +26,7 @@ def show(
     *,
     executor: str,
     bundles: int | None,
-    arrays: Callable[[Plan], None] = lambda plan: None,
+    arrays: Callable[[Plan], None] | None = None,
 ) -> int:
     """Prints the plan of what is still to be run; returns 0.
 
@@ -62,9 +62,10 @@ def show(
     )
     console.print(_matrix(study, set(state.missing)))
     console.print(_stages(study, whole))
-    console.print(_time(resolved, whole), highlight=False)
-    console.print(_arrays(whole, executor), highlight=False)
-    arrays(whole)
+    console.print(_time(resolved, whole))
+    console.print(_arrays(whole, executor))
+    if arrays:
+        arrays(whole)
     console.print("Dry run: nothing was written.")
     return 0
 
@@ -73,7 +74,7 @@ def _matrix(study: Study, missing: set[str]) -> Table:
     cells = [cell for cell in study.cells.values() if cell.id in missing]
     count = Counter((cell.source, cell.target) for cell in cells)
     sources = list(dict.fromkeys(cell.source for cell in study.cells.values()))
-    table = _table("cells to run, by target and source")
+    table = new_table(title="cells to run, by target and source")
     table.add_column("target", no_wrap=True)
     # a long name may be broken into lines, a number may not
     digits = len(str(len(cells)))
@@ -88,9 +89,11 @@ def _matrix(study: Study, missing: set[str]) -> Table:
 
 
 def _stages(study: Study, whole: Plan) -> Table:
-    table = _table("stages, in order")
-    for name in ("stage", "runs", "bundles", "waits for", "million tokens"):
-        table.add_column(name, justify="left" if name in ("stage", "waits for") else "right")
+    table = new_table(
+        *("stage", "runs", "bundles", "waits for", "million tokens"),
+        title="stages, in order",
+        right=("runs", "bundles", "million tokens"),
+    )
     for stage in ("synthesis", "source"):
         for bundle in whole.stage(stage):
             name = study.sources[bundle.items[0]].name if stage == "source" else "SynthesisGPT2"
@@ -121,16 +124,6 @@ def _stages(study: Study, whole: Plan) -> Table:
 
 def _named(study: Study, needs: Sequence[str]) -> str:
     return ", ".join(study.sources[n].name if n in study.sources else n for n in needs)
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
 
 
 def tokens_per_second(resolved: ResolvedStudy) -> float | None:

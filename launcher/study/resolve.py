@@ -18,6 +18,18 @@ from stilt.task import Size
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where studies, data and a model are, as flags of a command say it."""
+
+    root: Path = Path("logs")
+    """folder that holds studies."""
+    data_dir: Path | None = None
+    """folder of local data files; STILT_DATA_DIR by default."""
+    model: str | None = None
+    """folder, or Hub id as namespace/name@commit, in place of the grid's model."""
+
+
+@dataclass(frozen=True)
 class ResolvedStudy:
     """A study, where it lives, and where its model and data were found."""
 
@@ -32,22 +44,14 @@ class ResolvedStudy:
 
 
 def resolve_study(
-    grid_name: str,
-    *,
-    name: str | None = None,
-    root: Path = Path("logs"),
-    model: str | None = None,
-    data_dir: Path | None = None,
-    dry_run: bool = False,
+    grid_name: str, places: Places, *, name: str | None = None, dry_run: bool = False
 ) -> ResolvedStudy:
     """Resolves a grid into a study; writes nothing.
 
     Args:
         grid_name: name or path of the grid.
+        places: where the study, its data and its model are.
         name: the study's name, the grid's where absent.
-        root: folder that holds studies.
-        model: folder or ``hub-id@revision`` that replaces the grid's model.
-        data_dir: folder of local data files.
         dry_run: go on without the model's files.
 
     Raises:
@@ -57,8 +61,8 @@ def resolve_study(
     """
     path = grid_path(grid_name)
     grid = load_grid(grid_name)
-    if model:
-        grid = Grid.model_validate(grid.model_dump() | {"model": model_spec(model)})
+    if places.model:
+        grid = Grid.model_validate(grid.model_dump() | {"model": model_spec(places.model)})
     found: ModelPlace | None
     problem = ""
     try:
@@ -71,10 +75,11 @@ def resolve_study(
     study = bind(grid, known, name=name, near=path.parent)
     if found is not None and not grid.model.hub:
         require_positions(study.tasks.values(), read_config(Path(found.name)))
-    folder = StudyFolder(root / study.name)
+    folder = StudyFolder(places.root / study.name)
     if dry_run and folder.study_file.is_file():
         _require_same_study(study, folder, known=found is not None)
-    return ResolvedStudy(study, folder, found, data_folder(data_dir), cache_folder(), problem)
+    data_dir = data_folder(places.data_dir)
+    return ResolvedStudy(study, folder, found, data_dir, cache_folder(), problem)
 
 
 def _require_same_study(study: Study, folder: StudyFolder, *, known: bool) -> None:

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -12,6 +11,7 @@ from rich.text import Text
 from launcher.scheduler.reasons import ADVICE
 from launcher.study.lookup import SHOWN, called
 from launcher.watch.study_status import STATES, Item, State, StudyStatus
+from stilt.system.console import new_table
 from stilt.system.units import clock, span
 
 MARKS: dict[State, str] = {
@@ -57,12 +57,9 @@ def full(standing: StudyStatus) -> RenderableType:
 
 def overview(standings: Iterable[StudyStatus]) -> Table:
     """One line for each study."""
-    table = _table("study", "cells")
-    for state in STATES:
-        table.add_column(f"{MARKS[state]} {WORDS[state]}", justify="right")
-    table.add_column("work", justify="right")
-    table.add_column("left", justify="right")
-    table.add_column("last ended", justify="right")
+    numbers = [f"{MARKS[state]} {WORDS[state]}" for state in STATES]
+    numbers += ["work", "left", "last ended"]
+    table = new_table("study", "cells", *numbers, right=numbers)
     for standing in standings:
         count = standing.count()
         left = standing.left
@@ -146,7 +143,7 @@ def _hours(seconds: float, kind: str) -> str:
 
 
 def _sources(standing: StudyStatus) -> Table:
-    table = _table("source", "", "dev score", "time", "where", title="sources")
+    table = new_table("source", "", "dev score", "time", "where", title="sources")
     items = [*([standing.synthesis] if standing.synthesis else []), *standing.sources]
     words = {"done": "trained", "running": "training", "open": "to submit"}
     made = {"done": "generated", "running": "generating", "open": "to generate"}
@@ -182,9 +179,7 @@ def _matrix(standing: StudyStatus) -> Table:
     across, down = (sources, targets) if len(sources) <= len(targets) else (targets, sources)
     turned = across is sources
     corner = "target \\ source" if turned else "source \\ target"
-    table = _table(corner, title="cells: done of all")
-    for name in (*across, "all"):
-        table.add_column(name, justify="left")
+    table = new_table(corner, *across, "all", title="cells: done of all")
     whole = _sum(count.values())
     for name in down:
         row = [count[(a, name) if turned else (name, a)] for a in across]
@@ -226,7 +221,7 @@ def _legend(standing: StudyStatus) -> Text:
 
 
 def _running(items: Sequence[Item], standing: StudyStatus) -> Table:
-    table = _table("id", "run", "done", "for", "where", title=f"running: {len(items)}")
+    table = new_table("id", "run", "done", "for", "where", title=f"running: {len(items)}")
     first = sorted(items, key=lambda item: item.started or 0)[:RUNNING_SHOWN]
     for item in first:
         took = span(standing.now - item.started) if item.started else ""
@@ -255,7 +250,7 @@ def _failures(items: Sequence[Item]) -> Table:
     groups: dict[tuple[State, str, str], list[Item]] = defaultdict(list)
     for item in items:
         groups[item.state, item.kind, _alike(item)].append(item)
-    table = _table("class", "runs", "why", "example", "what to do", title="no result")
+    table = new_table("class", "runs", "why", "example", "what to do", title="no result")
     # on a narrow screen everything is broken into lines: an ellipsis would hide the reason
     for column in table.columns:
         column.overflow = "fold"
@@ -293,19 +288,6 @@ def following(standing: StudyStatus) -> Text:
 def _where(item: Item) -> str:
     job = f"job {item.job}" if item.job else ""
     return " on ".join(part for part in (job, item.host) if part)
-
-
-def _table(*columns: str, title: str | None = None) -> Table:
-    return Table(
-        *columns,
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
 
 
 def _number(number: int, state: State) -> Text:

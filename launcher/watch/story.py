@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 from tyro.conf import Positional
 
@@ -42,18 +41,18 @@ def why(
     require_counts(lines=lines)
     found = the_item(cell, study, root)
     item = _look(found)
-    console = Output(soft_wrap=True, markup=False)
+    console = Output(soft_wrap=True)
     console.print(Text(describe(found.study, found.item), "bold"))
-    console.print(f"{item.id} of study {found.folder.path.name}", highlight=False)
+    console.print(f"{item.id} of study {found.folder.path.name}")
     console.print(_state(item))
     failure = _failure(found)
     if item.kind:
         console.print(Text(f"{item.kind}: {item.why}", "red"))
         advice = ADVICE.get(item.kind)
         if advice and item.kind != "bug":
-            console.print(f"What to do: {advice}.", highlight=False)
+            console.print(f"What to do: {advice}.")
     elif item.state == "pending" and item.why:
-        console.print(f"It waits: {item.why}", highlight=False)
+        console.print(f"It waits: {item.why}")
     if failure is not None and item.state != "done":
         if item.state in ("running", "pending"):
             console.print(f"Its last attempt failed: {failure.kind}: {failure.message}")
@@ -84,14 +83,14 @@ def tail(
     require_counts(lines=lines)
     found = the_item(cell, study, root)
     item = _look(found)
-    console = Console(soft_wrap=True, stderr=True, markup=False)
+    console = Output(soft_wrap=True, stderr=True)
     console.print(Text(f"{item.name} ({item.id})", "bold"), _state(item))
     while not (paths := _logs(found, item)):
         if item.state not in ("running", "pending"):
             console.print("It has no log.")
             return 0
         if item.why:
-            console.print(f"no log yet: {item.why}", highlight=False)
+            console.print(f"no log yet: {item.why}")
         time.sleep(POLL_SECONDS * LOOK_EVERY)
         item = _look(found)
     with while_read():

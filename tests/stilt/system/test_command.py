@@ -1,5 +1,7 @@
 """A command's exit code, and mistakes in one line."""
 
+from stilt.system.command import exit_code
+
 import errno
 import os
 
@@ -7,7 +9,6 @@ import polars as pl
 import pytest
 
 from stilt.errors import ConfigError, DataError, ResultError, StiltError
-from stilt.system.command import exit_code
 from stilt.system.files import replacing
 
 

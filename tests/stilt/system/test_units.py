@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from stilt.system.units import clock, size
+from stilt.system.units import clock, size, span
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,12 @@ def test_a_time_of_day_has_its_date_where_it_is_another_day():
     now = noon.timestamp()
     assert clock(now - 3600, now) == "11:05"
     assert clock(now - 86_400, now) == "21 Nov 12:05"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h 00 min"),
+     (11100, "3 h 05 min"), (187200, "2 d 4 h"), (None, "?")],
+)  # fmt: skip
+def test_durations_are_written_in_two_units(seconds, text):
+    assert span(seconds) == text
