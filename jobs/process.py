@@ -22,8 +22,8 @@ from jobs.bundle import (
 from jobs.followers import Followers, follows, stay_with_leader
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
 from jobs.worker import DeviceMissing, Worker, job_id, log
+from stilt.cell import SYNTHESIS
 from stilt.folder import StudyFolder, read_study
-from stilt.plan import SYNTHESIS
 from stilt.records import claims
 from stilt.records.failures import attempts, record_loss
 from stilt.records.results import Failure, FailureKind, read_record, write_record
@@ -143,11 +143,8 @@ class _Leader:
 
     def _held(self) -> list[str]:
         """Items of the bundle that are still to be run by it."""
-        submission = self.assignment.settings.submission
-        found = {
-            item: claims.read(self.folder.claim(item)) for item in self.assignment.bundle.items
-        }
-        return [item for item, claim in found.items() if claim and claim.submission == submission]
+        items, submission = self.assignment.bundle.items, self.assignment.settings.submission
+        return list(claims.held(self.folder, items, submission))
 
     def _record(self, item: str, kind: FailureKind, message: str) -> None:
         log_file = os.environ.get("STILT_LOG_FILE")

@@ -21,7 +21,7 @@ from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
 from stilt.config import Frozen
 from stilt.folder import StudyFolder, read_study
 from stilt.records import claims
-from stilt.records.failures import attempts, dependants, item_name, reason, record_loss
+from stilt.records.failures import attempts, reason, record_loss
 from stilt.records.finished import finished
 from stilt.records.results import FailureKind
 from stilt.system.files import write_text
@@ -79,12 +79,7 @@ class _Element:
 
     def _held(self, items: Sequence[str]) -> list[str]:
         """Items that are still this submission's: what ended in an earlier attempt is not."""
-        found = []
-        for item in items:
-            claim = claims.read(self.folder.claim(item))
-            if claim is not None and claim.submission == self.settings.submission:
-                found.append(item)
-        return found
+        return list(claims.held(self.folder, items, self.settings.submission))
 
     def run(self) -> str:
         """Runs what is still this submission's; says what was done."""
@@ -97,11 +92,12 @@ class _Element:
             return f"{len(self.items)} cells"
         item = self.planned[0]
         claim = claims.read(self.folder.claim(item))
+        name = self.study.runs[item].title
         if claim is not None and claim.submission != self.settings.submission:
-            raise CellsFailed(f"{item_name(self.study, item)} is {claim.submission}'s by now")
+            raise CellsFailed(f"{name} is {claim.submission}'s by now")
         if failed or not finished(self.study, self.folder, item):
             self._fail_dependants(item)
-            raise CellsFailed(f"{item_name(self.study, item)} has no usable result")
+            raise CellsFailed(f"{name} has no usable result")
         return item
 
     def _await_need(self) -> None:
@@ -254,11 +250,11 @@ class _Element:
     def _fail_dependants(self, need: str) -> None:
         """SLURM drops the jobs that wait for this one, and runs nothing that could say why."""
         why = reason(self.folder, need) or "no usable result"
-        for item in dependants(self.study, need):
+        for item in self.study.dependants(need):
             claim = claims.read(self.folder.claim(item))
             if claim is None or claim.running or not claim.submission.startswith("slurm-"):
                 continue
-            message = f"its {item_name(self.study, need)} failed: {why}"
+            message = f"its {self.study.runs[need].title} failed: {why}"
             record_loss(self.study, self.folder, item, "source", message)
             self.folder.claim(item).unlink(missing_ok=True)
 
@@ -288,10 +284,10 @@ class _Share:
         return self._running(left) or left[:1]
 
     def _running(self, items: Sequence[str]) -> list[str]:
+        held = claims.held(self.element.folder, items, self.element.settings.submission)
         # what an earlier attempt had begun is marked as running, too
         pid = self.process.pid
-        found = ((item, claims.read(self._claim(item))) for item in items)
-        return [item for item, claim in found if claim and claim.running and claim.pid == pid]
+        return [item for item, claim in held.items() if claim.running and claim.pid == pid]
 
     def _start(self) -> subprocess.Popen[bytes]:
         element = self.element
@@ -336,9 +332,6 @@ class _Share:
         if left:
             self.items = left
             self.process = self._start()
-
-    def _claim(self, item: str) -> Path:
-        return self.element.folder.claim(item)
 
 
 def _ignore_usr2() -> None:

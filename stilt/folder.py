@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stilt.cell import SYNTHESIS, Run
 from stilt.config import explain
 from stilt.errors import ConfigError, ResultError
 from stilt.study import Study
@@ -73,12 +74,18 @@ class StudyFolder:
         """Result of a cell."""
         return self.results / f"{cell_id}.json"
 
+    def record(self, run: Run) -> Path:
+        """The file that a run leaves last: its result, or the last file of generated rows."""
+        if run.stage == SYNTHESIS:
+            return self.synthesis() / "dev.jsonl"
+        return self.source(run.id) / "result.json" if run.source else self.result(run.id)
+
     def failure(self, cell_id: str) -> Path:
-        """Failure record of a cell or source."""
+        """Failure record of a run."""
         return self.failures / f"{cell_id}.json"
 
     def claim(self, cell_id: str) -> Path:
-        """Claim of a cell or source by the job that holds it."""
+        """Claim of a run by the job that holds it."""
         return self.claims / f"{cell_id}.json"
 
     def data_digest(self, task: str) -> Path:
