@@ -80,21 +80,21 @@ class StudyFolder:
             return self.synthesis() / "dev.jsonl"
         return self.source(run.id) / "result.json" if run.source else self.result(run.id)
 
-    def failure(self, cell_id: str) -> Path:
+    def failure(self, item: str) -> Path:
         """Failure record of a run."""
-        return self.failures / f"{cell_id}.json"
+        return self.failures / f"{item}.json"
 
-    def claim(self, cell_id: str) -> Path:
+    def claim(self, item: str) -> Path:
         """Claim of a run by the job that holds it."""
-        return self.claims / f"{cell_id}.json"
+        return self.claims / f"{item}.json"
 
     def data_digest(self, task: str) -> Path:
         """Digest of a task's rows, fixed when the study first sees them."""
         return self.path / "data" / f"{task}.json"
 
-    def resume(self, cell_id: str) -> Path:
+    def resume(self, item: str) -> Path:
         """State of an interrupted run."""
-        return self.path / "resume" / f"{cell_id}.pt"
+        return self.path / "resume" / f"{item}.pt"
 
     def synthesis(self) -> Path:
         """Folder of the generated rows."""

@@ -22,7 +22,7 @@ class Claim(Frozen):
     model_config = ConfigDict(extra="ignore")
 
     item: str
-    """Cell or source id, or ``synthesis``."""
+    """The id of a run."""
     submission: str
     """The submission that claimed it."""
     bundle: str
