@@ -11,19 +11,18 @@ import torch
 from jobs.run_cell import Progress, run_cell, run_source
 from jobs.settings import Assignment
 from jobs.worker import Attempt, Worker, job_id, log
-from stilt.cell import Source
+from stilt.cell import SYNTHESIS
 from stilt.errors import DISK, ConfigError, DataError, ResultError
 from stilt.folder import StudyFolder
-from stilt.plan import SYNTHESIS
 from stilt.records import claims
 from stilt.records.failures import attempts, record_loss, this_host
+from stilt.records.finished import usable
 from stilt.records.results import (
     Failure,
     FailureKind,
     Result,
     SourceResult,
     read_record,
-    read_result,
     write_record,
 )
 from stilt.study import Study
@@ -41,10 +40,11 @@ class DeviceFault(RuntimeError):  # noqa: N818 - what is at fault, not this prog
 
 def compute(worker: Worker, attempt: Attempt, progress: Progress) -> Result | SourceResult:
     """Trains and scores a source or a cell in this process."""
-    study, item = worker.study, attempt.item
-    if item in study.sources:
-        return run_source(worker, study.sources[item], attempt, progress)
-    return run_cell(worker, study.cells[item], attempt, progress)
+    run = worker.study.runs[attempt.item]
+    if run.source is not None:
+        return run_source(worker, run.source, attempt, progress)
+    assert run.cell is not None
+    return run_cell(worker, run.cell, attempt, progress)
 
 
 Compute = Callable[[Worker, Attempt, Progress], Result | SourceResult]
@@ -76,7 +76,9 @@ def run_bundle(worker: Worker, items: Sequence[str], compute: Compute = compute)
         if claim is None or claim.submission != worker.settings.submission:
             # cancelled while it waited, or failed in an earlier attempt; perhaps another's by now
             continue
-        log(f"[{position}/{len(items)}] {_describe(worker, item)}")
+        # a job's log may be in an encoding without arrows
+        title = worker.study.runs[item].title.replace("→", "->")
+        log(f"[{position}/{len(items)}] {item} {title}")
         progress = claims.Progress(claim, folder.claim(item), job=job_id())
         failed += not _run_item(worker, item, progress, compute)
         folder.claim(item).unlink(missing_ok=True)
@@ -85,28 +87,14 @@ def run_bundle(worker: Worker, items: Sequence[str], compute: Compute = compute)
 
 def _done(worker: Worker, item: str) -> bool:
     """Whether an item's valid result is there; a damaged one is run again."""
-    folder, study = worker.folder, worker.study
+    run = worker.study.runs[item]
     try:
-        if item == SYNTHESIS:
-            return (folder.synthesis() / "dev.jsonl").is_file()
-        if item in study.sources:
-            return worker.checkpoint(study.sources[item]) is not None
-        return read_result(study.cells[item], study.digest, folder.result(item)) is not None
+        if run.source is not None:
+            # its weights are read, too
+            return worker.checkpoint(run.source).is_dir()
+        return usable(worker.study, worker.folder, run)
     except ResultError:
         return False
-
-
-def _describe(worker: Worker, item: str) -> str:
-    if item in worker.study.sources:
-        source = worker.study.sources[item]
-        return f"source {source.name} {item} {source.hyperparameters.model_dump(exclude_none=True)}"
-    if item in worker.study.cells:
-        cell = worker.study.cells[item]
-        point = cell.hyperparameters
-        return f"{cell.stage} {cell.source} -> {cell.target} {item} " + (
-            str(point.model_dump(exclude_none=True)) if point else "without training"
-        )
-    return item
 
 
 def _run_item(worker: Worker, item: str, progress: Progress, compute: Compute) -> bool:
@@ -221,12 +209,11 @@ def _examples(worker: Worker, item: str) -> int:
         from jobs.synthesize import usual_batch
 
         return usual_batch(worker.accelerator.device.type)
-    one = study.sources.get(item) or study.cells[item]
-    if one.hyperparameters is None:
+    run = study.runs[item]
+    if run.hyperparameters is None:
         return 1
-    task = study.tasks[one.task if isinstance(one, Source) else one.target]
-    size = one.hyperparameters.batch_size
-    return -(-min(size, task.micro_batch or size) // study.grid.processes)
+    size = run.hyperparameters.batch_size
+    return -(-min(size, study.tasks[run.task].micro_batch or size) // study.grid.processes)
 
 
 def failure(worker: Worker, item: str, error: Exception, kind: FailureKind, number: int) -> Failure:
@@ -234,15 +221,15 @@ def failure(worker: Worker, item: str, error: Exception, kind: FailureKind, numb
 
     Args:
         worker: whose item it is.
-        item: cell or source id, or ``synthesis``.
+        item: the run's id.
         error: what happened.
         kind: its class.
         number: how often the item has been tried.
     """
     return Failure(
         study=worker.study.digest,
-        cell=worker.study.cells.get(item),
-        source=worker.study.sources.get(item),
+        cell=worker.study.runs[item].cell,
+        source=worker.study.runs[item].source,
         kind=kind,
         message=one_line(error),
         traceback="".join(traceback.format_exception(error))[-8000:],

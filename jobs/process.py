@@ -7,8 +7,8 @@ from pathlib import Path
 from jobs.bundle import DeviceFault, failure, record_missing_device, run_bundle
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment, read_assignment
 from jobs.worker import DeviceMissing, Worker, forget_launchers, log
+from stilt.cell import SYNTHESIS
 from stilt.folder import StudyFolder, read_study
-from stilt.plan import SYNTHESIS
 from stilt.records.failures import attempts
 from stilt.records.results import write_record
 from stilt.study import Study

@@ -55,9 +55,7 @@ class Assignment(Frozen):
             items: some of the bundle's; all where left out.
         """
         items = self.bundle.items if items is None else items
-        found = {item: claims.read(folder.claim(item)) for item in items}
-        mine = self.settings.submission
-        return [item for item, claim in found.items() if claim and claim.submission == mine]
+        return list(claims.held(folder, items, self.settings.submission))
 
 
 def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:

@@ -21,7 +21,7 @@ from jobs.requeue import requeue, requeue_elsewhere
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment, read_assignment
 from stilt.folder import StudyFolder, read_study
 from stilt.records import claims
-from stilt.records.failures import attempts, dependants, item_name, reason, record_loss
+from stilt.records.failures import attempts, reason, record_loss
 from stilt.records.finished import finished
 from stilt.records.results import FailureKind
 from stilt.system.files import write_text
@@ -92,11 +92,12 @@ class _Element:
             return f"{len(self.items)} cells"
         item = self.assignment.bundle.items[0]
         claim = claims.read(self.folder.claim(item))
+        name = self.study.runs[item].title
         if claim is not None and claim.submission != self.assignment.settings.submission:
-            raise CellsFailed(f"{item_name(self.study, item)} is {claim.submission}'s by now")
+            raise CellsFailed(f"{name} is {claim.submission}'s by now")
         if failed or not finished(self.study, self.folder, item):
             self._fail_dependants(item)
-            raise CellsFailed(f"{item_name(self.study, item)} has no usable result")
+            raise CellsFailed(f"{name} has no usable result")
         return item
 
     def _await_need(self) -> None:
@@ -252,11 +253,11 @@ class _Element:
     def _fail_dependants(self, need: str) -> None:
         """Records why nothing that waits for this element will run: SLURM drops it in silence."""
         why = reason(self.folder, need) or "no usable result"
-        for item in dependants(self.study, need):
+        for item in self.study.dependants(need):
             claim = claims.read(self.folder.claim(item))
             if claim is None or claim.running or not claim.submission.startswith("slurm-"):
                 continue
-            message = f"its {item_name(self.study, need)} failed: {why}"
+            message = f"its {self.study.runs[need].title} failed: {why}"
             record_loss(self.study, self.folder, item, "source", message)
             self.folder.claim(item).unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jobs.settings import Settings
 from jobs.worker import Worker
+from stilt.cell import SYNTHESIS
 from stilt.config import parse
 from stilt.data.encode import cache_path, encode_splits
 from stilt.data.load import load_splits
@@ -36,7 +37,7 @@ def stage(request: Request, doing: Doing) -> Iterator[Staged]:
     doing(f"model {request.model}")
     model = _attempt("model", partial(load_model, request))
     yield model
-    if any(task.synthesis for task in request.study.tasks.values()):
+    if SYNTHESIS in request.study.runs:
         yield from _synthesis(request, doing)
     worker = None if model.problem else _worker(request)
     for name, size in needed(request.study):

@@ -26,8 +26,8 @@ from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import ModelShelf, Start, build
 from stilt.model.place import ModelPlace, folder_digest
-from stilt.records.finished import WEIGHTS
-from stilt.records.results import Provenance, SourceResult, read_record
+from stilt.records.finished import WEIGHTS, read_ending
+from stilt.records.results import Provenance, SourceResult
 from stilt.study import Study
 from stilt.system.files import file_digest
 from stilt.system.interrupt import StopRequest
@@ -162,11 +162,9 @@ class Worker:
             ResultError: No valid result, another source's, or weights that are not those scored.
         """
         folder = self.folder.source(source.id)
-        result = read_record(SourceResult, folder / "result.json")
-        if result is None:
+        result = read_ending(self.study, self.folder, self.study.runs[source.id])
+        if not isinstance(result, SourceResult):
             raise ResultError(f"source {source.name} ({source.id}) has no result; train it first.")
-        if result.source != source or result.study != self.study.digest:
-            raise ResultError(f"{folder / 'result.json'}: belongs to another source or study.")
         if result.status != "ok":
             raise ResultError(f"source {source.name} diverged; its weights are of no use.")
         if source.id not in self._checked:

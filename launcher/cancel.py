@@ -113,7 +113,7 @@ def told_elsewhere(held: LiveClaims, wanted: set[str], *, whole: bool) -> list[s
 
 
 def chosen(study: Study, sources: Sequence[str], targets: Sequence[str]) -> set[str]:
-    """Cells (and sources) that filters name; everything where there is no filter.
+    """Ids of the runs that filters name; of all runs where there is no filter.
 
     The training of a source is meant where its source is, and no target narrows that down.
 
@@ -128,14 +128,12 @@ def chosen(study: Study, sources: Sequence[str], targets: Sequence[str]) -> set[
         targeted = {cell.target for cell in study.cells.values()}
         if name not in targeted:
             raise ConfigError(f"--target: {unknown('target', name, targeted)}")
-    found = {
-        cell.id
-        for cell in study.cells.values()
-        if (not sources or cell.source in sources) and (not targets or cell.target in targets)
+    return {
+        run.id
+        for run in study.runs.values()
+        if (not sources or run.source_name in sources)
+        and (not targets or (run.cell is not None and run.task in targets))
     }
-    if not targets:
-        found |= {s.id for s in study.sources.values() if not sources or s.name in sources}
-    return found
 
 
 def divide(

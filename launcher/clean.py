@@ -117,11 +117,8 @@ def waste(folder: StudyFolder, standing: StudyStatus) -> list[Waste]:
 
 
 def _needed(standing: StudyStatus) -> set[str]:
-    return {
-        cell.source
-        for cell in standing.cells
-        if cell.state != "done" and cell.source in {source.name for source in standing.sources}
-    }
+    wanted = {cell.source for cell in standing.cells if cell.state != "done"}
+    return wanted & {source.name for source in standing.sources}
 
 
 def _within(path: Path, folder: StudyFolder) -> bool:

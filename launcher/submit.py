@@ -144,8 +144,7 @@ class Submit:
         whole = plan(
             resolved.study,
             cells=state.missing,
-            sources_there=state.sources,
-            synthesis_there=state.synthesis,
+            there=state.there,
             held=state.held,
             sizes=self.sizes,
             bundles=min(
@@ -210,15 +209,7 @@ def _here(options: Submit) -> int:
     if not mine.bundles:
         return 0
     pool = Pool(
-        resolved.study,
-        resolved.folder,
-        mine,
-        submission=settings.submission,
-        workers=count,
-        threads=settings.threads or 1,
-        gpus=gpus,
-        sizes=options.sizes,
-        console=console,
+        resolved, mine, settings, workers=count, gpus=gpus, sizes=options.sizes, console=console
     )
     outcome = pool.run()
     name = called(resolved.folder)

@@ -1,7 +1,8 @@
-"""What is run: a source (trained once, shared) and a cell (one point of the grid)."""
+"""What is run: sources (trained once, shared), cells (points of the grid), generation of rows."""
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
@@ -10,6 +11,8 @@ from stilt.config import Frozen
 
 NONE = "none"
 """Name of the source that is no intermediate task: the pretrained model as it is."""
+SYNTHESIS = "synthesis"
+"""Id of the run that generates SynthesisGPT2's rows."""
 
 
 def digest(content: Any, length: int = 12) -> str:
@@ -43,6 +46,13 @@ class Hyperparameters(Frozen):
     order_seed: int | None = Field(default=None, ge=0)
     """Seed of the data order alone."""
 
+    def __str__(self) -> str:
+        """The values in words, as ``lr 1e-05 batch 8 warmup 0 seed 42``."""
+        text = f"lr {self.learning_rate:g} batch {self.batch_size} warmup {self.warmup_ratio:g}"
+        seeds = {"seed": self.seed, "init": self.init_seed, "order": self.order_seed}
+        given = (f"{name} {seed}" for name, seed in seeds.items() if seed is not None)
+        return " ".join([text, *given])
+
 
 class Source(Frozen):
     """An intermediate task that a model is fine-tuned on before the target."""
@@ -69,3 +79,46 @@ class Cell(Frozen):
     """None for an evaluation, whose only seed is ``seed``."""
     seed: int
     """The hyperparameters' seed; for an evaluation the seed of a fresh scoring head."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One thing that is run: the generation of SynthesisGPT2's rows, a source, or a cell."""
+
+    id: str
+    """What claims, bundles and failure records call it."""
+    stage: Literal["synthesis", "source", "target", "evaluate"]
+    task: str = ""
+    """The task that it trains on or scores; empty for the generation."""
+    needs: tuple[str, ...] = ()
+    """Ids of the runs that must be finished first: the cell's source, then the generation."""
+    source: Source | None = None
+    """The source that it trains."""
+    cell: Cell | None = None
+
+    @property
+    def hyperparameters(self) -> Hyperparameters | None:
+        """What it trains with; None where it does not train."""
+        trained = self.source or self.cell
+        return trained.hyperparameters if trained else None
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source that it trains or starts from; empty for the generation."""
+        if self.cell is not None:
+            return self.cell.source
+        return self.source.name if self.source is not None else ""
+
+    @property
+    def name(self) -> str:
+        """What a table of runs calls it."""
+        if self.cell is not None:
+            return f"{self.source_name} → {self.task} {self.hyperparameters or 'without training'}"
+        return self.source_name or self.id
+
+    @property
+    def title(self) -> str:
+        """What a sentence calls it."""
+        if self.source is not None:
+            return f"source {self.name}"
+        return self.name if self.cell is not None else "SynthesisGPT2"

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stilt.cell import SYNTHESIS, Run
 from stilt.config import explain
 from stilt.errors import ConfigError, ResultError, unknown
 from stilt.study import Study
@@ -73,21 +74,27 @@ class StudyFolder:
         """Result of a cell."""
         return self.results / f"{cell_id}.json"
 
-    def failure(self, cell_id: str) -> Path:
-        """Failure record of a cell or source."""
-        return self.failures / f"{cell_id}.json"
+    def record(self, run: Run) -> Path:
+        """The file that a run leaves last: its result, or the last file of generated rows."""
+        if run.stage == SYNTHESIS:
+            return self.synthesis() / "dev.jsonl"
+        return self.source(run.id) / "result.json" if run.source else self.result(run.id)
 
-    def claim(self, cell_id: str) -> Path:
-        """Claim of a cell or source by the job that holds it."""
-        return self.claims / f"{cell_id}.json"
+    def failure(self, item: str) -> Path:
+        """Failure record of a run."""
+        return self.failures / f"{item}.json"
+
+    def claim(self, item: str) -> Path:
+        """Claim of a run by the job that holds it."""
+        return self.claims / f"{item}.json"
 
     def data_digest(self, task: str) -> Path:
         """Digest of a task's rows, fixed when the study first sees them."""
         return self.path / "data" / f"{task}.json"
 
-    def resume(self, cell_id: str) -> Path:
+    def resume(self, item: str) -> Path:
         """State of an interrupted run."""
-        return self.path / "resume" / f"{cell_id}.pt"
+        return self.path / "resume" / f"{item}.pt"
 
     def synthesis(self) -> Path:
         """Folder of the generated rows."""

@@ -2,27 +2,22 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from pydantic import Field
 
-from stilt.cell import Cell, digest
+from stilt.cell import SYNTHESIS, Run, digest
 from stilt.config import Frozen
 from stilt.schedule import plan_updates
 from stilt.study import Study
 from stilt.synthesis.halves import FAKES
 from stilt.task import Size, Task
 
-SYNTHESIS = "synthesis"
-"""Name of the stage (and of its one item) that generates SynthesisGPT2's rows."""
-
 TRAIN_TO_FORWARD = 3.0
 """Cost of a training token in forward tokens: one forward and a backward of twice its work."""
 UPDATE_TOKENS = 25.0
 """Cost of one optimizer update in training tokens, whatever the batch (benchmarks/padding.py)."""
-
-
 GENERATOR_PARAMETERS = 302_000_000
 """Of GPT-2 medium, without embeddings: 24 layers x 12 x 1024 squared. Taken for every generator of
 which the grid gives no ``parameters``."""
@@ -60,8 +55,7 @@ def plan(
     study: Study,
     *,
     cells: Collection[str],
-    sources_there: Collection[str] = (),
-    synthesis_there: bool = False,
+    there: Collection[str] = (),
     held: Collection[str] = (),
     sizes: Mapping[str, Size] | None = None,
     bundles: int = 8,
@@ -76,9 +70,8 @@ def plan(
     Args:
         study: the study.
         cells: ids to run; none of them done or held by a live job.
-        sources_there: source ids with a valid checkpoint.
-        synthesis_there: the generated rows exist.
-        held: source ids (or ``synthesis``) that a live job will make.
+        there: sources with a valid checkpoint, and ``synthesis`` where the rows are generated.
+        held: sources (or ``synthesis``) that a live job will make.
         sizes: rows and tokens of tasks; the tasks' own published sizes where absent.
         bundles: bundles to aim at for the whole study: more balance better, fewer load less often.
         max_cells: cells in one bundle at most.
@@ -87,32 +80,22 @@ def plan(
         Every id of ``cells`` in exactly one bundle, after the source it needs.
     """
     chosen = set(cells)
-    wanted = [cell for cell in study.cells.values() if cell.id in chosen]
-    needed = dict.fromkeys(c.source_id for c in wanted if c.source_id)
-    missing = [s for s in needed if s not in sources_there and s not in held]
-    found: list[Bundle] = []
-    generates = _needs_synthesis(study, missing, wanted) and not synthesis_there
-    if generates and SYNTHESIS not in held:
-        found.append(_bundle("synthesis", [SYNTHESIS], (), synthesis_cost(study, sizes)))
-    for source_id in missing:
-        generated = study.tasks[study.sources[source_id].task].synthesis
-        rows = (SYNTHESIS,) if generates and generated else ()
-        found.append(_bundle("source", [source_id], rows, source_cost(study, source_id, sizes)))
-    costs = {cell.id: cell_cost(study, cell, sizes) for cell in wanted}
-    total = sum(costs.values()) or 1.0
-    groups: dict[tuple[str | None, tuple[str, ...]], list[str]] = defaultdict(list)
-    for cell in wanted:
-        needs: tuple[str, ...] = ()
-        if cell.source_id and cell.source_id not in sources_there:
-            needs = (cell.source_id,)
-        if generates and study.tasks[cell.target].synthesis:
-            needs = (*needs, SYNTHESIS)
-        groups[cell.source_id, needs].append(cell.id)
+    wanted = [run for run in study.runs.values() if run.cell is not None and run.id in chosen]
+    lacked = {run.id: tuple(n for n in run.needs if n not in there) for run in study.runs.values()}
+    makers = {need for run in wanted for need in lacked[run.id]}.difference(held)
+    makers |= {need for maker in makers for need in lacked[maker]}.difference(held)
+    made = [run for run in study.runs.values() if run.id in makers]
+    costs = {run.id: cost(study, run, sizes) for run in [*made, *wanted]}
+    found = [_bundle(run.stage, [run.id], lacked[run.id], costs) for run in made]
+    total = sum(costs[run.id] for run in wanted) or 1.0
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for run in wanted:
+        groups[run.source_name, lacked[run.id]].append(run.id)
     for (_, needs), members in groups.items():
         share = sum(costs[m] for m in members) / total
         count = max(1, round(share * bundles), -(-len(members) // max_cells))
         for packed in pack({m: costs[m] for m in members}, count, max_cells):
-            found.append(_bundle("target", packed, needs, sum(costs[m] for m in packed)))
+            found.append(_bundle("target", packed, needs, costs))
     return Plan(bundles=tuple(_ordered(found)))
 
 
@@ -139,27 +122,27 @@ def pack(costs: Mapping[str, float], count: int, most: int | None = None) -> lis
     return packed
 
 
-def cell_cost(study: Study, cell: Cell, sizes: Mapping[str, Size] | None = None) -> float:
-    """Estimated work of a cell in training tokens: its training and one pass over dev."""
-    task = study.tasks[cell.target]
+def cost(study: Study, run: Run, sizes: Mapping[str, Size] | None = None) -> float:
+    """Estimated work of a run in training tokens: its training and one pass over dev.
+
+    Args:
+        study: the study.
+        run: one of its runs.
+        sizes: rows and tokens of tasks; the tasks' own published sizes where absent.
+    """
+    if run.stage == SYNTHESIS:
+        return _generation(study, sizes)
+    task = study.tasks[run.task]
     size = _size(task, sizes)
     dev = size.dev * task.sequences * size.tokens / TRAIN_TO_FORWARD
-    if cell.hyperparameters is None:
+    if run.hyperparameters is None:
         return dev
-    return dev + _training(task, size.train, cell.hyperparameters.batch_size, size.tokens)
+    own = run.source.train_size if run.source is not None else None
+    rows = min(own or size.train, size.train)
+    return dev + _training(task, rows, run.hyperparameters.batch_size, size.tokens)
 
 
-def source_cost(study: Study, source_id: str, sizes: Mapping[str, Size] | None = None) -> float:
-    """Estimated work of a source in training tokens: its training and one pass over dev."""
-    source = study.sources[source_id]
-    task = study.tasks[source.task]
-    size = _size(task, sizes)
-    rows = min(source.train_size or size.train, size.train)
-    dev = size.dev * task.sequences * size.tokens / TRAIN_TO_FORWARD
-    return dev + _training(task, rows, source.hyperparameters.batch_size, size.tokens)
-
-
-def synthesis_cost(study: Study, sizes: Mapping[str, Size] | None = None) -> float:
+def _generation(study: Study, sizes: Mapping[str, Size] | None) -> float:
     """Estimated work of generating SynthesisGPT2's rows, in training tokens of the study's model.
 
     A row of the task holds a premise and one ending, about half of its tokens each; the generator
@@ -169,10 +152,10 @@ def synthesis_cost(study: Study, sizes: Mapping[str, Size] | None = None) -> flo
     a device that is slow at writing token by token takes longer than this says.
     """
     spec = study.grid.synthesis
-    tokens = [_size(task, sizes).tokens for task in study.tasks.values() if task.synthesis]
-    if spec is None or not tokens:
+    if spec is None:
         return 0.0
-    forward = (spec.sentences + spec.dev_sentences) * max(tokens) * (1 + FAKES) / 2
+    tokens = max(_size(task, sizes).tokens for task in study.tasks.values() if task.synthesis)
+    forward = (spec.sentences + spec.dev_sentences) * tokens * (1 + FAKES) / 2
     generator = spec.generator.parameters or GENERATOR_PARAMETERS
     return forward / TRAIN_TO_FORWARD * generator / (study.grid.model.parameters or generator)
 
@@ -200,22 +183,12 @@ def _size(task: Task, sizes: Mapping[str, Size] | None) -> Size:
     )
 
 
-def _needs_synthesis(study: Study, sources: Iterable[str], cells: Iterable[Cell]) -> bool:
-    return any(study.tasks[study.sources[s].task].synthesis for s in sources) or any(
-        study.tasks[cell.target].synthesis for cell in cells
-    )
-
-
-def _bundle(stage: str, items: list[str], needs: tuple[str, ...], cost: float) -> Bundle:
-    return Bundle.model_validate(
-        {
-            "id": digest([stage, *items]),
-            "stage": stage,
-            "items": items,
-            "needs": needs,
-            "cost": cost,
-        }
-    )
+def _bundle(
+    stage: str, items: list[str], needs: tuple[str, ...], costs: Mapping[str, float]
+) -> Bundle:
+    table = {"stage": stage, "items": items, "needs": needs}
+    work = sum(costs[item] for item in items)
+    return Bundle.model_validate({"id": digest([stage, *items]), **table, "cost": work})
 
 
 def _ordered(bundles: list[Bundle]) -> list[Bundle]:

@@ -7,7 +7,17 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from stilt.cell import NONE, Cell, Hyperparameters, Source, canonical, digest, digest_of
+from stilt.cell import (
+    NONE,
+    SYNTHESIS,
+    Cell,
+    Hyperparameters,
+    Run,
+    Source,
+    canonical,
+    digest,
+    digest_of,
+)
 from stilt.config import Frozen, parse
 from stilt.errors import ConfigError
 from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec, is_none
@@ -56,6 +66,28 @@ class Study(Frozen):
             for cell in self._evaluations(evaluation):
                 found.setdefault(cell.id, cell)
         return found
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """Everything that is run, by id: the generation where a task needs it, sources, cells."""
+        rows = {name: (SYNTHESIS,) for name, task in self.tasks.items() if task.synthesis}
+        found = [Run(SYNTHESIS, "synthesis")] if rows else []
+        for source in self.sources.values():
+            waits = rows.get(source.task, ())
+            found.append(Run(source.id, "source", source.task, waits, source=source))
+        for cell in self.cells.values():
+            first = (cell.source_id,) if cell.source_id else ()
+            needs = (*first, *rows.get(cell.target, ()))
+            found.append(Run(cell.id, cell.stage, cell.target, needs, cell=cell))
+        return {run.id: run for run in found}
+
+    def dependants(self, item: str) -> list[str]:
+        """Ids of the runs that cannot be run without another one, however many lie between."""
+        found = {item: None}
+        for run in self.runs.values():
+            if not found.keys().isdisjoint(run.needs):
+                found[run.id] = None
+        return list(found)[1:]
 
     def source_named(self, name: str) -> Source | None:
         """The source with a name in tables, None for ``none``."""

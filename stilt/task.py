@@ -179,11 +179,6 @@ def folders() -> list[Path]:
     return [*(Path(part) for part in own.split(os.pathsep) if part), BUILT_IN]
 
 
-def task_names(extra: Iterable[Path] = ()) -> list[str]:
-    """Lists every task that can be named."""
-    return sorted({path.stem for folder in [*extra, *folders()] for path in folder.glob("*.toml")})
-
-
 def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
     """Loads a task by name; a user's file wins over a built-in one of the same name.
 

@@ -1,12 +1,13 @@
 """The local executor: a bounded pool of worker processes on this machine, with one progress bar."""
 
 import contextlib
+import json
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO
 
 from rich.console import Console
 from rich.progress import (
@@ -19,22 +20,21 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from jobs.settings import DEVICE_BROKEN, INTERRUPTED
+from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Settings
 from launcher.local.signals import interrupted_by_signals
 from launcher.local.slots import Slots
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.study.claiming import release
-from launcher.study.lookup import describe
+from launcher.study.resolve import ResolvedStudy
 from launcher.study.worker_code import worker_environment
 from stilt.cell import digest
 from stilt.errors import ResultError, disk_full
 from stilt.folder import StudyFolder
-from stilt.plan import Bundle, Plan, cell_cost, source_cost, synthesis_cost
+from stilt.plan import Bundle, Plan, cost
 from stilt.records import claims
 from stilt.records.failures import reason, record_loss
-from stilt.records.finished import finished
-from stilt.records.results import FailureKind, Result, SourceResult, read_record
-from stilt.study import Study
+from stilt.records.finished import finished, read_ending
+from stilt.records.results import FailureKind
 from stilt.system.files import write_text
 from stilt.task import Size
 
@@ -66,40 +66,42 @@ class Pool:
 
     def __init__(
         self,
-        study: Study,
-        folder: StudyFolder,
+        resolved: ResolvedStudy,
         plan: Plan,
+        settings: Settings,
         *,
-        submission: str,
         workers: int,
-        threads: int,
         gpus: int,
         sizes: dict[str, Size],
         console: Console,
     ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            resolved: the study.
+            plan: bundles that this submission has claimed.
+            settings: what the workers of the submission are told.
+            workers: worker processes at a time.
+            gpus: GPUs of this machine.
+            sizes: rows and tokens of tasks.
+            console: where endings and the bar are shown.
+        """
+        study = resolved.study
         self.study = study
-        self.folder = folder
-        self.submission = submission
-        self.threads = threads
+        self.folder = resolved.folder
+        self.submission = settings.submission
+        self.threads = settings.threads or 1
         self.slots = Slots(workers, processes=study.grid.processes, gpus=gpus)
         self.console = console
         self.waiting = list(plan.bundles)
         self.running: list[_Running] = []
         self.outcome = Outcome()
-        self.costs = {
-            item: self._cost(item, sizes) for bundle in plan.bundles for item in bundle.items
-        }
+        items = [item for bundle in plan.bundles for item in bundle.items]
+        self.costs = {item: cost(study, study.runs[item], sizes) for item in items}
         self.open = dict.fromkeys(self.costs)
-        """Items that have neither result nor failure yet."""
+        """Runs that have neither result nor failure yet."""
         self._looked: dict[str, tuple[float, bool]] = {}
         """What another launcher makes -> when its holder was looked for, and whether it lived."""
-
-    def _cost(self, item: str, sizes: dict[str, Size]) -> float:
-        if item in self.study.sources:
-            return source_cost(self.study, item, sizes)
-        if item in self.study.cells:
-            return cell_cost(self.study, self.study.cells[item], sizes)
-        return synthesis_cost(self.study, sizes)
 
     def run(self) -> Outcome:
         """Runs everything; on Ctrl-C, SIGTERM or SIGHUP workers save their state and it ends."""
@@ -147,7 +149,7 @@ class Pool:
             if failed:
                 self.waiting.remove(bundle)
                 need = failed[0]
-                why = f"its {describe(self.study, need)} {self._why(need)}"
+                why = f"its {self.study.runs[need].title} {self._why(need)}"
                 self._fail(bundle, "source", why)
             elif all(state == "ready" for state in states.values()):
                 self.waiting.remove(bundle)
@@ -234,34 +236,27 @@ class Pool:
                     continue
                 if finished(self.study, self.folder, item):
                     self.slots.worked(run.slot)
-                    self._note(item, "done")
-                elif reason(self.folder, item):
-                    self._note(item, "failed")
+                    self._note(item)
+                elif why := reason(self.folder, item):
+                    self._note(item, why)
 
-    def _note(self, item: str, how: str, why: str | None = None) -> None:
+    def _note(self, item: str, why: str | None = None) -> None:
+        """Counts a run as done, or as failed where there is a reason, and says how it ended."""
         self.open.pop(item, None)
-        (self.outcome.done if how == "done" else self.outcome.failed).append(item)
+        (self.outcome.failed if why else self.outcome.done).append(item)
         number = len(self.costs) - len(self.open)
-        colour = "green" if how == "done" else "red"
         self.console.print(
             Text.assemble(
                 f"[{number}/{len(self.costs)}] ",
-                (how, colour),
-                f" {describe(self.study, item)}{f': {why}' if why else self._ending(item, how)}",
+                ("failed", "red") if why else ("done", "green"),
+                f" {self.study.runs[item].title}{f': {why}' if why else self._score(item)}",
             )
         )
 
-    def _ending(self, item: str, how: str) -> str:
+    def _score(self, item: str) -> str:
+        """Score and time of a run that is done."""
         try:
-            if how == "failed":
-                return f": {reason(self.folder, item)}"
-            record: Any
-            if item in self.study.sources:
-                record = read_record(SourceResult, self.folder.source(item) / "result.json")
-            elif item in self.study.cells:
-                record = read_record(Result, self.folder.result(item))
-            else:
-                return ""
+            record = read_ending(self.study, self.folder, self.study.runs[item])
         except ResultError:
             return ""
         if record is None:
@@ -270,19 +265,21 @@ class Pool:
         seconds = sum(record.timings.model_dump().values())
         return f"  {score}, {seconds:.0f} s"
 
+    def _begun(self, items: list[str]) -> list[str]:
+        held = claims.held(self.folder, items, self.submission)
+        return [item for item, claim in held.items() if claim.running]
+
     def _without_device(self, run: _Running) -> None:
         """A worker's GPU is broken: the item under which it broke has its record, and fails."""
         self.slots.broke(run.slot)
         left = [item for item in run.bundle.items if item in self.open]
-        began = [i for i in left if (c := claims.read(self.folder.claim(i))) and c.running]
-        for item in (began or left)[:1]:
+        for item in (self._begun(left) or left)[:1]:
             self.folder.claim(item).unlink(missing_ok=True)
-            self._note(item, "failed")
+            self._note(item, reason(self.folder, item) or "its GPU is broken")
 
     def _crashed(self, bundle: Bundle, left: list[str], code: int) -> None:
         """A worker died without a word: its running item failed, the rest is given out again."""
-        running = [i for i in left if (c := claims.read(self.folder.claim(i))) and c.running]
-        victims = running or left
+        victims = self._begun(left) or left
         how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
         kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
         log = self.folder.logs / f"{bundle.id}.log"
@@ -298,16 +295,16 @@ class Pool:
     def _fail(self, bundle: Bundle, kind: FailureKind, message: str) -> None:
         for item in bundle.items:
             log = f"logs/{bundle.id}.log"
-            why = None
+            why = f"{kind}: {message}"
             try:
                 record_loss(self.study, self.folder, item, kind, message, log=log)
             except OSError as error:
                 why = f"{message}; and no record of it can be written: {disk_full(error)}"
             self.folder.claim(item).unlink(missing_ok=True)
-            self._note(item, "failed", why)
+            self._note(item, why)
 
     def _show(self, bars: Progress, overall: TaskID) -> None:
-        worked = sum(cost for item, cost in self.costs.items() if item not in self.open)
+        worked = sum(self.costs[item] for item in self.costs.keys() - self.open)
         for run in self.running:
             for item in run.bundle.items:
                 claim = claims.read(self.folder.claim(item)) if item in self.open else None
@@ -316,7 +313,7 @@ class Pool:
                     worked += share * self.costs[item]
                     bars.update(
                         run.bar,
-                        description=f"  worker {run.slot + 1}: {describe(self.study, item)}",
+                        description=f"  worker {run.slot + 1}: {self.study.runs[item].title}",
                         completed=100 * share,
                         total=100,
                     )
@@ -343,8 +340,6 @@ class Pool:
 
 def _rest(bundle: Bundle, items: list[str], folder: StudyFolder) -> Bundle:
     """A new bundle of what is left of one, with the same settings."""
-    import json
-
     rest = bundle.model_copy(update={"items": tuple(items), "id": digest([bundle.id, *items])})
     table = json.loads((folder.bundles / f"{bundle.id}.json").read_text(encoding="utf-8"))
     table["bundle"] = rest.model_dump(mode="json")

@@ -1,13 +1,12 @@
 """Claims whose job is gone: what is known of why is written down, and the items are free again."""
 
-from collections.abc import Iterator
-
+from launcher.scheduler.live_claims import read_claims
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.reasons import WITHDRAWN, reason_of_end
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.records.failures import item_name, needed, reason, record_loss
+from stilt.records.failures import reason, record_loss
 from stilt.records.finished import finished
 from stilt.records.results import Failure, FailureKind, read_record
 from stilt.study import Study
@@ -38,7 +37,8 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
         Item -> why it was lost.
     """
     lost: dict[str, str] = {}
-    held = [claim for claim in _claims(folder) if claim.submission.startswith("slurm-")]
+    known = [claim for claim in read_claims(folder) if claim.item in study.runs]
+    held = [claim for claim in known if claim.submission.startswith("slurm-")]
     dead = [claim for claim in held if not liveness.lives(claim)]
     begun = {claim.bundle for claim in dead if claim.running}
     for claim in dead:
@@ -73,7 +73,7 @@ def log_name(folder: StudyFolder, claim: claims.Claim) -> str | None:
 def bad_nodes(study: Study, folder: StudyFolder) -> list[str]:
     """Nodes that broke under items which still have no result: a new job keeps away from them."""
     found = set()
-    for path in sorted(folder.failures.glob("*.json")) if folder.failures.is_dir() else []:
+    for path in folder.failures.glob("*.json"):
         try:
             record = read_record(Failure, path)
         except ResultError:
@@ -81,14 +81,6 @@ def bad_nodes(study: Study, folder: StudyFolder) -> list[str]:
         if record is not None and record.kind == "node" and record.job is not None:
             found.add(record.host)
     return sorted(found)
-
-
-def _claims(folder: StudyFolder) -> Iterator[claims.Claim]:
-    if folder.claims.is_dir():
-        for path in sorted(folder.claims.glob("[!.]*.json")):
-            claim = claims.read(path)
-            if claim is not None:
-                yield claim
 
 
 def _told(
@@ -104,7 +96,8 @@ def _told(
     end = reason_of_end(folder, liveness, claim)
     if claim.running:
         return None if end.kind in WITHDRAWN else (RECORDED.get(end.kind, "bug"), end.text)
-    missing = [n for n in needed(study, claim.item) if not finished(study, folder, n)]
+    needs = study.runs[claim.item].needs
+    missing = [need for need in needs if not finished(study, folder, need)]
     if not missing:
         # "source": SLURM dropped what waited for a job that did not end well, and the source is
         # there all the same
@@ -115,4 +108,4 @@ def _told(
     why = reason(folder, need)
     if why is None and not (job and "Dependency" in job.reason):
         return None
-    return "source", f"its {item_name(study, need)} failed: {why or 'its job did not succeed'}"
+    return "source", f"its {study.runs[need].title} failed: {why or 'its job did not succeed'}"

@@ -19,7 +19,6 @@ from launcher.study.claiming import release
 from launcher.study.resolve import ResolvedStudy
 from stilt.errors import ConfigError
 from stilt.plan import Bundle, Plan
-from stilt.records.failures import item_name
 from stilt.study import Study
 from stilt.system.console import new_table
 
@@ -94,7 +93,7 @@ def dispatch(
     for need, why in outside.unmet.items():
         console.print(
             Text.assemble(
-                ("not sent:", "yellow"), f" what needs {item_name(resolved.study, need)}: {why}."
+                ("not sent:", "yellow"), f" what needs {resolved.study.runs[need].title}: {why}."
             )
         )
     if sent.problem and not is_full(sent.problem):
@@ -187,11 +186,11 @@ def sent_table(
     table = new_table("job", "stage", "waits for", *numbers, title="job arrays", right=numbers)
     for array, job in arrays:
         ended = [job for position in array.ended for job in jobs.get(position, ())]
-        waits = [item_name(study, need) for need in array.needs]
+        waits = [study.runs[need].title for need in array.needs]
         waits += [f"the end of {', '.join(ended)}"] if ended else []
         table.add_row(
             job,
-            array.stage if array.stage != "source" else item_name(study, array.bundles[0].items[0]),
+            study.runs[array.bundles[0].items[0]].title if array.stage == "source" else array.stage,
             "; ".join(waits),
             str(len(array.bundles)),
             str(array.parallel),

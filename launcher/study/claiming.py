@@ -48,7 +48,5 @@ def _claim(item: str, bundle: Bundle, folder: StudyFolder, submission: str, live
 
 def release(folder: StudyFolder, submission: str, items: Iterable[str]) -> None:
     """Gives back what a submission claimed and did not run."""
-    for item in items:
-        claim = claims.read(folder.claim(item))
-        if claim is not None and claim.submission == submission:
-            folder.claim(item).unlink(missing_ok=True)
+    for item in claims.held(folder, items, submission):
+        folder.claim(item).unlink(missing_ok=True)

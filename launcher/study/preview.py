@@ -1,6 +1,6 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from launcher.scheduler.liveness import ClaimLiveness
 from launcher.study.missing import outstanding
 from launcher.study.resolve import ResolvedStudy
 from stilt.errors import ResultError
-from stilt.plan import TRAIN_TO_FORWARD, Plan, cell_cost, plan
+from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan, cost, plan
 from stilt.records.results import Result, read_record
 from stilt.study import Study
 from stilt.system.console import new_table
@@ -42,8 +42,7 @@ def show(
     whole = plan(
         study,
         cells=state.missing,
-        sources_there=state.sources,
-        synthesis_there=state.synthesis,
+        there=state.there,
         held=state.held,
         bundles=bundles or 64,
     )
@@ -94,36 +93,22 @@ def _stages(study: Study, whole: Plan) -> Table:
         title="stages, in order",
         right=("runs", "bundles", "million tokens"),
     )
-    for stage in ("synthesis", "source"):
-        for bundle in whole.stage(stage):
-            name = study.sources[bundle.items[0]].name if stage == "source" else "SynthesisGPT2"
-            table.add_row(
-                *(f"{stage} {name}", "1", "1"),
-                *(_named(study, bundle.needs), f"{bundle.cost / 1e6:.1f}"),
-            )
-    waits: dict[tuple[str, ...], list[int]] = {}
-    costs: Counter[tuple[str, ...]] = Counter()
-    for bundle in whole.stage("target"):
-        waits.setdefault(bundle.needs, []).append(len(bundle.items))
-        costs[bundle.needs] += int(bundle.cost)
-    for needs, sizes in waits.items():
-        table.add_row(
-            *("targets", str(sum(sizes)), str(len(sizes))),
-            *(_named(study, needs), f"{costs[needs] / 1e6:.1f}"),
-        )
-    table.add_row(
-        "all",
-        str(sum(len(b.items) for b in whole.bundles)),
-        str(len(whole.bundles)),
-        "",
-        f"{whole.cost / 1e6:.1f}",
-        style="bold",
-    )
+    groups: dict[tuple[str, tuple[str, ...]], list[Bundle]] = defaultdict(list)
+    for bundle in whole.bundles:
+        run = study.runs[bundle.items[0]]
+        name = "targets" if run.cell else f"{run.stage} {run.source_name or run.title}"
+        groups[name, bundle.needs].append(bundle)
+    for (name, needs), bundles in groups.items():
+        waits = ", ".join(study.runs[need].name for need in needs)
+        table.add_row(*_row(name, waits, bundles))
+    table.add_row(*_row("all", "", whole.bundles), style="bold")
     return table
 
 
-def _named(study: Study, needs: Sequence[str]) -> str:
-    return ", ".join(study.sources[n].name if n in study.sources else n for n in needs)
+def _row(name: str, waits: str, bundles: Sequence[Bundle]) -> list[str]:
+    runs = sum(len(bundle.items) for bundle in bundles)
+    work = sum(bundle.cost for bundle in bundles)
+    return [name, str(runs), str(len(bundles)), waits, f"{work / 1e6:.1f}"]
 
 
 def tokens_per_second(resolved: ResolvedStudy) -> float | None:
@@ -134,9 +119,9 @@ def tokens_per_second(resolved: ResolvedStudy) -> float | None:
             record = read_record(Result, path)
         except ResultError:
             continue  # its cell is among those to run
-        known = record is not None and record.cell == resolved.study.cells.get(record.cell.id)
-        if record is not None and known and record.training is not None:
-            tokens += cell_cost(resolved.study, record.cell)
+        run = resolved.study.runs.get(record.cell.id) if record is not None else None
+        if record and run and record.cell == run.cell and record.training is not None:
+            tokens += cost(resolved.study, run)
             seconds += sum(record.timings.model_dump().values())
     return tokens / seconds if seconds else None
 

@@ -1,8 +1,7 @@
-"""Looking at a study: every cell and source told from its files first, then from its jobs."""
+"""Looking at a study: every run told from its files first, then from its jobs."""
 
 import json
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +10,14 @@ from launcher.scheduler.job_states import JobState
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.logs import log_end, log_files
 from launcher.scheduler.reasons import WITHDRAWN, Reason, died, reason_of_end
-from launcher.study.lookup import describe
 from launcher.watch.study_status import Item, StudyStatus
+from stilt.cell import SYNTHESIS, Run
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
-from stilt.plan import SYNTHESIS, cell_cost, source_cost, synthesis_cost
+from stilt.plan import cost
 from stilt.records import claims
-from stilt.records.results import Failure, Result, SourceResult, read_record, read_result
+from stilt.records.finished import read_ending
+from stilt.records.results import Failure, read_record
 from stilt.study import Study
 
 
@@ -27,6 +27,7 @@ class Observer:
     def __init__(self, folder: StudyFolder, study: Study) -> None:
         self.folder = folder
         self.study = study
+        self._runs = [(run, _blank(study, run)) for run in study.runs.values()]
         self._read: dict[Path, tuple[tuple[int, int], Item]] = {}
 
     def look(self, *, ask: bool = True) -> StudyStatus:
@@ -37,92 +38,74 @@ class Observer:
         """
         liveness = ClaimLiveness(self.folder)
         look = _Look(self, liveness)
-        sources = [
-            look.item(self._source(source_id), self._trained) for source_id in self.study.sources
-        ]
-        made = {source.name: source for source in sources}
-        cells = [look.item(cell, self._scored) for cell in self._cells()]
-        synthesis = None
-        if any(task.synthesis for task in self.study.tasks.values()):
-            cost = synthesis_cost(self.study)
-            blank = Item(SYNTHESIS, "synthesis", "synthesis", cost=cost)
-            synthesis = look.item(blank, self._generated)
+        items = [look.item(run, blank) for run, blank in self._runs]
+        made = {item.source: item for item in items if item.stage == "source"}
         asked = liveness.scheduler if ask or liveness.asked else None
         problems = [p for p in (asked.squeue, asked.sacct) if p] if asked else []
         return StudyStatus(
             study=self.study,
             folder=self.folder,
-            cells=[_after(cell, made.get(cell.source)) for cell in cells],
-            sources=sources,
-            synthesis=synthesis,
+            items=[
+                item if item.stage == "source" else _after(item, made.get(item.source))
+                for item in items
+            ],
             now=time.time(),
             unanswered=problems,
             gpu_seconds=_allocated(liveness) if asked else None,
             command=_command(self.folder, liveness) if ask else "",
         )
 
-    def _cells(self) -> Iterable[Item]:
-        for cell in self.study.cells.values():
-            yield Item(
-                cell.id,
-                cell.stage,
-                describe(self.study, cell.id),
-                source=cell.source,
-                target=cell.target,
-                cost=cell_cost(self.study, cell),
-            )
-
-    def _source(self, source_id: str) -> Item:
-        source = self.study.sources[source_id]
-        return Item(
-            source_id,
-            "source",
-            source.name,
-            source=source.name,
-            target=source.task,
-            cost=source_cost(self.study, source_id),
-        )
-
-    def _scored(self, blank: Item) -> Item:
-        path = self.folder.result(blank.id)
+    def ended(self, run: Run, blank: Item) -> Item:
+        """How a run stands by its record alone, which is read again only if it has changed."""
+        path = self.folder.record(run)
         stamp = _stamp(path)
         if stamp is None:
             return blank
         known = self._read.get(path)
         if known is None or known[0] != stamp:
-            known = (stamp, self._read_cell(blank, path))
+            known = (stamp, self._ended(run, blank, stamp))
             self._read[path] = known
         return known[1]
 
-    def _read_cell(self, blank: Item, path: Path) -> Item:
+    def _ended(self, run: Run, blank: Item, stamp: tuple[int, int]) -> Item:
+        if run.stage == SYNTHESIS:
+            return replace(blank, state="done", ended=stamp[0] / 1e9)
         try:
-            record = read_result(self.study.cells[blank.id], self.study.digest, path)
-        except ResultError as error:
-            return replace(blank, state="failed", kind="damaged", why=str(error))
-        return _ended(blank, record) if record is not None else blank
-
-    def _trained(self, blank: Item) -> Item:
-        path = self.folder.source(blank.id) / "result.json"
-        try:
-            record = read_record(SourceResult, path)
+            record = read_ending(self.study, self.folder, run)
         except ResultError as error:
             return replace(blank, state="failed", kind="damaged", why=str(error))
         if record is None:
             return blank
-        if record.study != self.study.digest or record.source != self.study.sources[blank.id]:
-            why = f"{path}: belongs to another source or study."
-            return replace(blank, state="failed", kind="damaged", why=why)
-        item = _ended(blank, record)
-        if record.status == "diverged":
+        item = replace(
+            blank,
+            state="done",
+            attempts=record.provenance.attempt,
+            started=_seconds(record.provenance.started),
+            ended=_seconds(record.provenance.finished),
+            seconds=sum(record.timings.model_dump().values()),
+            on_gpu=not record.provenance.device.startswith("cpu"),
+            diverged=record.status == "diverged",
+            score=record.score,
+            metric=record.metric,
+            host=record.provenance.host,
+            job=record.provenance.job,
+        )
+        if run.source is not None and item.diverged:
             why = "its training diverged, so its weights are of no use"
             return replace(item, state="failed", kind="diverged", why=why)
         return item
 
-    def _generated(self, blank: Item) -> Item:
-        stamp = self.folder.synthesis() / "dev.jsonl"
-        if not stamp.is_file():
-            return blank
-        return replace(blank, state="done", ended=stamp.stat().st_mtime)
+
+def _blank(study: Study, run: Run) -> Item:
+    """A run of which nothing is known yet."""
+    return Item(
+        run.id,
+        run.stage,
+        run.name,
+        source=run.source_name,
+        target=run.task,
+        cost=cost(study, run),
+    )
 
 
 class _Look:
@@ -130,42 +113,44 @@ class _Look:
 
     def __init__(self, observer: Observer, liveness: ClaimLiveness) -> None:
         self.folder = observer.folder
-        self.study = observer.study
+        self.ended = observer.ended
         self.liveness = liveness
         # one listing instead of a look for each of a thousand cells
         self.claimed = _names(self.folder.claims)
         self.failed = _names(self.folder.failures)
 
-    def item(self, blank: Item, ended: Callable[[Item], Item]) -> Item:
-        """How an item stands.
+    def item(self, run: Run, blank: Item) -> Item:
+        """How a run stands."""
+        item = self._item(run, blank)
+        if item.state == "done":
+            return item
+        return replace(item, resumable=self.folder.resume(run.id).exists())
+
+    def _item(self, run: Run, blank: Item) -> Item:
+        """How a run stands by its record, its claim and its failure.
 
         The claim is read before the result: who ends writes the result, then drops the claim.
         """
-        claim = claims.read(self.folder.claim(blank.id)) if blank.id in self.claimed else None
-        item = ended(blank)
+        claim = claims.read(self.folder.claim(run.id)) if run.id in self.claimed else None
+        item = self.ended(run, blank)
         if item.state == "done":
             return item
         if claim is not None:
             if self.liveness.lives(claim):
                 return self._held(blank, claim)
             # it may have ended properly since the first look
-            item = ended(blank)
+            item = self.ended(run, blank)
             if item.state == "done":
                 return item
-            if self.folder.failure(blank.id).exists():
-                self.failed.add(blank.id)
-            elif self.folder.claim(blank.id).exists():
+            if self.folder.failure(run.id).exists():
+                self.failed.add(run.id)
+            elif self.folder.claim(run.id).exists():
                 return self._died(blank, claim)
         return self._without_claim(item)
 
     def _held(self, blank: Item, claim: claims.Claim) -> Item:
         job = self.liveness.job(claim)
-        known = replace(
-            blank,
-            host=claim.host,
-            job=self.liveness.element(claim),
-            resumable=self._saved(blank.id),
-        )
+        known = replace(blank, host=claim.host, job=self.liveness.element(claim))
         waiting = job is not None and job.state not in ("RUNNING", "COMPLETING", "SUSPENDED")
         if claim.running and not waiting:
             share = claim.done / claim.total if claim.total else 0.0
@@ -183,15 +168,14 @@ class _Look:
         return job.reason or job.state
 
     def _without_claim(self, item: Item) -> Item:
-        saved = self._saved(item.id)
         if item.state == "failed" or item.id not in self.failed:
-            return replace(item, resumable=saved)
+            return item
         try:
             failure = read_record(Failure, self.folder.failure(item.id))
         except ResultError as error:
-            return replace(item, state="failed", kind="damaged", why=str(error), resumable=saved)
+            return replace(item, state="failed", kind="damaged", why=str(error))
         if failure is None:
-            return replace(item, resumable=saved)
+            return item
         return replace(
             item,
             state="failed",
@@ -201,7 +185,6 @@ class _Look:
             host=failure.host,
             job=failure.job,
             ended=_seconds(failure.finished),
-            resumable=saved,
         )
 
     def _died(self, blank: Item, claim: claims.Claim) -> Item:
@@ -215,7 +198,6 @@ class _Look:
             host=claim.host,
             job=self.liveness.element(claim),
             started=claim.started,
-            resumable=self._saved(blank.id),
         )
 
     def _reason(self, claim: claims.Claim) -> Reason:
@@ -227,9 +209,6 @@ class _Look:
         logs = log_files(self.folder, element=None, bundles=(claim.bundle,))
         where = f"its worker (process {claim.pid} on {claim.host})"
         return died(None, log_end(logs), begun=True, where=where)
-
-    def _saved(self, item: str) -> bool:
-        return self.folder.resume(item).exists()
 
 
 def _after(cell: Item, source: Item | None) -> Item:
@@ -250,23 +229,6 @@ def _after(cell: Item, source: Item | None) -> Item:
         why = f"its source {source.name} failed: {source.why}"
         return replace(cell, state="failed", kind="source", why=why)
     return cell
-
-
-def _ended(blank: Item, record: Result | SourceResult) -> Item:
-    return replace(
-        blank,
-        state="done",
-        attempts=record.provenance.attempt,
-        started=_seconds(record.provenance.started),
-        ended=_seconds(record.provenance.finished),
-        seconds=sum(record.timings.model_dump().values()),
-        on_gpu=not record.provenance.device.startswith("cpu"),
-        diverged=record.status == "diverged",
-        score=record.score,
-        metric=record.metric,
-        host=record.provenance.host,
-        job=record.provenance.job,
-    )
 
 
 def _allocated(liveness: ClaimLiveness) -> float | None:

@@ -41,7 +41,7 @@ RUNNING_SHOWN = 8
 def full(standing: StudyStatus) -> RenderableType:
     """Everything about one study."""
     parts: list[RenderableType] = [_heading(standing), _bar(standing), *_times(standing)]
-    if standing.sources or standing.synthesis:
+    if standing.sources:
         parts += ["", _sources(standing)]
     parts += ["", _matrix(standing), _legend(standing)]
     running = [item for item in standing.items if item.state == "running"]
@@ -144,10 +144,9 @@ def _hours(seconds: float, kind: str) -> str:
 
 def _sources(standing: StudyStatus) -> Table:
     table = new_table("source", "", "dev score", "time", "where", title="sources")
-    items = [*([standing.synthesis] if standing.synthesis else []), *standing.sources]
     words = {"done": "trained", "running": "training", "open": "to submit"}
     made = {"done": "generated", "running": "generating", "open": "to generate"}
-    for item in items:
+    for item in standing.sources:
         word = (made if item.stage == "synthesis" else words).get(item.state, item.state)
         if item.state == "running":
             word += f" {_share(item.share)}"

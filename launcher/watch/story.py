@@ -10,7 +10,7 @@ from tyro.conf import Positional
 
 from launcher.scheduler.logs import bundles_of, last_lines, log_files, part_of
 from launcher.scheduler.reasons import ADVICE
-from launcher.study.lookup import Found, describe, the_item
+from launcher.study.lookup import Found, the_run
 from launcher.watch.observer import Observer
 from launcher.watch.screen import COLOURS, MARKS, WORDS
 from launcher.watch.study_status import Item
@@ -39,10 +39,10 @@ def why(
         lines: lines of the log.
     """
     require_counts(lines=lines)
-    found = the_item(cell, study, root)
+    found = the_run(cell, study, root)
     item = _look(found)
     console = Output(soft_wrap=True)
-    console.print(Text(describe(found.study, found.item), "bold"))
+    console.print(Text(found.run.title, "bold"))
     console.print(f"{item.id} of study {found.folder.path.name}")
     console.print(_state(item))
     failure = _failure(found)
@@ -60,7 +60,7 @@ def why(
             console.print(Text(failure.traceback.rstrip(), "dim"))
     paths = _logs(found, item)
     for path in paths[:2]:
-        shown = part_of(path, found.item, lines)
+        shown = part_of(path, found.run.id, lines)
         if shown:
             console.print(Text(f"── {path}, the last {len(shown)} lines", "bold"))
             console.print(Text("\n".join(shown)))
@@ -81,7 +81,7 @@ def tail(
         lines: lines to begin with.
     """
     require_counts(lines=lines)
-    found = the_item(cell, study, root)
+    found = the_run(cell, study, root)
     item = _look(found)
     console = Output(soft_wrap=True, stderr=True)
     console.print(Text(f"{item.name} ({item.id})", "bold"), _state(item))
@@ -113,14 +113,14 @@ def _follow(found: Found, item: Item, path: Path, lines: int) -> Iterator[str]:
                 continue
             time.sleep(POLL_SECONDS)
             polls += 1
-            if polls % LOOK_EVERY == 0 or not found.folder.claim(found.item).exists():
+            if polls % LOOK_EVERY == 0 or not found.folder.claim(found.run.id).exists():
                 item = _look(found)
         yield file.read()
 
 
 def _look(found: Found) -> Item:
     standing = Observer(found.folder, found.study).look(ask=False)
-    return next(item for item in standing.items if item.id == found.item)
+    return next(item for item in standing.items if item.id == found.run.id)
 
 
 def _state(item: Item) -> Text:
@@ -150,7 +150,7 @@ def _state(item: Item) -> Text:
 
 def _failure(found: Found) -> Failure | None:
     try:
-        return read_record(Failure, found.folder.failure(found.item))
+        return read_record(Failure, found.folder.failure(found.run.id))
     except ResultError:
         # a damaged record is told as the item's state
         return None
@@ -158,8 +158,8 @@ def _failure(found: Found) -> Failure | None:
 
 def _logs(found: Found, item: Item) -> list[Path]:
     """Logs that may speak of an item: of its job, of its bundle, the newest first."""
-    claim = claims.read(found.folder.claim(found.item))
-    bundles = (claim.bundle,) if claim else bundles_of(found.folder, found.item)
+    claim = claims.read(found.folder.claim(found.run.id))
+    bundles = (claim.bundle,) if claim else bundles_of(found.folder, found.run.id)
     paths = log_files(found.folder, element=item.job, bundles=bundles)
     failure = _failure(found)
     if failure is not None and failure.log and item.state == "failed":

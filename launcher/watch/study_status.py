@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from stilt.folder import StudyFolder
@@ -13,7 +14,7 @@ STATES: tuple[State, ...] = ("done", "running", "pending", "failed", "open")
 
 @dataclass(frozen=True)
 class Item:
-    """A cell, a source or the synthesis, and how it stands."""
+    """A run, and how it stands."""
 
     id: str
     stage: Literal["synthesis", "source", "target", "evaluate"]
@@ -50,9 +51,8 @@ class StudyStatus:
 
     study: Study
     folder: StudyFolder
-    cells: list[Item]
-    sources: list[Item]
-    synthesis: Item | None
+    items: list[Item]
+    """Every run, what others need first."""
     now: float
     unanswered: list[str] = field(default_factory=list)
     """Why squeue or sacct could not be asked, where that matters."""
@@ -61,10 +61,15 @@ class StudyStatus:
     command: str = ""
     """The last submit's command line."""
 
-    @property
-    def items(self) -> list[Item]:
-        """Everything that is run."""
-        return [*([self.synthesis] if self.synthesis else []), *self.sources, *self.cells]
+    @cached_property
+    def cells(self) -> list[Item]:
+        """The runs that tables count."""
+        return [item for item in self.items if item.stage in ("target", "evaluate")]
+
+    @cached_property
+    def sources(self) -> list[Item]:
+        """The runs that cells need: sources, and before them the generation of rows."""
+        return [item for item in self.items if item.stage in ("synthesis", "source")]
 
     def count(self) -> Counter[State]:
         """Cells by state."""

@@ -5,11 +5,13 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError
 
 from stilt.config import Frozen
+from stilt.folder import StudyFolder
 from stilt.system.files import create_text, write_text
 
 
@@ -20,7 +22,7 @@ class Claim(Frozen):
     model_config = ConfigDict(extra="ignore")
 
     item: str
-    """Cell or source id, or ``synthesis``."""
+    """The id of a run."""
     submission: str
     """The submission that claimed it."""
     bundle: str
@@ -66,6 +68,12 @@ def read(path: Path) -> Claim | None:
         return Claim.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, ValidationError):
         return None
+
+
+def held(folder: StudyFolder, items: Iterable[str], submission: str) -> dict[str, Claim]:
+    """The claims of those of some items that a submission holds."""
+    found = {item: read(folder.claim(item)) for item in items}
+    return {i: claim for i, claim in found.items() if claim and claim.submission == submission}
 
 
 def drop_stale(path: Path, seen: Claim | None) -> bool:

@@ -1,4 +1,4 @@
-"""Failure records for items that no worker could write one for: it died, or never started."""
+"""Failure records of runs for which no worker could write one: it died, or never started."""
 
 import os
 import socket
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
-from stilt.plan import SYNTHESIS
 from stilt.records.results import Failure, FailureKind, SourceResult, read_record, write_record
 from stilt.study import Study
 
@@ -22,24 +21,24 @@ def record_loss(
     host: str | None = None,
     log: str | None = None,
 ) -> None:
-    """Writes why an item has no result; who holds the item is left to the caller.
+    """Writes why a run has no result; its claim is left to the caller.
 
     Args:
         study: the study.
         folder: where it lives.
-        item: cell or source id, or ``synthesis``.
+        item: the run's id.
         kind: class of the failure.
         message: one line.
         job: SLURM's element that ran it.
         host: machine that ran it; this one where absent.
         log: log file, relative to the study's folder.
     """
-    path = folder.failure(item)
+    run = study.runs[item]
     write_record(
         Failure(
             study=study.digest,
-            cell=study.cells.get(item),
-            source=study.sources.get(item),
+            cell=run.cell,
+            source=run.source,
             kind=kind,
             message=" ".join(message.split())[:500],
             attempts=attempts(folder, item) + 1,
@@ -48,7 +47,7 @@ def record_loss(
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             log=log,
         ),
-        path,
+        folder.failure(item),
     )
 
 
@@ -78,31 +77,3 @@ def reason(folder: StudyFolder, item: str) -> str | None:
     if trained is not None and trained.status == "diverged":
         return "diverged: its weights are of no use"
     return None
-
-
-def item_name(study: Study, item: str) -> str:
-    """What an item is called in messages."""
-    if item in study.sources:
-        return f"source {study.sources[item].name}"
-    return "SynthesisGPT2" if item == SYNTHESIS else item
-
-
-def dependants(study: Study, need: str) -> list[str]:
-    """Sources and cells that cannot be run without a source, or without the generated rows."""
-    if need != SYNTHESIS:
-        return [cell.id for cell in study.cells.values() if cell.source_id == need]
-    generated = {name for name, task in study.tasks.items() if task.synthesis}
-    sources = [source.id for source in study.sources.values() if source.task in generated]
-    return sources + [
-        cell.id
-        for cell in study.cells.values()
-        if cell.target in generated or cell.source_id in sources
-    ]
-
-
-def needed(study: Study, item: str) -> list[str]:
-    """What an item waits for: its source, ``synthesis``, both or nothing."""
-    cell, source = study.cells.get(item), study.sources.get(item)
-    found = [cell.source_id] if cell is not None and cell.source_id is not None else []
-    task = cell.target if cell else source.task if source else None
-    return found + [SYNTHESIS] * bool(task and study.tasks[task].synthesis)

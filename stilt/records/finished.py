@@ -1,9 +1,9 @@
-"""Whether what others wait for is there: told from files alone."""
+"""Whether a run has ended with something that can be used: told from files alone."""
 
+from stilt.cell import Run
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
-from stilt.plan import SYNTHESIS
-from stilt.records.results import SourceResult, read_record, read_result
+from stilt.records.results import Result, SourceResult, read_record, read_result
 from stilt.study import Study
 
 WEIGHTS = "model.safetensors"
@@ -11,37 +11,40 @@ WEIGHTS = "model.safetensors"
 
 
 def finished(study: Study, folder: StudyFolder, item: str) -> bool:
-    """Whether an item has ended with something that can be used.
-
-    Args:
-        study: the study.
-        folder: where it lives.
-        item: a cell's id: its result is valid; a source's: it did not diverge and its weights are
-            there; or ``synthesis``: its rows are whole.
-    """
-    if item == SYNTHESIS:
-        return (folder.synthesis() / "dev.jsonl").is_file()
+    """Whether the run of an id has ended with something that can be used; damaged files do not."""
     try:
-        if item in study.sources:
-            record = trained(study, folder, item)
-            return record is not None and record.status == "ok"
-        cell = study.cells.get(item)
-        path = folder.result(item)
-        return cell is not None and read_result(cell, study.digest, path) is not None
+        return usable(study, folder, study.runs[item])
     except ResultError:
         return False
 
 
-def trained(study: Study, folder: StudyFolder, source_id: str) -> SourceResult | None:
-    """The record of a source; None where it has none, another's, or no longer its weights.
+def usable(study: Study, folder: StudyFolder, run: Run) -> bool:
+    """Whether a run has ended with something that can be used.
+
+    Of a cell that is a valid result; of a source a record that has not diverged, and its weights;
+    of the generation the whole rows.
 
     Raises:
-        ResultError: The record is damaged.
+        ResultError: The record is damaged, or another run's.
     """
-    place = folder.source(source_id)
-    record = read_record(SourceResult, place / "result.json")
-    if record is None or record.source != study.sources[source_id]:
-        return None
-    if record.study != study.digest:
-        return None
-    return record if record.status != "ok" or (place / WEIGHTS).is_file() else None
+    if run.source is None and run.cell is None:
+        return folder.record(run).is_file()
+    record = read_ending(study, folder, run)
+    if record is None or run.source is None:
+        return record is not None
+    return record.status == "ok" and (folder.source(run.id) / WEIGHTS).is_file()
+
+
+def read_ending(study: Study, folder: StudyFolder, run: Run) -> Result | SourceResult | None:
+    """The record of how a cell or source ended; None where it has not, and for the generation.
+
+    Raises:
+        ResultError: The record is damaged, or another run's.
+    """
+    path = folder.record(run)
+    if run.cell is not None:
+        return read_result(run.cell, study.digest, path)
+    record = read_record(SourceResult, path) if run.source is not None else None
+    if record is not None and (record.source != run.source or record.study != study.digest):
+        raise ResultError(f"{path}: belongs to another source or study.")
+    return record

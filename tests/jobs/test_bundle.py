@@ -12,10 +12,10 @@ from jobs import sampler
 from jobs.settings import Settings
 from jobs.synthesize import synthesize
 from jobs.worker import Worker
+from stilt.cell import SYNTHESIS
 from stilt.errors import DataError, ResultError
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
-from stilt.plan import SYNTHESIS
 from stilt.records.claims import new_claim, take
 from stilt.records.failures import record_loss
 from stilt.records.results import Failure, read_record, read_result

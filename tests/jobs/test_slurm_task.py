@@ -17,7 +17,7 @@ from stilt.folder import StudyFolder, read_study, write_study
 from stilt.grid import load_grid
 from stilt.plan import Bundle, Plan
 from stilt.records import claims
-from stilt.records.failures import dependants, record_loss
+from stilt.records.failures import record_loss
 from stilt.records.results import Failure, read_record
 from stilt.study import bind
 from stilt.system.interrupt import Interrupted
@@ -235,7 +235,7 @@ def test_an_element_that_cannot_go_elsewhere_fails_all_that_is_left_and_what_wai
     element, monkeypatch, fault
 ):
     source = next(iter(element.study.sources))
-    waiting = dependants(element.study, source)
+    waiting = element.study.dependants(source)
     element.submit("source", [source])
     element.submit("target", waiting)
     element.commands.say("scontrol", errors="Requested operation is disabled", code=1)
@@ -299,7 +299,7 @@ def interrupted(monkeypatch, element):
     monkeypatch.setattr("jobs.bundle.run_source", stops)
     source = next(iter(element.study.sources))
     element.submit("source", [source])
-    element.submit("target", dependants(element.study, source))
+    element.submit("target", element.study.dependants(source))
     return source
 
 
@@ -324,7 +324,7 @@ def test_an_element_at_its_time_limit_that_slurm_does_not_requeue_leaves_nothing
     found = failures(element.folder)
     assert found.pop(source).kind == "timeout"
     assert {failure.kind for failure in found.values()} == {"source"}
-    assert set(found) == set(dependants(element.study, source))
+    assert set(found) == set(element.study.dependants(source))
     assert not element.held()
 
 

@@ -142,14 +142,14 @@ def test_a_changed_result_is_read_again_and_others_are_not(made, monkeypatch):
     observer = Observer(folder, study)
     observer.look()
     reads = []
-    monkeypatch.setattr("launcher.watch.observer.read_result", lambda *found: reads.append(found))
+    monkeypatch.setattr("launcher.watch.observer.read_ending", lambda *found: reads.append(found))
     observer.look()
     assert reads == []
     cell = next(iter(study.cells.values()))
     path = folder.result(cell.id)
     path.write_text(path.read_text() + " ")
     observer.look()
-    assert [found[0].id for found in reads] == [cell.id]
+    assert [run.id for _, _, run in reads] == [cell.id]
 
 
 def test_several_studies_get_a_line_each(made, tmp_path, capsys, commands):

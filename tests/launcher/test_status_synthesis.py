@@ -10,9 +10,10 @@ import pytest
 from launcher.status import main as status
 from launcher.submit import main as submit
 from launcher.watch.observer import Observer
+from stilt.cell import SYNTHESIS
 from stilt.folder import StudyFolder
 from stilt.grid import load_grid
-from stilt.plan import SYNTHESIS, synthesis_cost
+from stilt.plan import cost
 from stilt.records import claims
 from stilt.records.results import Failure, write_record
 from stilt.study import bind
@@ -86,10 +87,10 @@ def test_a_running_generation_shows_how_far_it_is_and_counts_as_work(made, tmp_p
     _, line = row_of(tmp_path, capsys)
     assert "▶ generating 25%" in line
     standing = Observer(folder, study).look()
-    cost = synthesis_cost(study)
-    assert standing.synthesis.cost == cost > 0
+    (generation, _) = standing.sources
+    assert generation.cost == cost(study, study.runs[SYNTHESIS]) > 0
     total = sum(item.cost for item in standing.items)
-    assert standing.work_done == pytest.approx(0.25 * cost / total)
+    assert standing.work_done == pytest.approx(0.25 * generation.cost / total)
     # a quarter took 100 s, and nothing else is submitted
     assert standing.left == pytest.approx(300, rel=0.05)
 
@@ -112,7 +113,7 @@ def test_generated_rows_are_done_even_after_an_earlier_failure(made, tmp_path, c
     assert "✓ generated" in line
     standing = Observer(folder, study).look()
     assert standing.work_done == pytest.approx(
-        synthesis_cost(study) / sum(item.cost for item in standing.items)
+        cost(study, study.runs[SYNTHESIS]) / sum(item.cost for item in standing.items)
     )
 
 
@@ -141,7 +142,8 @@ def test_the_dry_run_counts_the_generation(tmp_path, capsys, monkeypatch):
     costs = {row[1]: float(row[-1]) for row in table if row[0] in ("synthesis", "source")}
     # 31,000 rows x 60 tokens forward by GPT-2 medium, which is as large as RoBERTa-large
     assert costs["SynthesisGPT2"] == pytest.approx(31_000 * 60 / 3 / 1e6, abs=0.05)
-    assert synthesis_cost(bind(load_grid("table4"), "model")) == pytest.approx(620_000)
+    study = bind(load_grid("table4"), "model")
+    assert cost(study, study.runs[SYNTHESIS]) == pytest.approx(620_000)
     total = next(float(row[-1]) for row in table if row[0] == "all")
     parts = sum(float(row[-1]) for row in table if row[0] in ("synthesis", "source", "targets"))
     assert total == pytest.approx(parts, abs=0.1 * len(table))

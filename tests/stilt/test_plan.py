@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stilt.cell import SYNTHESIS
 from stilt.grid import Grid, load_grid
-from stilt.plan import SYNTHESIS, cell_cost, pack, plan, source_cost, synthesis_cost
+from stilt.plan import cost, pack, plan
 from stilt.study import bind
 from stilt.task import Size
 
@@ -47,11 +48,10 @@ def subset(values):
 
 def needs_rows(item):
     """Whether a cell or source reads the rows that the study generates."""
-    task = STUDY.cells[item].target if item in STUDY.cells else STUDY.sources[item].task
-    return STUDY.tasks[task].synthesis
+    return STUDY.tasks[STUDY.runs[item].task].synthesis
 
 
-def check(found, wanted, there, held, synthesis_there):
+def check(found, wanted, there, held):
     """What must hold of every plan; told from the study, not from the planner."""
     planned = [cell for bundle in found.stage("target") for cell in bundle.items]
     assert sorted(planned) == sorted(wanted)
@@ -61,7 +61,7 @@ def check(found, wanted, there, held, synthesis_there):
         assert bundle.cost > 0
         assert set(bundle.needs) <= made | held, "nothing waits for what nobody makes"
         for item in bundle.items:
-            before = done_before(bundle, made_by(found), there, held, synthesis_there)
+            before = done_before(bundle, made_by(found), there)
             if item in STUDY.cells:
                 source = STUDY.cells[item].source_id
                 assert source is None or source in before
@@ -79,9 +79,9 @@ def made_by(found):
     return {item: bundle for bundle in found.bundles for item in bundle.items}
 
 
-def done_before(bundle, makers, there, held, synthesis_there):
+def done_before(bundle, makers, there):
     """Everything that is sure to be finished when a bundle starts."""
-    done = set(there) | ({SYNTHESIS} if synthesis_there else set())
+    done = set(there)
     needs = list(bundle.needs)
     while needs:
         need = needs.pop()
@@ -93,26 +93,24 @@ def done_before(bundle, makers, there, held, synthesis_there):
 @settings(max_examples=80)
 @given(
     wanted=subset(CELLS),
-    there=subset(SOURCES.values()),
+    there=subset([*SOURCES.values(), SYNTHESIS]),
     held=subset([*SOURCES.values(), SYNTHESIS]),
-    synthesis_there=st.booleans(),
     bundles=st.integers(1, 20),
     max_cells=st.integers(1, 20),
 )
 def test_every_wanted_cell_is_in_one_bundle_after_what_it_needs(
-    wanted, there, held, synthesis_there, bundles, max_cells
+    wanted, there, held, bundles, max_cells
 ):
     held -= there
     found = plan(
         STUDY,
         cells=wanted,
-        sources_there=there,
-        synthesis_there=synthesis_there,
+        there=there,
         held=held,
         bundles=bundles,
         max_cells=max_cells,
     )
-    check(found, wanted, there, held, synthesis_there)
+    check(found, wanted, there, held)
     assert all(len(bundle.items) <= max_cells for bundle in found.bundles)
 
 
@@ -137,7 +135,7 @@ def test_the_full_study_is_planned_with_its_sources_once_and_first():
 
 
 def test_cells_without_a_source_wait_for_nothing_and_those_of_a_source_for_it_alone():
-    found = plan(STUDY, cells=CELLS, synthesis_there=True)
+    found = plan(STUDY, cells=CELLS, there=[SYNTHESIS])
     for bundle in found.stage("target"):
         (source,) = {STUDY.cells[cell].source_id for cell in bundle.items}
         assert bundle.needs == ((source,) if source else ())
@@ -150,7 +148,7 @@ def test_rows_are_generated_once_before_the_source_that_is_trained_on_them():
     assert [bundle.items for bundle in found.stage("synthesis")] == [(SYNTHESIS,)]
     (source,) = found.stage("source")
     assert source.needs == (SYNTHESIS,)
-    again = plan(STUDY, cells=wanted, synthesis_there=True)
+    again = plan(STUDY, cells=wanted, there=[SYNTHESIS])
     assert again.stage("synthesis") == []
     assert again.stage("source")[0].needs == ()
 
@@ -167,7 +165,7 @@ def test_a_cell_that_needs_a_source_and_the_rows_waits_for_both_and_its_source_f
         ("source", ()),
         ("target", (cell.source_id, SYNTHESIS)),
     ]
-    there = plan(STUDY, cells=[cell.id], sources_there=[cell.source_id])
+    there = plan(STUDY, cells=[cell.id], there=[cell.source_id])
     assert [(bundle.stage, bundle.needs) for bundle in there.bundles] == [
         ("synthesis", ()),
         ("target", (SYNTHESIS,)),
@@ -177,7 +175,7 @@ def test_a_cell_that_needs_a_source_and_the_rows_waits_for_both_and_its_source_f
 def test_what_a_live_job_makes_is_waited_for_and_not_made_again():
     source = SOURCES["hellaswag"]
     wanted = [cell.id for cell in STUDY.cells.values() if cell.source == "hellaswag"]
-    found = plan(STUDY, cells=wanted, held=[source], synthesis_there=True)
+    found = plan(STUDY, cells=wanted, held=[source], there=[SYNTHESIS])
     assert found.stage("source") == []
     assert {bundle.needs for bundle in found.bundles} == {(source,)}
 
@@ -239,7 +237,7 @@ def test_the_cost_of_a_cell_by_hand():
     # 80 rows x 10 tokens x 5 epochs, 25 an update, and a forward third of 30 x 10
     expected = 80 * 10 * 5 + 25 * updates + 30 * 10 / 3
     assert rte.epochs == 5
-    assert cell_cost(STUDY, cell, size) == pytest.approx(expected)
+    assert cost(STUDY, STUDY.runs[cell.id], size) == pytest.approx(expected)
 
 
 def with_models(parameters, generator, sentences=90, dev_sentences=10):
@@ -254,34 +252,32 @@ def test_the_cost_of_the_generation_by_hand():
     # 100 rows of 30 tokens: a premise of 15 is read, three endings of 15 are written, forward only
     size = {"synthesis-gpt2": Size(train=1, dev=1, tokens=30)}
     twice = with_models(10_000_000, 20_000_000)
-    assert synthesis_cost(twice, size) == pytest.approx(100 * 60 / 3 * 2)
+    assert cost(twice, twice.runs[SYNTHESIS], size) == pytest.approx(100 * 60 / 3 * 2)
     unknown = with_models(None, 20_000_000)
-    assert synthesis_cost(unknown, size) == pytest.approx(100 * 60 / 3)
+    assert cost(unknown, unknown.runs[SYNTHESIS], size) == pytest.approx(100 * 60 / 3)
     # GPT-2 medium has RoBERTa-large's shape: 24 layers of 1024
     medium = with_models(302_000_000, None)
-    assert synthesis_cost(medium, size) == pytest.approx(100 * 60 / 3)
+    assert cost(medium, medium.runs[SYNTHESIS], size) == pytest.approx(100 * 60 / 3)
 
 
 def test_the_plan_counts_the_generation_and_a_study_without_it_does_not():
     found = plan(STUDY, cells=CELLS)
     (generation,) = found.stage("synthesis")
-    assert generation.cost == synthesis_cost(STUDY) > 0
+    assert generation.cost == cost(STUDY, STUDY.runs[SYNTHESIS]) > 0
     assert found.cost == pytest.approx(sum(bundle.cost for bundle in found.bundles))
-    assert found.cost > plan(STUDY, cells=CELLS, synthesis_there=True).cost
-    assert synthesis_cost(bind(load_grid("table2"), "model")) == 0
+    assert found.cost > plan(STUDY, cells=CELLS, there=[SYNTHESIS]).cost
+    assert SYNTHESIS not in bind(load_grid("table2"), "model").runs
 
 
 def test_costs_are_positive_and_grow_with_the_work():
-    for cell in STUDY.cells.values():
-        assert cell_cost(STUDY, cell) > 0
-    small, large = SOURCES["hellaswag-p@2000"], SOURCES["hellaswag"]
-    assert 0 < source_cost(STUDY, small) < source_cost(STUDY, large)
-    trained = next(c for c in STUDY.cells.values() if c.target == "rte")
-    scored = next(c for c in STUDY.cells.values() if c.target == "hellaswag-p")
+    costs = {run.id: cost(STUDY, run) for run in STUDY.runs.values()}
+    assert all(found > 0 for found in costs.values())
+    assert costs[SOURCES["hellaswag-p@2000"]] < costs[SOURCES["hellaswag"]]
+    trained = next(run for run in STUDY.runs.values() if run.cell and run.task == "rte")
+    scored = next(run for run in STUDY.runs.values() if run.cell and run.task == "hellaswag-p")
     assert scored.hyperparameters is None
-    assert cell_cost(STUDY, trained, {"rte": Size(train=1, dev=1, tokens=1)}) < cell_cost(
-        STUDY, trained
-    )
+    small = {"rte": Size(train=1, dev=1, tokens=1)}
+    assert cost(STUDY, trained, small) < costs[trained.id]
 
 
 def test_plans_are_the_same_each_time():

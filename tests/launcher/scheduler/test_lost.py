@@ -9,14 +9,11 @@ import pytest
 from launcher.scheduler.job_states import JobState
 from launcher.scheduler.lost import bad_nodes, record_lost_jobs
 from stilt.folder import StudyFolder
-from stilt.grid import load_grid
-from stilt.plan import SYNTHESIS
 from stilt.records import claims
 from stilt.records.claims import Claim
-from stilt.records.failures import attempts, dependants, needed, record_loss
+from stilt.records.failures import attempts, record_loss
 from stilt.records.results import Failure, read_record
 from stilt.slurm.words import NEVER_STARTS
-from stilt.study import bind
 from tests.support.fake_study import make_study
 
 
@@ -148,7 +145,7 @@ def test_a_job_that_dies_before_its_first_cell_is_not_silent(study, folder):
 
 def test_a_cell_whose_source_failed_says_so(study, folder):
     source = next(iter(study.sources.values()))
-    cell = dependants(study, source.id)[0]
+    cell = study.dependants(source.id)[0]
     record_loss(study, folder, source.id, "oom", "its job ended with OUT_OF_MEMORY")
     hold(folder, cell)
     record_lost_jobs(study, folder, ClaimLiveness(lambda claim: False, {}))
@@ -187,20 +184,9 @@ def test_a_node_that_broke_is_kept_away_from(study, folder):
     assert bad_nodes(study, folder) == ["gpu3"]
 
 
-def test_what_an_item_needs_is_its_source_or_nothing(study):
-    for cell in study.cells.values():
-        assert needed(study, cell.id) == ([cell.source_id] if cell.source_id else [])
-    for source in study.sources:
-        assert needed(study, source) == []
-        assert all(study.cells[item].source_id == source for item in dependants(study, source))
-
-
-def test_what_is_trained_on_or_scored_on_generated_rows_needs_them():
-    paper = bind(load_grid("paper"), "model")
-    needs = {(c.source, c.target): needed(paper, c.id) for c in paper.cells.values()}
-    source = paper.source_named("synthesis-gpt2").id
-    assert needed(paper, source) == [SYNTHESIS]
-    assert needs["synthesis-gpt2", "rte"] == [source]
-    both = needs["hellaswag", "synthesis-gpt2"]
-    assert both == [paper.source_named("hellaswag").id, SYNTHESIS]
-    assert needed(paper, SYNTHESIS) == []
+def test_a_claim_on_what_the_study_does_not_have_stops_nothing(study, folder):
+    cell = next(iter(study.cells))
+    hold(folder, "0" * 12, job="7_0")
+    hold(folder, cell, job="7_0")
+    dead = ClaimLiveness(lambda claim: False, {"7_0": state("NODE_FAIL")})
+    assert list(record_lost_jobs(study, folder, dead)) == [cell]

@@ -9,7 +9,8 @@ from launcher.cluster.limits import Limits, array_size, read_limits, submit_limi
 from launcher.cluster.profile import Profile
 from launcher.send.arrays import arrange
 from launcher.send.dispatch import away_from
-from stilt.plan import SYNTHESIS, Bundle
+from stilt.cell import SYNTHESIS
+from stilt.plan import Bundle
 from tests.support.fake_commands import Commands
 
 

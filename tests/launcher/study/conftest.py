@@ -14,6 +14,16 @@ def empty(tmp_path):
 
 
 @pytest.fixture
+def generating(tmp_path):
+    """The same, whose targets also read rows that the study generates."""
+    (block,) = EIGHT_CELLS["blocks"]
+    block = block | {"targets": [*block["targets"], "synthesis-gpt2"]}
+    grid = EIGHT_CELLS | {"blocks": [block], "synthesis": {}}
+    study = make_study(tmp_path / "s", grid=grid, missing=1.0, sources=False)
+    return study, StudyFolder(tmp_path / "s")
+
+
+@pytest.fixture
 def finished(tmp_path):
     """The same study with every result."""
     study = make_study(tmp_path / "s", grid=EIGHT_CELLS)

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from launcher.study.missing import outstanding
+from stilt.cell import SYNTHESIS
 from stilt.folder import StudyFolder
 from stilt.grid import Grid
-from stilt.plan import SYNTHESIS
 from stilt.records.claims import lives_here
 from stilt.study import bind
 from tests.support.claims import everyone_lives, hold, nobody_lives
@@ -18,15 +18,14 @@ def test_everything_is_missing_from_a_new_study_in_the_grids_order(empty):
     study, folder = empty
     state = outstanding(study, folder, nobody_lives)
     assert state.missing == list(study.cells)
-    assert (state.done, state.held, state.sources, state.damaged) == (set(), set(), set(), [])
-    assert not state.synthesis
+    assert (state.done, state.held, state.there, state.damaged) == (set(), set(), set(), [])
 
 
 def test_nothing_is_missing_from_a_finished_study(finished):
     study, folder = finished
     state = outstanding(study, folder, nobody_lives)
     assert (state.done, state.missing) == (set(study.cells), [])
-    assert state.sources == set(study.sources)
+    assert state.there == set(study.sources)
 
 
 def test_a_cell_with_a_failure_is_missing(tmp_path):
@@ -41,8 +40,8 @@ def test_a_diverged_run_is_done_and_not_run_again(tmp_path):
     assert state.done == set(study.cells)
 
 
-def test_what_a_live_job_holds_is_neither_done_nor_missing(empty):
-    study, folder = empty
+def test_what_a_live_job_holds_is_neither_done_nor_missing(generating):
+    study, folder = generating
     cell, source = next(iter(study.cells)), next(iter(study.sources))
     for item in (cell, source, SYNTHESIS):
         hold(folder, item)
@@ -103,24 +102,18 @@ def test_a_source_whose_record_is_not_right_is_not_there(finished, how):
     else:
         path.unlink()
     state = outstanding(study, folder, nobody_lives)
-    assert state.sources == set()
-    assert len(state.damaged) == (how == "damaged")
+    assert state.there == set()
+    # it is trained again; where there was a whole record, or half of one, that is said
+    assert len(state.damaged) == (how in ("damaged", "another's", "another study's"))
 
 
-def test_only_the_cells_asked_for_are_looked_at(empty):
-    study, folder = empty
-    some = list(study.cells)[2:4]
-    assert outstanding(study, folder, nobody_lives, only=some).missing == some
-    assert outstanding(study, folder, nobody_lives, only=[]).missing == []
-
-
-def test_rows_are_there_when_their_last_file_is(empty):
-    study, folder = empty
+def test_rows_are_there_when_their_last_file_is(generating):
+    study, folder = generating
     folder.synthesis().mkdir()
     (folder.synthesis() / "train.jsonl").write_text("")
-    assert not outstanding(study, folder, nobody_lives).synthesis
+    assert outstanding(study, folder, nobody_lives).there == set()
     (folder.synthesis() / "dev.jsonl").write_text("")
-    assert outstanding(study, folder, nobody_lives).synthesis
+    assert outstanding(study, folder, nobody_lives).there == {SYNTHESIS}
 
 
 def test_a_score_that_was_changed_by_hand_is_left_out_and_run_again(finished):
