@@ -52,11 +52,11 @@ def main() -> int:
 
 def _take_part(worker: Worker, attempt: Attempt) -> None:
     """Trains and scores an item together with the leader, which alone keeps what comes of it."""
-    study, item = worker.study, attempt.item
-    if item in study.sources:
-        train_source(worker, study.sources[item], attempt, lambda done, total: None)
-    else:
-        run_cell(worker, study.cells[item], attempt, lambda done, total: None)
+    run = worker.study.runs[attempt.item]
+    if run.source is not None:
+        train_source(worker, run.source, attempt, lambda done, total: None)
+    elif run.cell is not None:
+        run_cell(worker, run.cell, attempt, lambda done, total: None)
 
 
 def _end_with_leader() -> None:
