@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from launcher.scheduler.reasons import ADVICE
+from launcher.scheduler.reasons import ADVICE, Kind
 from launcher.study.lookup import SHOWN, called
 from launcher.watch.study_status import STATES, Item, State, StudyStatus
 from stilt.system.units import clock, span
@@ -252,9 +252,10 @@ def _waiting(standing: StudyStatus) -> Text | None:
 
 def _failures(items: Sequence[Item]) -> Table:
     """What ended without a result, grouped by what went wrong."""
-    groups: dict[tuple[State, str, str], list[Item]] = defaultdict(list)
+    groups: dict[tuple[State, Kind, str], list[Item]] = defaultdict(list)
     for item in items:
-        groups[item.state, item.kind, _alike(item)].append(item)
+        if item.kind:
+            groups[item.state, item.kind, _alike(item)].append(item)
     table = _table("class", "runs", "why", "example", "what to do", title="no result")
     # on a narrow screen everything is broken into lines: an ellipsis would hide the reason
     for column in table.columns:
@@ -268,7 +269,7 @@ def _failures(items: Sequence[Item]) -> Table:
             str(len(members)),
             Text(first.why[:300]),
             Text(first.id[:SHOWN]),
-            ADVICE.get(kind, ADVICE["bug"]).replace("ID", first.id[:SHOWN]),
+            ADVICE[kind].replace("ID", first.id[:SHOWN]),
         )
     return table
 

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
+from launcher.scheduler.reasons import Kind
 from stilt.folder import StudyFolder
 from stilt.study import Study
 
@@ -23,7 +24,7 @@ class Item:
     cost: float = 0.0
     """Estimated work, in training tokens."""
     state: State = "open"
-    kind: str = ""
+    kind: Kind | Literal[""] = ""
     """Class of the failure, or of what ended the job of an item that is open again."""
     why: str = ""
     """Why it failed or is open again, or what it waits for."""
