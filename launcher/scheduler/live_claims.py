@@ -27,13 +27,13 @@ class LiveClaims:
     elements: dict[str, list[claims.Claim]] = field(default_factory=dict)
     """Array element -> its claims; also elements that are in the queue and hold nothing."""
     processes: dict[Process, list[claims.Claim]] = field(default_factory=dict)
-    elsewhere: dict[str, list[claims.Claim]] = field(default_factory=dict)
-    """Another cluster -> the claims of its jobs, which cannot be asked for nor ended here."""
+    away: list[claims.Claim] = field(default_factory=list)
+    """Claims of jobs that can be neither asked for nor ended here: see ``liveness.away``."""
 
     @property
     def live(self) -> bool:
         """Whether anything is held at all."""
-        return bool(self.elements or self.processes or self.elsewhere)
+        return bool(self.elements or self.processes or self.away)
 
     def waits(self, element: str) -> bool:
         """Whether an element is in the queue and has not begun."""
@@ -58,14 +58,14 @@ def read_live_claims(folder: StudyFolder) -> LiveClaims:
     for claim in read_claims(folder):
         if not held.liveness.lives(claim):
             continue
-        cluster = held.liveness.elsewhere(claim)
-        if cluster is not None:
-            held.elsewhere.setdefault(cluster, []).append(claim)
-        elif claim.submission.startswith("slurm-"):
+        if not claim.on_slurm:
+            processes[_pool(claim)].append(claim)
+        elif held.liveness.job(claim) is None and not held.liveness.at_home:
+            # a job of the same number here is another one
+            held.away.append(claim)
+        else:
             element = held.liveness.element(claim)
             elements[_as_listed(element, held.liveness) if element else "?"].append(claim)
-        else:
-            processes[_pool(claim)].append(claim)
     for job in held.liveness.scheduler.jobs.values():
         if job.live or (job.state == "PENDING" and job.reason == NEVER_STARTS):
             elements.setdefault(job.job, [])

@@ -1,7 +1,6 @@
 """Claims whose job is gone: what is known of why is written down, and the items are free again."""
 
-from collections.abc import Iterator
-
+from launcher.scheduler.live_claims import read_claims
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.reasons import WITHDRAWN, reason_of_end
 from stilt.errors import ResultError
@@ -38,7 +37,7 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
         Item -> why it was lost.
     """
     lost: dict[str, str] = {}
-    held = [claim for claim in _claims(folder) if claim.submission.startswith("slurm-")]
+    held = [claim for claim in read_claims(folder) if claim.on_slurm]
     dead = [claim for claim in held if not liveness.lives(claim)]
     begun = {claim.bundle for claim in dead if claim.running}
     for claim in dead:
@@ -81,14 +80,6 @@ def bad_nodes(study: Study, folder: StudyFolder) -> list[str]:
         if record is not None and record.kind == "node" and record.job is not None:
             found.add(record.host)
     return sorted(found)
-
-
-def _claims(folder: StudyFolder) -> Iterator[claims.Claim]:
-    if folder.claims.is_dir():
-        for path in sorted(folder.claims.glob("[!.]*.json")):
-            claim = claims.read(path)
-            if claim is not None:
-                yield claim
 
 
 def _told(

@@ -125,6 +125,8 @@ def _times(standing: StudyStatus) -> list[Text]:
             else "how jobs ended is told from their logs"
         )
         lines.append(Text(f"! {problem}; {what}", "yellow"))
+    if standing.away:
+        lines.append(Text(f"! its jobs are {standing.away}", "yellow"))
     return lines
 
 

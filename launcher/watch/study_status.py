@@ -61,6 +61,8 @@ class StudyStatus:
     """What SLURM allocated; None where it does not say."""
     command: str = ""
     """The last submit's command line."""
+    away: str = ""
+    """Where the study's jobs are, if they cannot be asked for here."""
 
     @property
     def items(self) -> list[Item]:
