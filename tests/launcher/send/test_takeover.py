@@ -1,9 +1,12 @@
 """A launcher, or an sbatch, that dies between two steps loses and doubles nothing."""
 
+import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from launcher.submit import main
 from tests.support.submitted import arguments, everything, folder, sent_items
@@ -25,14 +28,27 @@ def test_an_sbatch_that_times_out_after_it_was_accepted_sends_nothing_twice(own,
     assert waiting >= expected
 
 
+def write_as_before():
+    """Writes the ledger anew as versions before 2026-11 did: all arrays of a submit in one line."""
+    lines = [json.loads(line) for line in folder().submissions.read_text().splitlines()]
+    each = ("token", "stage", "needs", "bundles")
+    arrays = [{"needs": []} | {name: line[name] for name in each if name in line} for line in lines]
+    rest = {name: value for name, value in lines[0].items() if name not in each}
+    intent = {"intent": True} | rest | {"arrays": arrays}
+    folder().submissions.write_text(json.dumps(intent) + "\n")
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["now", "before"])
 def test_a_launcher_killed_between_sbatch_and_its_note_loses_and_doubles_nothing(
-    own, fake, monkeypatch
+    own, fake, monkeypatch, before
 ):
     command = [sys.executable, str(REPOSITORY / "launcher/submit.py"), *arguments(own)]
     command += ["--bundles", "8"]
     fake.tell("kill", "0")
     killed = subprocess.run(command, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
+    if before:
+        write_as_before()
     orphan = fake.scripts[0].job
     monkeypatch.setattr("launcher.scheduler.liveness.INTENT_SECONDS", 0)
     assert main(arguments(own, "--bundles", "8")) == 0
