@@ -163,14 +163,6 @@ def cluster(settings: Settings = DEFAULTS) -> Iterator[None]:
             stop()
 
 
-def release_requeued() -> None:
-    """Let jobs that wait for a begin time, as requeued ones do, start at once."""
-    pending = _run("squeue --noheader --array --states=PD --format=%i|%r")
-    for job, reason in (line.split("|") for line in pending.splitlines()):
-        if reason == "BeginTime":
-            _run(f"scontrol update jobid={job} StartTime=now")
-
-
 def node_down(node: str) -> None:
     """Set a node down, as an administrator would; its jobs are killed and requeued."""
     _run(f"scontrol update nodename={node} state=down reason=test")

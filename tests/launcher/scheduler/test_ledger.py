@@ -8,12 +8,11 @@ import pytest
 
 from launcher.scheduler.ledger import (
     append_lines,
-    first_cluster,
     new_line,
     read_ledger,
     without_job,
 )
-from launcher.scheduler.liveness import query_jobs
+from launcher.scheduler.liveness import ClaimLiveness, query_jobs
 from tests.support.slurm_answers import ID, line, note
 
 # as the versions before 2026-11 wrote them: all arrays of a submit in one line, then its jobs
@@ -117,4 +116,4 @@ def test_of_an_array_that_was_tried_again_with_fewer_bundles_the_latest_line_cou
 )
 def test_a_study_belongs_to_the_first_cluster_that_its_ledger_names(folder, names, expected):
     note(folder, *(line(cluster=name) for name in names))
-    assert first_cluster(read_ledger(folder)) == expected
+    assert ClaimLiveness(folder).cluster == expected
