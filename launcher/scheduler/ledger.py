@@ -138,11 +138,6 @@ def without_job(lines: Sequence[LedgerLine]) -> list[LedgerLine]:
     return [line for key, line in planned.items() if key not in sent]
 
 
-def first_cluster(lines: Iterable[LedgerLine]) -> str | None:
-    """The cluster that a study belongs to: the first that a line names; None where none does."""
-    return next((line.cluster for line in lines if line.cluster), None)
-
-
 def now() -> datetime:
     """This second, in UTC."""
     return datetime.now(UTC).replace(microsecond=0)

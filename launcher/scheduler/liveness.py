@@ -12,7 +12,7 @@ from functools import cached_property
 
 from launcher.cluster.limits import this_cluster
 from launcher.scheduler.job_states import JobState, accounted, as_ended, joined, queued
-from launcher.scheduler.ledger import LedgerLine, first_cluster, read_ledger
+from launcher.scheduler.ledger import LedgerLine, read_ledger
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.claims import lives_here
@@ -106,8 +106,8 @@ class ClaimLiveness:
 
     @cached_property
     def cluster(self) -> str | None:
-        """The cluster that the study belongs to; None where its ledger names none."""
-        return first_cluster(self.lines)
+        """The cluster that the study belongs to: the first that its ledger names; else None."""
+        return next((line.cluster for line in self.lines if line.cluster), None)
 
     @cached_property
     def here(self) -> str | None:

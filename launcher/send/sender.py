@@ -192,7 +192,8 @@ class Sender:
         executor = SlurmExecutor(self.folder.slurm, max_num_timeout=self.profile.max_timeouts)
         parameters = self.parameters(array, waits)
         executor.update_parameters(**parameters)
-        tasks = [self._task(bundle.id) for bundle in array.bundles]
+        place = str(self.folder.path)
+        tasks = [BundleTask(place, bundle.id, self.workers) for bundle in array.bundles]
         try:
             # submitit shows sbatch's words as they come; they are told once, in one line
             with without_overriding(self._flags(parameters)), redirect_stderr(StringIO()):
@@ -214,9 +215,6 @@ class Sender:
 
     def _flags(self, parameters: Mapping[str, Any]) -> set[str]:
         return flags(sbatch_text(parameters, self.folder, 1))
-
-    def _task(self, bundle: str) -> BundleTask:
-        return BundleTask(str(self.folder.path), bundle, self.workers)
 
 
 class _Refused(Exception):  # noqa: N818 - the caller tells the person
