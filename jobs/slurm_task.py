@@ -255,7 +255,7 @@ class _Element:
         why = reason(self.folder, need) or "no usable result"
         for item in self.study.dependants(need):
             claim = claims.read(self.folder.claim(item))
-            if claim is None or claim.running or not claim.submission.startswith("slurm-"):
+            if claim is None or claim.running or not claim.on_slurm:
                 continue
             message = f"its {self.study.runs[need].title} failed: {why}"
             record_loss(self.study, self.folder, item, "source", message)

@@ -48,11 +48,14 @@ def cancel(
     console = output()
     elements, withdrawn, spared = divide(held, wanted, whole=not source and not target)
     processes = held.local(wanted)
-    elsewhere = told_elsewhere(held, wanted, whole=not source and not target)
-    for message in elsewhere:
-        console.print(message, style="yellow")
-    if elsewhere and not (elements or withdrawn or processes):
-        return 1
+    away = [claim for claim in held.away if claim.item in wanted or not (source or target)]
+    if away:
+        said = (
+            f"left alone: {len(away)} runs are held by jobs {held.liveness.away}; cancel them there"
+        )
+        console.print(said, style="yellow")
+        if not elements and not withdrawn and not processes:
+            return 1
     if not elements and not withdrawn and not processes:
         which = "such cells" if source or target else "cells"
         console.print(f"nothing to cancel: no job holds {which} of {folder.path.name}.")
@@ -99,17 +102,7 @@ def cancel(
     if left:
         console.print(f"{left} are still ending; status.py shows when they are gone.")
     console.print("Results are kept. The same submit goes on where this stopped.")
-    return 1 if problems or elsewhere else 0
-
-
-def told_elsewhere(held: LiveClaims, wanted: set[str], *, whole: bool) -> list[str]:
-    """What is said of chosen items that jobs of other clusters hold."""
-    found = []
-    for cluster, those in held.elsewhere.items():
-        runs = sum(whole or claim.item in wanted for claim in those)
-        if runs:
-            found.append(f"left alone: {runs} runs held by jobs of cluster {cluster}: cancel there")
-    return found
+    return 1 if problems or away else 0
 
 
 def chosen(study: Study, sources: Sequence[str], targets: Sequence[str]) -> set[str]:

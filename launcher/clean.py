@@ -52,15 +52,16 @@ def clean(
     """
     folder = find_study(study, root)
     held = read_live_claims(folder)
+    if held.away:
+        raise ResultError(
+            f"{folder.path.name}: {len(held.away)} runs are held by jobs {held.liveness.away}; "
+            "cancel them there first."
+        )
     if held.live:
         number = len(held.elements) + len(held.processes)
-        there = [
-            f"cluster {name} holds {len(found)} runs" for name, found in held.elsewhere.items()
-        ]
-        what = [f"{number} jobs still run or wait"] if number else []
         raise ResultError(
-            f"{folder.path.name}: {', '.join([*what, *there])}; cancel them first"
-            f"{', there' if there else ''}: python launcher/cancel.py {study}."
+            f"{folder.path.name}: {number} jobs still run or wait; cancel them first: "
+            f"python launcher/cancel.py {study}."
         )
     standing = Observer(folder, read_study(folder)).look(ask=False)
     found = waste(folder, standing)

@@ -23,18 +23,19 @@ from launcher.cluster.limits import Limits, read_limits, require_one_cluster
 from launcher.cluster.profile import Flags, Profile, read_profile
 from launcher.local.pool import Pool
 from launcher.local.slots import gpu_count
+from launcher.scheduler.ledger import append_lines, new_line
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.lost import record_lost_jobs
-from launcher.send.dispatch import BUNDLES, dispatch, grouped, preview, tell_elsewhere, within
+from launcher.send.dispatch import BUNDLES, dispatch, grouped, preview, within
 from launcher.send.script import require_safe_path
-from launcher.send.sender import require_slurm
+from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
 from launcher.study.claiming import claim_bundles, new_submission
 from launcher.study.lookup import called
 from launcher.study.missing import outstanding
 from launcher.study.preview import show
 from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
-from launcher.study.worker_code import command_line, commit, snapshot
+from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
@@ -88,6 +89,7 @@ def submit(
     resolved = resolve_study(grid, places, name=study, dry_run=dry_run)
     if asked is not None:
         require_safe_path(resolved.folder)
+        require_own_cluster(resolved.folder)
     if dry_run:
         arrays = None
         if asked is not None:
@@ -136,8 +138,7 @@ class Submit:
             What was claimed; what exceeds the limits and was not.
         """
         resolved, console = self.resolved, self.console
-        liveness = ClaimLiveness(resolved.folder)
-        lives = liveness.lives
+        lives = ClaimLiveness(resolved.folder).lives
         state = outstanding(resolved.study, resolved.folder, lives)
         for message in state.damaged:
             console.print(Text.assemble(("left out and run again:", "yellow"), f" {message}"))
@@ -159,7 +160,6 @@ class Submit:
             f"{len(state.done)} of {len(resolved.study.cells)} cells done, {len(state.held)} held "
             f"by live jobs, {runs} runs to do in {len(mine.bundles)} bundles"
         )
-        tell_elsewhere(resolved, liveness, state.held, console)
         if later.bundles:
             console.print(
                 Text.assemble(
@@ -208,6 +208,8 @@ def _here(options: Submit) -> int:
     mine, _ = options.claim(options.work.bundles or 4 * count, Limits(), settings, at_least=count)
     if not mine.bundles:
         return 0
+    bundles = (bundle.id for bundle in mine.bundles)
+    append_lines(resolved.folder, new_line(settings.submission, bundles, settings.command))
     pool = Pool(
         resolved, mine, settings, workers=count, gpus=gpus, sizes=options.sizes, console=console
     )
@@ -245,17 +247,7 @@ def _on_cluster(options: Submit, profile: Profile) -> int:
     mine, later = options.claim(aim, limits, settings)
     if not mine.bundles:
         return _nothing_sent(console) if later.bundles else 0
-    jobs = dispatch(
-        resolved,
-        mine,
-        submission=settings.submission,
-        profile=profile,
-        limits=limits,
-        code=snapshot(resolved.folder),
-        threads=settings.threads or 1,
-        command=settings.command,
-        console=console,
-    )
+    jobs = dispatch(resolved, mine, profile, limits, settings, console)
     if not jobs:
         return _nothing_sent(console)
     name = called(resolved.folder)

@@ -1,106 +1,24 @@
-"""Which job was given which bundles: the lines of ``submissions.jsonl``, one per array."""
+"""The lines of ``submissions.jsonl``: which submit gave which bundles to which job.
+
+A local submit writes one line. A SLURM submit writes a line for each array before the first sbatch,
+without a job, and the same line with its job as soon as SLURM has the array.
+"""
 
 import json
 import os
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from stilt.config import Frozen
 from stilt.folder import StudyFolder
+from stilt.records.claims import on_slurm
 
 
-class Planned(Frozen):
-    """An array as the intent line holds it: enough for another launcher to take it over."""
-
-    token: str
-    stage: str
-    needs: tuple[str, ...]
-    bundles: tuple[str, ...]
-
-
-class Intent(Frozen):
-    """Written before the first sbatch of a submit."""
-
-    submission: str
-    intent: bool = True
-    time: str
-    host: str
-    pid: int
-    arrays: tuple[Planned, ...]
-    minutes: int
-    timeouts: int
-    workers: int
-    gpus: int
-    command: str
-    snapshot: str
-    cluster: str | None = None
-
-
-def job_line(intent: Intent, array: Planned, job: str) -> dict[str, Any]:
-    """The line of an array that SLURM has."""
-    return {
-        "submission": intent.submission,
-        "array": job,
-        "stage": array.stage,
-        "bundles": list(array.bundles),
-        "needs": array.needs,
-        "token": array.token,
-        "time": now(),
-        "command": intent.command,
-        "snapshot": intent.snapshot,
-        "gpus": intent.gpus,
-        "cluster": intent.cluster,
-    }
-
-
-def unfinished(folder: StudyFolder) -> list[tuple[Intent, list[Planned]]]:
-    """Intents with the arrays that no line tells the job of.
-
-    Of an array that was refused and tried again with fewer bundles, the latest line counts.
-    """
-    told: dict[tuple[str, str], tuple[Intent, Planned]] = {}
-    noted: set[tuple[str, str]] = set()
-    if not folder.submissions.is_file():
-        return []
-    for text in folder.submissions.read_text(encoding="utf-8").splitlines():
-        try:
-            line = json.loads(text)
-            if line.get("intent"):
-                intent = Intent.model_validate(line)
-                told |= {(intent.submission, a.token): (intent, a) for a in intent.arrays}
-            elif line.get("array"):
-                noted.add((line["submission"], line.get("token", "")))
-        except ValueError:
-            # cut off by a full disk, or of another version
-            continue
-    found: dict[str, tuple[Intent, list[Planned]]] = {}
-    for (submission, token), (intent, array) in told.items():
-        if (submission, token) not in noted:
-            found.setdefault(submission, (intent, []))[1].append(array)
-    return list(found.values())
-
-
-def append_line(folder: StudyFolder, content: Mapping[str, Any]) -> None:
-    """Appends one line to submissions.jsonl, in one write."""
-    text = json.dumps(content, separators=(",", ":")) + "\n"
-    descriptor = os.open(folder.submissions, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(descriptor, text.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def now() -> str:
-    """UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-class Submission(BaseModel):
-    """One array of a submission, or (``intent``) the note that arrays are about to be made.
+class LedgerLine(BaseModel):
+    """One array of a SLURM submit, or the whole of a local one.
 
     Fields that this version does not know are ignored: the file outlives versions.
     """
@@ -110,31 +28,47 @@ class Submission(BaseModel):
     submission: str
     """Id of the whole submit; its arrays are named ``stilt-<submission>``."""
     time: datetime
-    intent: bool = False
-    """Written before sbatch, so that a launcher that dies in between leaves a trace."""
-    array: str | None = None
-    """SLURM's job id of the array."""
-    stage: str = ""
-    bundles: tuple[str | tuple[str, ...], ...] = ()
-    """Bundle of each array index, or bundles where an element runs several at a time."""
+    host: str = ""
+    pid: int = 0
+    """The launcher's process."""
     command: str = ""
+    """The command as typed."""
+    bundles: tuple[str, ...] = ()
+    """Bundle of each array index."""
+    array: str | None = None
+    """SLURM's job id of the array; None before SLURM has it, and in a local line."""
+    token: str = ""
+    """What tells the array from the others of its submit; its job's comment."""
+    stage: str = ""
+    needs: tuple[str, ...] = ()
+    """Source id, or ``synthesis``, or both, whose jobs must succeed first."""
     cluster: str | None = None
     """Name of the cluster that it went to, where that was known."""
+    snapshot: str = ""
+    """Folder of the copied code, relative to the study's folder."""
     gpus: int | None = None
     """GPUs of one element, where the launcher knows."""
+    minutes: int = 0
+    """Time limit of an element."""
+    timeouts: int = 0
+    """How often an element is requeued after the time limit."""
+    workers: int = 1
+    """Worker processes of one element."""
 
     @property
     def name(self) -> str:
         """SLURM's job name."""
         return f"stilt-{self.submission}"
 
-    def elements(self) -> dict[str, tuple[str, ...]]:
-        """Element (``array_index``) -> its bundles."""
-        return {
-            f"{self.array}_{index}": (held,) if isinstance(held, str) else held
-            for index, held in enumerate(self.bundles)
-            if self.array is not None
-        }
+    @property
+    def on_slurm(self) -> bool:
+        """Whether the submit sent jobs to SLURM; else it ran a pool of its own."""
+        return on_slurm(self.submission)
+
+    def elements(self) -> dict[str, str]:
+        """Element (``array_index``) -> its bundle."""
+        held = self.bundles if self.array is not None else ()
+        return {f"{self.array}_{index}": bundle for index, bundle in enumerate(held)}
 
     def age(self) -> float:
         """Seconds since it was written."""
@@ -142,16 +76,68 @@ class Submission(BaseModel):
         return (datetime.now(UTC) - written).total_seconds()
 
 
-def read_submissions(folder: StudyFolder) -> list[Submission]:
-    """Every whole line of a study's submissions; a line cut off by a full disk is left out."""
+def new_line(submission: str, bundles: Iterable[str], command: str, **more: Any) -> LedgerLine:
+    """A line of this process, written now.
+
+    Args:
+        submission: id of the submit.
+        bundles: ids of its bundles.
+        command: the command as typed.
+        **more: further fields of the line.
+    """
+    return LedgerLine(
+        submission=submission,
+        time=now(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        command=command,
+        bundles=tuple(bundles),
+        **more,
+    )
+
+
+def append_lines(folder: StudyFolder, *lines: LedgerLine) -> None:
+    """Appends lines to submissions.jsonl, in one write."""
+    text = "".join(f"{line.model_dump_json(exclude_defaults=True)}\n" for line in lines)
+    # 0666: a study's folder may belong to a group, as its umask says
+    descriptor = os.open(folder.submissions, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_ledger(folder: StudyFolder) -> list[LedgerLine]:
+    """Every whole line of a study's ledger; a line cut off by a full disk is left out."""
     try:
         text = folder.submissions.read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
-    found = []
+    found: list[LedgerLine] = []
     for line in text.splitlines():
         try:
-            found.append(Submission.model_validate(json.loads(line)))
-        except (ValueError, ValidationError):
+            table = json.loads(line)
+            # earlier versions wrote one line for all arrays that a submit was about to send
+            arrays = table.get("arrays") or [{}]
+            found += [LedgerLine.model_validate(table | array) for array in arrays]
+        except (ValueError, TypeError, AttributeError):
             continue
     return found
+
+
+def without_job(lines: Sequence[LedgerLine]) -> list[LedgerLine]:
+    """Arrays that a submit was about to send to SLURM and that no line tells the job of.
+
+    Of an array that was refused and tried again with fewer bundles, the latest line counts.
+    """
+    sent = {(line.submission, line.token) for line in lines if line.array}
+    planned = {
+        (line.submission, line.token): line for line in lines if line.on_slurm and line.bundles
+    }
+    return [line for key, line in planned.items() if key not in sent]
+
+
+def now() -> datetime:
+    """This second, in UTC."""
+    return datetime.now(UTC).replace(microsecond=0)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from collections import defaultdict
 from dataclasses import dataclass, field
 
 from launcher.scheduler.liveness import ClaimLiveness
@@ -27,13 +26,13 @@ class LiveClaims:
     elements: dict[str, list[claims.Claim]] = field(default_factory=dict)
     """Array element -> its claims; also elements that are in the queue and hold nothing."""
     processes: dict[Process, list[claims.Claim]] = field(default_factory=dict)
-    elsewhere: dict[str, list[claims.Claim]] = field(default_factory=dict)
-    """Another cluster -> the claims of its jobs, which cannot be asked for nor ended here."""
+    away: list[claims.Claim] = field(default_factory=list)
+    """Claims of jobs that can be neither asked for nor ended here: see ``liveness.away``."""
 
     @property
     def live(self) -> bool:
         """Whether anything is held at all."""
-        return bool(self.elements or self.processes or self.elsewhere)
+        return bool(self.elements or self.processes or self.away)
 
     def waits(self, element: str) -> bool:
         """Whether an element is in the queue and has not begun."""
@@ -52,26 +51,24 @@ class LiveClaims:
 
 def read_live_claims(folder: StudyFolder) -> LiveClaims:
     """Reads the claims and asks SLURM where one of its jobs may hold something."""
-    held = LiveClaims(ClaimLiveness(folder))
-    elements: dict[str, list[claims.Claim]] = defaultdict(list)
-    processes: dict[Process, list[claims.Claim]] = defaultdict(list)
+    liveness = ClaimLiveness(folder)
+    held = LiveClaims(liveness)
     for claim in read_claims(folder):
-        if not held.liveness.lives(claim):
+        if not liveness.lives(claim):
             continue
-        cluster = held.liveness.elsewhere(claim)
-        if cluster is not None:
-            held.elsewhere.setdefault(cluster, []).append(claim)
-        elif claim.submission.startswith("slurm-"):
-            element = held.liveness.element(claim)
-            elements[_as_listed(element, held.liveness) if element else "?"].append(claim)
-        else:
-            processes[_pool(claim)].append(claim)
-    for job in held.liveness.scheduler.jobs.values():
+        if not claim.on_slurm:
+            held.processes.setdefault(_pool(claim), []).append(claim)
+            continue
+        element, job = liveness.element(claim), liveness.job(claim)
+        if job is None and not liveness.at_home:
+            # a job of the same number here is another one
+            held.away.append(claim)
+        elif element is not None:
+            # squeue's name for the only element of array 12 is ``12``
+            held.elements.setdefault(job.job if job else element, []).append(claim)
+    for job in liveness.scheduler.jobs.values():
         if job.live or (job.state == "PENDING" and job.reason == NEVER_STARTS):
-            elements.setdefault(job.job, [])
-    elements.pop("?", None)
-    held.elements = dict(elements)
-    held.processes = dict(processes)
+            held.elements.setdefault(job.job, [])
     return held
 
 
@@ -81,25 +78,20 @@ def read_claims(folder: StudyFolder) -> list[claims.Claim]:
     return [claim for path in paths if (claim := claims.read(path)) is not None]
 
 
-def _as_listed(element: str, liveness: ClaimLiveness) -> str:
-    """The name that squeue uses: ``12`` for the only element of array 12."""
-    job = liveness.scheduler.job(element)
-    return job.job if job is not None else element
-
-
 def _pool(claim: claims.Claim) -> Process:
     """The launcher that a local claim's process belongs to, or that process itself."""
     if not claim.running or claims.process_lives(claim) is None:
         return Process(claim.pid, claim.host)
-    parent = _ps("ppid", claim.pid)
+    parent = ps("ppid", claim.pid)
     if parent.isdigit() and int(parent) > 1 and int(parent) != os.getpid():
-        words = _ps("command", int(parent))
+        words = ps("command", int(parent))
         if "submit" in words:
             return Process(int(parent), claim.host)
     return Process(claim.pid, claim.host)
 
 
-def _ps(column: str, pid: int) -> str:
+def ps(column: str, pid: int) -> str:
+    """What ps prints of a process in one column; empty where there is none, or no ps."""
     command = ["ps", "-o", f"{column}=", "-p", str(pid)]
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -6,13 +6,13 @@ So: what squeue lists is so; what only sacct lists has ended, whatever its last 
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from launcher.cluster.limits import this_cluster
 from launcher.scheduler.job_states import JobState, accounted, as_ended, joined, queued
-from launcher.scheduler.ledger import Submission, read_submissions
+from launcher.scheduler.ledger import LedgerLine, read_ledger
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.claims import lives_here
@@ -31,11 +31,6 @@ class Scheduler:
     sacct: str | None = None
     """Why sacct did not answer; None where it did."""
 
-    @property
-    def answers(self) -> bool:
-        """Whether anybody answered."""
-        return self.squeue is None or self.sacct is None
-
     def job(self, element: str) -> JobState | None:
         """State of an element.
 
@@ -45,13 +40,13 @@ class Scheduler:
         return self.jobs.get(element) or self.jobs.get(element.partition("_")[0])
 
 
-def query_jobs(submissions: Sequence[Submission]) -> Scheduler:
-    """Asks SLURM about the jobs of submissions, by job name: ids that nobody noted are found too.
+def query_jobs(lines: Sequence[LedgerLine]) -> Scheduler:
+    """Asks SLURM about a study's jobs, by job name: ids that nobody noted are found too.
 
     Args:
-        submissions: lines of submissions.jsonl; those of other executors are passed over.
+        lines: the study's ledger; lines of local submits are passed over.
     """
-    mine = [line for line in submissions if line.submission.startswith("slurm-")]
+    mine = [line for line in lines if line.on_slurm]
     if not mine:
         return Scheduler()
     names = sorted({line.name for line in mine})
@@ -65,12 +60,6 @@ def query_jobs(submissions: Sequence[Submission]) -> Scheduler:
     return Scheduler(jobs=jobs, squeue=no_squeue, sacct=no_sacct)
 
 
-def states(submissions: Sequence[Submission]) -> dict[str, JobState] | None:
-    """State of every known element of submissions; None where SLURM cannot be asked."""
-    seen = query_jobs(submissions)
-    return seen.jobs if seen.answers else None
-
-
 class ClaimLiveness:
     """Tells which claims of a study are still held; asks SLURM once, and only if it must.
 
@@ -81,14 +70,14 @@ class ClaimLiveness:
         self.folder = folder
 
     @cached_property
-    def submissions(self) -> list[Submission]:
-        """The study's arrays and intents."""
-        return read_submissions(self.folder)
+    def lines(self) -> list[LedgerLine]:
+        """The study's ledger."""
+        return read_ledger(self.folder)
 
     @cached_property
     def scheduler(self) -> Scheduler:
         """SLURM's answer about all of them."""
-        return query_jobs(self.submissions)
+        return query_jobs(self.lines)
 
     @property
     def asked(self) -> bool:
@@ -100,9 +89,8 @@ class ClaimLiveness:
         """(submission, bundle) -> the array element that runs it."""
         return {
             (line.submission, bundle): element
-            for line in self.submissions
-            for element, bundles in line.elements().items()
-            for bundle in bundles
+            for line in self.lines
+            for element, bundle in line.elements().items()
         }
 
     def element(self, claim: claims.Claim) -> str | None:
@@ -113,58 +101,60 @@ class ClaimLiveness:
         """What SLURM says about a claim's element."""
         element = self.element(claim)
         job = self.scheduler.job(element) if element else None
-        # another cluster's jobs have the same numbers
+        # numbers of jobs are used again
         return job if job and job.name in ("", f"stilt-{claim.submission}") else None
 
     @cached_property
     def cluster(self) -> str | None:
-        """The cluster that is asked here, where it has a name."""
-        return this_cluster()
+        """The cluster that the study belongs to: the first that its ledger names; else None."""
+        return next((line.cluster for line in self.lines if line.cluster), None)
 
     @cached_property
-    def clusters(self) -> dict[str, str]:
-        """Submission -> the cluster that it went to, where that was noted."""
-        return {line.submission: line.cluster for line in self.submissions if line.cluster}
+    def here(self) -> str | None:
+        """The cluster whose controller answers here; None where none says its name."""
+        return this_cluster()
 
-    def elsewhere(self, claim: claims.Claim) -> str | None:
-        """The other cluster that has a claim's job, about which none can be asked here."""
-        noted = self.clusters.get(claim.submission)
-        if noted is None or self.job(claim) is not None:
-            return None
-        return noted if noted != self.cluster else None
+    @property
+    def at_home(self) -> bool | None:
+        """Whether SLURM here has the study's jobs; None where it does not say its name."""
+        if self.cluster is None:
+            return True
+        return None if self.here is None else self.here == self.cluster
 
-    def held_elsewhere(self, items: Iterable[str]) -> dict[str, list[str]]:
-        """Items whose jobs other clusters have, by cluster."""
-        found: dict[str, list[str]] = {}
-        for item in items:
-            claim = claims.read(self.folder.claim(item))
-            cluster = self.elsewhere(claim) if claim is not None else None
-            if cluster is not None:
-                found.setdefault(cluster, []).append(item)
-        return found
+    @property
+    def away(self) -> str:
+        """Where the study's jobs are, if they cannot be asked for here; else empty."""
+        if self.at_home:
+            return ""
+        here = f"is cluster {self.here}" if self.here else "does not say which cluster it is"
+        return f"on cluster {self.cluster}, and SLURM here {here}"
 
     def lives(self, claim: claims.Claim) -> bool:
         """Whether a claim's job runs or can still run.
 
         In doubt it does: a cell held for nothing costs a look, a cell run twice costs its result.
         """
-        if not claim.submission.startswith("slurm-"):
+        if not claim.on_slurm:
             return lives_here(claim)
         known = self.job(claim)
         if known is not None:
             return known.live
-        if self.scheduler.squeue is not None:
+        if self.scheduler.squeue is not None or not self._can_be_asked_for(claim):
             # sacct does not list what has not started, so its silence says nothing
-            return True
-        if self.elsewhere(claim) is not None:
             return True
         if self.element(claim) is None:
             return self._unrecorded(claim)
         return self._just_submitted(claim.submission)
 
+    def _can_be_asked_for(self, claim: claims.Claim) -> bool:
+        """Whether SLURM here has a claim's job: earlier versions sent one study to two clusters."""
+        lines = (line for line in self.lines if line.submission == claim.submission)
+        named = next((line.cluster for line in lines if line.cluster), self.cluster)
+        return named is None or named == self.here
+
     def _unrecorded(self, claim: claims.Claim) -> bool:
         """A claim whose array nobody noted: the launcher is at it, or died between two steps."""
-        lines = [line for line in self.submissions if line.submission == claim.submission]
+        lines = [line for line in self.lines if line.submission == claim.submission]
         noted = {line.array for line in lines if line.array}
         name = f"stilt-{claim.submission}"
         for job in self.scheduler.jobs.values():
@@ -175,7 +165,7 @@ class ClaimLiveness:
         return self._just_submitted(claim.submission) or (not lines and self._young(claim))
 
     def _just_submitted(self, submission: str) -> bool:
-        ages = [line.age() for line in self.submissions if line.submission == submission]
+        ages = [line.age() for line in self.lines if line.submission == submission]
         return bool(ages) and min(ages) < INTENT_SECONDS
 
     def _young(self, claim: claims.Claim) -> bool:
@@ -185,8 +175,3 @@ class ClaimLiveness:
         except FileNotFoundError:
             return False
         return time.time() - written < INTENT_SECONDS
-
-
-def lives(folder: StudyFolder) -> Callable[[claims.Claim], bool]:
-    """Tells which claims of a study are held by a live job; SLURM is asked at the first call."""
-    return ClaimLiveness(folder).lives

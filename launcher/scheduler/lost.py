@@ -38,7 +38,7 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
     """
     lost: dict[str, str] = {}
     known = [claim for claim in read_claims(folder) if claim.item in study.runs]
-    held = [claim for claim in known if claim.submission.startswith("slurm-")]
+    held = [claim for claim in known if claim.on_slurm]
     dead = [claim for claim in held if not liveness.lives(claim)]
     begun = {claim.bundle for claim in dead if claim.running}
     for claim in dead:

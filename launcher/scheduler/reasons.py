@@ -2,42 +2,23 @@
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from launcher.scheduler.job_states import LOST, JobState
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.logs import log_end, log_files
 from stilt.folder import StudyFolder
 from stilt.records import claims
+from stilt.records.results import FailureKind
 from stilt.slurm.words import NEVER_STARTS
 from stilt.system.units import span
 
-_BY_STATE = {
-    "TIMEOUT": ("timeout", "the time limit was reached"),
-    "DEADLINE": ("timeout", "the job's deadline was reached"),
-    "OUT_OF_MEMORY": ("oom", "the job used more memory than it had asked for"),
-    "NODE_FAIL": ("node", "its node failed"),
-    "BOOT_FAIL": ("node", "its node did not start"),
-    "LAUNCH_FAILED": ("node", "its node could not start the job"),
-    "PREEMPTED": ("preempted", "a job of higher priority took its place"),
-    "CANCELLED": ("cancelled", "somebody cancelled it"),
-    "REVOKED": ("cancelled", "the job was revoked"),
-    LOST: ("node", "SLURM lost the job: accounting has it running, the controller knows nothing"),
-}
-_BY_LOG = (
-    (r"DUE TO TIME LIMIT", "timeout", "the time limit was reached"),
-    (r"oom.?kill|Out Of Memory|OUT_OF_MEMORY", "oom", "the job used more memory than it had"),
-    (r"DUE TO NODE FAILURE", "node", "its node failed"),
-    (r"DUE TO PREEMPTION", "preempted", "a job of higher priority took its place"),
-    (r"CANCELLED AT", "cancelled", "somebody cancelled it"),
-    (r"No space left on device|Disk quota exceeded", "disk", "the disk is full"),
-    (r"CUDA out of memory|OutOfMemoryError", "oom", "the GPU's memory was full"),
+Kind = (
+    FailureKind
+    | Literal["preempted", "cancelled", "launcher", "dropped", "lost", "diverged", "damaged"]
 )
-"""What slurmstepd, the kernel and Python write last; tried with SLURM 22.05 where it is theirs."""
-
-WITHDRAWN = ("cancelled", "preempted", "launcher")
-"""Classes that say nothing against an item: it was merely not run to its end."""
-
-ADVICE = {
+"""Why an item has no result: classes of failure records, and what only the launcher can tell."""
+ADVICE: dict[Kind, str] = {
     "timeout": "submit again: it goes on where it was",
     "oom": "submit again with --chunk 4, or ask for more memory",
     "node": "submit again",
@@ -55,12 +36,38 @@ ADVICE = {
 }
 """What a person can do, by class of failure."""
 
+_BY_STATE: dict[str, tuple[Kind, str]] = {
+    "TIMEOUT": ("timeout", "the time limit was reached"),
+    "DEADLINE": ("timeout", "the job's deadline was reached"),
+    "OUT_OF_MEMORY": ("oom", "the job used more memory than it had asked for"),
+    "NODE_FAIL": ("node", "its node failed"),
+    "BOOT_FAIL": ("node", "its node did not start"),
+    "LAUNCH_FAILED": ("node", "its node could not start the job"),
+    "PREEMPTED": ("preempted", "a job of higher priority took its place"),
+    "CANCELLED": ("cancelled", "somebody cancelled it"),
+    "REVOKED": ("cancelled", "the job was revoked"),
+    LOST: ("node", "SLURM lost the job: accounting has it running, the controller knows nothing"),
+}
+_BY_LOG: tuple[tuple[str, Kind, str], ...] = (
+    (r"DUE TO TIME LIMIT", "timeout", "the time limit was reached"),
+    (r"oom.?kill|Out Of Memory|OUT_OF_MEMORY", "oom", "the job used more memory than it had"),
+    (r"DUE TO NODE FAILURE", "node", "its node failed"),
+    (r"DUE TO PREEMPTION", "preempted", "a job of higher priority took its place"),
+    (r"CANCELLED AT", "cancelled", "somebody cancelled it"),
+    (r"No space left on device|Disk quota exceeded", "disk", "the disk is full"),
+    (r"CUDA out of memory|OutOfMemoryError", "oom", "the GPU's memory was full"),
+)
+"""What slurmstepd, the kernel and Python write last; tried with SLURM 22.05 where it is theirs."""
+
+WITHDRAWN: tuple[Kind, ...] = ("cancelled", "preempted", "launcher")
+"""Classes that say nothing against an item: it was merely not run to its end."""
+
 
 @dataclass(frozen=True)
 class Reason:
     """Class and text of a failure."""
 
-    kind: str
+    kind: Kind
     text: str
 
 
@@ -103,7 +110,7 @@ def reason_of_end(folder: StudyFolder, liveness: ClaimLiveness, claim: claims.Cl
     return died(job, log_end(logs), begun=claim.running, where=where)
 
 
-def _told_by_slurm(job: JobState) -> tuple[str, str] | None:
+def _told_by_slurm(job: JobState) -> tuple[Kind, str] | None:
     if job.reason == NEVER_STARTS:
         return "source", f"{NEVER_STARTS}: what it waits for has failed, so it can never start"
     if job.state in _BY_STATE:
@@ -117,7 +124,7 @@ def _told_by_slurm(job: JobState) -> tuple[str, str] | None:
     return "bug", f"exit code {code}" if code.isdigit() and int(code) else "it failed"
 
 
-def _told_by_log(log_end: str) -> tuple[str, str] | None:
+def _told_by_log(log_end: str) -> tuple[Kind, str] | None:
     for pattern, kind, text in _BY_LOG:
         if re.search(pattern, log_end, re.IGNORECASE):
             return kind, text

@@ -3,13 +3,12 @@
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
-from launcher.scheduler.live_claims import Process
+from launcher.scheduler.live_claims import Process, ps
 from stilt.slurm.commands import ask
 
 AT_ONCE = 200
@@ -96,12 +95,5 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    """Whether a process has ended and only waits for its parent to notice."""
-    run = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return run.stdout.strip().startswith("Z")
+    # Z: it has ended, and only waits for its parent to notice
+    return not ps("stat", pid).startswith("Z")

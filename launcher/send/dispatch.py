@@ -1,15 +1,14 @@
 """From claimed bundles to SLURM's queue: what each waits for, what goes out, what is said of it."""
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jobs.settings import Settings
 from launcher.cluster.limits import Limits
 from launcher.cluster.profile import Profile
-from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.lost import bad_nodes
 from launcher.send.arrays import Array, arrange
 from launcher.send.other_submits import OtherSubmits
@@ -17,6 +16,7 @@ from launcher.send.script import sbatch_text
 from launcher.send.sender import Sender, dependency, is_full
 from launcher.study.claiming import release
 from launcher.study.resolve import ResolvedStudy
+from launcher.study.worker_code import snapshot
 from stilt.errors import ConfigError
 from stilt.plan import Bundle, Plan
 from stilt.study import Study
@@ -29,26 +29,19 @@ BUNDLES = 64
 def dispatch(
     resolved: ResolvedStudy,
     mine: Plan,
-    *,
-    submission: str,
     profile: Profile,
     limits: Limits,
-    code: Path,
-    threads: int,
-    command: str,
+    settings: Settings,
     console: Console,
 ) -> list[str]:
-    """Sends bundles that this submission has claimed; gives back what could not be sent.
+    """Sends bundles that this submit has claimed; gives back what could not be sent.
 
     Args:
         resolved: the study.
-        mine: bundles whose items this submission holds; their files are written.
-        submission: its id.
+        mine: bundles whose items this submit holds; their files are written.
         profile: what is asked for.
         limits: what the cluster takes.
-        code: the code's snapshot.
-        threads: CPU threads of each worker process.
-        command: the command as typed.
+        settings: what workers are told.
         console: where it is told.
 
     Returns:
@@ -57,28 +50,14 @@ def dispatch(
     Raises:
         ConfigError: sbatch refused; the message is its own.
     """
-    arrays = arrange(
-        mine.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
-    )
-    sender = Sender(
-        resolved.folder,
-        profile,
-        submission=submission,
-        code=code,
-        workers=profile.workers(resolved.study.grid.processes),
-        threads=threads,
-        command=command,
-        exclude=away_from(bad_nodes(resolved.study, resolved.folder), limits),
-        cluster=limits.cluster,
-    )
+    arrays = _arrays(mine, profile, limits)
+    exclude = away_from(bad_nodes(resolved.study, resolved.folder), limits)
+    code = snapshot(resolved.folder)
+    sender = Sender(resolved, profile, limits, settings, code, exclude)
     unused = sender.unused_variables(arrays[0]) if arrays else []
     if unused:
-        console.print(
-            Text.assemble(
-                ("not used:", "yellow"),
-                f" {', '.join(unused)}, for which the profile or the launcher speaks.",
-            )
-        )
+        names = ", ".join(unused)
+        _warn(console, "not used", f"{names}, for which the profile or the launcher speaks.")
     makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
     outside = OtherSubmits(resolved, (item for bundle in makers for item in bundle.items))
     try:
@@ -86,16 +65,12 @@ def dispatch(
     finally:
         # also after a Ctrl-C: a job that SLURM took all the same finds that it holds nothing
         out = {bundle.id for array, _ in sender.sent.arrays for bundle in array.bundles}
-        left = [bundle for bundle in mine.bundles if bundle.id not in out]
-        release(resolved.folder, submission, [item for bundle in left for item in bundle.items])
+        left = [item for b in mine.bundles if b.id not in out for item in b.items]
+        release(resolved.folder, settings.submission, left)
     if sent.arrays:
         console.print(sent_table(resolved.study, sent.arrays, sent.jobs))
     for need, why in outside.unmet.items():
-        console.print(
-            Text.assemble(
-                ("not sent:", "yellow"), f" what needs {resolved.study.runs[need].title}: {why}."
-            )
-        )
+        _warn(console, "not sent", f"what needs {resolved.study.runs[need].title}: {why}.")
     if sent.problem and not is_full(sent.problem):
         went = f"{len(sent.arrays)} arrays went out before. " if sent.arrays else ""
         raise ConfigError(f"{went}sbatch: {sent.problem}")
@@ -103,32 +78,14 @@ def dispatch(
         follows = "The same command sends them when jobs have ended."
         if not sent.arrays:
             follows = "Not one job more fits: some must end first, or the limit is below one."
-        console.print(
-            Text.assemble(
-                ("not sent:", "yellow"),
-                f" {_runs(sent.left)} runs: {str(sent.problem).rstrip('.')}. {follows}",
-            )
-        )
+        problem = str(sent.problem).rstrip(".")
+        _warn(console, "not sent", f"{_runs(sent.left)} runs: {problem}. {follows}")
     return [job for _, job in sent.arrays]
 
 
 def away_from(bad: Sequence[str], limits: Limits) -> list[str]:
     """Nodes to exclude: those that broke, unless no other would be left to wait for."""
     return sorted(set(bad) & limits.nodes) if limits.nodes - set(bad) else []
-
-
-def tell_elsewhere(
-    resolved: ResolvedStudy, liveness: ClaimLiveness, held: Collection[str], console: Console
-) -> None:
-    """Says which of the held items other clusters' jobs hold, and what to do about it."""
-    for cluster, items in liveness.held_elsewhere(sorted(held)).items():
-        console.print(
-            Text.assemble(
-                ("left alone:", "yellow"),
-                f" {len(items)} runs are held by jobs of cluster {cluster}; ask there. If it is "
-                f"no more, remove the lines that name it from {resolved.folder.submissions}.",
-            )
-        )
 
 
 def within(whole: Plan, limits: Limits) -> tuple[Plan, Plan]:
@@ -145,9 +102,7 @@ def preview(
     """Prints the arrays that a plan would become, and the text that sbatch would be given."""
     if limits.problem:
         console.print(f"{limits.problem}: arrays of at most {limits.array_size} are assumed.")
-    arrays = arrange(
-        whole.bundles, array_size=_array_size(profile, limits), parallel=profile.parallel
-    )
+    arrays = _arrays(whole, profile, limits)
     console.print(
         sent_table(
             resolved.study,
@@ -155,15 +110,14 @@ def preview(
             {i: [f"array {i}"] for i in range(len(arrays))},
         )
     )
-    sender = Sender(
-        resolved.folder,
-        profile,
+    settings = Settings(
         submission="SUBMISSION",
-        code=resolved.folder.path.resolve() / "code" / "DIGEST",
-        workers=profile.workers(resolved.study.grid.processes),
+        cache=resolved.cache,
+        model=resolved.study.grid.model.name,
         threads=profile.threads(resolved.study.grid.processes),
-        command="",
     )
+    code = resolved.folder.path.resolve() / "code" / "DIGEST"
+    sender = Sender(resolved, profile, limits, settings, code)
     names = {i: [f"<array {i}>"] for i in range(len(arrays))}
     for i, array in enumerate(arrays):
         waits = dependency(array, names, {})
@@ -211,5 +165,10 @@ def _runs(bundles: Sequence[Bundle]) -> int:
     return sum(len(bundle.items) for bundle in bundles)
 
 
-def _array_size(profile: Profile, limits: Limits) -> int:
-    return min(profile.array_size or limits.array_size, limits.array_size)
+def _arrays(whole: Plan, profile: Profile, limits: Limits) -> list[Array]:
+    size = min(profile.array_size or limits.array_size, limits.array_size)
+    return arrange(whole.bundles, array_size=size, parallel=profile.parallel)
+
+
+def _warn(console: Console, word: str, text: str) -> None:
+    console.print(Text.assemble((f"{word}:", "yellow"), f" {text}"))

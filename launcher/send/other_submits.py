@@ -59,17 +59,13 @@ class OtherSubmits:
                 self._jobs[need] = ""
                 return
             claim = claims.read(resolved.folder.claim(need))
-            liveness = ClaimLiveness(resolved.folder)
-            element = liveness.element(claim) if claim else None
-            elsewhere = liveness.elsewhere(claim) if claim else None
+            element = ClaimLiveness(resolved.folder).element(claim) if claim else None
             if claim is None:
                 self.unmet[need] = "it failed a moment ago; submit again"
-            elif not claim.submission.startswith("slurm-"):
+            elif not claim.on_slurm:
                 self.unmet[need] = (
                     f"{claim.submission} on {claim.host} trains it; submit again after it"
                 )
-            elif elsewhere is not None:
-                self.unmet[need] = f"cluster {elsewhere} has the job that makes it; submit there"
             elif element is not None:
                 # a source is alone in its array, which makes it a plain job
                 self._jobs[need] = element.partition("_")[0]

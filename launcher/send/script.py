@@ -9,8 +9,10 @@ from typing import Any
 
 from submitit.slurm.slurm import _make_sbatch_string
 
+from jobs.settings import Settings
 from launcher.cluster.profile import Profile
-from launcher.study.worker_code import worker_environment
+from launcher.send.arrays import Array
+from launcher.study.worker_code import QUIET
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 
@@ -25,42 +27,29 @@ UNFIT = {
 
 
 def sbatch_parameters(
+    array: Array,
     profile: Profile,
-    *,
-    submission: str,
-    token: str,
+    settings: Settings,
     code: Path,
-    threads: int,
+    *,
     exclude: Sequence[str] = (),
     dependency: str | None = None,
-    parallel: int = 1,
 ) -> dict[str, Any]:
     """What submitit is told about one array.
 
     Args:
+        array: the array.
         profile: the cluster's profile.
-        submission: id of the submit, which names the job.
-        token: goes into the job's comment, so that an array can be found again.
+        settings: what workers are told.
         code: the code's snapshot.
-        threads: CPU threads of each worker process.
         exclude: nodes to keep away from, besides the profile's.
         dependency: SLURM's text of it.
-        parallel: elements that may run at one time.
     """
-    inherited = worker_environment()
-    variables = {
-        name: inherited[name]
-        for name in (
-            "HF_HUB_OFFLINE",
-            "HF_HUB_DISABLE_PROGRESS_BARS",
-            "TOKENIZERS_PARALLELISM",
-            "TQDM_DISABLE",
-        )
-    }
     nodes = [*([profile.exclude] if profile.exclude else []), *exclude]
     found: dict[str, Any] = {
-        "job_name": f"stilt-{submission}",
-        "comment": token,
+        "job_name": f"stilt-{settings.submission}",
+        # by its comment, an array is found again
+        "comment": array.token,
         "account": profile.account,
         "partition": profile.partition,
         "qos": profile.qos,
@@ -78,7 +67,7 @@ def sbatch_parameters(
         "ntasks_per_node": 1,
         "signal_delay_s": profile.signal_seconds,
         "stderr_to_stdout": True,
-        "array_parallelism": parallel,
+        "array_parallelism": array.parallel,
         "dependency": dependency,
         "wckey": None,
         "setup": [
@@ -86,8 +75,8 @@ def sbatch_parameters(
             # the snapshot comes before whatever is installed; the working folder is not searched
             f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
             "export PYTHONSAFEPATH=1",
-            *(f"export {name}={value}" for name, value in variables.items()),
-            f"export OMP_NUM_THREADS={threads}",
+            *(f"export {name}={value}" for name, value in QUIET.items()),
+            f"export OMP_NUM_THREADS={settings.threads or 1}",
         ],
         "additional_parameters": {
             "requeue": True,

@@ -1,12 +1,12 @@
 """The SLURM executor: sends a plan as job arrays through submitit and is done with it.
 
 Nothing here waits for jobs. What a launcher leaves behind if it dies at any point is told from
-submissions.jsonl (a line before the first sbatch, one after each) and from squeue, by job name.
+submissions.jsonl (a line for each array before the first sbatch, and one after it) and from squeue,
+by job name.
 """
 
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field, replace
@@ -20,13 +20,17 @@ from submitit.core.utils import (
     FailedSubmissionError,
 )
 
+from jobs.settings import Settings
 from jobs.slurm_task import BundleTask
+from launcher.cluster.limits import Limits
 from launcher.cluster.profile import Profile
-from launcher.scheduler.ledger import Intent, append_line, job_line, now
+from launcher.scheduler.ledger import LedgerLine, append_lines, new_line, now
+from launcher.scheduler.liveness import ClaimLiveness
 from launcher.send.arrays import Array
 from launcher.send.environment import overriding, without_overriding
 from launcher.send.script import flags, sbatch_parameters, sbatch_text
-from launcher.send.takeover import LOOKS, find_array, place_pickles, planned
+from launcher.send.takeover import LOOKS, find_array, place_pickles
+from launcher.study.resolve import ResolvedStudy
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle
@@ -61,39 +65,37 @@ class Sender:
 
     def __init__(
         self,
-        folder: StudyFolder,
+        resolved: ResolvedStudy,
         profile: Profile,
-        *,
-        submission: str,
+        limits: Limits,
+        settings: Settings,
         code: Path,
-        workers: int,
-        threads: int,
-        command: str,
         exclude: Sequence[str] = (),
-        cluster: str | None = None,
     ) -> None:
-        self.folder = StudyFolder(folder.path.resolve())
+        """Sends nothing yet.
+
+        Args:
+            resolved: the study.
+            profile: what is asked for.
+            limits: what the cluster takes.
+            settings: what workers are told.
+            code: the code's snapshot.
+            exclude: nodes to keep away from, besides the profile's.
+        """
+        self.folder = StudyFolder(resolved.folder.path.resolve())
         self.profile = profile
-        self.submission = submission
+        self.limits = limits
+        self.settings = settings
         self.code = code
-        self.threads = threads
-        self.command = command
         self.exclude = exclude
-        self.cluster = cluster
         self.sent = Sent()
-        self.workers = workers
+        self.workers = profile.workers(resolved.study.grid.processes)
 
     def parameters(self, array: Array, waits: str | None) -> dict[str, Any]:
         """See ``sbatch_parameters``."""
+        profile, settings, code = self.profile, self.settings, self.code
         return sbatch_parameters(
-            self.profile,
-            submission=self.submission,
-            token=array.token,
-            code=self.code,
-            threads=self.threads,
-            exclude=self.exclude,
-            dependency=waits,
-            parallel=array.parallel,
+            array, profile, settings, code, exclude=self.exclude, dependency=waits
         )
 
     def send(
@@ -113,21 +115,7 @@ class Sender:
             needs something that nobody makes.
         """
         self.folder.slurm.mkdir(parents=True, exist_ok=True)
-        intent = Intent(
-            submission=self.submission,
-            time=now(),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            arrays=tuple(planned(array) for array in arrays),
-            minutes=self.profile.time,
-            timeouts=self.profile.max_timeouts,
-            workers=self.workers,
-            gpus=self.profile.element_gpus,
-            command=self.command,
-            snapshot=os.path.relpath(self.code, self.folder.path),
-            cluster=self.cluster,
-        )
-        append_line(self.folder, intent.model_dump(mode="json"))
+        append_lines(self.folder, *map(self._line, arrays))
         sent = self.sent
         for position, array in enumerate(arrays):
             if sent.problem:
@@ -135,10 +123,27 @@ class Sender:
                 continue
             held = outside(array.needs) if set(array.ok) <= set(sent.jobs) else None
             if held is not None:
-                self._send_parts(intent, position, array, dependency(array, sent.jobs, held))
+                self._send_parts(position, array, dependency(array, sent.jobs, held))
         return sent
 
-    def _send_parts(self, intent: Intent, position: int, array: Array, waits: str | None) -> None:
+    def _line(self, array: Array) -> LedgerLine:
+        """An array as the ledger holds it: enough for another launcher to take it over."""
+        return new_line(
+            self.settings.submission,
+            (bundle.id for bundle in array.bundles),
+            self.settings.command,
+            token=array.token,
+            stage=array.stage,
+            needs=array.needs,
+            cluster=self.limits.cluster,
+            snapshot=os.path.relpath(self.code, self.folder.path),
+            gpus=self.profile.element_gpus,
+            minutes=self.profile.time,
+            timeouts=self.profile.max_timeouts,
+            workers=self.workers,
+        )
+
+    def _send_parts(self, position: int, array: Array, waits: str | None) -> None:
         """Sends an array whole, or in as many parts as SLURM takes where it refuses so many.
 
         Not all limits can be asked for, and of those that say how many jobs may wait none says how
@@ -150,10 +155,10 @@ class Sender:
         behind: list[str] = []
         while left:
             part = share(array, left[:count])
+            line = self._line(part)
             if part.bundles != array.bundles:
                 # whoever takes over from here must know which bundles this job would have
-                smaller = intent.model_copy(update={"arrays": (planned(part),)})
-                append_line(self.folder, smaller.model_dump(mode="json"))
+                append_lines(self.folder, line)
             # fewer places than parts: one after the other
             turn = f"afterany:{behind[-1]}" if behind and not fits(array, part) else None
             try:
@@ -169,7 +174,7 @@ class Sender:
             behind.append(job)
             sent.jobs.setdefault(position, []).append(job)
             sent.arrays.append((part, job))
-            append_line(self.folder, job_line(intent, planned(part), job))
+            append_lines(self.folder, line.model_copy(update={"array": job, "time": now()}))
             left = left[count:]
             count = min(count, len(left))
 
@@ -187,7 +192,8 @@ class Sender:
         executor = SlurmExecutor(self.folder.slurm, max_num_timeout=self.profile.max_timeouts)
         parameters = self.parameters(array, waits)
         executor.update_parameters(**parameters)
-        tasks = [self._task(bundle.id) for bundle in array.bundles]
+        place = str(self.folder.path)
+        tasks = [BundleTask(place, bundle.id, self.workers) for bundle in array.bundles]
         try:
             # submitit shows sbatch's words as they come; they are told once, in one line
             with without_overriding(self._flags(parameters)), redirect_stderr(StringIO()):
@@ -196,7 +202,7 @@ class Sender:
             # sbatch may time out although the controller took the job: look before giving up
             said = _said(error)
             unsure = any(word in said.lower() for word in ("timed out", "contact", "connect"))
-            job = find_array(self.submission, array.token, LOOKS if unsure else 1)
+            job = find_array(self.settings.submission, array.token, LOOKS if unsure else 1)
             if job is None:
                 raise _Refused(said) from None
             place_pickles(self.folder, job, tasks, self.profile.time, self.profile.max_timeouts)
@@ -209,9 +215,6 @@ class Sender:
 
     def _flags(self, parameters: Mapping[str, Any]) -> set[str]:
         return flags(sbatch_text(parameters, self.folder, 1))
-
-    def _task(self, bundle: str) -> BundleTask:
-        return BundleTask(str(self.folder.path), bundle, self.workers)
 
 
 class _Refused(Exception):  # noqa: N818 - the caller tells the person
@@ -271,3 +274,18 @@ def require_slurm() -> None:
                 f"--executor slurm: {program} is not installed here. Run this on a login node of a "
                 "cluster, or use --executor local."
             )
+
+
+def require_own_cluster(folder: StudyFolder) -> None:
+    """Makes sure that all jobs of a study go to one cluster.
+
+    Raises:
+        ConfigError: SLURM here is another cluster than the one that the study was first sent to.
+    """
+    liveness = ClaimLiveness(folder)
+    if liveness.at_home is False:
+        raise ConfigError(
+            f"{folder.path}: this study belongs to cluster {liveness.cluster}, where it was first "
+            f"sent, and SLURM here is cluster {liveness.here}. Submit there, or begin a study of "
+            "another name here: --study NAME."
+        )

@@ -1,36 +1,24 @@
 """What tells a launcher's steps apart after it died: lines of submissions.jsonl, and job names.
 
-One line is written before the first sbatch of a submit, with all arrays it will send; one after
-each sbatch, with the job. Between the two, SLURM's queue knows more than the study's folder.
+A line for each array is written before the first sbatch of a submit, and one with the job after
+each sbatch. Between the two, SLURM's queue knows more than the study's folder.
 """
 
 import os
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from submitit.core.utils import DelayedSubmission, JobPaths
 
 from jobs.slurm_task import BundleTask
-from launcher.scheduler.ledger import Intent, Planned, append_line, job_line, unfinished
+from launcher.scheduler.ledger import LedgerLine, append_lines, now, read_ledger, without_job
 from launcher.scheduler.liveness import INTENT_SECONDS
-from launcher.send.arrays import Array
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.slurm.commands import ask
 
 LOOKS = 10
 """How often squeue is asked, a second apart, for an array whose sbatch failed."""
-
-
-def planned(array: Array) -> Planned:
-    """What the intent says of an array."""
-    return Planned(
-        token=array.token,
-        stage=array.stage,
-        needs=array.needs,
-        bundles=tuple(bundle.id for bundle in array.bundles),
-    )
 
 
 def find_array(submission: str, token: str, looks: int = LOOKS) -> str | None:
@@ -80,28 +68,25 @@ def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
     """
     folder = StudyFolder(folder.path.resolve())
     taken = []
-    for intent, open_arrays in unfinished(folder):
-        if _at_work(intent):
+    there: dict[str, dict[str, str]] = {}
+    for line in without_job(read_ledger(folder)):
+        if _at_work(line):
             continue
-        there = named_arrays(intent.submission)
-        for array in open_arrays:
-            job = there.get(array.token)
-            if job is None:
-                continue
-            tasks = [BundleTask(str(folder.path), b, intent.workers) for b in array.bundles]
-            place_pickles(folder, job, tasks, intent.minutes, intent.timeouts)
-            append_line(folder, job_line(intent, array, job))
+        if line.submission not in there:
+            there[line.submission] = named_arrays(line.submission)
+        job = there[line.submission].get(line.token)
+        if job is not None:
+            tasks = [BundleTask(str(folder.path), b, line.workers) for b in line.bundles]
+            place_pickles(folder, job, tasks, line.minutes, line.timeouts)
+            append_lines(folder, line.model_copy(update={"array": job, "time": now()}))
             taken.append(job)
     return taken
 
 
-def _at_work(intent: Intent) -> bool:
-    """Whether the launcher that wrote an intent may still be calling sbatch."""
+def _at_work(line: LedgerLine) -> bool:
+    """Whether the launcher that wrote a line may still be calling sbatch."""
     probe = claims.Claim(
-        item="", submission=intent.submission, bundle="", host=intent.host, pid=intent.pid
+        item="", submission=line.submission, bundle="", host=line.host, pid=line.pid
     )
     alive = claims.process_lives(probe)
-    if alive is None:
-        age = datetime.now(UTC) - datetime.fromisoformat(intent.time)
-        return age.total_seconds() < INTENT_SECONDS
-    return alive
+    return line.age() < INTENT_SECONDS if alive is None else alive

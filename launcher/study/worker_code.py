@@ -12,6 +12,13 @@ from pathlib import Path
 from stilt.folder import StudyFolder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TQDM_DISABLE": "1",
+}
+"""Variables with which a worker fetches nothing and draws no bars in its log."""
 
 
 def commit() -> str | None:
@@ -35,10 +42,7 @@ def worker_environment() -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *([inherited] if inherited else [])]),
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "TQDM_DISABLE": "1",
+        **QUIET,
     }
 
 

@@ -1,6 +1,5 @@
 """Looking at a study: every run told from its files first, then from its jobs."""
 
-import json
 import time
 from dataclasses import replace
 from datetime import datetime
@@ -52,7 +51,8 @@ class Observer:
             now=time.time(),
             unanswered=problems,
             gpu_seconds=_allocated(liveness) if asked else None,
-            command=_command(self.folder, liveness) if ask else "",
+            command=next((li.command for li in reversed(liveness.lines) if li.command), ""),
+            away=look.away if asked and asked.squeue is None else "",
         )
 
     def ended(self, run: Run, blank: Item) -> Item:
@@ -115,6 +115,7 @@ class _Look:
         self.folder = observer.folder
         self.ended = observer.ended
         self.liveness = liveness
+        self.away = ""
         # one listing instead of a look for each of a thousand cells
         self.claimed = _names(self.folder.claims)
         self.failed = _names(self.folder.failures)
@@ -150,22 +151,19 @@ class _Look:
 
     def _held(self, blank: Item, claim: claims.Claim) -> Item:
         job = self.liveness.job(claim)
-        known = replace(blank, host=claim.host, job=self.liveness.element(claim))
+        away = self.liveness.away if claim.on_slurm and job is None else ""
+        self.away = self.away or away
+        known = replace(
+            blank,
+            why=f"its job is on cluster {self.liveness.cluster}" if away else "",
+            host=claim.host,
+            job=self.liveness.element(claim),
+        )
         waiting = job is not None and job.state not in ("RUNNING", "COMPLETING", "SUSPENDED")
         if claim.running and not waiting:
             share = claim.done / claim.total if claim.total else 0.0
             return replace(known, state="running", share=min(share, 1.0), started=claim.started)
-        return replace(known, state="pending", why=self._waits(claim, job))
-
-    def _waits(self, claim: claims.Claim, job: JobState | None) -> str:
-        cluster = self.liveness.elsewhere(claim)
-        if cluster is not None:
-            return f"held by a job of cluster {cluster}: ask there"
-        if job is None:
-            return "" if claim.submission.startswith("local-") else "not seen by SLURM yet"
-        if job.state == "RUNNING":
-            return "in a running job, not begun"
-        return job.reason or job.state
+        return replace(known, state="pending", why=known.why or _waits(claim, job))
 
     def _without_claim(self, item: Item) -> Item:
         if item.state == "failed" or item.id not in self.failed:
@@ -201,7 +199,7 @@ class _Look:
         )
 
     def _reason(self, claim: claims.Claim) -> Reason:
-        if claim.submission.startswith("slurm-"):
+        if claim.on_slurm:
             return reason_of_end(self.folder, self.liveness, claim)
         if not claim.running:
             where = f"its launcher (process {claim.pid} on {claim.host})"
@@ -209,6 +207,14 @@ class _Look:
         logs = log_files(self.folder, element=None, bundles=(claim.bundle,))
         where = f"its worker (process {claim.pid} on {claim.host})"
         return died(None, log_end(logs), begun=True, where=where)
+
+
+def _waits(claim: claims.Claim, job: JobState | None) -> str:
+    if job is None:
+        return "not seen by SLURM yet" if claim.on_slurm else ""
+    if job.state == "RUNNING":
+        return "in a running job, not begun"
+    return job.reason or job.state
 
 
 def _after(cell: Item, source: Item | None) -> Item:
@@ -235,25 +241,12 @@ def _allocated(liveness: ClaimLiveness) -> float | None:
     """GPU-seconds that SLURM gave to the study; None where it does not tell."""
     if liveness.scheduler.sacct is not None:
         return None
-    asked = {line.array: line.gpus or 0 for line in liveness.submissions if line.array}
+    asked = {line.array: line.gpus or 0 for line in liveness.lines if line.array}
     total = 0
     for job in liveness.scheduler.jobs.values():
         # accounting need not know of GPUs: what was asked for is noted beside the job
         total += job.spent * (job.gpus or asked.get(job.job.partition("_")[0], 0))
     return float(total) if total else None
-
-
-def _command(folder: StudyFolder, liveness: ClaimLiveness) -> str:
-    """The newest submit's command, as SLURM's submissions or the local bundles have it."""
-    newest = max(folder.bundles.glob("*.json"), key=lambda p: p.stat().st_mtime, default=None)
-    if newest is None:
-        return next((line.command for line in reversed(liveness.submissions) if line.command), "")
-    try:
-        settings = json.loads(newest.read_text(encoding="utf-8")).get("settings", {})
-    except (OSError, ValueError):
-        # being replaced right now
-        return ""
-    return str(settings.get("command", ""))
 
 
 def _names(folder: Path) -> set[str]:

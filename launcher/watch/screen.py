@@ -8,7 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from launcher.scheduler.reasons import ADVICE
+from launcher.scheduler.reasons import ADVICE, Kind
 from launcher.study.lookup import SHOWN, called
 from launcher.watch.study_status import STATES, Item, State, StudyStatus
 from stilt.system.console import new_table
@@ -122,6 +122,8 @@ def _times(standing: StudyStatus) -> list[Text]:
             else "how jobs ended is told from their logs"
         )
         lines.append(Text(f"! {problem}; {what}", "yellow"))
+    if standing.away:
+        lines.append(Text(f"! its jobs are {standing.away}", "yellow"))
     return lines
 
 
@@ -246,9 +248,10 @@ def _waiting(standing: StudyStatus) -> Text | None:
 
 def _failures(items: Sequence[Item]) -> Table:
     """What ended without a result, grouped by what went wrong."""
-    groups: dict[tuple[State, str, str], list[Item]] = defaultdict(list)
+    groups: dict[tuple[State, Kind, str], list[Item]] = defaultdict(list)
     for item in items:
-        groups[item.state, item.kind, _alike(item)].append(item)
+        if item.kind:
+            groups[item.state, item.kind, _alike(item)].append(item)
     table = new_table("class", "runs", "why", "example", "what to do", title="no result")
     # on a narrow screen everything is broken into lines: an ellipsis would hide the reason
     for column in table.columns:
@@ -262,7 +265,7 @@ def _failures(items: Sequence[Item]) -> Table:
             str(len(members)),
             Text(first.why[:300]),
             Text(first.id[:SHOWN]),
-            ADVICE.get(kind, ADVICE["bug"]).replace("ID", first.id[:SHOWN]),
+            ADVICE[kind].replace("ID", first.id[:SHOWN]),
         )
     return table
 

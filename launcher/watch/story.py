@@ -48,11 +48,11 @@ def why(
     failure = _failure(found)
     if item.kind:
         console.print(Text(f"{item.kind}: {item.why}", "red"))
-        advice = ADVICE.get(item.kind)
-        if advice and item.kind != "bug":
-            console.print(f"What to do: {advice}.")
-    elif item.state == "pending" and item.why:
-        console.print(f"It waits: {item.why}")
+        if item.kind != "bug":
+            console.print(f"What to do: {ADVICE[item.kind]}.")
+    elif item.why:
+        waits = "It waits: " if item.state == "pending" else ""
+        console.print(f"{waits}{item.why}")
     if failure is not None and item.state != "done":
         if item.state in ("running", "pending"):
             console.print(f"Its last attempt failed: {failure.kind}: {failure.message}")

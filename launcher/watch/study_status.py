@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from launcher.scheduler.reasons import Kind
 from stilt.folder import StudyFolder
 from stilt.study import Study
 
@@ -24,7 +25,7 @@ class Item:
     cost: float = 0.0
     """Estimated work, in training tokens."""
     state: State = "open"
-    kind: str = ""
+    kind: Kind | Literal[""] = ""
     """Class of the failure, or of what ended the job of an item that is open again."""
     why: str = ""
     """Why it failed or is open again, or what it waits for."""
@@ -60,6 +61,8 @@ class StudyStatus:
     """What SLURM allocated; None where it does not say."""
     command: str = ""
     """The last submit's command line."""
+    away: str = ""
+    """Where the study's jobs are, if they cannot be asked for here."""
 
     @cached_property
     def cells(self) -> list[Item]:

@@ -43,6 +43,16 @@ class Claim(Frozen):
     """Work done, in tokens (or sentences)."""
     total: int = 0
 
+    @property
+    def on_slurm(self) -> bool:
+        """Whether a SLURM job holds the item; else a process of a launcher's own pool does."""
+        return on_slurm(self.submission)
+
+
+def on_slurm(submission: str) -> bool:
+    """Whether a submission sent its bundles to SLURM, by its id."""
+    return submission.startswith("slurm-")
+
 
 def new_claim(item: str, submission: str, bundle: str) -> Claim:
     """A claim by this process."""

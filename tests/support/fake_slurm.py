@@ -83,6 +83,7 @@ for script in "$FAKE"/[0-9]*.sh; do
 done
 """
 SCONTROL = """#!/bin/sh
+[ ! -f "$FAKE/mute" ] || exit 1
 echo "ClusterName             = $(cat "$FAKE/cluster")"
 echo "MaxArraySize            = $(cat "$FAKE/array_size")"
 """
@@ -145,6 +146,7 @@ class Fake:
         ``kill`` its caller at a job of this number or a higher one. ``room``: elements that may
         still be queued, a limit that sacctmgr does not show; ``longest``: elements of an array.
         ``cluster`` names the one that is asked from now on; each knows its own jobs alone.
+        ``mute``: scontrol does not answer.
         ``hidden``: squeue shows the partition to nobody who does not ask for all.
         ``only`` names a node that no job may exclude; ``nodes`` is what sinfo lists.
         """

@@ -8,19 +8,17 @@ queue, no accounting records and job ids from 1.
 
 From a shell (tried with SLURM 22.05 of Debian 12, as root and as another user):
 
-    python tests/slurm_cluster.py install
-    python tests/slurm_cluster.py start --max-array-size 10
+    python tests/support/slurm_cluster.py install
+    python tests/support/slurm_cluster.py start --max-array-size 10
     export SLURM_CONF=/tmp/stilt-slurm/slurm.conf  # printed by start
     squeue
-    python tests/slurm_cluster.py stop
+    python tests/support/slurm_cluster.py stop
 
 From a test:
 
     with slurm_cluster.cluster(Settings(max_array_size=10)):
         subprocess.run(["sbatch", "job.sh"], check=True)
 """
-
-from __future__ import annotations
 
 import argparse
 import contextlib
@@ -110,9 +108,6 @@ def start(settings: Settings = DEFAULTS) -> None:
 
     A sound cluster with the same settings is kept as it is, jobs included; any other is replaced.
 
-    Args:
-        settings: What the cluster shall be like.
-
     Raises:
         ClusterError: If a program is missing, the folder holds something else, or a daemon does
             not come up; the message then ends with the daemon's log.
@@ -158,14 +153,7 @@ def running() -> bool:
 
 @contextlib.contextmanager
 def cluster(settings: Settings = DEFAULTS) -> Iterator[None]:
-    """Start a cluster and stop it in the end, unless it was running before.
-
-    Args:
-        settings: What the cluster shall be like.
-
-    Yields:
-        Nothing; `SLURM_CONF` is set.
-    """
+    """Start a cluster, set `SLURM_CONF`, and stop it in the end unless it was running before."""
     was_running = running()
     start(settings)
     try:
@@ -173,14 +161,6 @@ def cluster(settings: Settings = DEFAULTS) -> Iterator[None]:
     finally:
         if not was_running:
             stop()
-
-
-def release_requeued() -> None:
-    """Let jobs that wait for a begin time, as requeued ones do, start at once."""
-    pending = _run("squeue --noheader --array --states=PD --format=%i|%r")
-    for job, reason in (line.split("|") for line in pending.splitlines()):
-        if reason == "BeginTime":
-            _run(f"scontrol update jobid={job} StartTime=now")
 
 
 def node_down(node: str) -> None:
@@ -236,64 +216,20 @@ def _configure(settings: Settings) -> None:
     munge_key.touch(mode=0o600)
     munge_key.write_bytes(os.urandom(128))
 
-    host = socket.gethostname().split(".")[0]
-    ports = _free_ports(2 + len(NODES))
-    limited = settings.max_submit_jobs is not None
-    _CONF.write_text(f"""\
-ClusterName={_NAME}
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={ports[0]}
-SlurmUser={_USER}
-SlurmdUser={_USER}
-AuthType=auth/munge
-AuthInfo=socket={_MUNGE_SOCKET},cred_expire={settings.requeue_delay}
-StateSaveLocation={FOLDER}/state
-SlurmdSpoolDir={FOLDER}/spool.%n
-SlurmctldPidFile={FOLDER}/slurmctld.own.pid
-SlurmdPidFile={FOLDER}/%n.own.pid
-MailProg=/bin/true
-
-AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
-AccountingStoragePort={ports[1]}
-AccountingStoragePass={_MUNGE_SOCKET}
-{"AccountingStorageEnforce=limits" if limited else ""}
-JobAcctGatherType=jobacct_gather/linux
-
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
-JobRequeue=1
-MaxArraySize={settings.max_array_size}
-MinJobAge={settings.min_job_age}
-KillWait=5
-ReturnToService=1
-SlurmdTimeout={settings.node_timeout}
-
-# The nodes have what is said here, whatever this machine has.
-SlurmdParameters=config_overrides
-GresTypes=gpu
-NodeName={",".join(NODES)} NodeHostname={host} NodeAddr=127.0.0.1 \\
-    Port=[{ports[2]}-{ports[-1]}] CPUs=2 RealMemory=8000 Gres=gpu:1
-PartitionName=test Nodes=ALL Default=YES MaxTime=60
-PartitionName=short Nodes=ALL MaxTime=2
-""")
-    (FOLDER / "gres.conf").write_text(f"NodeName={','.join(NODES)} Name=gpu File=/dev/zero\n")
-    slurmdbd_conf = FOLDER / "slurmdbd.conf"
-    slurmdbd_conf.touch(mode=0o600)
-    slurmdbd_conf.write_text(f"""\
-AuthType=auth/munge
-AuthInfo=socket={_MUNGE_SOCKET}
-DbdHost=localhost
-DbdPort={ports[1]}
-SlurmUser={_USER}
-PidFile={FOLDER}/slurmdbd.own.pid
-StorageType=accounting_storage/mysql
-StorageHost=localhost
-StorageUser={_USER}
-""")
+    values = {
+        "name": _NAME,
+        "user": _USER,
+        "host": socket.gethostname().split(".")[0],
+        "folder": FOLDER,
+        "ports": _free_ports(2 + len(NODES)),
+        "nodes": ",".join(NODES),
+        "enforce": "AccountingStorageEnforce=limits" if settings.max_submit_jobs else "",
+        "settings": settings,
+    }
+    for template in Path(__file__).parent.glob("*.conf.template"):
+        file = FOLDER / template.stem
+        file.touch(mode=0o600)  # slurmdbd refuses a file that others can read
+        file.write_text(template.read_text().format_map(values))
 
 
 def _start_daemons(settings: Settings) -> None:
@@ -388,10 +324,7 @@ def _run(command: str) -> str:
 
 
 def _wait_for(
-    condition: Callable[[], object],
-    what: str,
-    daemon: str | None = None,
-    seconds: float = 60,
+    condition: Callable[[], object], what: str, daemon: str | None = None, seconds: float = 60
 ) -> None:
     """Wait until the condition holds; give up early if the daemon that it needs is dead."""
     end = time.monotonic() + seconds

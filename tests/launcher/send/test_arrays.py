@@ -5,13 +5,9 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.cluster.limits import Limits, array_size, read_limits, submit_limit
-from launcher.cluster.profile import Profile
 from launcher.send.arrays import arrange
-from launcher.send.dispatch import away_from
 from stilt.cell import SYNTHESIS
 from stilt.plan import Bundle
-from tests.support.fake_commands import Commands
 
 
 def bundle(stage, item, *needs, cost=1.0):
@@ -139,58 +135,3 @@ def test_with_one_place_everything_runs_in_a_row():
     arrays = arrange(bundles, array_size=2, parallel=1)
     closed = before(arrays)
     assert [len(earlier) for earlier in closed] == list(range(len(arrays)))
-
-
-def test_the_longest_array_is_read_from_the_cluster():
-    config = "Configuration data\nMaxArraySize            = 10\nMaxJobCount             = 10000\n"
-    assert array_size(config) == 10
-    assert array_size("nothing of the sort") == 1001
-
-
-def test_the_lowest_limit_on_queued_jobs_holds():
-    associations = "nlp|300|normal\nother|50|normal\n"
-    classes = "normal|\nlong|20\n"
-    assert submit_limit(associations, classes, "nlp", None) == 300
-    assert submit_limit(associations, classes, None, None) == 50
-    assert submit_limit(associations, classes, "nlp", "long") == 20
-    assert submit_limit("nlp||normal\n", classes, "nlp", None) is None
-    assert submit_limit("", "", None, None) is None
-
-
-def test_a_broken_node_is_left_out_unless_it_is_the_last():
-    both = Limits(nodes=frozenset({"node1", "node2"}))
-    assert away_from(["node1"], both) == ["node1"]
-    assert away_from(["node1", "node2"], both) == []
-    assert away_from(["of-another-partition"], both) == []
-    assert away_from(["node1"], Limits()) == []
-
-
-def test_an_array_has_no_more_elements_than_the_scheduler_s_parameters_allow():
-    parameters = "SchedulerParameters     = bf_continue,max_array_tasks=100,bf_window=60\n"
-    assert array_size(f"MaxArraySize            = 1001\n{parameters}") == 100
-    assert array_size(f"MaxArraySize            = 50\n{parameters}") == 50
-    assert array_size("SchedulerParameters     = (null)\n") == 1001
-
-
-def test_limits_of_another_cluster_in_the_same_database_do_not_count(tmp_path, monkeypatch):
-    commands = Commands(tmp_path / "fake", monkeypatch)
-    commands.say("scontrol", "ClusterName             = north\nMaxArraySize            = 1001\n")
-    commands.say("sacctmgr")
-    assert read_limits(Profile()).cluster == "north"
-    [asked] = [call for call in commands.called("sacctmgr") if "associations" in call]
-    assert "cluster=north" in asked.split()
-    commands.say("scontrol", "MaxArraySize            = 1001\n")
-    assert read_limits(Profile()).cluster is None
-    assert "cluster=" not in commands.called("sacctmgr")[-2]
-
-
-def test_nodes_of_the_partition_that_is_asked_for_are_those_to_run_on(tmp_path, monkeypatch):
-    commands = Commands(tmp_path / "fake", monkeypatch)
-    commands.say("scontrol", "MaxArraySize            = 1001\n")
-    listed = [("n1", "gpu*"), ("n2", "gpu*"), ("n2", "short"), ("n3", "cpu")]
-    commands.say("sinfo", "".join(f"{n}|gpu:1|(null)|idle|{p}\n" for n, p in listed))
-    assert read_limits(Profile(partition="gpu")).nodes == {"n1", "n2"}
-    assert read_limits(Profile(partition="short,cpu")).nodes == {"n2", "n3"}
-    assert read_limits(Profile()).nodes == {"n1", "n2"}
-    # sinfo refuses the two together
-    assert all("--all" in call and "--partition" not in call for call in commands.called("sinfo"))

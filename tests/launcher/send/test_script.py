@@ -1,0 +1,79 @@
+"""The script that sbatch is given: profile, flags, and paths with odd signs."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from launcher.submit import main
+from tests.support.submitted import arguments
+
+
+def test_a_dry_run_prints_what_sbatch_would_be_given_and_writes_nothing(own, fake, capsys):
+    assert main(arguments(own, "--dry-run", "--gres", "gpu:a100:1", "--time", "2:30:00")) == 0
+    printed = capsys.readouterr().out
+    assert "#SBATCH --gres=gpu:a100:1" in printed
+    assert "#SBATCH --time=150" in printed
+    assert "export HF_HUB_OFFLINE=1" in printed
+    assert "--dependency='afterok:<array 0>'" in printed
+    assert not Path("logs").exists()
+    assert not fake.scripts
+
+
+def test_a_profile_of_the_project_is_used_and_flags_override_it(own, fake):
+    Path("cluster.toml").write_text(
+        'account = "nlp"\npartition = "gpu"\ntime = "1-00"\nmemory = "32G"\n'
+        'setup = ["module load cuda"]\n[extra]\nmail-type = "FAIL"\n'
+    )
+    assert main(arguments(own, "--partition", "short")) == 0
+    script = fake.scripts[0]
+    assert script.flag("account") == "nlp"
+    assert script.flag("partition") == "short"
+    assert script.flag("time") == "1440"
+    assert script.flag("mem") == "32G"
+    assert script.flag("mail-type") == "FAIL"
+    assert script.text.index("module load cuda") < script.text.index("export PYTHONPATH")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("partion = 'gpu'", "Did you mean 'partition'?"),
+        ("time = 'soon'", "field 'time' = 'soon'"),
+        ("[extra]\narray = '0-3'", "'array' is set by the launcher"),
+        ("[extra]\nmem = '8G'", "'mem' has a field of its own: 'memory'"),
+        ("[extra]\ncpus_per_task = 2", "'cpus-per-task' has a field of its own: 'cpus'"),
+        ("[extra]\ngpus-per-node = 2", "'gpus-per-node' has a field of its own: 'gpus'"),
+        ("[extra]\npartition = 'gpu'", "'partition' has a field of its own: 'partition'"),
+        ("[extra]\nclusters = 'north'", "export SLURM_CLUSTERS instead"),
+        ("[extra]\ndepend = 'singleton'", "'depend' is the beginning of 'dependency'"),
+        ("memory = '8G'\n[extra]\nmem-per-cpu = '2G'", "'mem-per-cpu' and 'memory' exclude"),
+        ("time = 2\nsignal_seconds = 100", "at most half of 'time'"),
+    ],
+)
+def test_a_wrong_profile_is_told_by_file_and_field(own, fake, capsys, text, message):
+    Path("cluster.toml").write_text(text)
+    assert main(arguments(own)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: cluster.toml: ")
+    assert message in told
+
+
+def test_a_path_with_signs_of_the_shell_reaches_the_worker_as_it_is(own, fake):
+    root = Path("""a "quote", $HOME, `date` and 'more'""")
+    root.mkdir()
+    assert main(arguments(own, "--root", str(root))) == 0
+    [line] = [li for li in fake.scripts[0].text.splitlines() if "export PYTHONPATH" in li]
+    shell = ["sh", "-c", f'unset PYTHONPATH; {line}; printf %s "$PYTHONPATH"']
+    seen = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert seen.startswith(f"{(root / 'own/code').resolve()}/")
+    assert (Path(seen) / "jobs").is_dir()
+
+
+@pytest.mark.parametrize("root", ["at 50%", "10:30", "two\nlines", "back\\slash"])
+def test_a_path_that_sbatch_or_python_would_read_otherwise_is_refused(own, fake, capsys, root):
+    assert main(arguments(own, "--root", root)) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: the study's folder '/")
+    assert "its path cannot have" in told
+    assert not Path(root).exists()
