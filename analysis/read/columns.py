@@ -2,9 +2,23 @@
 
 import polars as pl
 
-from analysis.read.records import CURVE
+DataType = pl.DataType | type[pl.DataType]
+Schema = dict[str, DataType]
 
-FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
+POINT: Schema = {"step": pl.Int64, "value": pl.Float64}
+"""A point of a training curve; the value is null where it was not finite."""
+
+CURVE = pl.List(pl.Struct(POINT))
+
+TIME = pl.Datetime("us", "UTC")
+
+HYPERPARAMETERS = ("learning_rate", "batch_size", "warmup_ratio", "init_seed", "order_seed")
+"""Hyperparameters that are columns; ``seed`` is the cell's own."""
+
+IDENTITY = ("stage", "source", "source_id", "target", "seed", *HYPERPARAMETERS)
+"""Columns that tell a cell from others."""
+
+FRAME: Schema = {
     "study": pl.String,  # name of the study
     "cell": pl.String,  # id; for a source its own id
     "stage": pl.String,  # target | evaluate | source
@@ -45,8 +59,8 @@ FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
     "tokens_computed": pl.Int64,
     "seconds": pl.Float64,  # load + encode + train + evaluate
     "train_seconds": pl.Float64,
-    "started": pl.Datetime("us", "UTC"),
-    "finished": pl.Datetime("us", "UTC"),
+    "started": TIME,
+    "finished": TIME,
     "host": pl.String,
     "job": pl.String,
     "attempt": pl.Int64,
