@@ -31,7 +31,7 @@ from stilt.records import results
 from stilt.system.files import replacing
 
 BATCH = 2048
-"""Files in a part: at 10 kB a result, some 100 MB in the process that reads them."""
+"""Files in a part: at 10 kB a result, some 50 MB in the process that reads them."""
 
 MANY = 4 * BATCH
 """So many files take longer to read than other processes take to start."""

@@ -5,10 +5,8 @@ import polars as pl
 DataType = pl.DataType | type[pl.DataType]
 Schema = dict[str, DataType]
 
-POINT: Schema = {"step": pl.Int64, "value": pl.Float64}
-"""A point of a training curve; the value is null where it was not finite."""
-
-CURVE = pl.List(pl.Struct(POINT))
+CURVE = pl.List(pl.Struct({"step": pl.Int64, "value": pl.Float64}))
+"""Points of a training curve; a value is null where it was not finite."""
 
 TIME = pl.Datetime("us", "UTC")
 
