@@ -31,15 +31,10 @@ SLICE = 8_192
 """Cells whose curves and predictions are in memory at once when all of them are written."""
 
 _KNOWN = (
-    "cell",
-    *IDENTITY,
-    "source_task",
-    "source_size",
-    "source_seed",
-    "metric",
-    "chance",
-    "classes",
+    *("cell", *IDENTITY, "source_task", "source_size", "source_seed"),
+    *("metric", "chance", "classes"),
 )
+"""Columns that the grid fills."""
 _FAILURE = ("failure_kind", "failure_message", "log")
 _AFTER_FAILURE = ("host", "job", "attempt", "finished")
 
@@ -66,6 +61,9 @@ def collect(
     into: Path | None = None,
 ) -> Collection:
     """Reads a study, at any moment of its run.
+
+    Many new files are read by several processes, so a script that calls this needs the usual
+    ``if __name__ == "__main__"``.
 
     Args:
         folder: where it lies; ``summary/cache`` in it is written.
