@@ -160,21 +160,18 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         from analysis.figures.pictures import write_figures
         from analysis.report.page import write_report
 
-        cells = collection.cells.with_columns(degenerate(summary.definition))
         losses = pl.read_parquet(folder.summary / CELLS, columns=["loss"])
-        drawn = write_figures(cells.hstack(losses), study, folder.summary)
-        del losses
+        cells = collection.cells.with_columns(degenerate(summary.definition)).hstack(losses)
+        drawn = write_figures(cells, study, folder.summary)
+        del cells, losses
         report = write_report(
-            study,
-            folder,
-            cells,
+            collection,
             frames["summary"],
             frames["differences"],
             drawn,
             # the first counts the cells, which the report does anyway
             summary.notes if len(summary.notes) > 1 else [],
             definition=summary.definition,
-            sources=collection.sources,
             paper=summary.paper(),
         )
         paths += [*drawn, report]

@@ -69,7 +69,7 @@ ROOMS = {
         "tables": "read stats",
         "figures": "stats tables",
         "words": "read stats",
-        "report": "figures stats tables",
+        "report": "figures read stats tables",
         "summarize": "figures read report stats tables words",
     },
 }

@@ -5,9 +5,14 @@ A call lists the study's folder, reads the files that no part holds, and writes 
 The names carry a digest of what made them, so that newer code never reads what older code wrote.
 """
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 
@@ -15,19 +20,29 @@ import polars as pl
 from filelock import FileLock
 from pyarrow.fs import FileSelector, LocalFileSystem
 
-from analysis.read import lineschema, records, soundness
+from analysis.read import columns, problems, records
+from analysis.read.columns import Schema
 from analysis.read.problems import Problem
-from analysis.read.records import BATCH, read_results
+from analysis.read.records import read_results
 from stilt import cell, config, grid, study, task
 from stilt.cell import digest
 from stilt.folder import StudyFolder
 from stilt.records import results
 from stilt.system.files import replacing
 
+BATCH = 2048
+"""Files in a part: at 10 kB a result, some 50 MB in the process that reads them."""
+
+MANY = 4 * BATCH
+"""So many files take longer to read than other processes take to start."""
+
+PROCESSES = 8
+"""Most processes that read at once: a login node has other users."""
+
 PARTS = 64
 """More parts than this are joined into one: opening them would take longer than reading them."""
 
-STAMP = {"file": pl.String, "changed": pl.Int64, "bytes": pl.Int64}
+STAMP: Schema = {"file": pl.String, "changed": pl.Int64, "bytes": pl.Int64}
 """What a file's row was read from: path below the study, time of change (ns), size."""
 
 
@@ -44,30 +59,54 @@ def cached_results(folder: StudyFolder, batch: int = BATCH) -> tuple[pl.LazyFram
     """Every well-formed result of a study's folder, its file read once; to be used ``locked``.
 
     Returns:
-        The columns of ``read_results`` and ``STAMP``, unchecked against the study and in no order;
-        and the files that are no results.
+        ``COLUMNS`` of results and ``STAMP``, unchecked against the study and in no order; and the
+        files that are no results.
     """
-    listing, problems = _listing(folder)
-    version = code_version(records, lineschema, soundness, results, cell, config)
+    listing, left_out = _listing(folder)
+    version = code_version(columns, problems, records, results, cell, config)
     parts, stamps = _parts(folder, version)
     unread = listing.join(stamps, on=list(STAMP), how="anti")
-    for frame, wrong in read_results(folder.path, unread["file"].to_list(), batch):
-        problems += wrong
-        parts.append(_write(frame.join(unread, on="file"), folder, version, parts))
+    last = int(parts[-1].stem.rsplit("-", 1)[1]) if parts else 0
+    names = (_where(folder) / f"results-{version}-{last + i:06d}.parquet" for i in count(1))
+    new = [(folder.path, some, next(names)) for some in unread.iter_slices(batch)]
+    for wrong in _read_parts(new, unread.height):
+        left_out += wrong
+    parts += [path for _, _, path in new if path.exists()]
     here = _scan(parts)
     if stamps.height + unread.height > listing.height:  # some rows are of files no longer there
         here = here.join(listing.lazy(), on=list(STAMP), how="semi")
     if len(parts) > PARTS:
-        joined = _write(here, folder, version, parts)
+        joined = next(names)
+        _write(here, joined)
         for part in parts:
             part.unlink(missing_ok=True)
         here = _scan([joined])
-    return here, problems
+    return here, left_out
+
+
+def _read_part(root: Path, stamps: pl.DataFrame, path: Path) -> list[Problem]:
+    """Reads some files into a part, unless none is a result; returns those that are none."""
+    frame, wrong = read_results(root, stamps["file"])
+    if frame.height:
+        _write(frame.join(stamps, on="file"), path)
+    return wrong
+
+
+def _read_parts(parts: list[tuple[Path, pl.DataFrame, Path]], files: int) -> list[list[Problem]]:
+    """Calls ``_read_part`` for each part; for many files, in several processes."""
+    processes = min(len(os.sched_getaffinity(0)), PROCESSES, len(parts))
+    if files < MANY or processes == 1:
+        return [_read_part(*part) for part in parts]
+    # not fork, after which polars may wait forever; Ctrl-C is for this process alone to answer
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    ) as pool:
+        return list(pool.map(_read_part, *zip(*parts, strict=True)))
 
 
 def cached_grid(folder: StudyFolder, build: Callable[[], pl.DataFrame]) -> pl.DataFrame:
     """A frame that depends on ``study.json`` and on our code alone, built once."""
-    code = (cell, config, grid, study, task, sys.modules[build.__module__])
+    code = (columns, records, cell, config, grid, study, task, sys.modules[build.__module__])
     version = code_version(*code, text=folder.study_file.read_text(encoding="utf-8"))
     path = _where(folder) / f"grid-{version}.parquet"
     try:
@@ -131,18 +170,10 @@ def _parts(folder: StudyFolder, version: str) -> tuple[list[Path], pl.DataFrame]
     return parts, pl.concat(stamps)
 
 
-def _write(
-    frame: pl.DataFrame | pl.LazyFrame, folder: StudyFolder, version: str, parts: list[Path]
-) -> Path:
-    last = int(parts[-1].stem.rsplit("-", 1)[1]) if parts else 0
-    path = _where(folder) / f"results-{version}-{last + 1:06d}.parquet"
+def _write(frame: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
     with replacing(path) as temporary:
         frame.lazy().sink_parquet(temporary, compression="lz4")
-    return path
 
 
 def _scan(parts: list[Path]) -> pl.LazyFrame:
-    if parts:
-        return pl.scan_parquet(parts)
-    empty, _ = next(iter(read_results(Path(), [])))
-    return empty.lazy().with_columns(pl.lit(0).alias("changed"), pl.lit(0).alias("bytes"))
+    return pl.scan_parquet(parts) if parts else pl.LazyFrame(schema=records.COLUMNS | STAMP)

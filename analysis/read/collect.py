@@ -15,13 +15,12 @@ from pyarrow.parquet import ParquetWriter, read_metadata
 
 from analysis.read import columns, records
 from analysis.read.cache import STAMP, cached_grid, cached_results, code_version, locked
-from analysis.read.columns import FRAME
-from analysis.read.problems import Problem, judge
-from analysis.read.records import HYPERPARAMETERS, points, results_frame, utc
-from analysis.read.verdicts import IDENTITY, refused
+from analysis.read.columns import FRAME, IDENTITY
+from analysis.read.problems import Problem, judge, not_of_study
+from analysis.read.records import COLUMNS, Row, frame_of, frame_of_records, identity, result_row
 from stilt.cell import Cell, Source, digest
 from stilt.folder import StudyFolder
-from stilt.records.results import Failure, Result, SourceResult
+from stilt.records.results import Failure, SourceResult
 from stilt.study import Study
 from stilt.system.files import replacing
 
@@ -32,15 +31,10 @@ SLICE = 8_192
 """Cells whose curves and predictions are in memory at once when all of them are written."""
 
 _KNOWN = (
-    "cell",
-    *IDENTITY,
-    "source_task",
-    "source_size",
-    "source_seed",
-    "metric",
-    "chance",
-    "classes",
+    *("cell", *IDENTITY, "source_task", "source_size", "source_seed"),
+    *("metric", "chance", "classes"),
 )
+"""Columns that the grid fills."""
 _FAILURE = ("failure_kind", "failure_message", "log")
 _AFTER_FAILURE = ("host", "job", "attempt", "finished")
 
@@ -68,6 +62,9 @@ def collect(
 ) -> Collection:
     """Reads a study, at any moment of its run.
 
+    Many new files are read by several processes, so a script that calls this needs the usual
+    ``if __name__ == "__main__"``.
+
     Args:
         folder: where it lies; ``summary/cache`` in it is written.
         study: what ``read_study`` gave for this folder.
@@ -83,16 +80,14 @@ def collect(
     with locked(folder):
         grid = cached_grid(folder, lambda: grid_frame(study))
         present, problems = cached_results(folder)
-        checked = ("file", "study_id", "cell", *IDENTITY, "metric", "classes", "sound")
-        taken = [name for name in wanted if name in present.collect_schema()]
-        # status tells a failed cell from a missing one, whether it is wanted or not
-        needed = list(dict.fromkeys([*checked, *STAMP, "status", *taken]))
-        results = present.select(needed).collect()
-        left_out = refused(results.select(checked), grid, study.digest)
-        if left_out.height:
-            results = results.join(left_out, on="file", how="anti")
-            present = present.join(left_out.lazy(), on="file", how="anti")
-        problems += [Problem(*row) for row in left_out.iter_rows()]
+        # the first of these are checked; status tells a failed cell from a missing one
+        always = ("study_id", "cell", *IDENTITY, "metric", "classes", *STAMP, "status")
+        taken = [name for name in wanted if name in COLUMNS]
+        results = present.select(list(dict.fromkeys([*always, *taken]))).collect()
+        if wrong := not_of_study(results, grid, study.digest):
+            own = ~pl.col("file").is_in([problem.file for problem in wrong])
+            results, present = results.filter(own), present.filter(own)
+            problems += wrong
         failures, wrong = _failures(folder, study, results["cell"])
         problems += wrong
         if into is not None:
@@ -112,34 +107,31 @@ def collect(
 
 def grid_frame(study: Study) -> pl.DataFrame:
     """What is known of every cell before it runs, in the grid's order."""
-    return _known_frame((cell for cell in study.cells.values()), study)
+    return _known_frame(study.cells.values(), study)
 
 
-def _known_frame(cells: Iterable[Cell], study: Study) -> pl.DataFrame:
+def _known_frame(items: Iterable[Cell | Source], study: Study) -> pl.DataFrame:
     rows = []
-    for cell in cells:
-        source = study.sources.get(cell.source_id) if cell.source_id else None
-        task, point = study.tasks[cell.target], cell.hyperparameters
-        rows.append(
-            (
-                *(cell.id, cell.stage, cell.source, cell.source_id, cell.target, cell.seed),
-                *(getattr(point, name, None) for name in HYPERPARAMETERS),
-                source.task if source else None,
-                source.train_size if source else None,
-                source.hyperparameters.seed if source else None,
-                *(task.metric, task.chance, len(task.labels)),
-            )
-        )
-    schema = {name: FRAME[name] for name in _KNOWN}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    for item in items:
+        row = identity(item)
+        source, task = study.sources.get(row["source_id"]), study.tasks[row["target"]]
+        row |= {
+            "source_task": source.task if source else None,
+            "source_size": source.train_size if source else None,
+            "source_seed": source.hyperparameters.seed if source else None,
+            "metric": task.metric,
+            "chance": task.chance,
+            "classes": len(task.labels),
+        }
+        rows.append(row)
+    return frame_of(rows, {name: FRAME[name] for name in _KNOWN})
 
 
 def _failures(
     folder: StudyFolder, study: Study, scored: pl.Series
 ) -> tuple[pl.DataFrame, list[Problem]]:
     """Failure records of what has no result; ``cell`` holds a source's id where it is one's."""
-    rows: list[Failure] = []
-    names: list[str] = []
+    rows: list[Row] = []
     problems: list[Problem] = []
     paths = sorted(folder.failures.glob("[!.]*.json")) if folder.failures.is_dir() else []
     done = set(scored) if paths else set()
@@ -157,32 +149,19 @@ def _failures(
             text = f"a failure of study {verdict.study}, not of this one ({study.digest})"
             problems.append(Problem(file, "study", text))
         else:
-            names.append(path.stem)
-            rows.append(verdict)
-    frame = pl.DataFrame(
-        {
-            "cell": names,
-            "failure_kind": [row.kind for row in rows],
-            "failure_message": [row.message for row in rows],
-            "log": [row.log for row in rows],
-            "host": [row.host for row in rows],
-            "job": [row.job for row in rows],
-            "attempt": [row.attempts for row in rows],
-            "finished": [row.finished for row in rows],
-        },
-        schema={
-            name: pl.String if name == "finished" else FRAME[name]
-            for name in ("cell", *_FAILURE, *_AFTER_FAILURE)
-        },
-    )
-    return frame.with_columns(utc("finished")), problems
+            row = {"file": file, "cell": path.stem, "attempt": verdict.attempts}
+            row |= {"failure_kind": verdict.kind, "failure_message": verdict.message}
+            rows.append(verdict.model_dump(include={"log", "host", "job", "finished"}) | row)
+    names = ("cell", *_FAILURE, *_AFTER_FAILURE)
+    frame, large = frame_of_records(rows, {name: FRAME[name] for name in names})
+    return frame, problems + large
 
 
 def _sources(
     folder: StudyFolder, study: Study, failures: pl.DataFrame
 ) -> tuple[pl.DataFrame, list[Problem]]:
-    """One row per source, as if it were a cell whose target is its own task."""
-    found: list[tuple[str, Result]] = []
+    """One row per source; its target is its own task."""
+    rows: list[Row] = []
     problems: list[Problem] = []
     for source in study.sources.values():
         path = folder.source(source.id) / "result.json"
@@ -196,23 +175,10 @@ def _sources(
             text = f"not source {source.id} of study {study.digest}"
             problems.append(Problem(file, "study", text))
         else:
-            shared = {name: getattr(verdict, name) for name in SourceResult.model_fields}
-            del shared["source"], shared["checkpoint"]
-            found.append((file, Result(**shared, cell=_as_cell(source))))
-    grid = _known_frame(map(_as_cell, study.sources.values()), study)
-    grid = grid.with_columns(stage=pl.lit("source"))
-    return _assemble(grid, results_frame(found), failures, study, list(FRAME)), problems
-
-
-def _as_cell(source: Source) -> Cell:
-    return Cell(
-        id=source.id,
-        source=source.name,
-        source_id=source.id,
-        target=source.task,
-        hyperparameters=source.hyperparameters,
-        seed=source.hyperparameters.seed,
-    )
+            rows.append(result_row(file, verdict))
+    results, large = frame_of_records(rows, COLUMNS)
+    grid = _known_frame(study.sources.values(), study)
+    return _assemble(grid, results, failures, study, list(FRAME)), problems + large
 
 
 def _assemble(
@@ -224,7 +190,6 @@ def _assemble(
 ) -> pl.DataFrame:
     """Every row of the grid with its result, or with its failure, or with neither."""
     both = [name for name in _AFTER_FAILURE if name in results.columns]
-    curves = [name for name in ("loss", "gradient_norm") if name in results.columns]
     return (
         grid.join(
             results.select(pl.exclude([name for name in _KNOWN if name != "cell"])),
@@ -241,7 +206,6 @@ def _assemble(
                 pl.lit("missing"),
             ).alias("status"),
             *(pl.coalesce(name, f"{name}_failed").alias(name) for name in both),
-            *map(points, curves),
         )
         .select(pl.col(name).cast(FRAME[name]) for name in wanted)
     )
@@ -280,7 +244,5 @@ def _write_all(
         writer.add_key_value_metadata({KEY: key})
         for some in grid.iter_slices(SLICE):
             results = present.filter(pl.col("cell").is_in(some["cell"].implode())).collect()
-            # curves take several times as much memory while their text becomes points
-            for few in some.iter_slices(SLICE // 8):
-                cells = _assemble(few, results, failures, study, list(FRAME))
-                writer.write_table(cells.to_arrow())
+            cells = _assemble(some, results, failures, study, list(FRAME))
+            writer.write_table(cells.to_arrow())

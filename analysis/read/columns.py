@@ -2,9 +2,21 @@
 
 import polars as pl
 
-from analysis.read.records import CURVE
+DataType = pl.DataType | type[pl.DataType]
+Schema = dict[str, DataType]
 
-FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
+CURVE = pl.List(pl.Struct({"step": pl.Int64, "value": pl.Float64}))
+"""Points of a training curve; a value is null where it was not finite."""
+
+TIME = pl.Datetime("us", "UTC")
+
+HYPERPARAMETERS = ("learning_rate", "batch_size", "warmup_ratio", "init_seed", "order_seed")
+"""Hyperparameters that are columns; ``seed`` is the cell's own."""
+
+IDENTITY = ("stage", "source", "source_id", "target", "seed", *HYPERPARAMETERS)
+"""Columns that tell a cell from others."""
+
+FRAME: Schema = {
     "study": pl.String,  # name of the study
     "cell": pl.String,  # id; for a source its own id
     "stage": pl.String,  # target | evaluate | source
@@ -45,8 +57,8 @@ FRAME: dict[str, pl.DataType | type[pl.DataType]] = {
     "tokens_computed": pl.Int64,
     "seconds": pl.Float64,  # load + encode + train + evaluate
     "train_seconds": pl.Float64,
-    "started": pl.Datetime("us", "UTC"),
-    "finished": pl.Datetime("us", "UTC"),
+    "started": TIME,
+    "finished": TIME,
     "host": pl.String,
     "job": pl.String,
     "attempt": pl.Int64,

@@ -17,10 +17,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.figures.pictures import PICTURES
+from analysis.read.collect import Collection
+from analysis.read.columns import WIDE_COLUMNS
 from analysis.report.choices import CONFIGURATION, HEADS, choices
 from analysis.report.origins import origins
 from analysis.report.sentences import sentences
-from analysis.stats.degenerate import Definition
+from analysis.stats.degenerate import Definition, degenerate
 from analysis.stats.outcomes import CONVENTION
 from analysis.tables.presentation import (
     TextTable,
@@ -39,8 +41,6 @@ HERE = Path(__file__).parent
 STATUS_ORDER = ("ok", "diverged", "failed", "missing")
 KEY = ("stage", "target", "source")
 """What a part of the page is about."""
-WIDE = ("loss", "gradient_norm", "predictions", "gold")
-"""Columns that the page does not show."""
 ZOOM = 2.0
 """CSS pixels on screen per point of a figure: half as large again as in print."""
 
@@ -51,36 +51,32 @@ Fields = dict[str, Any]
 
 
 def write_report(
-    study: Study,
-    folder: StudyFolder,
-    cells: pl.DataFrame,
+    collection: Collection,
     summary: pl.DataFrame,
     differences: pl.DataFrame,
     figures: list[Path],
-    problems: list[str],
+    notes: list[str],
     *,
     definition: Definition = "majority",
-    sources: pl.DataFrame | None = None,
     paper: Sequence[TextTable] = (),
 ) -> Path:
     """Writes ``summary/report.html``; the same study gives the same bytes.
 
     Args:
-        study: what was planned.
-        folder: where it lies; links in the report are relative to ``folder.summary``.
-        cells: rows of ``columns.FRAME`` with ``degenerate``; all of them are shown, of a
-            source and target with more than ``SHOWN`` those that went wrong before others.
+        collection: the study; all of its cells are shown, of a source and target with more than
+            ``SHOWN`` those that went wrong before others. Links are relative to the report.
         summary: of ``analysis.stats.summary.summarize_cells``.
         differences: of ``analysis.stats.summary.differences_against_none``.
         figures: what ``analysis.figures.pictures.write_figures`` returned.
-        problems: lines on what is missing, left out or mixed.
-        definition: of a degenerate run, which ``degenerate`` and ``summary`` rest on.
-        sources: rows of ``columns.FRAME`` with stage ``source``: how each source did on its own.
+        notes: lines on what is missing, left out or mixed.
+        definition: of a degenerate run, on which ``summary`` rests.
         paper: tables of the paper with this study's numbers beside the paper's.
 
     Returns:
         The report's path.
     """
+    study, folder = collection.study, collection.folder
+    cells = collection.cells.with_columns(degenerate(definition))
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -97,13 +93,13 @@ def write_report(
         total=len(cells),
         statuses=STATUS_ORDER,
         words=sentences(study, summary, differences, definition),
-        problems=[(len(line) - len(line.lstrip()), line.strip()) for line in problems],
+        problems=[(len(line) - len(line.lstrip()), line.strip()) for line in notes],
         rows=list(_rows(study, summary, differences)),
         parts=list(_parts(study, folder, cells, summary)),
         figures=_figures(figures, folder),
         paper=paper,
-        sources=_sources(study, folder, sources),
-        failures=list(_failures(study, folder, cells, sources)),
+        sources=_sources(study, folder, collection.sources),
+        failures=list(_failures(study, folder, cells, collection.sources)),
         origins=origins(folder, cells),
         choices=choices(study, definition),
         ended=cells["finished"].max(),
@@ -140,7 +136,7 @@ def _parts(
     study: Study, folder: StudyFolder, cells: pl.DataFrame, summary: pl.DataFrame
 ) -> Iterator[Fields]:
     """One part per row of the summary, with all its cells."""
-    light = cells.select(pl.exclude(WIDE))
+    light = cells.select(pl.exclude(WIDE_COLUMNS))
     groups = light.partition_by(KEY, as_dict=True, maintain_order=True)
     for place, row in enumerate(summary.iter_rows(named=True)):
         group = groups[tuple(row[name] for name in KEY)]
@@ -232,11 +228,9 @@ def _figures(paths: list[Path], folder: StudyFolder) -> list[Fields]:
     return shown
 
 
-def _sources(study: Study, folder: StudyFolder, sources: pl.DataFrame | None) -> list[Fields]:
+def _sources(study: Study, folder: StudyFolder, sources: pl.DataFrame) -> list[Fields]:
     """Sources that the study trains, with how they did on their own task."""
-    if sources is None:
-        return []
-    rows = sources.select(pl.exclude(WIDE))
+    rows = sources.select(pl.exclude(WIDE_COLUMNS))
     return [
         _cell(folder, row)
         | {
@@ -252,12 +246,11 @@ def _sources(study: Study, folder: StudyFolder, sources: pl.DataFrame | None) ->
 
 
 def _failures(
-    study: Study, folder: StudyFolder, cells: pl.DataFrame, sources: pl.DataFrame | None
+    study: Study, folder: StudyFolder, cells: pl.DataFrame, sources: pl.DataFrame
 ) -> Iterator[Fields]:
     """Failed sources, then failed cells, with reason and files."""
     for frame in (sources, cells):
-        failed = frame.filter(pl.col("status") == "failed") if frame is not None else None
-        for row in failed.iter_rows(named=True) if failed is not None else ():
+        for row in frame.filter(pl.col("status") == "failed").iter_rows(named=True):
             point = [
                 f"{HEADS[name].lower()} {number(row[name])}"
                 for name in CONFIGURATION

@@ -294,9 +294,9 @@ def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
         seen.update(cells=cells, study=study, folder=folder)
         return [folder / "violins.png"]
 
-    def write_report(study, folder, cells, summary, differences, figures, problems, **more) -> Path:
-        seen.update(problems=problems, figures=figures, **more)
-        return folder.summary / "report.html"
+    def write_report(collection, summary, differences, figures, notes, **more) -> Path:
+        seen.update(notes=notes, figures=figures, sources=collection.sources, **more)
+        return collection.folder.summary / "report.html"
 
     for name, function in (("figures.pictures", write_figures), ("report.page", write_report)):
         module = types.ModuleType(f"analysis.{name}")
@@ -307,13 +307,13 @@ def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     assert seen["folder"] == root / "tiny" / "summary"
     assert {*NARROW, "loss", "degenerate"} == set(seen["cells"].columns)
     assert seen["definition"] == "loss"
-    assert seen["problems"] == [], "there is nothing to know besides the count of cells"
+    assert seen["notes"] == [], "there is nothing to know besides the count of cells"
     assert seen["sources"]["source"].to_list() == ["hellaswag"]
     err = capsys.readouterr().err
     assert "violins.png" in err and "report.html" in err
     next((root / "tiny" / "results").glob("*.json")).unlink()
     assert run("tiny", "--root", str(root), figures=True) == 0
-    count, missing = seen["problems"][:2]
+    count, missing = seen["notes"][:2]
     assert count == "16 cells: 15 scored, 1 missing."
     assert missing.startswith("Missing: ")
 

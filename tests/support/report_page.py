@@ -68,12 +68,9 @@ def built(folder: StudyFolder, study: Study, *, figures=(), problems=()) -> Path
     collection = collect(folder, study)
     cells = collection.cells.with_columns(degenerate("majority"))
     return write_report(
-        study,
-        folder,
-        cells,
+        collection,
         summarize_cells(cells),
         differences_against_none(cells),
         list(figures),
         list(problems),
-        sources=collection.sources,
     )

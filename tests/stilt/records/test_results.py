@@ -13,6 +13,7 @@ from stilt.records.results import (
     CurvePoint,
     Failure,
     Provenance,
+    RecordError,
     Result,
     Score,
     SourceResult,
@@ -205,6 +206,60 @@ def test_bytes_that_are_no_text_and_a_folder_are_refused_with_their_name(tmp_pat
     (tmp_path / "y.json").mkdir()
     with pytest.raises(ResultError, match=r"y\.json: not a whole line of JSON \("):
         read_record(Result, tmp_path / "y.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", "empty"),
+        ("\n ", "empty"),
+        (line()[:200], "truncated"),
+        ("hello", "foreign"),
+        ("[1, 2]", "foreign"),
+        ('{"eval_acc": 0.5}', "foreign"),
+        (line().replace('"schema_version": 1', '"schema_version": 2'), "newer"),
+        (line().replace('"schema_version": 1', '"schema_version": 0'), "schema"),
+        (line().replace('"schema_version": 1', '"schema_version": [1]'), "schema"),
+        (line().replace('"classes": 2', '"classes": null'), "schema"),
+        (line().replace('"classes": 2', f'"classes": {"9" * 5000}'), "foreign"),
+        (line().replace('"data": "d"', f'"data": {"[" * 300}{"]" * 300}'), "schema"),
+        ('{"a":' * 100_000, "foreign"),
+        ("[" * 100_000, "foreign"),
+        (line().replace('"majority": 0.5', '"majority": 1e999'), "schema"),
+    ],
+)
+def test_an_error_says_what_is_wrong_with_the_file(tmp_path, text, kind):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(RecordError) as caught:
+        read_record(Result, path)
+    assert caught.value.kind == kind
+    assert str(caught.value) == f"{path}: {caught.value.reason}"
+
+
+def test_what_the_json_module_takes_and_pydantic_does_not_is_still_read(tmp_path):
+    path = tmp_path / "x.json"
+    # a byte of a command line that is no UTF-8 becomes such a text
+    odd = PROVENANCE.model_copy(update={"command": "python \udcff"})
+    path.write_text(line(RESULT).replace('"python"', '"python \\udcff"'))
+    assert read_record(Result, path) == RESULT.model_copy(update={"provenance": odd})
+    path.write_text(line().replace('"status": ', '"status": "fine", "status": '))
+    assert read_record(Result, path) == RESULT
+
+
+def test_a_file_says_first_what_it_is_of(tmp_path):
+    path = tmp_path / "x.json"
+    for record, name in ((RESULT, "cell"), (TRAINED, "source")):
+        write_record(record, path)
+        assert list(json.loads(path.read_text()))[:4] == ["schema_version", "study", name, "status"]
+        assert record.item == getattr(record, name)
+
+
+def test_fields_may_come_in_any_order(tmp_path):
+    path = tmp_path / "x.json"
+    table = TRAINED.model_dump(mode="json")
+    path.write_text(json.dumps(dict(reversed(table.items()))))
+    assert read_record(SourceResult, path) == TRAINED
 
 
 @pytest.mark.parametrize("cut", range(0, len(line()), 97))
