@@ -5,7 +5,6 @@ The same command again runs only what is missing.
 
 from stilt.system.command import run_command
 
-import json
 import math
 import os
 import sys
@@ -18,7 +17,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.text import Text
 
-from jobs.settings import Assignment, Settings
+from jobs.settings import Settings
 from launcher.cluster.limits import Limits, read_limits, require_one_cluster
 from launcher.cluster.profile import Flags, Profile, read_profile
 from launcher.local.pool import Pool
@@ -30,18 +29,16 @@ from launcher.send.dispatch import BUNDLES, dispatch, grouped, preview, within
 from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
-from launcher.study.claiming import claim_bundles, new_submission
-from launcher.study.lookup import called
+from launcher.study.claiming import assign, claim_bundles, new_submission
+from launcher.study.lookup import study_argument
 from launcher.study.missing import outstanding
-from launcher.study.preview import show
+from launcher.study.preview import show_plan
 from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
 from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
-from stilt.folder import StudyFolder
 from stilt.plan import Plan, plan
 from stilt.system.console import Output
-from stilt.system.files import write_text
 from stilt.task import Size
 
 
@@ -95,7 +92,8 @@ def submit(
         if asked is not None:
             limits = read_limits(asked)
             arrays = partial(preview, resolved, profile=asked, limits=limits, console=console)
-        return show(resolved, console, executor=executor, bundles=work.bundles, arrays=arrays)
+        show_plan(resolved, console, executor=executor, bundles=work.bundles, arrays=arrays)
+        return 0
     if asked is not None:
         require_slurm()
         require_one_cluster()
@@ -110,7 +108,7 @@ def submit(
     sizes = {name: size for name, (_, size) in found.items()}
     begin(resolved, found)
     options = Submit(resolved, sizes, executor, work, console)
-    return _on_cluster(options, asked) if asked else _here(options)
+    return _send_to_slurm(options, asked) if asked else _run_here(options)
 
 
 @dataclass(frozen=True)
@@ -169,8 +167,14 @@ class Submit:
                 )
             )
         if not runs and not later.bundles:
-            console.print(_nothing_to_do(resolved, done=len(state.done)))
-        assign(mine, resolved.folder, settings)
+            name = study_argument(resolved.folder)
+            console.print(
+                f"nothing to do. Next: python analysis/summarize.py {name}"
+                if len(state.done) == len(resolved.study.cells)
+                else "nothing to do here: others hold what is left. Watch it: "
+                f"python launcher/status.py {name} --watch"
+            )
+        assign(mine.bundles, resolved.folder, settings)
         return mine, later
 
     def settings(self, *, threads: int, device: Literal["gpu", "cpu"]) -> Settings:
@@ -191,7 +195,7 @@ class Submit:
         )
 
 
-def _here(options: Submit) -> int:
+def _run_here(options: Submit) -> int:
     """Runs everything on this machine and stays until it is done."""
     resolved, console = options.resolved, options.console
     gpus = gpu_count()
@@ -214,7 +218,7 @@ def _here(options: Submit) -> int:
         resolved, mine, settings, workers=count, gpus=gpus, sizes=options.sizes, console=console
     )
     outcome = pool.run()
-    name = called(resolved.folder)
+    name = study_argument(resolved.folder)
     following = f"Next: python analysis/summarize.py {name}"
     if outcome.failed:
         following += f"   (why: python launcher/status.py {name})"
@@ -229,11 +233,10 @@ def _here(options: Submit) -> int:
     return 1 if outcome.failed else 0
 
 
-def _on_cluster(options: Submit, profile: Profile) -> int:
+def _send_to_slurm(options: Submit, profile: Profile) -> int:
     """Sends everything to SLURM and leaves."""
     resolved, console = options.resolved, options.console
-    taken = take_over_orphaned_arrays(resolved.folder)
-    if taken:
+    if taken := take_over_orphaned_arrays(resolved.folder):
         console.print(f"taken over from a launcher that died: jobs {', '.join(taken)}")
     lost = record_lost_jobs(resolved.study, resolved.folder, ClaimLiveness(resolved.folder))
     for message, items in grouped(lost).items():
@@ -243,14 +246,14 @@ def _on_cluster(options: Submit, profile: Profile) -> int:
         threads=profile.threads(resolved.study.grid.processes),
         device="gpu" if profile.element_gpus else "cpu",
     )
-    aim = options.work.bundles or BUNDLES
-    mine, later = options.claim(aim, limits, settings)
-    if not mine.bundles:
-        return _nothing_sent(console) if later.bundles else 0
-    jobs = dispatch(resolved, mine, profile, limits, settings, console)
+    mine, later = options.claim(options.work.bundles or BUNDLES, limits, settings)
+    if not mine.bundles and not later.bundles:
+        return 0
+    jobs = dispatch(resolved, mine, profile, limits, settings, console) if mine.bundles else []
     if not jobs:
-        return _nothing_sent(console)
-    name = called(resolved.folder)
+        console.print("nothing was sent.", style="yellow")
+        return 1
+    name = study_argument(resolved.folder)
     console.print(
         f"{len(jobs)} arrays are in the queue; this terminal may be closed. Next:\n"
         f"  python launcher/status.py {name} --watch      how it goes\n"
@@ -261,30 +264,7 @@ def _on_cluster(options: Submit, profile: Profile) -> int:
     return 0
 
 
-def _nothing_to_do(resolved: ResolvedStudy, *, done: int) -> str:
-    """What a person would do where there is nothing to run."""
-    name = called(resolved.folder)
-    if done == len(resolved.study.cells):
-        return f"nothing to do. Next: python analysis/summarize.py {name}"
-    return (
-        "nothing to do here: others hold what is left. Watch it: "
-        f"python launcher/status.py {name} --watch"
-    )
-
-
-def _nothing_sent(console: Output) -> int:
-    console.print("nothing was sent.", style="yellow")
-    return 1
-
-
-def assign(todo: Plan, folder: StudyFolder, settings: Settings) -> None:
-    """Writes what each worker will read: its bundle and its settings."""
-    for bundle in todo.bundles:
-        content = Assignment(bundle=bundle, settings=settings).model_dump(mode="json")
-        write_text(folder.bundles / f"{bundle.id}.json", json.dumps(content) + "\n")
-
-
-def spelled(arguments: Sequence[str]) -> list[str]:
+def _with_dashes(arguments: Sequence[str]) -> list[str]:
     """Lets ``executor=local`` be written for ``--executor local``."""
     found: list[str] = []
     for argument in arguments:
@@ -296,7 +276,7 @@ def spelled(arguments: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    arguments = spelled(sys.argv[1:] if argv is None else argv)
+    arguments = _with_dashes(sys.argv[1:] if argv is None else argv)
     return run_command(submit, "python launcher/submit.py", arguments)
 
 

@@ -1,11 +1,11 @@
 """The local executor: a bounded pool of worker processes on this machine, with one progress bar."""
 
 import contextlib
-import json
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -24,18 +24,16 @@ from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Settings
 from launcher.local.signals import interrupted_by_signals
 from launcher.local.slots import Slots
 from launcher.scheduler.liveness import ClaimLiveness
-from launcher.study.claiming import release
+from launcher.study.claiming import assign, release
 from launcher.study.resolve import ResolvedStudy
 from launcher.study.worker_code import worker_environment
 from stilt.cell import digest
 from stilt.errors import ResultError, disk_full
-from stilt.folder import StudyFolder
 from stilt.plan import Bundle, Plan, cost
 from stilt.records import claims
 from stilt.records.failures import reason, record_loss
 from stilt.records.finished import finished, read_ending
 from stilt.records.results import FailureKind
-from stilt.system.files import write_text
 from stilt.task import Size
 
 POLL_SECONDS = 0.5
@@ -53,7 +51,7 @@ class _Running:
 
 
 @dataclass
-class Outcome:
+class PoolOutcome:
     """How a pool's work ended."""
 
     done: list[str] = field(default_factory=list)
@@ -89,21 +87,20 @@ class Pool:
         study = resolved.study
         self.study = study
         self.folder = resolved.folder
-        self.submission = settings.submission
-        self.threads = settings.threads or 1
+        self.settings = settings
         self.slots = Slots(workers, processes=study.grid.processes, gpus=gpus)
         self.console = console
         self.waiting = list(plan.bundles)
         self.running: list[_Running] = []
-        self.outcome = Outcome()
+        self.outcome = PoolOutcome()
         items = [item for bundle in plan.bundles for item in bundle.items]
         self.costs = {item: cost(study, study.runs[item], sizes) for item in items}
-        self.open = dict.fromkeys(self.costs)
+        self.open = set(self.costs)
         """Runs that have neither result nor failure yet."""
         self._looked: dict[str, tuple[float, bool]] = {}
         """What another launcher makes -> when its holder was looked for, and whether it lived."""
 
-    def run(self) -> Outcome:
+    def run(self) -> PoolOutcome:
         """Runs everything; on Ctrl-C, SIGTERM or SIGHUP workers save their state and it ends."""
         with interrupted_by_signals():
             try:
@@ -116,7 +113,7 @@ class Pool:
                 self._stop()
                 raise
             finally:
-                release(self.folder, self.submission, self.costs)
+                release(self.folder, self.settings.submission, self.costs)
         return self.outcome
 
     def _run(self) -> None:
@@ -145,12 +142,11 @@ class Pool:
             if slot is None:
                 return
             states = {need: self._need(need) for need in bundle.needs}
-            failed = [need for need, state in states.items() if state == "failed"]
-            if failed:
+            failed = next((need for need, state in states.items() if state == "failed"), None)
+            if failed is not None:
                 self.waiting.remove(bundle)
-                need = failed[0]
-                why = f"its {self.study.runs[need].title} {self._why(need)}"
-                self._fail(bundle, "source", why)
+                why = f"its {self.study.runs[failed].title} {self._why(failed)}"
+                self._fail(bundle, bundle.items, "source", why)
             elif all(state == "ready" for state in states.values()):
                 self.waiting.remove(bundle)
                 self._start(bundle, slot, bars)
@@ -178,8 +174,7 @@ class Pool:
 
     def _why(self, need: str) -> str:
         """Why nothing can be run with what is needed."""
-        claim = claims.read(self.folder.claim(need))
-        if claim is not None:
+        if claim := claims.read(self.folder.claim(need)):
             holder = f"{claim.submission} on {claim.host}"
             return f"was never made: its holder, {holder}, died; submit again"
         return f"failed: {reason(self.folder, need) or 'no usable result'}"
@@ -187,11 +182,9 @@ class Pool:
     def _start(self, bundle: Bundle, slot: int, bars: Progress) -> None:
         log = self.folder.logs / f"{bundle.id}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        environment = worker_environment() | {
-            "OMP_NUM_THREADS": str(self.threads),
-            "STILT_LOG_FILE": str(log.relative_to(self.folder.path)),
-        }
-        environment |= self.slots.devices(slot)
+        environment = worker_environment() | self.slots.devices(slot)
+        environment["OMP_NUM_THREADS"] = str(self.settings.threads or 1)
+        environment["STILT_LOG_FILE"] = str(log.relative_to(self.folder.path))
         file = log.open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", "jobs.process", str(self.folder.path), bundle.id],
@@ -206,26 +199,28 @@ class Pool:
         self.running.append(_Running(bundle, process, file, slot, bar))
 
     def _collect(self, bars: Progress) -> None:
+        ended = [run for run in self.running if run.process.poll() is not None]
+        # looked for afterwards, so that whatever an ended worker has finished is found
         self._note_finished()
-        for run in list(self.running):
-            code = run.process.poll()
-            if code is None:
-                continue
+        for run in ended:
             self.running.remove(run)
             run.log.close()
             bars.remove_task(run.bar)
+            code = run.process.returncode
             if code == DEVICE_BROKEN:
                 self._without_device(run)
-            self._note_finished()
             left = [item for item in run.bundle.items if item in self.open]
-            if left and code in (INTERRUPTED, DEVICE_BROKEN):
-                self.waiting.append(_rest(run.bundle, left, self.folder))
-            elif left:
-                self._crashed(run.bundle, left, code)
+            if left and code not in (INTERRUPTED, DEVICE_BROKEN):
+                left = self._crashed(run.bundle, left, code)
+            if left:
+                ids = {"items": tuple(left), "id": digest([run.bundle.id, *left])}
+                rest = run.bundle.model_copy(update=ids)
+                assign([rest], self.folder, self.settings)
+                self.waiting.append(rest)
         if self.slots.all_closed and not self.running:
             why = "no GPU of this machine works; python launcher/doctor.py tells more"
             for bundle in self.waiting:
-                self._fail(bundle, "node", why)
+                self._fail(bundle, bundle.items, "node", why)
             self.waiting.clear()
 
     def _note_finished(self) -> None:
@@ -242,7 +237,7 @@ class Pool:
 
     def _note(self, item: str, why: str | None = None) -> None:
         """Counts a run as done, or as failed where there is a reason, and says how it ended."""
-        self.open.pop(item, None)
+        self.open.discard(item)
         (self.outcome.failed if why else self.outcome.done).append(item)
         number = len(self.costs) - len(self.open)
         self.console.print(
@@ -266,35 +261,31 @@ class Pool:
         return f"  {score}, {seconds:.0f} s"
 
     def _begun(self, items: list[str]) -> list[str]:
-        held = claims.held(self.folder, items, self.submission)
-        return [item for item, claim in held.items() if claim.running]
+        """Those of a worker's items that it was at: all, where it had not come to any."""
+        held = claims.held(self.folder, items, self.settings.submission)
+        return [item for item, claim in held.items() if claim.running] or items
 
     def _without_device(self, run: _Running) -> None:
         """A worker's GPU is broken: the item under which it broke has its record, and fails."""
         self.slots.broke(run.slot)
         left = [item for item in run.bundle.items if item in self.open]
-        for item in (self._begun(left) or left)[:1]:
+        for item in self._begun(left)[:1]:
             self.folder.claim(item).unlink(missing_ok=True)
             self._note(item, reason(self.folder, item) or "its GPU is broken")
 
-    def _crashed(self, bundle: Bundle, left: list[str], code: int) -> None:
-        """A worker died without a word: its running item failed, the rest is given out again."""
-        victims = self._begun(left) or left
+    def _crashed(self, bundle: Bundle, left: list[str], code: int) -> list[str]:
+        """Fails what a worker ran when it died without a word; returns what it had not begun."""
+        victims = self._begun(left)
         how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
         kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
         log = self.folder.logs / f"{bundle.id}.log"
-        self._fail(
-            bundle.model_copy(update={"items": tuple(victims)}),
-            kind,
-            f"the worker ended with {how}; see {log}",
-        )
-        rest = [item for item in left if item not in victims]
-        if rest:
-            self.waiting.append(_rest(bundle, rest, self.folder))
+        self._fail(bundle, victims, kind, f"the worker ended with {how}; see {log}")
+        return [item for item in left if item not in victims]
 
-    def _fail(self, bundle: Bundle, kind: FailureKind, message: str) -> None:
-        for item in bundle.items:
-            log = f"logs/{bundle.id}.log"
+    def _fail(self, bundle: Bundle, items: Iterable[str], kind: FailureKind, message: str) -> None:
+        """Writes failure records of a bundle's items, which no worker could write."""
+        log = f"logs/{bundle.id}.log"
+        for item in items:
             why = f"{kind}: {message}"
             try:
                 record_loss(self.study, self.folder, item, kind, message, log=log)
@@ -336,12 +327,3 @@ class Pool:
         for run in self.running:
             run.log.close()
         self._note_finished()
-
-
-def _rest(bundle: Bundle, items: list[str], folder: StudyFolder) -> Bundle:
-    """A new bundle of what is left of one, with the same settings."""
-    rest = bundle.model_copy(update={"items": tuple(items), "id": digest([bundle.id, *items])})
-    table = json.loads((folder.bundles / f"{bundle.id}.json").read_text(encoding="utf-8"))
-    table["bundle"] = rest.model_dump(mode="json")
-    write_text(folder.bundles / f"{rest.id}.json", json.dumps(table) + "\n")
-    return rest

@@ -1,14 +1,17 @@
-"""A submit claims a plan's items, and gives back what it does not run."""
+"""A submit claims items, writes them down for workers, and releases what it does not run."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterable
 
+from jobs.settings import Assignment, Settings
 from launcher.study.missing import Lives
 from stilt.cell import digest
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle, Plan
 from stilt.records import claims
+from stilt.system.files import write_text
 
 
 def new_submission(executor: str) -> str:
@@ -46,7 +49,14 @@ def _claim(item: str, bundle: Bundle, folder: StudyFolder, submission: str, live
     return free and claims.take(claim, path)
 
 
+def assign(bundles: Iterable[Bundle], folder: StudyFolder, settings: Settings) -> None:
+    """Writes what a worker will read: its bundle and its settings."""
+    for bundle in bundles:
+        content = Assignment(bundle=bundle, settings=settings).model_dump(mode="json")
+        write_text(folder.bundles / f"{bundle.id}.json", json.dumps(content) + "\n")
+
+
 def release(folder: StudyFolder, submission: str, items: Iterable[str]) -> None:
-    """Gives back what a submission claimed and did not run."""
+    """Removes the claims of a submission on items that it did not run."""
     for item in claims.held(folder, items, submission):
         folder.claim(item).unlink(missing_ok=True)

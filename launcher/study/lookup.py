@@ -22,7 +22,7 @@ class Found:
     run: Run
 
 
-def called(folder: StudyFolder) -> str:
+def study_argument(folder: StudyFolder) -> str:
     """What a person types after a command to mean a study: its name, or its path elsewhere."""
     path = folder.path
     return shlex.quote(path.name if path.parent == Path("logs") else str(path))

@@ -20,15 +20,15 @@ ASSUMED_FLOPS = 2e13
 """Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
 
 
-def show(
+def show_plan(
     resolved: ResolvedStudy,
     console: Console,
     *,
     executor: str,
     bundles: int | None,
     arrays: Callable[[Plan], None] | None = None,
-) -> int:
-    """Prints the plan of what is still to be run; returns 0.
+) -> None:
+    """Prints the plan of what is still to be run.
 
     Args:
         resolved: the study.
@@ -40,33 +40,28 @@ def show(
     study = resolved.study
     state = outstanding(study, resolved.folder, ClaimLiveness(resolved.folder).lives)
     whole = plan(
-        study,
-        cells=state.missing,
-        there=state.there,
-        held=state.held,
-        bundles=bundles or 64,
+        study, cells=state.missing, there=state.there, held=state.held, bundles=bundles or 64
     )
+    lacks = (f" (not found here: {resolved.problem})", "yellow") if resolved.problem else "."
     console.print(
         Text.assemble(
             "study ",
             (study.name, "bold"),
             f": {len(study.cells)} cells, {len(state.done)} done, {len(state.held)} held by live "
             f"jobs, {len(state.missing)} to run. Model: {study.grid.model.name}",
-            *(
-                [(f" (not found here: {resolved.problem})", "yellow")]
-                if resolved.problem
-                else ["."]
-            ),
+            lacks,
         )
     )
     console.print(_matrix(study, set(state.missing)))
     console.print(_stages(study, whole))
     console.print(_time(resolved, whole))
-    console.print(_arrays(whole, executor))
+    counts = Counter(bundle.stage for bundle in whole.bundles)
+    said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
+    elements = f"{executor}: {len(whole.bundles)} array elements ({said})."
+    console.print(elements if whole.bundles else "nothing to run.")
     if arrays:
         arrays(whole)
     console.print("Dry run: nothing was written.")
-    return 0
 
 
 def _matrix(study: Study, missing: set[str]) -> Table:
@@ -139,14 +134,4 @@ def _time(resolved: ResolvedStudy, whole: Plan) -> str:
     return (
         f"about {hours:.1f} GPU-hours, if a GPU does {ASSUMED_FLOPS:.0e} FLOP/s in fp32 at these "
         "batch sizes (assumed; the measured speed replaces it as soon as a cell has finished)."
-    )
-
-
-def _arrays(whole: Plan, executor: str) -> str:
-    stages = [(stage, whole.stage(stage)) for stage in ("synthesis", "source", "target")]
-    counts = ", ".join(f"{len(found)} {stage}" for stage, found in stages if found)
-    return (
-        f"{executor}: {len(whole.bundles)} array elements ({counts})."
-        if counts
-        else "nothing to run."
     )

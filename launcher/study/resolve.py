@@ -1,6 +1,5 @@
 """From a command line to a study: grid, model and data checked before anything is written."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +61,7 @@ def resolve_study(
     path = grid_path(grid_name)
     grid = load_grid(grid_name)
     if places.model:
-        grid = Grid.model_validate(grid.model_dump() | {"model": model_spec(places.model)})
+        grid = Grid.model_validate(grid.model_dump() | {"model": _model_spec(places.model)})
     found: ModelPlace | None
     problem = ""
     try:
@@ -77,24 +76,16 @@ def resolve_study(
         require_positions(study.tasks.values(), read_config(Path(found.name)))
     folder = StudyFolder(places.root / study.name)
     if dry_run and folder.study_file.is_file():
-        _require_same_study(study, folder, known=found is not None)
+        there = read_study(folder)
+        if found is None:
+            # a model that is not here may be the same
+            there = there.model_copy(update={"model_identity": known})
+        require_same_study(study, there, folder)
     data_dir = data_folder(places.data_dir)
     return ResolvedStudy(study, folder, found, data_dir, cache_folder(), problem)
 
 
-def _require_same_study(study: Study, folder: StudyFolder, *, known: bool) -> None:
-    """Refuses in a dry run what ``begin`` would refuse; a model that is not here may be the same.
-
-    Raises:
-        ResultError: Another study has this name.
-    """
-    there = read_study(folder)
-    if not known:
-        there = there.model_copy(update={"model_identity": study.model_identity})
-    require_same_study(study, there, folder)
-
-
-def model_spec(text: str) -> ModelSpec:
+def _model_spec(text: str) -> ModelSpec:
     """Reads ``--model``: a folder, or a Hub id as ``namespace/name@revision``."""
     if Path(text).is_dir():
         return ModelSpec(path=str(Path(text).resolve()))
@@ -106,27 +97,21 @@ def model_spec(text: str) -> ModelSpec:
     return ModelSpec(hub=name, revision=revision)
 
 
-def check_data(
-    resolved: ResolvedStudy, progress: Callable[[str], None] = lambda task: None
-) -> dict[str, tuple[Splits, Size]]:
+def check_data(resolved: ResolvedStudy) -> dict[str, tuple[Splits, Size]]:
     """Loads and renders every task that the study needs, before anything is submitted.
 
     Raises:
         DataError: A task's rows cannot be had or used; the message lists what was tried.
     """
     found = {}
-    for task in resolved.study.tasks.values():
-        if task.synthesis:
-            continue
-        progress(task.name)
+    tasks = {name: task for name, task in resolved.study.tasks.items() if not task.synthesis}
+    for name, task in tasks.items():
         splits = load_splits(task, resolved.data_dir)
-        found[task.name] = (splits, measure(task, splits))
+        found[name] = (splits, measure(task, splits))
     for source in resolved.study.sources.values():
-        task = resolved.study.tasks[source.task]
-        if source.train_size and not task.synthesis and source.train_size != task.train_size:
-            load_splits(
-                task.model_copy(update={"train_size": source.train_size}), resolved.data_dir
-            )
+        own = {"train_size": source.train_size}
+        if source.task in tasks and source.train_size not in (None, tasks[source.task].train_size):
+            load_splits(tasks[source.task].model_copy(update=own), resolved.data_dir)
     return found
 
 

@@ -38,16 +38,8 @@ def command_line() -> str:
 
 def worker_environment() -> dict[str, str]:
     """Environment of a worker: this code on the path, nothing fetched, no bars in logs."""
-    inherited = os.environ.get("PYTHONPATH")
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *([inherited] if inherited else [])]),
-        **QUIET,
-    }
-
-
-PACKAGES = ("stilt", "launcher", "jobs")
-SUFFIXES = (".py", ".toml")
+    path = filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH")))
+    return os.environ | QUIET | {"PYTHONPATH": os.pathsep.join(path)}
 
 
 def snapshot(folder: StudyFolder, repository: Path = REPOSITORY) -> Path:
@@ -60,8 +52,13 @@ def snapshot(folder: StudyFolder, repository: Path = REPOSITORY) -> Path:
     Returns:
         The copy, to be put on a job's ``PYTHONPATH``.
     """
-    files = _files(repository)
-    content = {path.relative_to(repository): path.read_bytes() for path in files}
+    files = (
+        path
+        for package in ("stilt", "launcher", "jobs")
+        for path in (repository / package).rglob("*")
+        if path.suffix in (".py", ".toml") and path.is_file() and "__pycache__" not in path.parts
+    )
+    content = {path.relative_to(repository): path.read_bytes() for path in sorted(files)}
     seen = hashlib.sha256()
     for name, data in content.items():
         seen.update(f"{name.as_posix()}\0{len(data)}\0".encode() + data)
@@ -84,13 +81,3 @@ def snapshot(folder: StudyFolder, repository: Path = REPOSITORY) -> Path:
                 raise
             shutil.rmtree(copy)
     return place.resolve()
-
-
-def _files(repository: Path) -> list[Path]:
-    found = [
-        path
-        for package in PACKAGES
-        for path in (repository / package).rglob("*")
-        if path.suffix in SUFFIXES and path.is_file() and "__pycache__" not in path.parts
-    ]
-    return sorted(found)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.scheduler.reasons import ADVICE, Kind
-from launcher.study.lookup import SHOWN, called
+from launcher.study.lookup import SHOWN, study_argument
 from launcher.watch.study_status import STATES, Item, State, StudyStatus
 from stilt.system.console import new_table
 from stilt.system.units import clock, span
@@ -277,7 +277,7 @@ def _alike(item: Item) -> str:
 
 def following(standing: StudyStatus) -> Text:
     """What a person would do next."""
-    name = called(standing.folder)
+    name = study_argument(standing.folder)
     count = standing.count()
     if standing.live:
         return Text(f"Watch: python launcher/status.py {name} --watch")

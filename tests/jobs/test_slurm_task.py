@@ -12,10 +12,11 @@ import pytest
 from jobs.settings import Settings
 from jobs.slurm_task import BundleTask, CellsFailed
 from jobs.worker import DeviceMissing
-from launcher.submit import assign, main
+from launcher.study.claiming import assign
+from launcher.submit import main
 from stilt.folder import StudyFolder, read_study, write_study
 from stilt.grid import load_grid
-from stilt.plan import Bundle, Plan
+from stilt.plan import Bundle
 from stilt.records import claims
 from stilt.records.failures import record_loss
 from stilt.records.results import Failure, read_record
@@ -180,7 +181,7 @@ class Element:
         for item in items:
             assert claims.take(claims.new_claim(item, "slurm-1", stage), self.folder.claim(item))
         bundle = Bundle(id=stage, stage=stage, items=tuple(items), cost=1.0)
-        assign(Plan(bundles=(bundle,)), self.folder, self.settings)
+        assign([bundle], self.folder, self.settings)
 
     def run(self, stage, workers=1):
         return BundleTask(str(self.folder.path), stage, workers)()

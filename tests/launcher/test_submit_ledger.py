@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.local.pool import Outcome, Pool
+from launcher.local.pool import Pool, PoolOutcome
 from launcher.scheduler.ledger import read_ledger
 from launcher.status import main as status
 from launcher.submit import main
@@ -22,10 +22,10 @@ def stopped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["launcher/submit.py", *words])
 
-    def run(pool: Pool) -> Outcome:
+    def run(pool: Pool) -> PoolOutcome:
         for path in pool.folder.claims.iterdir():
             path.unlink()
-        return Outcome(interrupted=True)
+        return PoolOutcome(interrupted=True)
 
     monkeypatch.setattr(Pool, "run", run)
     assert main(words) == 130

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from launcher.study.preview import show, tokens_per_second
+from launcher.study.preview import show_plan, tokens_per_second
 from launcher.study.resolve import ResolvedStudy
 from stilt.folder import StudyFolder
 from stilt.records.results import Result, read_record, write_record
@@ -15,7 +15,7 @@ from tests.support.fake_study import damage
 def shown(study, folder, tmp_path):
     console = Console(file=io.StringIO(), width=160, color_system=None)
     resolved = ResolvedStudy(study, folder, None, None, tmp_path / "cache")
-    assert show(resolved, console, executor="local", bundles=None) == 0
+    show_plan(resolved, console, executor="local", bundles=None)
     return console.file.getvalue(), resolved
 
 
