@@ -7,7 +7,7 @@ from stilt.system.command import run_command
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,20 @@ from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import read_live_claims
 from launcher.watch.observer import Observer
-from launcher.watch.study_status import StudyStatus
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder, find_study, read_study
 from stilt.system.console import new_table, output
 from stilt.system.units import size
+
+EMPTIED = {
+    "saved states of interrupted runs": "resume",
+    "logs of local workers": "logs",
+    "submitit's files and logs of jobs": "slurm",
+    "bundles": "bundles",
+    "claims of dead jobs": "claims",
+    "copies of the code": "code",
+}
+"""Folders of a study of which nothing is kept."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +73,16 @@ def clean(
             f"python launcher/cancel.py {study}."
         )
     standing = Observer(folder, read_study(folder)).look(ask=False)
-    found = waste(folder, standing)
+    needed = {cell.source for cell in standing.cells if cell.state != "done"}
+    sources = {source.name: folder.source(source.id) for source in standing.sources}
+    found = waste(folder, (place for name, place in sources.items() if name not in needed))
     console = output()
     total = sum(part.bytes for part in found)
     if not found:
         console.print(f"{folder.path}: nothing to remove.")
         return 0
     console.print(_table(found, total))
-    kept = _needed(standing)
-    if kept:
+    if kept := needed & sources.keys():
         console.print(
             f"kept: the weights of {', '.join(sorted(kept))}, because cells that need them are "
             "not done"
@@ -86,63 +96,41 @@ def clean(
         if not Confirm.ask("Remove these?", console=console, default=False):
             console.print("Nothing was removed.")
             return 0
-    for part in found:
-        for path in part.paths:
-            _remove(path)
+    for path in (path for part in found for path in part.paths):
+        if _is_folder(path):
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     console.print(f"freed {size(total)} ({total} bytes). Results are kept.")
     return 0
 
 
-def waste(folder: StudyFolder, standing: StudyStatus) -> list[Waste]:
-    """What can go, by sort; nothing that a cell which is not done needs, save its saved state."""
-    needed = _needed(standing)
-    weights: list[Path] = []
-    for source in standing.sources:
-        place = folder.source(source.id)
-        if source.name not in needed and place.is_dir():
-            weights += [path for path in place.iterdir() if path.name != "result.json"]
+def waste(folder: StudyFolder, sources: Iterable[Path]) -> list[Waste]:
+    """Lists what can go, by sort; saved states too, also of cells that are not done.
+
+    Args:
+        folder: the study's folder.
+        sources: folders of the sources that no cell needs any more.
+    """
+    weights = [path for place in sources for path in place.glob("*") if path.name != "result.json"]
+    sorts = {"weights of sources": weights}
+    sorts |= {what: sorted((folder.path / name).glob("*")) for what, name in EMPTIED.items()}
     parts = [path for path in folder.path.rglob(".*") if path.name.endswith(".part")]
     parts += [path for path in (folder.path / "sources").glob(".*") if path.is_dir()]
-    sorts = {
-        "weights of sources": weights,
-        "saved states of interrupted runs": _inside(folder.path / "resume"),
-        "logs of local workers": _inside(folder.logs),
-        "submitit's files and logs of jobs": _inside(folder.slurm),
-        "bundles": _inside(folder.bundles),
-        "claims of dead jobs": _inside(folder.claims),
-        "copies of the code": _inside(folder.path / "code"),
-        "half-written files": [path for path in parts if not _within(path, folder)],
-    }
+    emptied = tuple(folder.path / name for name in EMPTIED.values())
+    sorts["half-written files"] = [
+        path for path in parts if not any(path.is_relative_to(place) for place in emptied)
+    ]
     found = [Waste(what, paths, sum(map(_bytes, paths))) for what, paths in sorts.items()]
     return [part for part in found if part.paths]
 
 
-def _needed(standing: StudyStatus) -> set[str]:
-    wanted = {cell.source for cell in standing.cells if cell.state != "done"}
-    return wanted & {source.name for source in standing.sources}
-
-
-def _within(path: Path, folder: StudyFolder) -> bool:
-    """Whether a path lies in a folder that is emptied anyway."""
-    first = path.relative_to(folder.path).parts[0]
-    return first in ("resume", "logs", "slurm", "bundles", "claims", "code")
-
-
-def _inside(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
 def _bytes(path: Path) -> int:
-    if path.is_dir() and not path.is_symlink():
-        return sum(map(_bytes, path.iterdir()))
-    return path.lstat().st_size
+    return sum(map(_bytes, path.iterdir())) if _is_folder(path) else path.lstat().st_size
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _table(found: Sequence[Waste], total: int) -> Table:

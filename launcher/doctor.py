@@ -5,7 +5,9 @@ One screen; each line that is not well says what to do.
 
 from stilt.system.command import run_command
 
+import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,13 +18,14 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.checks import cluster, machine
-from launcher.checks.finding import BAD, MARK, WARN, Finding
+from launcher.checks.finding import Finding
 from launcher.cluster.profile import read_profile
 from launcher.study.resolve import Places, resolve_study
 from stilt.errors import ConfigError, StiltError
 from stilt.system.console import new_table, output
 
-COLOUR = {"ok": "green", WARN: "yellow", BAD: "bold red"}
+LOOKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "bold red")}
+"""Mark and colour of a finding, by its state."""
 
 
 def doctor(
@@ -40,9 +43,9 @@ def doctor(
         places: see there.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
     """
-    on_cluster = executor == "slurm" or (executor == "auto" and cluster.has_slurm())
-    found = [*machine.packages(), *machine.folders(places.root, on_cluster=on_cluster)]
-    found += [machine.hub(), machine.data_folder(places.data_dir)]
+    on_cluster = executor == "slurm" or (executor == "auto" and shutil.which("sbatch") is not None)
+    found = [*machine.packages(), *machine.written_folders(places.root, on_cluster=on_cluster)]
+    found += [machine.hub(), machine.local_data(places.data_dir)]
     parallel = None
     if on_cluster:
         answers = cluster.commands()
@@ -50,36 +53,32 @@ def doctor(
         try:
             settings = read_profile(profile)
         except ConfigError as error:
-            found.append(Finding("profile", BAD, str(error), "mend that file"))
+            found.append(Finding("profile", "bad", str(error), "mend that file"))
         else:
             parallel = settings.parallel
-            if not any(finding.state == BAD for finding in answers):
+            if not any(finding.state == "bad" for finding in answers):
                 found += cluster.cluster(settings)
     else:
         if executor == "auto":
-            found.append(Finding("SLURM", WARN, "no sbatch here", "only --executor local works"))
+            found.append(
+                Finding("SLURM", "warning", "no sbatch here", "only --executor local works")
+            )
         found.append(machine.gpu())
     if grid is not None:
-        found += _grid(grid, places, parallel)
+        try:
+            found += machine.grid_needs(resolve_study(grid, places), parallel)
+        except StiltError as error:
+            remedy = "mend that, or choose another grid or model"
+            found.append(Finding("grid", "bad", str(error), remedy))
     console = output()
     console.print(_table(found))
-    bad = sum(finding.state == BAD for finding in found)
-    warned = sum(finding.state == WARN for finding in found)
-    noted = f", {warned} warnings" if warned else ""
-    if bad:
-        console.print(f"\n{bad} to be mended first{noted}.")
-    else:
-        following = f"python launcher/stage.py --grid {grid or 'full'}"
-        console.print(f"\nReady{noted}. Next: {following}")
-    return 1 if bad else 0
-
-
-def _grid(grid: str, places: Places, parallel: int | None) -> list[Finding]:
-    try:
-        resolved = resolve_study(grid, places)
-    except StiltError as error:
-        return [Finding("grid", BAD, str(error), "mend that, or choose another grid or model")]
-    return machine.grid_needs(resolved, parallel)
+    count = Counter(finding.state for finding in found)
+    noted = f", {count['warning']} warnings" if count["warning"] else ""
+    if count["bad"]:
+        console.print(f"\n{count['bad']} to be mended first{noted}.")
+        return 1
+    console.print(f"\nReady{noted}. Next: python launcher/stage.py --grid {grid or 'full'}")
+    return 0
 
 
 def _table(found: Sequence[Finding]) -> Table:
@@ -88,12 +87,9 @@ def _table(found: Sequence[Finding]) -> Table:
     table.add_column("found", ratio=3)
     table.add_column("what to do", ratio=2)
     for finding in found:
-        table.add_row(
-            finding.what,
-            Text(f"{MARK[finding.state]} {finding.state}", COLOUR[finding.state]),
-            Text(finding.seen),
-            Text(finding.remedy),
-        )
+        mark, colour = LOOKS[finding.state]
+        state = Text(f"{mark} {finding.state}", colour)
+        table.add_row(finding.what, state, Text(finding.seen), Text(finding.remedy))
     return table
 
 

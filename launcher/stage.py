@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from launcher.checks.hub import hub_answers, hub_cache
+from launcher.checks.machine import hub_answers, hub_cache
 from launcher.study.resolve import Places, ResolvedStudy, resolve_study
 from launcher.study.worker_code import worker_environment
 from stilt.data.staged import Request, Staged
@@ -64,7 +64,8 @@ def stage(
         ]
     console.print(_table(resolved, found))
     if problems:
-        raise DataError(listed(problems))
+        heading = [f"{len(problems)} problems:"] if len(problems) > 1 else []
+        raise DataError("\n  ".join([*heading, *problems]))
     caches = [str(resolved.cache)] + [str(hub_cache())] * any(item.of_hub for item in found)
     console.print(
         f"\nAll is there. Nodes must see {' and '.join(caches)}.\n"
@@ -111,7 +112,10 @@ def run(request: Request, console: Console, *, online: bool) -> list[Staged]:
                 stderr=talk,
                 text=True,
             ) as process:
-                for kind, content in _lines(process):
+                assert process.stdout is not None
+                for line in process.stdout:
+                    # other lines are of libraries
+                    kind, content = json.loads(line) if line.startswith('["') else ("", None)
                     if kind == "doing":
                         status.update(str(content))
                     elif kind == "staged":
@@ -120,22 +124,6 @@ def run(request: Request, console: Console, *, online: bool) -> list[Staged]:
             lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise DataError(f"staging broke down: {lines[-1] if lines else 'without a word'}")
     return found
-
-
-def _lines(process: "subprocess.Popen[str]") -> Iterator[tuple[str, object]]:
-    """What the process says; other lines are of libraries."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith('["'):
-            kind, content = json.loads(line)
-            yield kind, content
-
-
-def listed(problems: Sequence[str]) -> str:
-    """All problems in one message."""
-    if len(problems) == 1:
-        return problems[0]
-    return f"{len(problems)} problems:\n" + "\n".join(f"  {problem}" for problem in problems)
 
 
 def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
@@ -148,23 +136,18 @@ def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
     for item in found:
         table.add_row(
             Text(f"✗ {item.name}", "bold red") if item.problem else Text(f"✓ {item.name}"),
-            _number(item.train),
-            _number(item.dev),
+            *("" if rows is None else str(rows) for rows in (item.train, item.dev)),
             f"{item.tokens:.1f}" if item.tokens is not None else "",
             f"{100 * item.full:.0f}%" if item.full is not None else "",
-            short(item.where),
+            end_of(item.where),
             Text("see below", "red") if item.problem else item.file,
         )
     return table
 
 
-def short(where: str, longest: int = 26) -> str:
+def end_of(where: str, longest: int = 26) -> str:
     """The end of a long path: that is where places differ."""
     return where if len(where) <= longest else f"…{where[1 - longest :]}"
-
-
-def _number(rows: int | None) -> str:
-    return "" if rows is None else str(rows)
 
 
 main = partial(run_command, stage, "python launcher/stage.py")

