@@ -1,11 +1,13 @@
 """The local executor: a bounded pool of worker processes on this machine, with one progress bar."""
 
-import contextlib
+import os
 import signal
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -21,7 +23,6 @@ from rich.progress import (
 from rich.text import Text
 
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Settings
-from launcher.local.signals import interrupted_by_signals
 from launcher.local.slots import Slots
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.study.claiming import assign, release
@@ -34,6 +35,7 @@ from stilt.records import claims
 from stilt.records.failures import reason, record_loss
 from stilt.records.finished import finished, read_ending
 from stilt.records.results import FailureKind
+from stilt.system.stdout import discard
 from stilt.task import Size
 
 POLL_SECONDS = 0.5
@@ -315,7 +317,7 @@ class Pool:
         for run in self.running:
             run.process.send_signal(signal.SIGTERM)
         # where it is the screen or the disk that broke, there is nobody to tell
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self.console.print("stopping: workers save their state (a second Ctrl-C kills them)")
         try:
             for run in self.running:
@@ -327,3 +329,30 @@ class Pool:
         for run in self.running:
             run.log.close()
         self._note_finished()
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Makes a SIGTERM, and a terminal that is closed, what a Ctrl-C is."""
+    handlers = {signal.SIGTERM: _as_interrupt, signal.SIGHUP: _as_hangup}
+    # under nohup, say, it was asked that a closed terminal shall end nothing
+    wanted = [n for n in handlers if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handlers[number]) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _as_interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _as_hangup(number: int, frame: object) -> None:
+    # it comes from the shell and from the kernel: the second is no second Ctrl-C
+    signal.signal(number, signal.SIG_IGN)
+    # what is printed on a terminal that is gone, which says of itself that it is none, is an error
+    if stat.S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode):
+        discard()
+    raise KeyboardInterrupt
