@@ -6,9 +6,10 @@ What is done is kept; what runs saves its state, and the same submit goes on wit
 from stilt.system.command import run_command
 
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ import tyro
 from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import LiveClaims, read_live_claims
+from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.stopping import cancel_jobs, stop_processes
 from stilt.cell import NONE
 from stilt.errors import ConfigError, unknown
@@ -42,32 +44,29 @@ def cancel(
         dry_run: say what would be cancelled, and do nothing.
     """
     folder = find_study(study, root)
-    there = read_study(folder)
-    wanted = chosen(there, source, target)
+    wanted = chosen(read_study(folder), source, target)
     held = read_live_claims(folder)
     console = output()
-    elements, withdrawn, spared = divide(held, wanted, whole=not source and not target)
+    whole = not source and not target
+    elements, withdrawn, spared = divide(held, wanted, whole=whole)
     processes = held.local(wanted)
-    away = [claim for claim in held.away if claim.item in wanted or not (source or target)]
+    away = [claim for claim in held.away if whole or claim.item in wanted]
     if away:
-        said = (
-            f"left alone: {len(away)} runs are held by jobs {held.liveness.away}; cancel them there"
-        )
-        console.print(said, style="yellow")
-        if not elements and not withdrawn and not processes:
-            return 1
+        where = f"{len(away)} runs are held by jobs {held.liveness.away}"
+        console.print(f"left alone: {where}; cancel them there", style="yellow")
     if not elements and not withdrawn and not processes:
-        which = "such cells" if source or target else "cells"
-        console.print(f"nothing to cancel: no job holds {which} of {folder.path.name}.")
-        return 0
-    if processes and (source or target):
+        which = "cells" if whole else "such cells"
+        if not away:
+            console.print(f"nothing to cancel: no job holds {which} of {folder.path.name}.")
+        return 1 if away else 0
+    if processes and not whole:
         raise ConfigError(
             f"{folder.path.name} runs on this machine, as a whole: it can only be cancelled "
             "without --source and --target."
         )
     said = "would cancel" if dry_run else "cancelling"
     if elements:
-        jobs = ", ".join(_ranges(list(elements)))
+        jobs = ", ".join(_ranges(elements))
         runs = sum(map(len, elements.values()))
         console.print(f"{said} {len(elements)} array elements with {runs} runs: {jobs}")
     if withdrawn:
@@ -88,12 +87,10 @@ def cancel(
         claims.drop_stale(folder.claim(claim.item), claim)
     problems = cancel_jobs(list(elements)) if elements else []
     problems += stop_processes(list(processes), console)
-    after = read_live_claims(folder)
-    mine = [claim for found in elements.values() for claim in found]
-    mine += [claim for found in processes.values() for claim in found]
+    after = ClaimLiveness(folder)
     left = 0
-    for claim in mine:
-        if after.liveness.lives(claim):
+    for claim in chain(*elements.values(), *processes.values()):
+        if after.lives(claim):
             left += 1
         else:
             claims.drop_stale(folder.claim(claim.item), claim)
@@ -113,14 +110,14 @@ def chosen(study: Study, sources: Sequence[str], targets: Sequence[str]) -> set[
     Raises:
         ConfigError: A source or target that the study does not have.
     """
-    known = {cell.source for cell in study.cells.values()} | {NONE}
-    for name in sources:
-        if name not in known:
-            raise ConfigError(f"--source: {unknown('source', name, known)}")
-    for name in targets:
-        targeted = {cell.target for cell in study.cells.values()}
-        if name not in targeted:
-            raise ConfigError(f"--target: {unknown('target', name, targeted)}")
+    known = {
+        "source": {cell.source for cell in study.cells.values()} | {NONE},
+        "target": {cell.target for cell in study.cells.values()},
+    }
+    for flag, names in (("source", sources), ("target", targets)):
+        for name in names:
+            if name not in known[flag]:
+                raise ConfigError(f"--{flag}: {unknown(flag, name, known[flag])}")
     return {
         run.id
         for run in study.runs.values()
@@ -157,14 +154,14 @@ def divide(
     return elements, withdrawn, spared
 
 
-def _ranges(elements: Sequence[str]) -> list[str]:
+def _ranges(elements: Iterable[str]) -> list[str]:
     """Elements in words: ``12_[0-3,7]``."""
-    arrays: dict[str, list[int]] = {}
+    arrays: dict[str, list[int]] = defaultdict(list)
     plain = []
     for element in elements:
         array, _, index = element.partition("_")
         if index.isdigit():
-            arrays.setdefault(array, []).append(int(index))
+            arrays[array].append(int(index))
         else:
             plain.append(element)
     for array, indices in arrays.items():
