@@ -40,7 +40,7 @@ def doctor(
     Args:
         grid: a grid to be run, for what it needs of disk, model and data.
         executor: where it is to run; auto takes slurm where there is an sbatch.
-        places: see there.
+        places: see ``Places``.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
     """
     on_cluster = executor == "slurm" or (executor == "auto" and shutil.which("sbatch") is not None)

@@ -42,7 +42,7 @@ def stage(
     Args:
         grid: name of a grid (full, demo, ...) or path of a TOML file.
         study: name of the study's folder below root; the grid's name by default.
-        places: see there.
+        places: see ``Places``.
         synthesise: generate SynthesisGPT2's rows here too, instead of in a job.
         device: torch device to generate them on.
         check: only check that all is there, with the Hub switched off as in a job.

@@ -8,6 +8,7 @@ from stilt.system.command import run_command
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,7 @@ from launcher.local.slots import gpu_count
 from launcher.scheduler.ledger import append_lines, new_line
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.lost import record_lost_jobs
-from launcher.send.dispatch import BUNDLES, dispatch, grouped, preview, within
+from launcher.send.dispatch import BUNDLES, dispatch, preview, within
 from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
@@ -73,10 +74,10 @@ def submit(
     Args:
         grid: name of a grid (full, demo, ...) or path of a TOML file.
         study: name of the study's folder below root; the grid's name by default.
-        places: see there.
+        places: see ``Places``.
         executor: where to run: this machine's cores and GPUs, or SLURM job arrays.
         dry_run: print what would run (slurm: and what sbatch would be given), and write nothing.
-        work: see there.
+        work: see ``WorkFlags``.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
@@ -239,8 +240,8 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
     if taken := take_over_orphaned_arrays(resolved.folder):
         console.print(f"taken over from a launcher that died: jobs {', '.join(taken)}")
     lost = record_lost_jobs(resolved.study, resolved.folder, ClaimLiveness(resolved.folder))
-    for message, items in grouped(lost).items():
-        console.print(Text.assemble(("lost:", "yellow"), f" {len(items)} runs: {message}"))
+    for message, runs in Counter(lost.values()).items():
+        console.print(Text.assemble(("lost:", "yellow"), f" {runs} runs: {message}"))
     limits = read_limits(profile)
     settings = options.settings(
         threads=profile.threads(resolved.study.grid.processes),

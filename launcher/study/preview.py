@@ -1,7 +1,7 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
@@ -10,14 +10,15 @@ from rich.text import Text
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.study.missing import outstanding
 from launcher.study.resolve import ResolvedStudy
-from stilt.errors import ResultError
 from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan, cost, plan
-from stilt.records.results import Result, read_record
+from stilt.records.finished import read_ending
 from stilt.study import Study
 from stilt.system.console import new_table
 
 ASSUMED_FLOPS = 2e13
 """Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
+MEASURED = 200
+"""Finished cells at most that the speed is measured by."""
 
 
 def show_plan(
@@ -54,7 +55,7 @@ def show_plan(
     )
     console.print(_matrix(study, set(state.missing)))
     console.print(_stages(study, whole))
-    console.print(_time(resolved, whole))
+    console.print(_time(resolved, state.done, whole))
     counts = Counter(bundle.stage for bundle in whole.bundles)
     said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     elements = f"{executor}: {len(whole.bundles)} array elements ({said})."
@@ -93,39 +94,29 @@ def _stages(study: Study, whole: Plan) -> Table:
         run = study.runs[bundle.items[0]]
         name = "targets" if run.cell else f"{run.stage} {run.source_name or run.title}"
         groups[name, bundle.needs].append(bundle)
-    for (name, needs), bundles in groups.items():
+    for (name, needs), bundles in [*groups.items(), (("all", ()), whole.bundles)]:
+        runs = sum(len(bundle.items) for bundle in bundles)
         waits = ", ".join(study.runs[need].name for need in needs)
-        table.add_row(*_row(name, waits, bundles))
-    table.add_row(*_row("all", "", whole.bundles), style="bold")
+        tokens = f"{sum(bundle.cost for bundle in bundles) / 1e6:.1f}"
+        style = "bold" if name == "all" else None
+        table.add_row(name, str(runs), str(len(bundles)), waits, tokens, style=style)
     return table
 
 
-def _row(name: str, waits: str, bundles: Sequence[Bundle]) -> list[str]:
-    runs = sum(len(bundle.items) for bundle in bundles)
-    work = sum(bundle.cost for bundle in bundles)
-    return [name, str(runs), str(len(bundles)), waits, f"{work / 1e6:.1f}"]
-
-
-def tokens_per_second(resolved: ResolvedStudy) -> float | None:
-    """Training tokens a second of this study's finished cells: None while there is none."""
+def _time(resolved: ResolvedStudy, done: set[str], whole: Plan) -> str:
+    """How long the plan takes, at the speed of the cells that are done where there are any."""
+    study = resolved.study
     tokens = seconds = 0.0
-    for path in sorted(resolved.folder.results.glob("*.json"))[:200]:
-        try:
-            record = read_record(Result, path)
-        except ResultError:
-            continue  # its cell is among those to run
-        run = resolved.study.runs.get(record.cell.id) if record is not None else None
-        if record and run and record.cell == run.cell and record.training is not None:
-            tokens += cost(resolved.study, run)
+    for item in sorted(done)[:MEASURED]:
+        run = study.runs[item]
+        record = read_ending(study, resolved.folder, run)
+        if record is not None and record.training is not None:
+            tokens += cost(study, run)
             seconds += sum(record.timings.model_dump().values())
-    return tokens / seconds if seconds else None
-
-
-def _time(resolved: ResolvedStudy, whole: Plan) -> str:
-    speed = tokens_per_second(resolved)
-    if speed:
-        return f"about {whole.cost / speed / 3600:.1f} worker-hours, at the finished cells' speed."
-    parameters = resolved.study.grid.model.parameters
+    if tokens and seconds:
+        hours = whole.cost * seconds / tokens / 3600
+        return f"about {hours:.1f} worker-hours, at the finished cells' speed."
+    parameters = study.grid.model.parameters
     if not parameters:
         return (
             "no estimate of hours: the grid's [model] gives no 'parameters'; no cell has finished."
