@@ -72,9 +72,9 @@ def clean(
             f"{folder.path.name}: {number} jobs still run or wait; cancel them first: "
             f"python launcher/cancel.py {study}."
         )
-    standing = Observer(folder, read_study(folder)).look(ask=False)
-    needed = {cell.source for cell in standing.cells if cell.state != "done"}
-    sources = {source.name: folder.source(source.id) for source in standing.sources}
+    status = Observer(folder, read_study(folder)).look(ask=False)
+    needed = {cell.source for cell in status.cells if cell.state != "done"}
+    sources = {source.name: folder.source(source.id) for source in status.sources}
     found = waste(folder, (place for name, place in sources.items() if name not in needed))
     console = output()
     total = sum(part.bytes for part in found)
@@ -106,7 +106,7 @@ def clean(
 
 
 def waste(folder: StudyFolder, sources: Iterable[Path]) -> list[Waste]:
-    """Lists what can go, by sort; saved states too, also of cells that are not done.
+    """Lists what can be removed, by sort; saved states of cells that are not done are among it.
 
     Args:
         folder: the study's folder.

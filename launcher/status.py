@@ -6,10 +6,11 @@ its log; a cell is named by the start of its id, a source also by its name.
 
 from stilt.system.command import run_command
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,17 @@ from tyro.conf import Positional
 from launcher.watch import screen
 from launcher.watch.observer import Observer
 from launcher.watch.story import tail, why
-from launcher.watch.study_status import STATES, Item, StudyStatus
+from launcher.watch.study_status import STATES, StudyStatus
 from stilt.errors import ConfigError
 from stilt.folder import find_studies, find_study, read_studies
 from stilt.system.console import output
 from stilt.system.stdout import while_read
+
+ITEM_FIELDS = (
+    *("id", "stage", "name", "source", "target", "state", "kind", "why", "attempts", "share"),
+    *("started", "ended", "seconds", "score", "diverged", "host", "job", "resumable"),
+)
+"""What --json tells of a run."""
 
 
 def status(
@@ -57,78 +64,68 @@ def status(
     def look() -> list[StudyStatus]:
         return [observer.look(ask=whole) for observer in observers]
 
-    standings = _watched(look, console, every, whole=whole) if watch and not json else look()
+    statuses = _watched(look, console, every, whole=whole) if watch and not json else look()
     if problems:
         # not among the results that a program reads
         red = output(stderr=True) if json else console
         for problem in problems:
             red.print(problem, style="bold red", soft_wrap=True)
     if json:
+        tables = [_as_table(status) for status in statuses]
         with while_read():
-            sys.stdout.write(_json([_as_table(standing) for standing in standings], whole=whole))
+            text = dumps(tables[0] if whole else tables, indent=1, allow_nan=False)
+            sys.stdout.write(f"{text}\n")
     elif whole:
-        console.print(screen.full(standings[0]))
+        console.print(screen.full(statuses[0]))
         # a command to be copied is not to be broken into lines
-        console.print(screen.following(standings[0]), soft_wrap=True)
+        console.print(screen.following(statuses[0]), soft_wrap=True)
     else:
-        console.print(screen.overview(standings))
+        console.print(screen.overview(statuses))
         console.print("\nOne of them in full: python launcher/status.py STUDY")
-    return 1 if any(standing.failed for standing in standings) else 0
+    return 1 if any(status.failed for status in statuses) else 0
 
 
 def _watched(
     look: Callable[[], list[StudyStatus]], console: Console, every: float, *, whole: bool
 ) -> list[StudyStatus]:
     """Looks until nothing is live any more; Ctrl-C ends the watching, and nothing else."""
-    standings = look()
-    with Live(console=console, auto_refresh=False, transient=True, screen=False) as live:
-        try:
-            while any(standing.live for standing in standings):
-                shown = screen.full(standings[0]) if whole else screen.overview(standings)
-                note = f"every {every:g} s; Ctrl-C stops watching, and nothing else"
-                live.update(Group(shown, "", note), refresh=True)
-                time.sleep(every)
-                standings = look()
-        except KeyboardInterrupt:
-            # the person has seen enough; the study goes on without a watcher
-            return standings
-    return standings
+    statuses = look()
+    note = f"every {every:g} s; Ctrl-C stops watching, and nothing else"
+    live = Live(console=console, auto_refresh=False, transient=True)
+    # on Ctrl-C the person has seen enough; the study goes on without a watcher
+    with suppress(KeyboardInterrupt), live:
+        while any(status.live for status in statuses):
+            shown = screen.full(statuses[0]) if whole else screen.overview(statuses)
+            live.update(Group(shown, "", note), refresh=True)
+            time.sleep(every)
+            statuses = look()
+    return statuses
 
 
-def _as_table(standing: StudyStatus) -> dict[str, Any]:
-    """What programs read; every time in seconds, every moment in seconds since 1970."""
-    count = standing.count()
+def _as_table(status: StudyStatus) -> dict[str, Any]:
+    """Returns what --json prints: durations in seconds, moments in seconds since 1970."""
+    count = status.count()
     return {
-        "study": standing.study.name,
-        "folder": str(standing.folder.path.resolve()),
-        "cells": len(standing.cells),
+        "study": status.study.name,
+        "folder": str(status.folder.path.resolve()),
+        "cells": len(status.cells),
         "count": {state: count[state] for state in STATES},
-        "diverged": sum(cell.diverged for cell in standing.cells),
-        "live": standing.live,
-        "failed": standing.failed,
-        "work_done": round(standing.work_done, 4),
-        "began": standing.began,
-        "last_ended": standing.last,
-        "seconds_left": standing.left,
-        "gpu_hours": None if standing.gpu_seconds is None else standing.gpu_seconds / 3600,
-        "run_hours": standing.run_seconds / 3600,
-        "unanswered": standing.unanswered,
-        "items": [_item(item) for item in standing.items],
+        "diverged": sum(cell.diverged for cell in status.cells),
+        "live": status.live,
+        "failed": status.failed,
+        "work_done": round(status.work_done, 4),
+        "began": status.began,
+        "last_ended": status.last,
+        "seconds_left": status.left,
+        "gpu_hours": None if status.gpu_seconds is None else status.gpu_seconds / 3600,
+        "run_hours": status.run_seconds / 3600,
+        "unanswered": status.unanswered,
+        "items": [{name: getattr(item, name) for name in ITEM_FIELDS} for item in status.items],
     }
 
 
-def _item(item: Item) -> dict[str, Any]:
-    kept = ("id", "stage", "name", "source", "target", "state", "kind", "why", "attempts", "share")
-    more = ("started", "ended", "seconds", "score", "diverged", "host", "job", "resumable")
-    return {name: getattr(item, name) for name in (*kept, *more)}
-
-
-def _json(tables: list[dict[str, Any]], *, whole: bool) -> str:
-    return json.dumps(tables[0] if whole else tables, indent=1, allow_nan=False) + "\n"
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Runs the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     prog = "python launcher/status.py"
     if arguments and arguments[0] in ("why", "tail"):

@@ -9,7 +9,7 @@ from stilt.errors import ConfigError, unknown
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies
 from stilt.study import Study
 
-SHOWN = 8
+ID_SHOWN = 8
 """Characters of an id on screens; enough to be unique among thousands."""
 
 
@@ -23,13 +23,18 @@ class Found:
 
 
 def study_argument(folder: StudyFolder) -> str:
-    """What a person types after a command to mean a study: its name, or its path elsewhere."""
+    """Returns what a person types to name a study: its name below logs/, else its path."""
     path = folder.path
     return shlex.quote(path.name if path.parent == Path("logs") else str(path))
 
 
-def the_run(text: str, name: str | None, root: Path) -> Found:
-    """The run whose id begins with ``text``, or the source of that name.
+def find_run(text: str, name: str | None, root: Path) -> Found:
+    """Finds the run whose id begins with ``text``, or the source of that name.
+
+    Args:
+        text: what the person wrote.
+        name: the study; all below root where absent.
+        root: folder that holds studies.
 
     Raises:
         ConfigError: None or several; the message has what was probably meant.

@@ -26,11 +26,14 @@ class Observer:
     def __init__(self, folder: StudyFolder, study: Study) -> None:
         self.folder = folder
         self.study = study
-        self._runs = [(run, _blank(study, run)) for run in study.runs.values()]
+        self._runs = [
+            (run, Item(run.id, run.stage, run.name, run.source_name, run.task, cost(study, run)))
+            for run in study.runs.values()
+        ]
         self._read: dict[Path, tuple[tuple[int, int], Item]] = {}
 
     def look(self, *, ask: bool = True) -> StudyStatus:
-        """How the study stands now.
+        """Returns how the study stands now.
 
         Args:
             ask: ask SLURM even if no claim needs it, for what it allocated.
@@ -44,10 +47,7 @@ class Observer:
         return StudyStatus(
             study=self.study,
             folder=self.folder,
-            items=[
-                item if item.stage == "source" else _after(item, made.get(item.source))
-                for item in items
-            ],
+            items=[_after(item, made.get(item.source)) for item in items],
             now=time.time(),
             unanswered=problems,
             gpu_seconds=_allocated(liveness) if asked else None,
@@ -56,20 +56,21 @@ class Observer:
         )
 
     def ended(self, run: Run, blank: Item) -> Item:
-        """How a run stands by its record alone, which is read again only if it has changed."""
+        """Tells how a run stands by its record alone, which is read again if it has changed."""
         path = self.folder.record(run)
-        stamp = _stamp(path)
-        if stamp is None:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
             return blank
+        stamp = (found.st_mtime_ns, found.st_size)
         known = self._read.get(path)
         if known is None or known[0] != stamp:
-            known = (stamp, self._ended(run, blank, stamp))
-            self._read[path] = known
+            known = self._read[path] = (stamp, self._ended(run, blank, found.st_mtime))
         return known[1]
 
-    def _ended(self, run: Run, blank: Item, stamp: tuple[int, int]) -> Item:
+    def _ended(self, run: Run, blank: Item, written: float) -> Item:
         if run.stage == SYNTHESIS:
-            return replace(blank, state="done", ended=stamp[0] / 1e9)
+            return replace(blank, state="done", ended=written)
         try:
             record = read_ending(self.study, self.folder, run)
         except ResultError as error:
@@ -96,18 +97,6 @@ class Observer:
         return item
 
 
-def _blank(study: Study, run: Run) -> Item:
-    """A run of which nothing is known yet."""
-    return Item(
-        run.id,
-        run.stage,
-        run.name,
-        source=run.source_name,
-        target=run.task,
-        cost=cost(study, run),
-    )
-
-
 class _Look:
     """What is known at one moment about claims, failures and jobs."""
 
@@ -117,20 +106,20 @@ class _Look:
         self.liveness = liveness
         self.away = ""
         # one listing instead of a look for each of a thousand cells
-        self.claimed = _names(self.folder.claims)
-        self.failed = _names(self.folder.failures)
+        self.claimed = {path.stem for path in self.folder.claims.glob("*.json")}
+        self.failed = {path.stem for path in self.folder.failures.glob("*.json")}
 
     def item(self, run: Run, blank: Item) -> Item:
-        """How a run stands."""
+        """Tells how a run stands, and whether it left a state to go on from."""
         item = self._item(run, blank)
         if item.state == "done":
             return item
         return replace(item, resumable=self.folder.resume(run.id).exists())
 
     def _item(self, run: Run, blank: Item) -> Item:
-        """How a run stands by its record, its claim and its failure.
+        """Tells how a run stands by its record, its claim and its failure.
 
-        The claim is read before the result: who ends writes the result, then drops the claim.
+        The claim is read before the result: a worker writes the result, then removes the claim.
         """
         claim = claims.read(self.folder.claim(run.id)) if run.id in self.claimed else None
         item = self.ended(run, blank)
@@ -187,10 +176,10 @@ class _Look:
 
     def _died(self, blank: Item, claim: claims.Claim) -> Item:
         reason = self._reason(claim)
-        innocent = reason.kind in WITHDRAWN or (not claim.running and reason.kind != "source")
+        open_again = reason.kind in WITHDRAWN or (not claim.running and reason.kind != "source")
         return replace(
             blank,
-            state="open" if innocent else "failed",
+            state="open" if open_again else "failed",
             kind=reason.kind,
             why=reason.text,
             host=claim.host,
@@ -218,15 +207,17 @@ def _waits(claim: claims.Claim, job: JobState | None) -> str:
 
 
 def _after(cell: Item, source: Item | None) -> Item:
-    """A cell that waits for its source, or never began because of it, says so.
+    """Says of a cell that it waits for its source, or never began because of it.
 
-    SLURM drops what waits for a job in which anything ran out of memory, also where the source was
-    then made with smaller steps.
+    SLURM drops what waits for a job in which anything ran out of memory, even where the source was
+    then trained with smaller steps.
     """
-    if source is not None and source.state == "done" and cell.kind == "source":
+    if source is None or cell is source:
+        return cell
+    if source.state == "done" and cell.kind == "source":
         why = "its job was dropped, and the source is there: submit again"
         return replace(cell, state="open", kind="dropped", why=why)
-    if source is None or source.state == "done":
+    if source.state == "done":
         return cell
     if cell.state == "pending" and cell.why in ("", "Dependency"):
         return replace(cell, why=f"for source {source.name}")
@@ -238,30 +229,16 @@ def _after(cell: Item, source: Item | None) -> Item:
 
 
 def _allocated(liveness: ClaimLiveness) -> float | None:
-    """GPU-seconds that SLURM gave to the study; None where it does not tell."""
+    """Sums the GPU-seconds that SLURM gave to the study; None where it does not tell."""
     if liveness.scheduler.sacct is not None:
         return None
     asked = {line.array: line.gpus or 0 for line in liveness.lines if line.array}
-    total = 0
-    for job in liveness.scheduler.jobs.values():
+    total = sum(
         # accounting need not know of GPUs: what was asked for is noted beside the job
-        total += job.spent * (job.gpus or asked.get(job.job.partition("_")[0], 0))
-    return float(total) if total else None
-
-
-def _names(folder: Path) -> set[str]:
-    try:
-        return {path.stem for path in folder.iterdir()}
-    except FileNotFoundError:
-        return set()
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_mtime_ns, found.st_size
+        job.spent * (job.gpus or asked.get(job.job.partition("_")[0], 0))
+        for job in liveness.scheduler.jobs.values()
+    )
+    return float(total) or None
 
 
 def _seconds(moment: str) -> float | None:

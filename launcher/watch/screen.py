@@ -1,5 +1,6 @@
 """What a person sees of a study: marks and words carry the meaning, colours only help."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -9,26 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.scheduler.reasons import ADVICE, Kind
-from launcher.study.lookup import SHOWN, study_argument
+from launcher.study.lookup import ID_SHOWN, study_argument
 from launcher.watch.study_status import STATES, Item, State, StudyStatus
 from stilt.system.console import new_table
 from stilt.system.units import clock, span
 
-MARKS: dict[State, str] = {
-    "done": "✓",
-    "running": "▶",
-    "pending": "…",
-    "failed": "✗",
-    "open": "○",
-}
-WORDS: dict[State, str] = {
-    "done": "done",
-    "running": "running",
-    "pending": "pending",
-    "failed": "failed",
-    "open": "to submit",
-}
-COLOURS: dict[State, str] = {
+MARKS: dict[State, str] = {"done": "✓", "running": "▶", "pending": "…", "failed": "✗", "open": "○"}
+STYLES: dict[State, str] = {
     "done": "green",
     "running": "cyan",
     "pending": "yellow",
@@ -36,106 +24,98 @@ COLOURS: dict[State, str] = {
     "open": "dim",
 }
 RUNNING_SHOWN = 8
+"""Rows of the table of what runs."""
 
 
-def full(standing: StudyStatus) -> RenderableType:
-    """Everything about one study."""
-    parts: list[RenderableType] = [_heading(standing), _bar(standing), *_times(standing)]
-    if standing.sources:
-        parts += ["", _sources(standing)]
-    parts += ["", _matrix(standing), _legend(standing)]
-    running = [item for item in standing.items if item.state == "running"]
+def marked(state: State, number: int | None = None) -> str:
+    """Returns a state's mark and word, with the number of runs between them where it is given."""
+    word = "to submit" if state == "open" else state
+    return f"{MARKS[state]} {word}" if number is None else f"{MARKS[state]} {number} {word}"
+
+
+def full(status: StudyStatus) -> RenderableType:
+    """Shows everything about one study."""
+    parts: list[RenderableType] = [_heading(status), _bar(status), *_times(status)]
+    if status.sources:
+        parts += ["", _sources(status)]
+    parts += ["", _matrix(status), _legend(status)]
+    running = [item for item in status.items if item.state == "running"]
     if running:
-        parts += ["", _running(running, standing)]
-    waits = _waiting(standing)
-    if waits is not None:
-        parts += ["", waits]
-    if standing.without_result:
-        parts += ["", _failures(standing.without_result)]
+        parts += ["", _running(running, status)]
+    if waits := _waiting(status):
+        parts += ["", Text(waits)]
+    failures = _failures(status.items)
+    if failures.row_count:
+        parts += ["", failures]
     return Group(*parts, "")
 
 
-def overview(standings: Iterable[StudyStatus]) -> Table:
-    """One line for each study."""
-    numbers = [f"{MARKS[state]} {WORDS[state]}" for state in STATES]
-    numbers += ["work", "left", "last ended"]
+def overview(statuses: Iterable[StudyStatus]) -> Table:
+    """Shows a line for each study."""
+    numbers = [*map(marked, STATES), "work", "left", "last ended"]
     table = new_table("study", "cells", *numbers, right=numbers)
-    for standing in standings:
-        count = standing.count()
-        left = standing.left
-        last = clock(standing.last, standing.now) if standing.last else "never"
+    for status in statuses:
+        count = status.count()
+        left = status.left
         table.add_row(
-            standing.folder.path.name,
-            str(len(standing.cells)),
-            *(_number(count[state], state) for state in STATES),
-            _share(standing.work_done),
+            status.folder.path.name,
+            str(len(status.cells)),
+            *(Text(str(count[s]), STYLES[s] if count[s] else "dim") for s in STATES),
+            _share(status.work_done),
             f"about {span(left)}" if left is not None else "",
-            last,
+            clock(status.last, status.now) if status.last else "never",
         )
     return table
 
 
-def _heading(standing: StudyStatus) -> Text:
-    study = standing.study
-    said = [f"{len(standing.cells)} cells", study.grid.model.name, f"recipe {study.grid.recipe}"]
-    name = Text(standing.folder.path.name, "bold")
-    return Text("  ·  ").join([name, *map(Text, [*said, str(standing.folder.path)])])
+def _heading(status: StudyStatus) -> Text:
+    study = status.study
+    said = [f"{len(status.cells)} cells", study.grid.model.name, f"recipe {study.grid.recipe}"]
+    name = Text(status.folder.path.name, "bold")
+    return Text("  ·  ").join([name, *map(Text, [*said, str(status.folder.path)])])
 
 
-def _bar(standing: StudyStatus) -> RenderableType:
-    count = standing.count()
+def _bar(status: StudyStatus) -> RenderableType:
+    count = status.count()
     bar = Table.grid(padding=(0, 2))
     bar.add_row(
-        ProgressBar(total=1.0, completed=standing.work_done, width=60),
-        f"{_share(standing.work_done)} of the work",
+        ProgressBar(total=1.0, completed=status.work_done, width=60),
+        f"{_share(status.work_done)} of the work",
     )
-    numbers = Text("   ").join(_counted(state, count[state]) for state in STATES if count[state])
-    return Group(bar, numbers)
+    numbers = [Text(marked(s, count[s]), STYLES[s]) for s in STATES if count[s]]
+    return Group(bar, Text("   ").join(numbers))
 
 
-def _counted(state: State, number: int) -> Text:
-    return Text(f"{MARKS[state]} {number} {WORDS[state]}", COLOURS[state])
-
-
-def _times(standing: StudyStatus) -> list[Text]:
-    """Running time, time left, what it cost; and what SLURM did not say."""
+def _times(status: StudyStatus) -> list[Text]:
+    """Shows how long a study runs, what is left, what it cost; and what SLURM did not say."""
     parts = []
-    if standing.began is not None:
-        until = standing.now if standing.live else standing.last
-        parts.append(f"began {clock(standing.began, standing.now)}")
+    if status.began is not None:
+        until = status.now if status.live else status.last
+        parts.append(f"began {clock(status.began, status.now)}")
         if until is not None:
-            verb = "running for" if standing.live else "took"
-            parts.append(f"{verb} {span(until - standing.began)}")
-    if standing.left is not None:
-        end = clock(standing.now + standing.left, standing.now)
-        parts.append(f"about {span(standing.left)} left, until {end}")
-    elif standing.live:
+            verb = "running for" if status.live else "took"
+            parts.append(f"{verb} {span(until - status.began)}")
+    if status.left is not None:
+        end = clock(status.now + status.left, status.now)
+        parts.append(f"about {span(status.left)} left, until {end}")
+    elif status.live:
         parts.append("time left not known yet")
-    used = _used(standing)
-    if used:
-        parts.append(used)
+    if status.gpu_seconds is not None:
+        parts.append(f"{_hours(status.gpu_seconds, 'GPU')} allocated")
+    elif seconds := status.run_seconds:
+        kind = "GPU" if any(item.on_gpu for item in status.items) else "worker"
+        parts.append(f"{_hours(seconds, kind)} used")
     lines = [Text("  ·  ".join(parts))] if parts else []
-    for problem in standing.unanswered:
+    for problem in status.unanswered:
         what = (
             "what runs and what waits is told from files alone"
             if problem.startswith("squeue")
             else "how jobs ended is told from their logs"
         )
         lines.append(Text(f"! {problem}; {what}", "yellow"))
-    if standing.away:
-        lines.append(Text(f"! its jobs are {standing.away}", "yellow"))
+    if status.away:
+        lines.append(Text(f"! its jobs are {status.away}", "yellow"))
     return lines
-
-
-def _used(standing: StudyStatus) -> str:
-    """GPU-hours: what SLURM gave, else what the runs took."""
-    if standing.gpu_seconds is not None:
-        return f"{_hours(standing.gpu_seconds, 'GPU')} allocated"
-    seconds = standing.run_seconds
-    if not seconds:
-        return ""
-    kind = "GPU" if any(item.on_gpu for item in standing.items) else "worker"
-    return f"{_hours(seconds, kind)} used"
 
 
 def _hours(seconds: float, kind: str) -> str:
@@ -144,25 +124,23 @@ def _hours(seconds: float, kind: str) -> str:
     return f"{seconds / 3600:.1f} {kind}-hours"
 
 
-def _sources(standing: StudyStatus) -> Table:
+def _sources(status: StudyStatus) -> Table:
     table = new_table("source", "", "dev score", "time", "where", title="sources")
     words = {"done": "trained", "running": "training", "open": "to submit"}
     made = {"done": "generated", "running": "generating", "open": "to generate"}
-    for item in standing.sources:
+    for item in status.sources:
         word = (made if item.stage == "synthesis" else words).get(item.state, item.state)
         if item.state == "running":
             word += f" {_share(item.share)}"
-        if item.state == "failed":
-            word += f": {item.kind}"
-        elif item.why:
-            word += f": {item.kind or item.why}"
+        if reason := item.kind or item.why:
+            word += f": {reason}"
         took = item.seconds if item.state == "done" else None
         if item.state == "running" and item.started:
-            took = standing.now - item.started
+            took = status.now - item.started
         score = f"{item.metric} {100 * item.score:.1f}" if item.score is not None else ""
         table.add_row(
             item.name,
-            Text(f"{MARKS[item.state]} {word}", COLOURS[item.state]),
+            Text(f"{MARKS[item.state]} {word}", STYLES[item.state]),
             score,
             span(took) if took else "",
             _where(item) if item.state != "pending" else "",
@@ -170,71 +148,71 @@ def _sources(standing: StudyStatus) -> Table:
     return table
 
 
-def _matrix(standing: StudyStatus) -> Table:
-    """Cells by source and target: the shorter axis lies across."""
-    sources = list(dict.fromkeys(cell.source for cell in standing.cells))
-    targets = list(dict.fromkeys(cell.target for cell in standing.cells))
+def _matrix(status: StudyStatus) -> Table:
+    """Counts cells by source and target; the shorter axis lies across."""
+    sources = list(dict.fromkeys(cell.source for cell in status.cells))
+    targets = list(dict.fromkeys(cell.target for cell in status.cells))
+    turned = len(sources) <= len(targets)
+    across, down = (sources, targets) if turned else (targets, sources)
     count: dict[tuple[str, str], Counter[State]] = defaultdict(Counter)
-    for cell in standing.cells:
-        count[cell.source, cell.target][cell.state] += 1
-    across, down = (sources, targets) if len(sources) <= len(targets) else (targets, sources)
-    turned = across is sources
+    for cell in status.cells:
+        place = (cell.target, cell.source) if turned else (cell.source, cell.target)
+        count[place][cell.state] += 1
     corner = "target \\ source" if turned else "source \\ target"
     table = new_table(corner, *across, "all", title="cells: done of all")
-    whole = _sum(count.values())
     for name in down:
-        row = [count[(a, name) if turned else (name, a)] for a in across]
+        row = [count[name, column] for column in across]
         table.add_row(name, *map(_cell, row), _total(_sum(row)))
-    columns = [_sum(n for (s, t), n in count.items() if (s if turned else t) == a) for a in across]
     if len(down) > 1:
+        columns = [_sum(count[name, column] for name in down) for column in across]
         table.add_section()
-        table.add_row("all", *map(_total, columns), _total(whole))
+        table.add_row("all", *map(_total, columns), _total(_sum(columns)))
     return table
 
 
 def _cell(count: Counter[State]) -> Text:
-    total = sum(count.values())
+    total = count.total()
     if not total:
         return Text("-", "dim")
-    text = Text(f"{count['done']}/{total}", "green" if count["done"] == total else "")
     if count["done"] == total:
-        text.append(f" {MARKS['done']}")
+        return Text(f"{total}/{total} {MARKS['done']}", STYLES["done"])
+    text = Text(f"{count['done']}/{total}")
     for state in STATES[1:]:
         if count[state]:
-            text.append(f" {count[state]}{MARKS[state]}", COLOURS[state])
+            text.append(f" {count[state]}{MARKS[state]}", STYLES[state])
     return text
 
 
 def _total(count: Counter[State]) -> Text:
-    """A sum: what is still to come stands in the cells."""
+    """Shows a sum: done of all, and what failed; the cells say the rest."""
     text = Text(f"{count['done']}/{count.total()}")
     if count["failed"]:
-        text.append(f" {count['failed']}{MARKS['failed']}", COLOURS["failed"])
+        text.append(f" {count['failed']}{MARKS['failed']}", STYLES["failed"])
     return text
 
 
-def _legend(standing: StudyStatus) -> Text:
-    text = Text("  ").join(Text(f"{MARKS[state]} {WORDS[state]}", "dim") for state in STATES)
-    diverged = sum(cell.diverged for cell in standing.cells)
+def _legend(status: StudyStatus) -> Text:
+    text = Text("  ").join(Text(marked(state), "dim") for state in STATES)
+    diverged = sum(cell.diverged for cell in status.cells)
     if diverged:
         text.append(f"   {diverged} of the done diverged (a result like any other)", "dim")
     return text
 
 
-def _running(items: Sequence[Item], standing: StudyStatus) -> Table:
+def _running(items: Sequence[Item], status: StudyStatus) -> Table:
     table = new_table("id", "run", "done", "for", "where", title=f"running: {len(items)}")
     first = sorted(items, key=lambda item: item.started or 0)[:RUNNING_SHOWN]
     for item in first:
-        took = span(standing.now - item.started) if item.started else ""
-        table.add_row(item.id[:SHOWN], item.name, _share(item.share), took, _where(item))
+        took = span(status.now - item.started) if item.started else ""
+        table.add_row(item.id[:ID_SHOWN], item.name, _share(item.share), took, _where(item))
     if len(items) > RUNNING_SHOWN:
         table.add_row("", f"and {len(items) - RUNNING_SHOWN} more", "", "", "")
     return table
 
 
-def _waiting(standing: StudyStatus) -> Text | None:
-    """Why pending cells wait, and what is not submitted."""
-    items = standing.items
+def _waiting(status: StudyStatus) -> str:
+    """Says why pending runs wait, and how many interrupted ones can go on."""
+    items = status.items
     reasons = Counter(item.why for item in items if item.state == "pending" and item.why)
     lines = []
     if reasons:
@@ -243,15 +221,17 @@ def _waiting(standing: StudyStatus) -> Text | None:
     saved = sum(i.resumable for i in items if i.state in ("open", "failed"))
     if saved:
         lines.append(f"interrupted, to go on where they were once submitted again: {saved}")
-    return Text("\n".join(lines)) if lines else None
+    return "\n".join(lines)
 
 
 def _failures(items: Sequence[Item]) -> Table:
-    """What ended without a result, grouped by what went wrong."""
+    """Lists what ended without a result, grouped by what went wrong."""
     groups: dict[tuple[State, Kind, str], list[Item]] = defaultdict(list)
     for item in items:
         if item.kind:
-            groups[item.state, item.kind, _alike(item)].append(item)
+            # without its numbers: the same error at another step is the same error
+            alike = re.sub(r"\d", "#", item.why)[:120]
+            groups[item.state, item.kind, alike].append(item)
     table = new_table("class", "runs", "why", "example", "what to do", title="no result")
     # on a narrow screen everything is broken into lines: an ellipsis would hide the reason
     for column in table.columns:
@@ -261,29 +241,23 @@ def _failures(items: Sequence[Item]) -> Table:
     for (state, kind, _), members in ranked:
         first = members[0]
         table.add_row(
-            Text(f"{MARKS[state]} {kind}", COLOURS[state]),
+            Text(f"{MARKS[state]} {kind}", STYLES[state]),
             str(len(members)),
             Text(first.why[:300]),
-            Text(first.id[:SHOWN]),
-            ADVICE[kind].replace("ID", first.id[:SHOWN]),
+            Text(first.id[:ID_SHOWN]),
+            ADVICE[kind].replace("ID", first.id[:ID_SHOWN]),
         )
     return table
 
 
-def _alike(item: Item) -> str:
-    """The message without its numbers: the same error at another step is the same error."""
-    return "".join("#" if letter.isdigit() else letter for letter in item.why)[:120]
-
-
-def following(standing: StudyStatus) -> Text:
-    """What a person would do next."""
-    name = study_argument(standing.folder)
-    count = standing.count()
-    if standing.live:
+def following(status: StudyStatus) -> Text:
+    """Says what a person would do next."""
+    name = study_argument(status.folder)
+    if status.live:
         return Text(f"Watch: python launcher/status.py {name} --watch")
-    if count["done"] == len(standing.cells):
+    if all(cell.state == "done" for cell in status.cells):
         return Text(f"All done. Next: python analysis/summarize.py {name}")
-    command = standing.command or "submit.py --grid ..."
+    command = status.command or "submit.py --grid ..."
     return Text(f"Nothing runs. The same command runs what is missing: python launcher/{command}")
 
 
@@ -292,17 +266,10 @@ def _where(item: Item) -> str:
     return " on ".join(part for part in (job, item.host) if part)
 
 
-def _number(number: int, state: State) -> Text:
-    return Text(str(number), COLOURS[state]) if number else Text("0", "dim")
-
-
 def _share(share: float) -> str:
-    """A share in per cent; 100 % only where all is done."""
+    """Writes a share in per cent: 100 % only where all is done."""
     return f"{min(int(100 * share), 99) if share < 1 else 100}%"
 
 
 def _sum(counts: Iterable[Counter[State]]) -> Counter[State]:
-    total: Counter[State] = Counter()
-    for count in counts:
-        total.update(count)
-    return total
+    return sum(counts, Counter())

@@ -10,9 +10,9 @@ from tyro.conf import Positional
 
 from launcher.scheduler.logs import bundles_of, last_lines, log_files, part_of
 from launcher.scheduler.reasons import ADVICE
-from launcher.study.lookup import Found, the_run
+from launcher.study.lookup import Found, find_run
 from launcher.watch.observer import Observer
-from launcher.watch.screen import COLOURS, MARKS, WORDS
+from launcher.watch.screen import STYLES, marked
 from launcher.watch.study_status import Item
 from stilt.config import require_counts
 from stilt.errors import ResultError
@@ -22,9 +22,10 @@ from stilt.system.console import Output
 from stilt.system.stdout import while_read
 from stilt.system.units import clock, span
 
-POLL_SECONDS = 1.0
+LOG_SECONDS = 1.0
+"""Between two looks for new lines of a log."""
 LOOK_EVERY = 15
-"""Polls of a log between two looks at whether its cell still runs."""
+"""Looks at a log between two at whether its cell still runs."""
 
 
 def why(
@@ -39,7 +40,7 @@ def why(
         lines: lines of the log.
     """
     require_counts(lines=lines)
-    found = the_run(cell, study, root)
+    found = find_run(cell, study, root)
     item = _look(found)
     console = Output(soft_wrap=True)
     console.print(Text(found.run.title, "bold"))
@@ -81,7 +82,7 @@ def tail(
         lines: lines to begin with.
     """
     require_counts(lines=lines)
-    found = the_run(cell, study, root)
+    found = find_run(cell, study, root)
     item = _look(found)
     console = Output(soft_wrap=True, stderr=True)
     console.print(Text(f"{item.name} ({item.id})", "bold"), _state(item))
@@ -91,7 +92,7 @@ def tail(
             return 0
         if item.why:
             console.print(f"no log yet: {item.why}")
-        time.sleep(POLL_SECONDS * LOOK_EVERY)
+        time.sleep(LOG_SECONDS * LOOK_EVERY)
         item = _look(found)
     with while_read():
         for line in _follow(found, item, paths[0], lines):
@@ -101,7 +102,7 @@ def tail(
 
 
 def _follow(found: Found, item: Item, path: Path, lines: int) -> Iterator[str]:
-    """The last lines of a log, then whatever is added while the item is live."""
+    """Yields the last lines of a log, then whatever is added while the item is live."""
     with path.open(encoding="utf-8", errors="replace") as file:
         yield "".join(f"{line}\n" for line in last_lines(path, lines))
         file.seek(0, 2)
@@ -111,7 +112,7 @@ def _follow(found: Found, item: Item, path: Path, lines: int) -> Iterator[str]:
             if text:
                 yield text
                 continue
-            time.sleep(POLL_SECONDS)
+            time.sleep(LOG_SECONDS)
             polls += 1
             if polls % LOOK_EVERY == 0 or not found.folder.claim(found.run.id).exists():
                 item = _look(found)
@@ -119,13 +120,13 @@ def _follow(found: Found, item: Item, path: Path, lines: int) -> Iterator[str]:
 
 
 def _look(found: Found) -> Item:
-    standing = Observer(found.folder, found.study).look(ask=False)
-    return next(item for item in standing.items if item.id == found.run.id)
+    status = Observer(found.folder, found.study).look(ask=False)
+    return next(item for item in status.items if item.id == found.run.id)
 
 
 def _state(item: Item) -> Text:
     now = time.time()
-    parts = [f"{MARKS[item.state]} {WORDS[item.state]}"]
+    parts = [marked(item.state)]
     if item.state == "running":
         parts.append(f"{int(100 * item.share)}%")
         if item.started:
@@ -145,7 +146,7 @@ def _state(item: Item) -> Text:
         parts.append(f"on {item.host}")
     if item.resumable:
         parts.append("a saved state is there to go on from")
-    return Text("  ·  ".join(parts), COLOURS[item.state])
+    return Text("  ·  ".join(parts), STYLES[item.state])
 
 
 def _failure(found: Found) -> Failure | None:
@@ -157,7 +158,7 @@ def _failure(found: Found) -> Failure | None:
 
 
 def _logs(found: Found, item: Item) -> list[Path]:
-    """Logs that may speak of an item: of its job, of its bundle, the newest first."""
+    """Finds the logs of an item's job and of its bundles, the newest first."""
     claim = claims.read(found.folder.claim(found.run.id))
     bundles = (claim.bundle,) if claim else bundles_of(found.folder, found.run.id)
     paths = log_files(found.folder, element=item.job, bundles=bundles)

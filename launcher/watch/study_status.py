@@ -75,7 +75,7 @@ class StudyStatus:
         return [item for item in self.items if item.stage in ("synthesis", "source")]
 
     def count(self) -> Counter[State]:
-        """Cells by state."""
+        """Counts the cells in each state."""
         return Counter(cell.state for cell in self.cells)
 
     @property
@@ -87,11 +87,6 @@ class StudyStatus:
     def failed(self) -> bool:
         """Whether anything failed."""
         return any(item.state == "failed" for item in self.items)
-
-    @property
-    def without_result(self) -> list[Item]:
-        """What was given to a job and has no result: failed, or open again."""
-        return [item for item in self.items if item.kind]
 
     @property
     def work_done(self) -> float:
@@ -138,7 +133,6 @@ class StudyStatus:
     @property
     def run_seconds(self) -> float:
         """Seconds of all finished and running items."""
-        running = (i for i in self.items if i.state == "running" and i.started)
-        return sum(item.seconds for item in self.items) + sum(
-            self.now - (item.started or self.now) for item in running
-        )
+        begun = (item.started for item in self.items if item.state == "running")
+        running = sum(self.now - started for started in begun if started)
+        return running + sum(item.seconds for item in self.items)

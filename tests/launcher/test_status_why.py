@@ -71,7 +71,7 @@ def test_tail_shows_what_is_added_until_the_cell_has_ended(made, tmp_path, monke
     folder.logs.mkdir()
     log = folder.logs / f"{held.bundle}.log"
     log.write_text("first\n")
-    monkeypatch.setattr("launcher.watch.story.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("launcher.watch.story.LOG_SECONDS", 0.02)
 
     def work():
         time.sleep(0.2)
