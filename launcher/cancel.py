@@ -103,9 +103,9 @@ def cancel(
 
 
 def chosen(study: Study, sources: Sequence[str], targets: Sequence[str]) -> set[str]:
-    """Ids of the runs that filters name; of all runs where there is no filter.
+    """Returns the ids of the runs that filters name; of all runs where there is no filter.
 
-    The training of a source is meant where its source is, and no target narrows that down.
+    A source names its own training too, unless a target is named as well.
 
     Raises:
         ConfigError: A source or target that the study does not have.
@@ -129,7 +129,7 @@ def chosen(study: Study, sources: Sequence[str], targets: Sequence[str]) -> set[
 def divide(
     held: LiveClaims, wanted: set[str], *, whole: bool
 ) -> tuple[dict[str, list[claims.Claim]], list[claims.Claim], list[claims.Claim]]:
-    """What to do with the elements that hold chosen items.
+    """Decides what happens to the elements that hold chosen items.
 
     Args:
         held: who holds what.
@@ -155,7 +155,7 @@ def divide(
 
 
 def _ranges(elements: Iterable[str]) -> list[str]:
-    """Elements in words: ``12_[0-3,7]``."""
+    """Writes elements as SLURM does: ``12_[0-3,7]``."""
     arrays: dict[str, list[int]] = defaultdict(list)
     plain = []
     for element in elements:

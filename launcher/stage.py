@@ -76,7 +76,7 @@ def stage(
 
 
 def as_request(resolved: ResolvedStudy, *, generate: bool, device: str) -> Request:
-    """What the staging process is asked for."""
+    """Returns what the staging process is asked for."""
     assert resolved.model is not None
     return Request(
         study=resolved.study,
@@ -127,7 +127,7 @@ def run(request: Request, console: Console, *, online: bool) -> list[Staged]:
 
 
 def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
-    """What was staged, and what was not."""
+    """Lists what was staged, and what was not."""
     title = f"{resolved.study.name}: cached files in {resolved.cache / 'encoded'}"
     numbers = ("train", "dev", "tokens", "at limit")
     table = new_table("", *numbers, title=title, right=numbers)
@@ -146,7 +146,7 @@ def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
 
 
 def end_of(where: str, longest: int = 26) -> str:
-    """The end of a long path: that is where places differ."""
+    """Cuts a long path to its end, where paths differ."""
     return where if len(where) <= longest else f"…{where[1 - longest :]}"
 
 

@@ -114,7 +114,7 @@ def submit(
 
 @dataclass(frozen=True)
 class Submit:
-    """What both executors are told of one submit."""
+    """One submit, as both executors need it."""
 
     resolved: ResolvedStudy
     sizes: dict[str, Size]
@@ -179,7 +179,7 @@ class Submit:
         return mine, later
 
     def settings(self, *, threads: int, device: Literal["gpu", "cpu"]) -> Settings:
-        """What workers are told of this submit."""
+        """Returns what workers are told of this submit."""
         assert self.resolved.model is not None
         data_dir = self.resolved.data_dir
         return Settings(
@@ -266,7 +266,7 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
 
 
 def _with_dashes(arguments: Sequence[str]) -> list[str]:
-    """Lets ``executor=local`` be written for ``--executor local``."""
+    """Turns ``executor=local`` into ``--executor local``, so that both can be written."""
     found: list[str] = []
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -276,7 +276,7 @@ def _with_dashes(arguments: Sequence[str]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Runs the command line; returns the exit code."""
     arguments = _with_dashes(sys.argv[1:] if argv is None else argv)
     return run_command(submit, "python launcher/submit.py", arguments)
 

@@ -17,7 +17,7 @@ _ask = partial(ask, seconds=TIMEOUT_SECONDS)
 
 
 def commands() -> list[Finding]:
-    """SLURM's commands, and whether those who answer them do."""
+    """Looks whether SLURM's commands are here, and its controller and accounting answer."""
     absent = [name for name in NEEDED if shutil.which(name) is None]
     if absent:
         return [Finding("SLURM", "bad", f"not here: {', '.join(absent)}", "use a login node")]
@@ -38,7 +38,7 @@ def commands() -> list[Finding]:
 
 
 def cluster(profile: Profile) -> list[Finding]:
-    """Limits and partition that jobs of a profile meet."""
+    """Looks at the profile, and at the limits and the partition that its jobs meet."""
     where = next((str(path) for path in places() if path.is_file()), None)
     seen = f"{where or 'no cluster.toml: defaults'}; {profile.time} min, {profile.cpus} CPUs, "
     seen += f"{profile.element_gpus} GPU, {profile.memory or 'default'} memory per element"
@@ -61,7 +61,7 @@ def cluster(profile: Profile) -> list[Finding]:
 
 
 def partition(profile: Profile) -> list[Finding]:
-    """The partition that a profile's jobs go to: there, up, long enough, with GPUs."""
+    """Looks whether the profile's partition is there and up, allows its time, and has GPUs."""
     answer = _ask("sinfo", "--all", "--noheader", "--format=%P|%a|%l|%G|%D")
     if answer.problem:
         return [Finding("partition", "bad", answer.problem, "ask the admins")]

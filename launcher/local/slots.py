@@ -27,7 +27,7 @@ class Slots:
         self._faults: Counter[int] = Counter()
 
     def free(self, taken: Collection[int]) -> int | None:
-        """The first place that is open and not taken; None if there is none."""
+        """Returns the first place that is open and not taken; None if there is none."""
         open_ = (n for n in range(self.count) if n not in taken and not self._closed(n))
         return next(open_, None)
 
@@ -37,15 +37,15 @@ class Slots:
         return all(map(self._closed, range(self.count)))
 
     def worked(self, slot: int) -> None:
-        """A run ended well in a place: its GPU is sound."""
+        """Notes that a run ended well in a place, so that its GPU counts as sound."""
         del self._faults[slot]
 
     def broke(self, slot: int) -> None:
-        """A place's GPU broke under a run, or was not there."""
+        """Notes that a place's GPU broke under a run, or was not there."""
         self._faults[slot] += 1
 
     def devices(self, slot: int) -> dict[str, str]:
-        """What a worker in a place is told of its GPUs, as variables."""
+        """Returns the environment variables that give a worker in a place its GPUs."""
         if not self._gpus:
             return {}
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -59,7 +59,7 @@ class Slots:
 
 
 def gpu_count() -> int:
-    """GPUs that a worker may use, without importing torch."""
+    """Counts the GPUs that workers may use, without importing torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([part for part in visible.split(",") if part.strip()])

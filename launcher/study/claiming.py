@@ -15,12 +15,12 @@ from stilt.system.files import write_text
 
 
 def new_submission(executor: str) -> str:
-    """A name for one submit: executor, host-independent and unique."""
+    """Returns a name for one submit: its executor, the time, and what makes it unique."""
     return f"{executor}-{time.strftime('%m%d%H%M%S')}-{uuid.uuid4().hex[:6]}"
 
 
 def claim_bundles(plan: Plan, folder: StudyFolder, submission: str, lives: Lives) -> Plan:
-    """Claims a plan's items; what somebody else claimed in the meantime is left out.
+    """Claims a plan's items and leaves out what somebody else claimed in the meantime.
 
     Returns:
         The plan with the items that this submission now holds.

@@ -29,7 +29,7 @@ class Outstanding:
 
 
 def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
-    """Tells what is done, held by a live job, and missing.
+    """Sorts the runs of a study into done, held by a live job, and missing.
 
     Args:
         study: the study.

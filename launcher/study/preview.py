@@ -104,7 +104,7 @@ def _stages(study: Study, whole: Plan) -> Table:
 
 
 def _time(resolved: ResolvedStudy, done: set[str], whole: Plan) -> str:
-    """How long the plan takes, at the speed of the cells that are done where there are any."""
+    """Estimates how long a plan takes, by the cells that are done where there are any."""
     study = resolved.study
     tokens = seconds = 0.0
     for item in sorted(done)[:MEASURED]:

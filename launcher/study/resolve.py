@@ -18,7 +18,7 @@ from stilt.task import Size
 
 @dataclass(frozen=True)
 class Places:
-    """Where studies, data and a model are, as flags of a command say it."""
+    """Flags of a command that say where studies, data and a model are."""
 
     root: Path = Path("logs")
     """folder that holds studies."""

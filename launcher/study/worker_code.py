@@ -22,7 +22,7 @@ QUIET = {
 
 
 def commit() -> str | None:
-    """The repository's commit, with ``+`` where the working tree has changes."""
+    """Returns the repository's commit, with ``+`` where the working tree has changes."""
     command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty=+", "--abbrev=12"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
@@ -32,12 +32,12 @@ def commit() -> str | None:
 
 
 def command_line() -> str:
-    """The command as typed, with the quotes that a shell wants."""
+    """Returns the command as typed, with the quotes that a shell wants."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def worker_environment() -> dict[str, str]:
-    """Environment of a worker: this code on the path, nothing fetched, no bars in logs."""
+    """Returns the environment in which a worker runs this code, fetches nothing, draws no bars."""
     path = filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH")))
     return os.environ | QUIET | {"PYTHONPATH": os.pathsep.join(path)}
 
