@@ -7,15 +7,14 @@ from stilt.system.command import run_command
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.prompt import Confirm
-from rich.table import Table
 from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import read_live_claims
@@ -34,15 +33,6 @@ EMPTIED = {
     "copies of the code": "code",
 }
 """Folders of a study of which nothing is kept."""
-
-
-@dataclass(frozen=True)
-class Waste:
-    """Files of one sort that can go."""
-
-    what: str
-    paths: list[Path]
-    bytes: int
 
 
 def clean(
@@ -77,11 +67,16 @@ def clean(
     sources = {source.name: folder.source(source.id) for source in status.sources}
     found = waste(folder, (place for name, place in sources.items() if name not in needed))
     console = output()
-    total = sum(part.bytes for part in found)
     if not found:
         console.print(f"{folder.path}: nothing to remove.")
         return 0
-    console.print(_table(found, total))
+    sizes = {what: sum(map(_bytes, paths)) for what, paths in found.items()}
+    total = sum(sizes.values())
+    table = new_table("to be removed", "files", "size", right=("files", "size"))
+    for what, paths in found.items():
+        table.add_row(what, str(len(paths)), size(sizes[what]))
+    table.add_row("all", "", size(total), style="bold")
+    console.print(table)
     if kept := needed & sources.keys():
         console.print(
             f"kept: the weights of {', '.join(sorted(kept))}, because cells that need them are "
@@ -96,7 +91,7 @@ def clean(
         if not Confirm.ask("Remove these?", console=console, default=False):
             console.print("Nothing was removed.")
             return 0
-    for path in (path for part in found for path in part.paths):
+    for path in chain(*found.values()):
         if _is_folder(path):
             shutil.rmtree(path)
         else:
@@ -105,7 +100,7 @@ def clean(
     return 0
 
 
-def waste(folder: StudyFolder, sources: Iterable[Path]) -> list[Waste]:
+def waste(folder: StudyFolder, sources: Iterable[Path]) -> dict[str, list[Path]]:
     """Lists what can be removed, by sort; saved states of cells that are not done are among it.
 
     Args:
@@ -121,8 +116,7 @@ def waste(folder: StudyFolder, sources: Iterable[Path]) -> list[Waste]:
     sorts["half-written files"] = [
         path for path in parts if not any(path.is_relative_to(place) for place in emptied)
     ]
-    found = [Waste(what, paths, sum(map(_bytes, paths))) for what, paths in sorts.items()]
-    return [part for part in found if part.paths]
+    return {what: paths for what, paths in sorts.items() if paths}
 
 
 def _bytes(path: Path) -> int:
@@ -131,14 +125,6 @@ def _bytes(path: Path) -> int:
 
 def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
-
-
-def _table(found: Sequence[Waste], total: int) -> Table:
-    table = new_table("to be removed", "files", "size", right=("files", "size"))
-    for part in found:
-        table.add_row(part.what, str(len(part.paths)), size(part.bytes))
-    table.add_row("all", "", size(total), style="bold")
-    return table
 
 
 main = partial(run_command, clean, "python launcher/clean.py")
