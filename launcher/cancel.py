@@ -21,7 +21,7 @@ from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.stopping import cancel_jobs, stop_processes
 from stilt.cell import NONE
 from stilt.errors import ConfigError, unknown
-from stilt.folder import find_study, read_study
+from stilt.folder import StudyFolder, find_study, read_study
 from stilt.records import claims
 from stilt.study import Study
 from stilt.system.console import output
@@ -87,19 +87,25 @@ def cancel(
         claims.drop_stale(folder.claim(claim.item), claim)
     problems = cancel_jobs(list(elements)) if elements else []
     problems += stop_processes(list(processes), console)
-    after = ClaimLiveness(folder)
-    left = 0
-    for claim in chain(*elements.values(), *processes.values()):
-        if after.lives(claim):
-            left += 1
-        else:
-            claims.drop_stale(folder.claim(claim.item), claim)
+    left = _free_ended(folder, chain(*elements.values(), *processes.values()))
     for problem in problems:
         console.print(problem, style="red")
     if left:
         console.print(f"{left} are still ending; status.py shows when they are gone.")
     console.print("Results are kept. The same submit goes on where this stopped.")
     return 1 if problems or away else 0
+
+
+def _free_ended(folder: StudyFolder, mine: Iterable[claims.Claim]) -> int:
+    """Removes those of some claims whose jobs have ended; returns how many have not."""
+    after = ClaimLiveness(folder)
+    left = 0
+    for claim in mine:
+        if after.lives(claim):
+            left += 1
+        else:
+            claims.drop_stale(folder.claim(claim.item), claim)
+    return left
 
 
 def chosen(study: Study, sources: Sequence[str], targets: Sequence[str]) -> set[str]:

@@ -26,14 +26,10 @@ def commands() -> list[Finding]:
         return [Finding("SLURM", "bad", ping.problem, "wait for the controller, or ask the admins")]
     version = _ask("sbatch", "--version").output.strip()
     found = [Finding("SLURM", "ok", f"{version}; {ping.output.strip().splitlines()[0]}")]
-    problem: str | None = "not here"
-    if shutil.which("sacct") is not None:
-        problem = _ask("sacct", "--noheader", "--allocations", "--format=JobID").problem
+    problem = _ask("sacct", "--noheader", "--allocations", "--format=JobID").problem
     if problem:
-        return [
-            *found,
-            Finding("sacct", "warning", problem, "ends of jobs are told from their logs"),
-        ]
+        remedy = "ends of jobs are told from their logs"
+        return [*found, Finding("sacct", "warning", problem, remedy)]
     return [*found, Finding("sacct", "ok", "answers")]
 
 
