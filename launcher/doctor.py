@@ -24,7 +24,7 @@ from launcher.study.resolve import Places, resolve_study
 from stilt.errors import ConfigError, StiltError
 from stilt.system.console import new_table, output
 
-LOOKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "bold red")}
+MARK_AND_COLOUR = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "bold red")}
 """Mark and colour of a finding, by its state."""
 
 
@@ -87,7 +87,7 @@ def _table(found: Sequence[Finding]) -> Table:
     table.add_column("found", ratio=3)
     table.add_column("what to do", ratio=2)
     for finding in found:
-        mark, colour = LOOKS[finding.state]
+        mark, colour = MARK_AND_COLOUR[finding.state]
         state = Text(f"{mark} {finding.state}", colour)
         table.add_row(finding.what, state, Text(finding.seen), Text(finding.remedy))
     return table

@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -89,11 +88,10 @@ def submit(
         require_safe_path(resolved.folder)
         require_own_cluster(resolved.folder)
     if dry_run:
-        arrays = None
+        whole = show_plan(resolved, console, executor=executor, bundles=work.bundles)
         if asked is not None:
-            limits = read_limits(asked)
-            arrays = partial(preview, resolved, profile=asked, limits=limits, console=console)
-        show_plan(resolved, console, executor=executor, bundles=work.bundles, arrays=arrays)
+            preview(resolved, whole, asked, read_limits(asked), console)
+        console.print("Dry run: nothing was written.")
         return 0
     if asked is not None:
         require_slurm()
@@ -221,10 +219,10 @@ def _run_here(options: Submit) -> int:
     outcome = pool.run()
     name = study_argument(resolved.folder)
     following = f"Next: python analysis/summarize.py {name}"
-    if outcome.failed:
-        following += f"   (why: python launcher/status.py {name})"
     if outcome.interrupted:
         following = f"Interrupted. It goes on with: python launcher/{command_line()}"
+    elif outcome.failed:
+        following += f"   (why: python launcher/status.py {name})"
     console.print(
         f"{len(outcome.done)} runs done, {len(outcome.failed)} failed. Results: "
         f"{resolved.folder.results}\n{following}"

@@ -42,8 +42,7 @@ def packages() -> list[Finding]:
     except importlib.metadata.PackageNotFoundError:
         seen = f"{DISTRIBUTION} is not installed"
         return [*found, Finding("packages", "bad", seen, "pip install -e .")]
-    for text in required:
-        need = Requirement(text)
+    for need in map(Requirement, required):
         if need.marker is not None and not need.marker.evaluate({"extra": ""}):
             continue
         try:

@@ -38,7 +38,8 @@ from stilt.records.results import FailureKind
 from stilt.system.stdout import discard
 from stilt.task import Size
 
-POLL_SECONDS = 0.5
+WORKER_SECONDS = 0.5
+"""Between two looks at the workers."""
 HOLDER_SECONDS = 30
 """Between two looks at whether another launcher's job, which makes what is needed, still lives."""
 
@@ -134,7 +135,7 @@ class Pool:
             overall = bars.add_task("all", total=sum(self.costs.values()))
             while self.waiting or self.running:
                 self._start_ready(bars)
-                time.sleep(POLL_SECONDS)
+                time.sleep(WORKER_SECONDS)
                 self._collect(bars)
                 self._show(bars, overall)
 
@@ -255,7 +256,7 @@ class Pool:
         try:
             record = read_ending(self.study, self.folder, self.study.runs[item])
         except ResultError:
-            return ""
+            record = None
         if record is None:
             return ""
         score = "diverged" if record.score is None else f"{record.metric} {100 * record.score:.1f}"

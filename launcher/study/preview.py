@@ -1,7 +1,6 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
@@ -22,21 +21,15 @@ MEASURED = 200
 
 
 def show_plan(
-    resolved: ResolvedStudy,
-    console: Console,
-    *,
-    executor: str,
-    bundles: int | None,
-    arrays: Callable[[Plan], None] | None = None,
-) -> None:
-    """Prints the plan of what is still to be run.
+    resolved: ResolvedStudy, console: Console, *, executor: str, bundles: int | None
+) -> Plan:
+    """Prints and returns the plan of what is still to be run.
 
     Args:
         resolved: the study.
         console: where to print.
         executor: its name, for the text.
-        bundles: bundles to aim at.
-        arrays: prints what the executor would make of the plan.
+        bundles: bundles to aim at; a usual number where None.
     """
     study = resolved.study
     state = outstanding(study, resolved.folder, ClaimLiveness(resolved.folder).lives)
@@ -60,9 +53,7 @@ def show_plan(
     said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     elements = f"{executor}: {len(whole.bundles)} array elements ({said})."
     console.print(elements if whole.bundles else "nothing to run.")
-    if arrays:
-        arrays(whole)
-    console.print("Dry run: nothing was written.")
+    return whole
 
 
 def _matrix(study: Study, missing: set[str]) -> Table:

@@ -31,7 +31,7 @@ def test_a_run_that_ends_just_before_its_worker_is_done_and_did_not_crash(tmp_pa
             return self.returncode
 
     monkeypatch.setattr("launcher.local.pool.subprocess.Popen", lambda *what, **how: Worker())
-    monkeypatch.setattr("launcher.local.pool.POLL_SECONDS", 0)
+    monkeypatch.setattr("launcher.local.pool.WORKER_SECONDS", 0)
     mine = claim_bundles(plan(study, cells=[cell]), folder, "local-1", lambda claim: True)
     pool = Pool(
         ResolvedStudy(study, folder, None, None, tmp_path),
