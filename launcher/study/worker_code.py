@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -79,5 +78,4 @@ def snapshot(folder: StudyFolder, repository: Path = REPOSITORY) -> Path:
             # another submit made the same copy in the meantime
             if not place.is_dir():
                 raise
-            shutil.rmtree(copy)
     return place.resolve()

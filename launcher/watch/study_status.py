@@ -114,11 +114,9 @@ class StudyStatus:
         workers = sum(item.state == "running" for item in self.items)
         if not workers or not self.speed:
             return None
-        todo = [item for item in self.items if item.state in ("running", "pending")]
-        work = sum(item.cost * (1 - item.share) for item in todo)
+        todo = [i.cost * (1 - i.share) for i in self.items if i.state in ("running", "pending")]
         # one item is not spread over workers
-        longest = max(item.cost * (1 - item.share) for item in todo)
-        return max(work / workers, longest) / self.speed
+        return max(sum(todo) / workers, *todo) / self.speed
 
     @property
     def began(self) -> float | None:
