@@ -51,13 +51,13 @@ def doctor(
         answers = cluster.commands()
         found += answers
         try:
-            settings = read_profile(profile)
+            asked = read_profile(profile)
         except ConfigError as error:
             found.append(Finding("profile", "bad", str(error), "mend that file"))
         else:
-            parallel = settings.parallel
+            parallel = asked.parallel
             if not any(finding.state == "bad" for finding in answers):
-                found += cluster.cluster(settings)
+                found += cluster.profile_fits(asked)
     else:
         if executor == "auto":
             found.append(

@@ -33,7 +33,7 @@ def commands() -> list[Finding]:
     return [*found, Finding("sacct", "ok", "answers")]
 
 
-def cluster(profile: Profile) -> list[Finding]:
+def profile_fits(profile: Profile) -> list[Finding]:
     """Looks at the profile, and at the limits and the partition that its jobs meet."""
     where = next((str(path) for path in places() if path.is_file()), None)
     seen = f"{where or 'no cluster.toml: defaults'}; {profile.time} min, {profile.cpus} CPUs, "
