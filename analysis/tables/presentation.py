@@ -4,10 +4,11 @@ Here, and only here, scores become percentages.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -69,6 +70,25 @@ class TextTable:
     """Columns that a narrow terminal does without, the most dispensable first."""
 
 
+Fields = Mapping[str, Any]
+"""Values of a frame's row, by column."""
+
+
+def by_place(differences: pl.DataFrame) -> dict[tuple[str, str], Fields]:
+    """Differences from ``none`` by target and source."""
+    return {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
+
+
+def sections_by_target(
+    frame: pl.DataFrame, title: Callable[[Fields], str], line: Callable[[Fields], Row]
+) -> tuple[Section, ...]:
+    """Makes a section of each target's rows, with the title that its first row gives it."""
+    return tuple(
+        Section(title(rows.row(0, named=True)), tuple(map(line, rows.iter_rows(named=True))))
+        for _, rows in frame.group_by("target", maintain_order=True)
+    )
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """A fraction in percent, without the sign; a dash where there is none."""
     return "–" if value is None else f"{100 * value:.{digits}f}"
@@ -88,24 +108,30 @@ def signed(value: float | None) -> str:
     return "±0.0" if text[1:] == "0.0" else text.replace("-", "−")
 
 
-def estimate(row: Mapping[str, Any], name: str) -> str:
+def estimate(row: Fields, name: str) -> str:
     """A difference with its interval: ``+2.1 [0.3, 4.0]``."""
-    return f"{signed(row.get(name))} {span(row, name)}".rstrip()
+    return signed(row.get(name)) + _ends(row, name)
 
 
-def counted(row: Mapping[str, Any]) -> str:
+def probability(row: Fields, name: str) -> str:
+    """A probability in percent with its interval: ``62 [55, 70]``."""
+    return percent(row.get(name), 0) + _ends(row, name, 0)
+
+
+def _ends(row: Fields, name: str, digits: int = 1) -> str:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "" if low is None or high is None else f" {span(low, high, digits)}"
+
+
+def counted(row: Fields) -> str:
     """Degenerate runs of those judged, with the interval of their share in percent."""
     if not row["judged"]:
         return "–"
-    ends = f"{100 * row['low']:.0f}, {100 * row['high']:.0f}"
-    return f"{row['degenerate']}/{row['judged']} [{ends}]"
+    return f"{row['degenerate']}/{row['judged']} {span(row['low'], row['high'], 0)}"
 
 
-def span(row: Mapping[str, Any], name: str, digits: int = 1) -> str:
-    """The ends of a row's interval of this name, in percent; nothing where there is none."""
-    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    if low is None or high is None:
-        return ""
+def span(low: float, high: float, digits: int = 1) -> str:
+    """The ends of an interval of fractions, in percent."""
     return f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]".replace("-", "−")
 
 
