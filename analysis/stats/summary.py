@@ -14,7 +14,6 @@ import polars as pl
 from analysis.stats.degenerate import Definition, degenerate, every_definition
 from analysis.stats.inference import (
     Floats,
-    Interval,
     bootstrap,
     expected_best,
     holm,
@@ -229,7 +228,11 @@ def _difference(pairs: pl.DataFrame, seed: int) -> dict[str, object]:
         "p": permutation(first, second, seed=seed),
     }
     for name, interval in bootstrap(first, second, seed=seed).items():
-        found |= _ends(name, interval)
+        found |= {
+            name: interval.value,
+            f"{name}_low": interval.low,
+            f"{name}_high": interval.high,
+        }
     judged = pairs.select("degenerate", "degenerate_other").drop_nulls()
     a, b = judged["degenerate"], judged["degenerate_other"]
     only, only_other = int((a & ~b).sum()), int((b & ~a).sum())
@@ -241,10 +244,6 @@ def _difference(pairs: pl.DataFrame, seed: int) -> dict[str, object]:
         "only_other": only_other,
         "mcnemar": mcnemar(only, only_other) if judged.height else None,
     }
-
-
-def _ends(name: str, interval: Interval) -> dict[str, object]:
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _matrix(pairs: pl.DataFrame, column: str) -> Floats:

@@ -20,22 +20,17 @@ def describe(collection: Collection) -> list[str]:
     parts = [
         f"{counts[status]} {label}" for status, label in COUNTED_STATUSES.items() if counts[status]
     ]
-    lines = [f"{cells.height} cells: {', '.join(parts)}."]
-    if not counts["ok"] and not counts["diverged"]:
-        lines.append("No result yet.")
-    lines += _missing(cells)
-    lines += _failed(cells)
-    lines += _waiting(collection)
-    lines += _left_out(collection)
-    lines += _mixed(cells)
-    lines += _unpaired(cells)
-    return lines
-
-
-def _missing(cells: pl.DataFrame) -> Iterator[str]:
     absent = cells.filter(pl.col("status") == "missing")
-    if absent.height:
-        yield f"Missing: {places(absent, cells)}."
+    return [
+        f"{cells.height} cells: {', '.join(parts)}.",
+        *(["No result yet."] if not counts["ok"] and not counts["diverged"] else []),
+        *([f"Missing: {places(absent, cells)}."] if absent.height else []),
+        *_failed(cells),
+        *_waiting(collection),
+        *_left_out(collection),
+        *_mixed(cells),
+        *_unpaired(cells),
+    ]
 
 
 def places(some: pl.DataFrame, cells: pl.DataFrame) -> str:
