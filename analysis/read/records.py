@@ -97,7 +97,7 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
         **training,
         **vars(result),
         **vars(result.provenance),
-        **identity(result.item),
+        **identify(result.item),
         "file": file,
         "study_id": result.study,
         "dev_loss": dev["loss"],
@@ -117,7 +117,7 @@ def _fields(model: type[Frozen], part: Frozen | None) -> Row:
     return dict.fromkeys(model.model_fields) if part is None else vars(part)
 
 
-def identity(item: Cell | Source) -> Row:
+def identify(item: Cell | Source) -> Row:
     """Id and ``IDENTITY`` of what is run; a source's target is its own task."""
     if isinstance(item, Source):
         stage, source, target, seed = "source", item.name, item.task, item.hyperparameters.seed

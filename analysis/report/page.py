@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import polars as pl
@@ -23,8 +22,9 @@ from analysis.report.origins import origins
 from analysis.report.sentences import sentences
 from analysis.stats.degenerate import Definition, degenerate
 from analysis.stats.outcomes import CONVENTION
-from analysis.stats.summary import COUNTED_STATUSES
+from analysis.stats.summary import COUNTED_STATUSES, PLACE
 from analysis.tables.presentation import (
+    Fields,
     TextTable,
     by_place,
     number,
@@ -40,15 +40,11 @@ from stilt.study import Study
 from stilt.system.files import write_text
 
 HERE = Path(__file__).parent
-KEY = ("stage", "target", "source")
-"""What a part of the page is about."""
 ZOOM = 2.0
 """CSS pixels on screen per point of a figure: half as large again as in print."""
 
 SHOWN = 500
 """Cells of a part that the page lists: a browser does not open a hundred thousand rows."""
-
-Fields = dict[str, Any]
 
 
 def write_report(
@@ -133,9 +129,9 @@ def _parts(
     """Rows of the summary, each with its difference from none and with its cells."""
     gaps = by_place(differences)
     nothing = dict.fromkeys(differences.columns)
-    groups = cells.partition_by(KEY, as_dict=True, maintain_order=True)
+    groups = cells.partition_by(PLACE, as_dict=True, maintain_order=True)
     for place, row in enumerate(summary.iter_rows(named=True), start=1):
-        group = groups[tuple(row[name] for name in KEY)]
+        group = groups[tuple(row[name] for name in PLACE)]
         shown = _first_to_look_at(group)
         target, source = row["target"], row["source"]
         titles = target_title(study, target), source_title(study, source)

@@ -35,7 +35,8 @@ COUNTED_STATUSES = {
 }
 """Status of a cell -> column that counts it."""
 
-_ROW = ("stage", "target", "source")
+PLACE = ("stage", "target", "source")
+"""What a row of a summary is about."""
 _CONFIGURATION = ("learning_rate", "batch_size", "warmup_ratio")
 _SEEDS = ("seed", "init_seed", "order_seed")
 TRIAL = ("target", *_CONFIGURATION, *_SEEDS)
@@ -46,14 +47,14 @@ SAME_SOURCE = ("source_task", "source_size", "source_seed")
 
 def in_order(cells: pl.DataFrame) -> pl.DataFrame:
     """Distinct stages, targets and sources, in the order in which the grid names them."""
-    first = [pl.col("row").min().over(name).alias(f"{name}_at") for name in _ROW]
+    first = [pl.col("row").min().over(name).alias(f"{name}_at") for name in PLACE]
     return (
-        cells.select(_ROW)
+        cells.select(PLACE)
         .with_row_index("row")
-        .select(*_ROW, *first)
+        .select(*PLACE, *first)
         .unique(maintain_order=True)
-        .sort([f"{name}_at" for name in _ROW])
-        .select(_ROW)
+        .sort([f"{name}_at" for name in PLACE])
+        .select(PLACE)
     )
 
 
@@ -78,7 +79,7 @@ def summarize_cells(cells: pl.DataFrame, definition: Definition = "majority") ->
     definitions = [f"degenerate_{name}" for name in get_args(Definition)]
     rows = (
         cells.with_columns(outcome(), degenerate(definition), *every_definition())
-        .group_by(_ROW)
+        .group_by(PLACE)
         .agg(
             pl.col("metric").first(),
             pl.len().cast(pl.Int64).alias("cells"),
@@ -115,7 +116,7 @@ def summarize_cells(cells: pl.DataFrame, definition: Definition = "majority") ->
     )
     rows = rows.with_columns(iqr=pl.col("q3") - pl.col("q1"))
     rows = pl.concat([rows, ends], how="horizontal")
-    return in_order(cells).join(rows, on=_ROW, how="left", maintain_order="left")
+    return in_order(cells).join(rows, on=PLACE, how="left", maintain_order="left")
 
 
 def differences_against_none(
@@ -285,7 +286,7 @@ def best_against_trials(cells: pl.DataFrame) -> pl.DataFrame:
 
 
 EXPECTED_BEST: dict[str, pl.DataType | type[pl.DataType]] = {
-    **dict.fromkeys(_ROW, pl.String),
+    **dict.fromkeys(PLACE, pl.String),
     "trials": pl.Int64,
     **dict.fromkeys(("expected", "expected_with_replacement"), pl.Float64),
 }

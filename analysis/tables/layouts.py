@@ -9,8 +9,8 @@ from analysis.stats.degenerate import DEFINITIONS, Definition
 from analysis.stats.outcomes import CONVENTION
 from analysis.tables.presentation import (
     Fields,
-    Row,
     Section,
+    Texts,
     TextTable,
     by_place,
     counted,
@@ -66,7 +66,7 @@ def _targets(
         *("degenerate [95 %]", "Δ mean [95 %]", "p", "Δ best [95 %]"),
     )
 
-    def line(row: Fields) -> Row:
+    def line(row: Fields) -> Texts:
         gap = gaps.get((row["target"], row["source"]), {})
         return (
             row["source"],
@@ -98,7 +98,7 @@ def _details(
         *("pairs", "McNemar p", "P(improve) [95 %]"),
     )
 
-    def line(row: Fields) -> Row:
+    def line(row: Fields) -> Texts:
         gap = gaps.get((row["target"], row["source"]), {})
         return (
             row["source"],
@@ -127,7 +127,7 @@ def _details(
 def _scores(study: Study, summary: pl.DataFrame, name: str, caption: str) -> TextTable:
     header = ("source", "n", "score", "majority", "chance")
 
-    def line(row: Fields) -> Row:
+    def line(row: Fields) -> Texts:
         numbers = (percent(row[column]) for column in ("mean", "majority", "chance"))
         return (row["source"], out_of(row["ended"], row["cells"]), *numbers)
 
@@ -137,7 +137,7 @@ def _scores(study: Study, summary: pl.DataFrame, name: str, caption: str) -> Tex
 def _effects(study: Study, effects: pl.DataFrame, definition: Definition) -> TextTable:
     header = ("level", "degenerate [95 %]", "share", "p", "p Holm")
 
-    def lines(factor: str) -> Iterator[Row]:
+    def lines(factor: str) -> Iterator[Texts]:
         rows = effects.filter(pl.col("factor") == factor).iter_rows(named=True)
         for index, row in enumerate(rows):
             tests = (p_value(row["p"]), p_value(row["p_holm"])) if index == 0 else ("", "")
@@ -164,7 +164,7 @@ def comparison(
         *(f"degenerate {first}", f"degenerate {second}", "McNemar p"),
     )
 
-    def line(row: Fields) -> Row:
+    def line(row: Fields) -> Texts:
         return (
             row["source"],
             out_of(row["ended"], row["pairs"]),
@@ -189,7 +189,7 @@ def comparison(
 
 
 def _sections(
-    study: Study, summary: pl.DataFrame, line: Callable[[Fields], Row]
+    study: Study, summary: pl.DataFrame, line: Callable[[Fields], Texts]
 ) -> tuple[Section, ...]:
     def title(row: Fields) -> str:
         return target_title(study, row["target"]) + (" (MCC)" if row["metric"] == "mcc" else "")

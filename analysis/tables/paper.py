@@ -13,8 +13,8 @@ from analysis.stats.outcomes import CONVENTION
 from analysis.tables.exports import latex
 from analysis.tables.presentation import (
     Fields,
-    Row,
     Section,
+    Texts,
     TextTable,
     as_markdown,
     by_place,
@@ -30,7 +30,7 @@ from stilt.system.files import write_text
 
 Report = Literal["figure2", "figure3", "table2", "table3", "table4", "ablations"]
 REPORTS: tuple[Report, ...] = get_args(Report)
-MISSING = "–"
+DASH = "–"
 
 
 class Printed(Frozen):
@@ -148,7 +148,7 @@ def _beside(
                     if asked != there and row["ended"]:
                         stood_in[asked] = there
             if not found:
-                rows.append((cell.source, *theirs, MISSING, MISSING))
+                rows.append((cell.source, *theirs, DASH, DASH))
         sections.append(Section(target_title(study, target), tuple(rows)))
     notes = [f"{there} stands in for {asked}." for asked, there in stood_in.items()]
     if averaged:
@@ -189,7 +189,7 @@ def _ours(table: PaperTable, row: Fields, gap: Fields) -> tuple[str, str]:
         value = f"{signed(gap.get('mean'))} / {signed(gap.get('best'))}"
         pairs, cells = gap.get("ended", 0), row["cells"]
         trials = out_of(pairs, cells) + (" pairs" if pairs < cells else "")
-        return value if gap else MISSING, trials
+        return value if gap else DASH, trials
     # of several fresh heads the best is no score of the source
     shown = row["mean"] if table.stage == "evaluate" else row["best"]
     return percent(shown), out_of(row["ended"], row["cells"])
@@ -210,7 +210,7 @@ def _named(task: str, aliases: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _figure2(study: Study, summary: pl.DataFrame) -> TextTable:
-    def line(row: Fields) -> Row:
+    def line(row: Fields) -> Texts:
         numbers = (percent(row[name]) for name in ("min", "mean", "best", "chance"))
         return (row["source"], out_of(row["ended"], row["cells"]), *numbers)
 
@@ -228,10 +228,10 @@ def _figure3(study: Study, cells: pl.DataFrame) -> TextTable:
     gains = improvements(cells, study)
     seeds = gains["seed"].n_unique() > 1
 
-    def line(row: Fields) -> Row:
+    def line(row: Fields) -> Texts:
         return (
             row["task"],
-            MISSING if row["rows"] is None else f"{row['rows']:,}",
+            DASH if row["rows"] is None else f"{row['rows']:,}",
             *([str(row["seed"])] if seeds else []),
             str(row["runs"]),
             signed(row["mean"]),
@@ -248,7 +248,7 @@ def _figure3(study: Study, cells: pl.DataFrame) -> TextTable:
 
 
 def _sections(
-    study: Study, frame: pl.DataFrame, line: Callable[[Fields], Row]
+    study: Study, frame: pl.DataFrame, line: Callable[[Fields], Texts]
 ) -> tuple[Section, ...]:
     return sections_by_target(frame, lambda row: target_title(study, row["target"]), line)
 

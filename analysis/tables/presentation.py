@@ -4,7 +4,7 @@ Here, and only here, scores become percentages.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,8 @@ def number(value: float) -> str:
     return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
 
 
-Row = tuple[str, ...]
+Texts = tuple[str, ...]
+"""A line of a table, cell by cell."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Section:
     """Rows that belong to one target."""
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[Texts, ...]
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ class TextTable:
     name: str
     """Short name, for labels."""
     caption: str
-    header: Row
+    header: Texts
     sections: tuple[Section, ...]
-    spare: Row = ()
+    spare: Texts = ()
     """Columns that a narrow terminal does without, the most dispensable first."""
 
 
-Fields = Mapping[str, Any]
+Fields = dict[str, Any]
 """Values of a frame's row, by column."""
 
 
@@ -80,7 +81,7 @@ def by_place(differences: pl.DataFrame) -> dict[tuple[str, str], Fields]:
 
 
 def sections_by_target(
-    frame: pl.DataFrame, title: Callable[[Fields], str], line: Callable[[Fields], Row]
+    frame: pl.DataFrame, title: Callable[[Fields], str], line: Callable[[Fields], Texts]
 ) -> tuple[Section, ...]:
     """Makes a section of each target's rows, with the title that its first row gives it."""
     return tuple(
@@ -193,13 +194,13 @@ def as_latex(table: TextTable) -> str:
     for section in table.sections:
         lines += [
             r"\midrule",
-            rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{latex(section.title)}}}}} \\",
+            rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{_literal(section.title)}}}}} \\",
         ]
         lines += [_latex_row(row) for row in section.rows]
     lines += [
         r"\bottomrule",
         r"\end{tabular}",
-        rf"\caption{{{latex(table.caption)}}}",
+        rf"\caption{{{_literal(table.caption)}}}",
         rf"\label{{tab:{table.name}}}",
         r"\end{table}",
     ]
@@ -228,10 +229,10 @@ _LATEX = str.maketrans(
 )
 
 
-def latex(text: str) -> str:
+def _literal(text: str) -> str:
     """Text with what LaTeX would read as commands made literal."""
     return text.translate(_LATEX)
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(latex(cell) for cell in cells) + r" \\"
+    return " & ".join(_literal(cell) for cell in cells) + r" \\"
