@@ -147,7 +147,8 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
     """Writes a study's exports, and its figures and report if wanted; returns their paths."""
     collection, frames = summary.collection, summary.frames
     study, folder = collection.study, collection.folder
-    paths = [folder.summary / CELLS, exports.write_cells(collection, folder.summary)]
+    paths = [folder.summary / CELLS, folder.summary / "cells.csv"]
+    exports.write_csv(collection.cells, paths[1])
     paths += exports.write_summary(
         summary.content(), frames["summary"], summary.tables(), summary.notes, folder.summary
     )

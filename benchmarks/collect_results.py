@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,24 +88,17 @@ def touch_some(path: Path, share: float) -> None:
         file.write_bytes(text)
 
 
-def narrow(path: Path) -> int:
-    """The aggregator, without curves and predictions."""
+def collected(path: Path, columns: tuple[str, ...] | None = NARROW, into: str = "") -> int:
+    """The aggregator: without curves and predictions, unless other columns are named.
+
+    Args:
+        path: the study's folder.
+        columns: those that are in memory; all if None.
+        into: name of a file there that gets every column, as the command line uses it.
+    """
     folder = StudyFolder(path)
-    cells = collect(folder, read_study(folder), NARROW).cells
-    return cells["score"].count() + (cells["status"] == "diverged").sum()
-
-
-def wide(path: Path) -> int:
-    """The aggregator with every column."""
-    folder = StudyFolder(path)
-    cells = collect(folder, read_study(folder)).cells
-    return cells["score"].count() + (cells["status"] == "diverged").sum()
-
-
-def written(path: Path) -> int:
-    """The aggregator as the command line uses it: all columns to a file, the others in memory."""
-    folder = StudyFolder(path)
-    cells = collect(folder, read_study(folder), NARROW, into=path / "cells.parquet").cells
+    file = path / into if into else None
+    cells = collect(folder, read_study(folder), columns, into=file).cells
     return cells["score"].count() + (cells["status"] == "diverged").sum()
 
 
@@ -186,13 +180,15 @@ def main() -> None:
         )
         table = Table("what", "seconds", "processor s", "peak MB", "against the loop")
         rows = {"json + pandas loop": measure(loop, path)}
-        rows["collect, first call"] = measure(narrow, path)
+        rows["collect, first call"] = measure(collected, path)
         rows["  of it, listing the grid"] = measure(grid_alone, path)
-        rows["collect, second call"] = measure(narrow, path)
+        rows["collect, second call"] = measure(collected, path)
         touch_some(path, 0.01)
-        rows["collect, a hundredth is new"] = measure(narrow, path)
-        rows["collect, second call, every column"] = measure(wide, path)
-        rows["collect, every column to a file"] = measure(written, path)
+        rows["collect, a hundredth is new"] = measure(collected, path)
+        rows["collect, second call, every column"] = measure(partial(collected, columns=None), path)
+        rows["collect, every column to a file"] = measure(
+            partial(collected, into="cells.parquet"), path
+        )
         reference = rows["json + pandas loop"]
         for label, cost in rows.items():
             if not label.startswith("  ") and cost.count != options.results:

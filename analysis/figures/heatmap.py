@@ -80,10 +80,8 @@ def _means(
     cells: pl.DataFrame, rates: list[float], batches: list[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Mean scores x 100 (NaN where there is none) and degenerate counts, each (batches, rates)."""
-    means, counts = (
-        np.full((len(batches), len(rates)), np.nan),
-        np.zeros((len(batches), len(rates))),
-    )
+    shape = len(batches), len(rates)
+    means, counts = np.full(shape, np.nan), np.zeros(shape, np.int64)
     grouped = cells.group_by("learning_rate", "batch_size").agg(
         outcome().mean() * 100, pl.col("degenerate").sum()
     )
@@ -91,7 +89,7 @@ def _means(
         place = batches.index(batch), rates.index(rate)
         means[place] = np.nan if mean is None else mean
         counts[place] = degenerate
-    return means, counts.astype(np.int64)
+    return means, counts
 
 
 def _scale(maps: list[NDArray[np.float64]]) -> tuple[float, float]:

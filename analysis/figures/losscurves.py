@@ -13,9 +13,8 @@ from analysis.figures.palette import (
     BLUE,
     COLUMN,
     GREEN,
-    PAGE,
     VERMILLION,
-    panel_titles,
+    panels,
     present,
     styled,
 )
@@ -47,20 +46,10 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
     """
     drawn = cells.filter((pl.col("stage") == "target") & (pl.col("loss").list.len() > 0))
     targets = present(drawn, "target")
-    most = min(4, len(targets))
-    rows = math.ceil(len(targets) / most)
-    across = math.ceil(len(targets) / rows)
-    width = COLUMN if across < 3 else PAGE
-    figure = Figure(figsize=(width, 1.45 * rows + 0.7), layout="constrained")
-    axes = figure.subplots(rows, across, squeeze=False, sharex=True)
-    for ax in axes.flat[len(targets) :]:
-        ax.set_axis_off()
     names = (target_title(study, target) for target in targets)
-    titles = panel_titles(names, width, across, COUNTS)
-    for target, title, ax in zip(targets, titles, axes.flat, strict=False):
-        panel = drawn.filter(pl.col("target") == target)
-        ax.set_title(title, loc="left")
-        _panel(ax, panel, study.tasks[target])
+    figure, axes = panels(names, 4, (1.45, 0.7), COUNTS, sharex=True)
+    for target, ax in zip(targets, axes, strict=True):
+        _panel(ax, drawn.filter(pl.col("target") == target), study.tasks[target])
     figure.supxlabel("share of the planned updates")
     figure.supylabel("training loss (nats)")
     figure.legend(
@@ -70,7 +59,7 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
             Line2D([], [], color=GREEN, ls=":", label="ln K: even guess"),
         ],
         loc="outside upper center",
-        ncols=3 if across > 2 else 2,
+        ncols=3 if figure.get_figwidth() > COLUMN else 2,
     )
     return figure
 

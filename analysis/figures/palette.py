@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -102,6 +104,39 @@ def panel_titles(names: Iterable[str], width: float, across: int, less: float = 
         if all(text_to_path.get_text_width_height_descent(n, font, False)[0] <= room for n in cut):
             return cut
     return short(names, SHORTEST)
+
+
+def panels(
+    names: Iterable[str],
+    most: int,
+    size: tuple[float, float],
+    less: float = 0.0,
+    *,
+    sharex: bool = False,
+    sharey: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """Makes a figure of panels with a title each, a page wide where a column is too narrow.
+
+    Args:
+        names: titles; those that are too long for their panel are cut.
+        most: panels side by side; half as many fit in a column.
+        size: inches: height of a panel, and of the rest of the figure.
+        less: inches of each title's width that something else takes.
+        sharex: whether all have one x axis.
+        sharey: whether all have one y axis.
+    """
+    names = list(names)
+    rows = math.ceil(len(names) / most)
+    across = math.ceil(len(names) / rows)
+    width = COLUMN if across <= most / 2 else PAGE
+    figure = Figure(figsize=(width, size[0] * rows + size[1]), layout="constrained")
+    drawn = figure.subplots(rows, across, squeeze=False, sharex=sharex, sharey=sharey)
+    axes = list(drawn.flat)
+    for ax in axes[len(names) :]:
+        ax.set_axis_off()
+    for ax, title in zip(axes, panel_titles(names, width, across, less), strict=False):
+        ax.set_title(title, loc="left")
+    return figure, axes[: len(names)]
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """Figure 3: improvement over ``none`` against the training size of the intermediate task."""
 
-import math
-
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,10 +9,9 @@ from analysis.figures.palette import (
     COLUMN,
     GREY,
     MARKERS,
-    PAGE,
     TARGETS,
     in_turn,
-    panel_titles,
+    panels,
     present,
     short,
     styled,
@@ -38,19 +35,10 @@ def sizes(cells: pl.DataFrame, study: Study) -> Figure:
     """
     gains, tasks, targets = improvements(cells, study), sized_tasks(cells), present(cells, "target")
     targets = [name for name in targets if name in set(gains["target"])]
-    across = min(len(tasks), 2)
-    width = COLUMN if across == 1 else PAGE
-    titles = panel_titles((target_title(study, task) for task in tasks), width, across)
-    figure = Figure(
-        figsize=(width, 2.1 * math.ceil(len(tasks) / across) + 0.5),
-        layout="constrained",
-    )
-    axes = figure.subplots(math.ceil(len(tasks) / across), across, squeeze=False, sharey=True)
+    names = (target_title(study, task) for task in tasks)
+    figure, axes = panels(names, 2, (2.1, 0.5), sharey=True)
     colours, markers = in_turn(targets, TARGETS), in_turn(targets, MARKERS)
-    for ax in axes.flat[len(tasks) :]:
-        ax.set_axis_off()
-    for task, title, ax in zip(tasks, titles, axes.flat, strict=False):
-        ax.set_title(title, loc="left")
+    for task, ax in zip(tasks, axes, strict=True):
         ax.axhline(0, color=GREY, linewidth=0.7, zorder=1)
         ax.grid(axis="y")
         for place, target in enumerate(targets):
@@ -60,14 +48,15 @@ def sizes(cells: pl.DataFrame, study: Study) -> Figure:
         _size_axis(ax, gains.filter(pl.col("task") == task))
     figure.supxlabel("training rows of the intermediate task")
     figure.supylabel("improvement over None × 100")
-    names = short((target_title(study, target) for target in targets), 20)
+    titles = short((target_title(study, target) for target in targets), 20)
     handles = [
-        Line2D([], [], color=colours[target], marker=markers[target], label=name)
-        for target, name in zip(targets, names, strict=True)
+        Line2D([], [], color=colours[target], marker=markers[target], label=title)
+        for target, title in zip(targets, titles, strict=True)
     ]
     handles.append(Line2D([], [], color="black", label="best"))
     handles.append(Line2D([], [], color="black", ls=(0, (3, 1.5)), label="mean"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=3 if across == 1 else 5)
+    wide = figure.get_figwidth() > COLUMN
+    figure.legend(handles=handles, loc="outside upper center", ncols=5 if wide else 3)
     return figure
 
 

@@ -1,7 +1,5 @@
 """Expected best score against the number of trials, one panel per target, one line per source."""
 
-import math
-
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,11 +10,10 @@ from analysis.figures.palette import (
     DASHES,
     GREY,
     MARKERS,
-    PAGE,
     colour_of_sources,
     darker,
     in_turn,
-    panel_titles,
+    panels,
     present,
     short,
     styled,
@@ -44,18 +41,11 @@ def tuning(cells: pl.DataFrame, study: Study) -> Figure:
     cells = cells.filter(pl.col("stage") == "target")
     targets, sources = present(cells, "target"), present(cells, "source")
     curves = best_against_trials(cells)
-    rows = math.ceil(len(targets) / 4)
-    across = math.ceil(len(targets) / rows)
-    width = COLUMN if across < 3 else PAGE
-    figure = Figure(figsize=(width, 1.5 * rows + 0.8), layout="constrained")
-    axes = figure.subplots(rows, across, squeeze=False)
+    names = (target_title(study, target) for target in targets)
+    figure, axes = panels(names, 4, (1.5, 0.8))
     colours = {name: darker(colour) for name, colour in colour_of_sources(sources).items()}
     dashes, markers = in_turn(sources, DASHES), in_turn(sources, MARKERS)
-    for ax in axes.flat[len(targets) :]:
-        ax.set_axis_off()
-    titles = panel_titles((target_title(study, target) for target in targets), width, across)
-    for target, title, ax in zip(targets, titles, axes.flat, strict=False):
-        ax.set_title(title, loc="left")
+    for target, ax in zip(targets, axes, strict=True):
         panel = curves.filter(pl.col("target") == target)
         for source in sources:
             line = panel.filter(pl.col("source") == source)
@@ -67,17 +57,17 @@ def tuning(cells: pl.DataFrame, study: Study) -> Figure:
         _axis(ax, panel["trials"].to_list())
     figure.supxlabel("trials")
     figure.supylabel("expected best × 100")
-    names = short((source_title(study, name) for name in sources), 22)
+    titles = short((source_title(study, name) for name in sources), 22)
     figure.legend(
         handles=[
             Line2D(
                 [], [], color=colours[source], ls=dashes[source], marker=markers[source],
-                ms=2.6, lw=0.9, label=name,
+                ms=2.6, lw=0.9, label=title,
             )
-            for source, name in zip(sources, names, strict=True)
+            for source, title in zip(sources, titles, strict=True)
         ],
         loc="outside upper center",
-        ncols=2 if across < 3 else 4,
+        ncols=4 if figure.get_figwidth() > COLUMN else 2,
         handlelength=3.2,
     )  # fmt: skip
     return figure

@@ -17,14 +17,14 @@ from analysis.read import columns, records
 from analysis.read.cache import STAMP, cached_grid, cached_results, code_version, locked
 from analysis.read.columns import FRAME, IDENTITY
 from analysis.read.problems import Problem, judge, not_of_study
-from analysis.read.records import COLUMNS, Row, frame_of, frame_of_records, identity, result_row
+from analysis.read.records import COLUMNS, Row, frame_of, frame_of_records, identify, result_row
 from stilt.cell import Cell, Source, digest
 from stilt.folder import StudyFolder
 from stilt.records.results import Failure, SourceResult
 from stilt.study import Study
 from stilt.system.files import replacing
 
-KEY = b"stilt"
+WRITTEN_FROM = b"stilt"
 """Where a Parquet file of cells says what it was written from."""
 
 SLICE = 8_192
@@ -113,7 +113,7 @@ def grid_frame(study: Study) -> pl.DataFrame:
 def _known_frame(items: Iterable[Cell | Source], study: Study) -> pl.DataFrame:
     rows = []
     for item in items:
-        row = identity(item)
+        row = identify(item)
         source, task = study.sources.get(row["source_id"]), study.tasks[row["target"]]
         row |= {
             "source_task": source.task if source else None,
@@ -224,7 +224,7 @@ def _key_of(path: Path) -> str | None:
         found = read_metadata(path).metadata or {}
     except (OSError, ArrowInvalid):
         return None
-    return str(found.get(KEY, b""), "utf-8")
+    return str(found.get(WRITTEN_FROM, b""), "utf-8")
 
 
 def _write_all(
@@ -241,7 +241,7 @@ def _write_all(
         replacing(path) as temporary,
         ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
-        writer.add_key_value_metadata({KEY: key})
+        writer.add_key_value_metadata({WRITTEN_FROM: key})
         for some in grid.iter_slices(SLICE):
             results = present.filter(pl.col("cell").is_in(some["cell"].implode())).collect()
             cells = _assemble(some, results, failures, study, list(FRAME))

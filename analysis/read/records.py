@@ -1,6 +1,5 @@
 """Result files -> a frame; files that are no results are named and left out."""
 
-import math
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -10,11 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from analysis.read.columns import CURVE, FRAME, TIME, DataType, Schema
 from analysis.read.problems import Problem, judge
-from stilt.cell import Cell, Source
-from stilt.records.results import Result, SourceResult
+from stilt.cell import Cell, Hyperparameters, Source
+from stilt.config import Frozen
+from stilt.records.results import Result, Score, SourceResult, Tokens, Training
 
 FROM_ELSEWHERE = (
     *("study", "source_task", "source_size", "source_seed"),
@@ -30,18 +31,9 @@ COLUMNS: Schema = {"file": pl.String, "study_id": pl.String} | {
 Row = dict[str, Any]
 """Values by column; a curve is ``Packed``, a time is ISO 8601 text."""
 
-Packed = tuple[Sequence[int], "array[float]"]
+Packed = tuple[Sequence[int], NDArray[np.float64]]
 """Steps and values of a curve: a seventh of the memory of its points."""
 
-
-class _Absent:
-    """Stands for a part that a record lacks: all of its fields are None."""
-
-    def __getattr__(self, name: str) -> None:
-        return None
-
-
-_ABSENT: Any = _Absent()
 
 Batch = tuple[pl.DataFrame, list[Problem]]
 """Rows, and files that are left out."""
@@ -97,68 +89,48 @@ def frame_of(rows: Sequence[Row], schema: Schema) -> pl.DataFrame:
 
 def result_row(file: str, result: Result | SourceResult) -> Row:
     """What is kept of a result."""
-    training, made, seconds = result.training or _ABSENT, result.provenance, result.timings
-    dev, tokens = result.dev or _ABSENT, training.tokens or _ABSENT
-    said = dev.predictions
-    return {
+    dev, training = _fields(Score, result.dev), _fields(Training, result.training)
+    tokens, seconds, said = _fields(Tokens, training["tokens"]), result.timings, dev["predictions"]
+    found = {
+        # fields whose column has their name; a score's loss gives way to the curve of that name
+        **dev,
+        **training,
+        **vars(result),
+        **vars(result.provenance),
+        **identify(result.item),
         "file": file,
         "study_id": result.study,
-        **identity(result.item),
-        "status": result.status,
-        "metric": result.metric,
-        "score": result.score,
-        "accuracy": dev.accuracy,
-        "mcc": dev.mcc,
-        "dev_loss": dev.loss,
-        "majority": result.majority,
-        "chance": result.chance,
-        "classes": result.classes,
-        "train_rows": result.train_rows,
-        "dev_rows": result.dev_rows,
-        "data": result.data,
-        "ties": dev.ties,
+        "dev_loss": dev["loss"],
         "constant": None if said is None else said == said[:1] * len(said),
-        "predictions": said,
-        "gold": dev.gold,
-        "updates": training.updates,
-        "final_loss": training.final_loss,
-        "lowest_loss": training.lowest_loss,
-        "loss": _packed(training.loss),
-        "gradient_norm": _packed(training.gradient_norm),
-        "tokens_real": tokens.real,
-        "tokens_computed": tokens.computed,
+        "loss": _packed(training["loss"]),
+        "gradient_norm": _packed(training["gradient_norm"]),
+        "tokens_real": tokens["real"],
+        "tokens_computed": tokens["computed"],
         "seconds": (seconds.load + seconds.encode) + (seconds.train + seconds.evaluate),
         "train_seconds": seconds.train,
-        "started": made.started,
-        "finished": made.finished,
-        "host": made.host,
-        "job": made.job,
-        "attempt": made.attempt,
-        "device": made.device,
-        "commit": made.commit,
-        "code": made.code,
     }
+    return {name: found[name] for name in COLUMNS}
 
 
-def identity(item: Cell | Source) -> Row:
+def _fields(model: type[Frozen], part: Frozen | None) -> Row:
+    """Fields of a part of a record; all are None where the record lacks it."""
+    return dict.fromkeys(model.model_fields) if part is None else vars(part)
+
+
+def identify(item: Cell | Source) -> Row:
     """Id and ``IDENTITY`` of what is run; a source's target is its own task."""
     if isinstance(item, Source):
         stage, source, target, seed = "source", item.name, item.task, item.hyperparameters.seed
     else:
         stage, source, target, seed = item.stage, item.source, item.target, item.seed
-    point = item.hyperparameters or _ABSENT
     return {
+        **_fields(Hyperparameters, item.hyperparameters),
         "cell": item.id,
         "stage": stage,
         "source": source,
         "source_id": item.id if isinstance(item, Source) else item.source_id,
         "target": target,
         "seed": seed,
-        "learning_rate": point.learning_rate,
-        "batch_size": point.batch_size,
-        "warmup_ratio": point.warmup_ratio,
-        "init_seed": point.init_seed,
-        "order_seed": point.order_seed,
     }
 
 
@@ -167,7 +139,7 @@ def _packed(curve: Iterable[tuple[int, float | None]] | None) -> Packed | None:
     if not curve:
         return None
     steps, values = zip(*curve, strict=True)
-    numbers = array("d", [math.nan if value is None else value for value in values])
+    numbers = np.array(values, np.float64)  # None becomes NaN
     try:
         return array("q", steps), numbers
     except OverflowError:

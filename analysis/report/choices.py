@@ -5,16 +5,15 @@ from analysis.tables.presentation import number
 from stilt.grid import SourceSpec, is_none
 from stilt.study import Study
 
-CONFIGURATION = ("learning_rate", "batch_size", "warmup_ratio", "seed", "init_seed", "order_seed")
-"""Hyperparameters that are columns of the frame of cells."""
-HEADS = dict(
-    zip(
-        CONFIGURATION,
-        ("Learning rate", "Batch", "Warmup", "Seed", "Init seed", "Order seed"),
-        strict=True,
-    )
-)
-"""Their names for people."""
+HEADS = {
+    "learning_rate": "Learning rate",
+    "batch_size": "Batch",
+    "warmup_ratio": "Warmup",
+    "seed": "Seed",
+    "init_seed": "Init seed",
+    "order_seed": "Order seed",
+}
+"""Hyperparameters that are columns of the frame of cells, and their names for people."""
 
 
 def choices(study: Study, definition: Definition) -> list[tuple[str, str]]:
@@ -39,8 +38,8 @@ def choices(study: Study, definition: Definition) -> list[tuple[str, str]]:
     ]
     for place, block in enumerate(grid.blocks, start=1):
         axes = [
-            f"{HEADS[name].lower()} {{{', '.join(map(number, values))}}}"
-            for name in CONFIGURATION
+            f"{head.lower()} {{{', '.join(map(number, values))}}}"
+            for name, head in HEADS.items()
             if (values := getattr(block, name))
         ]
         name = f"Grid, block {place}" if len(grid.blocks) > 1 else "Grid"

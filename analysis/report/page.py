@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import polars as pl
@@ -18,19 +17,22 @@ from markupsafe import Markup
 
 from analysis.figures.pictures import PICTURES
 from analysis.read.collect import Collection
-from analysis.read.columns import WIDE_COLUMNS
-from analysis.report.choices import CONFIGURATION, HEADS, choices
+from analysis.report.choices import HEADS, choices
 from analysis.report.origins import origins
 from analysis.report.sentences import sentences
 from analysis.stats.degenerate import Definition, degenerate
 from analysis.stats.outcomes import CONVENTION
+from analysis.stats.summary import COUNTED_STATUSES, PLACE
 from analysis.tables.presentation import (
+    Fields,
     TextTable,
+    by_place,
     number,
     p_value,
     percent,
     signed,
     source_title,
+    span,
     target_title,
 )
 from stilt.folder import StudyFolder
@@ -38,16 +40,11 @@ from stilt.study import Study
 from stilt.system.files import write_text
 
 HERE = Path(__file__).parent
-STATUS_ORDER = ("ok", "diverged", "failed", "missing")
-KEY = ("stage", "target", "source")
-"""What a part of the page is about."""
 ZOOM = 2.0
 """CSS pixels on screen per point of a figure: half as large again as in print."""
 
 SHOWN = 500
 """Cells of a part that the page lists: a browser does not open a hundred thousand rows."""
-
-Fields = dict[str, Any]
 
 
 def write_report(
@@ -65,6 +62,7 @@ def write_report(
     Args:
         collection: the study; all of its cells are shown, of a source and target with more than
             ``SHOWN`` those that went wrong before others. Links are relative to the report.
+            The wide columns are not needed.
         summary: of ``analysis.stats.summary.summarize_cells``.
         differences: of ``analysis.stats.summary.differences_against_none``.
         figures: what ``analysis.figures.pictures.write_figures`` returned.
@@ -85,20 +83,22 @@ def write_report(
         "percent": percent, "signed": signed, "p": p_value, "rate": number, "url": _url,
         "count": lambda value: f"{value:,}", "moment": _moment,
     }  # fmt: skip
-    environment.globals |= {"span": _span}
+    environment.globals |= {"span": span}
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     page = environment.get_template("page.html.j2").render(
         study=study,
         cells=Counter(cells["status"].to_list()),
         total=len(cells),
-        statuses=STATUS_ORDER,
+        statuses=list(COUNTED_STATUSES),
         words=sentences(study, summary, differences, definition),
         problems=[(len(line) - len(line.lstrip()), line.strip()) for line in notes],
-        rows=list(_rows(study, summary, differences)),
-        parts=list(_parts(study, folder, cells, summary)),
+        parts=list(_parts(study, folder, cells, summary, differences)),
         figures=_figures(figures, folder),
         paper=paper,
-        sources=_sources(study, folder, collection.sources),
+        sources=[
+            _cell(folder, row) | {"title": source_title(study, row["source"])}
+            for row in collection.sources.iter_rows(named=True)
+        ],
         failures=list(_failures(study, folder, cells, collection.sources)),
         origins=origins(folder, cells),
         choices=choices(study, definition),
@@ -119,35 +119,31 @@ def write_report(
     return path
 
 
-def _rows(study: Study, summary: pl.DataFrame, differences: pl.DataFrame) -> Iterator[Fields]:
-    """Rows of the table of results: a row of the summary, joined with its difference from none."""
-    gaps = {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
-    for place, row in enumerate(summary.iter_rows(named=True)):
-        gap = gaps.get((row["target"], row["source"])) if row["stage"] == "target" else None
-        yield row | {
-            "part": _anchor(place, row),
-            "source_title": source_title(study, row["source"]),
-            "target_title": target_title(study, row["target"]),
-            "gap": gap or dict.fromkeys(differences.columns),
-        }
-
-
 def _parts(
-    study: Study, folder: StudyFolder, cells: pl.DataFrame, summary: pl.DataFrame
+    study: Study,
+    folder: StudyFolder,
+    cells: pl.DataFrame,
+    summary: pl.DataFrame,
+    differences: pl.DataFrame,
 ) -> Iterator[Fields]:
-    """One part per row of the summary, with all its cells."""
-    light = cells.select(pl.exclude(WIDE_COLUMNS))
-    groups = light.partition_by(KEY, as_dict=True, maintain_order=True)
-    for place, row in enumerate(summary.iter_rows(named=True)):
-        group = groups[tuple(row[name] for name in KEY)]
+    """Rows of the summary, each with its difference from none and with its cells."""
+    gaps = by_place(differences)
+    nothing = dict.fromkeys(differences.columns)
+    groups = cells.partition_by(PLACE, as_dict=True, maintain_order=True)
+    for place, row in enumerate(summary.iter_rows(named=True), start=1):
+        group = groups[tuple(row[name] for name in PLACE)]
         shown = _first_to_look_at(group)
+        target, source = row["target"], row["source"]
+        titles = target_title(study, target), source_title(study, source)
         yield row | {
-            "id": _anchor(place, row),
-            "target_title": target_title(study, row["target"]),
-            "source_title": source_title(study, row["source"]),
-            "target_choice": (row["target"], target_title(study, row["target"])),
-            "source_choice": (row["source"], source_title(study, row["source"])),
-            "axes": [name for name in CONFIGURATION if group[name].null_count() < len(group)],
+            # readable, and unlike every other by its number
+            "id": re.sub(r"[^a-z0-9.]+", "-", f"part-{place}-{source}-{target}".lower()),
+            "target_title": titles[0],
+            "source_title": titles[1],
+            "target_choice": (target, titles[0]),
+            "source_choice": (source, titles[1]),
+            "gap": gaps.get((target, source), nothing) if row["stage"] == "target" else nothing,
+            "axes": [name for name in HEADS if group[name].null_count() < len(group)],
             # not a list: tables of a hundred thousand rows would all be in memory at once
             "rows": (_cell(folder, cell) for cell in shown.iter_rows(named=True)),
             "left_out": len(group) - len(shown),
@@ -167,11 +163,13 @@ def _first_to_look_at(cells: pl.DataFrame) -> pl.DataFrame:
 
 
 def _cell(folder: StudyFolder, row: Fields) -> Fields:
-    """A cell with the paths of its files, where there are any."""
-    record = {
-        "ok": folder.result, "diverged": folder.result, "failed": folder.failure
-    }.get(row["status"])  # fmt: skip
-    file = record(row["cell"]) if record else None
+    """A cell, or a source, with the paths of its files, where there are any."""
+    name, file = row["cell"], None
+    if row["status"] == "failed":
+        file = folder.failure(name)
+    elif row["status"] != "missing":
+        source = row["stage"] == "source"
+        file = folder.source(name) / "result.json" if source else folder.result(name)
     return row | {
         "record": _relative(folder, file) if file else None,
         "log_link": _log(folder, row["log"]),
@@ -192,11 +190,6 @@ def _relative(folder: StudyFolder, path: Path) -> str:
 
 def _url(path: str) -> str:
     return quote(path, safe="/-._~@")
-
-
-def _anchor(place: int, row: Fields) -> str:
-    """Id of a part: readable, and unlike every other by its number."""
-    return re.sub(r"[^a-z0-9.]+", "-", f"part-{place + 1}-{row['source']}-{row['target']}".lower())
 
 
 def _figures(paths: list[Path], folder: StudyFolder) -> list[Fields]:
@@ -228,23 +221,6 @@ def _figures(paths: list[Path], folder: StudyFolder) -> list[Fields]:
     return shown
 
 
-def _sources(study: Study, folder: StudyFolder, sources: pl.DataFrame) -> list[Fields]:
-    """Sources that the study trains, with how they did on their own task."""
-    rows = sources.select(pl.exclude(WIDE_COLUMNS))
-    return [
-        _cell(folder, row)
-        | {
-            "title": source_title(study, row["source"]),
-            "record": _relative(folder, folder.source(row["cell"]) / "result.json")
-            if row["status"] in ("ok", "diverged")
-            else _relative(folder, folder.failure(row["cell"]))
-            if row["status"] == "failed"
-            else None,
-        }
-        for row in rows.iter_rows(named=True)
-    ]
-
-
 def _failures(
     study: Study, folder: StudyFolder, cells: pl.DataFrame, sources: pl.DataFrame
 ) -> Iterator[Fields]:
@@ -252,8 +228,8 @@ def _failures(
     for frame in (sources, cells):
         for row in frame.filter(pl.col("status") == "failed").iter_rows(named=True):
             point = [
-                f"{HEADS[name].lower()} {number(row[name])}"
-                for name in CONFIGURATION
+                f"{head.lower()} {number(row[name])}"
+                for name, head in HEADS.items()
                 if row[name] is not None
             ]
             yield _cell(folder, row) | {
@@ -263,11 +239,6 @@ def _failures(
                 "source_title": source_title(study, row["source"]),
                 "point": ", ".join(point),
             }
-
-
-def _span(low: float, high: float, digits: int = 1) -> str:
-    """Ends of an interval of fractions, in percent."""
-    return f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]".replace("-", "−")
 
 
 def _moment(value: datetime | None) -> str:

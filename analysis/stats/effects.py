@@ -1,7 +1,5 @@
 """How the axes of a grid bear on degenerate runs."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -11,58 +9,43 @@ from analysis.stats.inference import cochran, holm, wilson
 from analysis.stats.summary import FACTORS, TRIAL
 
 
-def main_effects(
-    cells: pl.DataFrame, definition: Definition = "majority", by: Sequence[str] = ()
-) -> pl.DataFrame:
+def main_effects(cells: pl.DataFrame, definition: Definition = "majority") -> pl.DataFrame:
     """How often runs are degenerate at each learning rate, batch size, warmup ratio and seed.
 
     Args:
-        cells: ``analysis.read.columns.FRAME``.
+        cells: ``analysis.read.columns.FRAME``; all sources and targets are pooled.
         definition: of a degenerate run.
-        by: columns to keep apart, such as ``source``; the rest is pooled.
 
     Returns:
-        One row per ``by``, ``factor`` and ``level`` (its value as text): ``degenerate`` of
-        ``judged``, ``share`` with Wilson's ``low`` and ``high``; ``blocks`` (everything but the
-        factor fixed, all levels run) and Cochran's ``p`` that the factor has no effect, ``p_holm``
-        over the table. A factor with one level has no row.
+        One row per ``factor`` and ``level`` (its value as text): ``degenerate`` of ``judged``,
+        ``share`` with Wilson's ``low`` and ``high``; ``blocks`` (everything but the factor fixed,
+        all levels run) and Cochran's ``p`` that the factor has no effect, ``p_holm`` over the
+        table. A factor with one level has no row.
     """
     runs = cells.filter(pl.col("stage") == "target").with_columns(degenerate(definition))
-    groups = runs.select(by).unique(maintain_order=True).rows() if by else [()]
+    blocks = {x: _blocks(runs, x) for x in FACTORS if runs[x].n_unique() > 1}
+    p_values = [cochran(outcomes) for outcomes in blocks.values()]
     rows: list[dict[str, object]] = []
-    tests: list[float | None] = []
-    for group in groups:
-        kept = [pl.col(name) == value for name, value in zip(by, group, strict=True)]
-        part = runs.filter(*kept)
-        for factor in FACTORS:
-            if part[factor].n_unique() < 2:
-                continue
-            blocks = _blocks(part, factor)
-            tests.append(cochran(blocks))
-            for level, some in part.sort(factor).group_by([factor], maintain_order=True):
-                judged = some["degenerate"].drop_nulls()
-                interval = wilson(int(judged.sum()), len(judged))
-                rows.append(
-                    {
-                        **dict(zip(by, group, strict=True)),
-                        "factor": factor,
-                        # a seed has more digits than a rate, and each of them counts
-                        "level": str(level[0]) if isinstance(level[0], int) else f"{level[0]:g}",
-                        "degenerate": int(judged.sum()),
-                        "judged": len(judged),
-                        "share": interval.value,
-                        "low": interval.low,
-                        "high": interval.high,
-                        "blocks": len(blocks),
-                        "test": len(tests) - 1,
-                    }
-                )
-    adjusted = holm(tests)
-    for row in rows:
-        test = row.pop("test")
-        assert isinstance(test, int)
-        row |= {"p": tests[test], "p_holm": adjusted[test]}
-    return pl.DataFrame(rows, schema={**dict.fromkeys(by, pl.String), **EFFECTS})
+    for factor, p, adjusted in zip(blocks, p_values, holm(p_values), strict=True):
+        for (level,), some in runs.sort(factor).group_by([factor], maintain_order=True):
+            judged = some["degenerate"].drop_nulls()
+            interval = wilson(int(judged.sum()), len(judged))
+            rows.append(
+                {
+                    "factor": factor,
+                    # a seed has more digits than a rate, and each of them counts
+                    "level": str(level) if isinstance(level, int) else f"{level:g}",
+                    "degenerate": int(judged.sum()),
+                    "judged": len(judged),
+                    "share": interval.value,
+                    "low": interval.low,
+                    "high": interval.high,
+                    "blocks": len(blocks[factor]),
+                    "p": p,
+                    "p_holm": adjusted,
+                }
+            )
+    return pl.DataFrame(rows, schema=EFFECTS)
 
 
 EFFECTS: dict[str, pl.DataType | type[pl.DataType]] = {

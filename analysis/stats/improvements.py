@@ -3,19 +3,9 @@
 import polars as pl
 
 from analysis.stats.outcomes import outcome
+from analysis.stats.summary import TRIAL
 from stilt.cell import NONE
 from stilt.study import Study
-
-PAIRED_BY = [
-    "target",
-    "learning_rate",
-    "batch_size",
-    "warmup_ratio",
-    "seed",
-    "init_seed",
-    "order_seed",
-]
-"""Columns that pair a run with the run of ``none`` that differs in the source alone."""
 
 
 def sized_tasks(cells: pl.DataFrame) -> list[str]:
@@ -46,16 +36,14 @@ def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
     ended = cells.with_columns(outcome()).filter(
         pl.col("stage") == "target", pl.col("outcome").is_not_null()
     )
-    plain = ended.filter(pl.col("source") == NONE).select(
-        *PAIRED_BY, pl.col("outcome").alias("plain")
-    )
+    plain = ended.filter(pl.col("source") == NONE).select(*TRIAL, pl.col("outcome").alias("plain"))
     wanted = ended.filter(pl.col("source_task").is_in(sized_tasks(cells)))
     full = {
         t: task.train_size or (task.size and task.size.train) for t, task in study.tasks.items()
     }
     rows = pl.col("source_task").replace_strict(full, default=None, return_dtype=pl.Int64)
     return (
-        wanted.join(plain, on=PAIRED_BY, nulls_equal=True, maintain_order="left")
+        wanted.join(plain, on=TRIAL, nulls_equal=True, maintain_order="left")
         .with_columns(pl.coalesce("source_size", rows).alias("rows"))
         .group_by(
             # not by rows: a draw of all rows is another source than all rows in the file's order

@@ -14,7 +14,6 @@ import polars as pl
 from analysis.stats.degenerate import Definition, degenerate, every_definition
 from analysis.stats.inference import (
     Floats,
-    Interval,
     bootstrap,
     expected_best,
     holm,
@@ -36,7 +35,8 @@ COUNTED_STATUSES = {
 }
 """Status of a cell -> column that counts it."""
 
-_ROW = ("stage", "target", "source")
+PLACE = ("stage", "target", "source")
+"""What a row of a summary is about."""
 _CONFIGURATION = ("learning_rate", "batch_size", "warmup_ratio")
 _SEEDS = ("seed", "init_seed", "order_seed")
 TRIAL = ("target", *_CONFIGURATION, *_SEEDS)
@@ -47,14 +47,14 @@ SAME_SOURCE = ("source_task", "source_size", "source_seed")
 
 def in_order(cells: pl.DataFrame) -> pl.DataFrame:
     """Distinct stages, targets and sources, in the order in which the grid names them."""
-    first = [pl.col("row").min().over(name).alias(f"{name}_at") for name in _ROW]
+    first = [pl.col("row").min().over(name).alias(f"{name}_at") for name in PLACE]
     return (
-        cells.select(_ROW)
+        cells.select(PLACE)
         .with_row_index("row")
-        .select(*_ROW, *first)
+        .select(*PLACE, *first)
         .unique(maintain_order=True)
-        .sort([f"{name}_at" for name in _ROW])
-        .select(_ROW)
+        .sort([f"{name}_at" for name in PLACE])
+        .select(PLACE)
     )
 
 
@@ -79,7 +79,7 @@ def summarize_cells(cells: pl.DataFrame, definition: Definition = "majority") ->
     definitions = [f"degenerate_{name}" for name in get_args(Definition)]
     rows = (
         cells.with_columns(outcome(), degenerate(definition), *every_definition())
-        .group_by(_ROW)
+        .group_by(PLACE)
         .agg(
             pl.col("metric").first(),
             pl.len().cast(pl.Int64).alias("cells"),
@@ -116,7 +116,7 @@ def summarize_cells(cells: pl.DataFrame, definition: Definition = "majority") ->
     )
     rows = rows.with_columns(iqr=pl.col("q3") - pl.col("q1"))
     rows = pl.concat([rows, ends], how="horizontal")
-    return in_order(cells).join(rows, on=_ROW, how="left", maintain_order="left")
+    return in_order(cells).join(rows, on=PLACE, how="left", maintain_order="left")
 
 
 def differences_against_none(
@@ -229,7 +229,11 @@ def _difference(pairs: pl.DataFrame, seed: int) -> dict[str, object]:
         "p": permutation(first, second, seed=seed),
     }
     for name, interval in bootstrap(first, second, seed=seed).items():
-        found |= _ends(name, interval)
+        found |= {
+            name: interval.value,
+            f"{name}_low": interval.low,
+            f"{name}_high": interval.high,
+        }
     judged = pairs.select("degenerate", "degenerate_other").drop_nulls()
     a, b = judged["degenerate"], judged["degenerate_other"]
     only, only_other = int((a & ~b).sum()), int((b & ~a).sum())
@@ -241,10 +245,6 @@ def _difference(pairs: pl.DataFrame, seed: int) -> dict[str, object]:
         "only_other": only_other,
         "mcnemar": mcnemar(only, only_other) if judged.height else None,
     }
-
-
-def _ends(name: str, interval: Interval) -> dict[str, object]:
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _matrix(pairs: pl.DataFrame, column: str) -> Floats:
@@ -286,7 +286,7 @@ def best_against_trials(cells: pl.DataFrame) -> pl.DataFrame:
 
 
 EXPECTED_BEST: dict[str, pl.DataType | type[pl.DataType]] = {
-    **dict.fromkeys(_ROW, pl.String),
+    **dict.fromkeys(PLACE, pl.String),
     "trials": pl.Int64,
     **dict.fromkeys(("expected", "expected_with_replacement"), pl.Float64),
 }

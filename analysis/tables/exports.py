@@ -8,17 +8,9 @@ from typing import Any
 import polars as pl
 
 from analysis.read.collect import Collection
-from analysis.read.columns import NARROW
 from analysis.stats.degenerate import DEFINITIONS, Definition
 from analysis.tables.presentation import TextTable, as_latex, as_markdown
 from stilt.system.files import replacing, write_text
-
-
-def write_cells(collection: Collection, folder: Path) -> Path:
-    """Writes every cell of the grid as CSV: all columns but the wide ones."""
-    path = folder / "cells.csv"
-    write_csv(collection.cells.select(NARROW), path)
-    return path
 
 
 def write_summary(

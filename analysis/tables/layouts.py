@@ -1,6 +1,6 @@
 """Which numbers stand in which table, with the caption that says what they are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import get_args
 
 import polars as pl
@@ -8,14 +8,19 @@ import polars as pl
 from analysis.stats.degenerate import DEFINITIONS, Definition
 from analysis.stats.outcomes import CONVENTION
 from analysis.tables.presentation import (
+    Fields,
     Section,
+    Texts,
     TextTable,
+    by_place,
     counted,
     estimate,
     out_of,
     p_value,
     percent,
-    span,
+    probability,
+    sections_by_target,
+    target_title,
 )
 from stilt.study import Study
 
@@ -55,28 +60,24 @@ def tables(
 def _targets(
     study: Study, summary: pl.DataFrame, differences: pl.DataFrame, definition: Definition
 ) -> TextTable:
-    gaps = {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
+    gaps = by_place(differences)
     header = (
         *("source", "n", "min", "mean", "best", "sd"),
         *("degenerate [95 %]", "Δ mean [95 %]", "p", "Δ best [95 %]"),
     )
-    sections = []
-    for target, rows in _by_target(summary):
-        lines = []
-        for row in rows.iter_rows(named=True):
-            gap = gaps.get((target, row["source"]), {})
-            lines.append(
-                (
-                    row["source"],
-                    out_of(row["ended"], row["cells"]),
-                    *(percent(row[name]) for name in ("min", "mean", "best", "sd")),
-                    counted(row),
-                    estimate(gap, "mean"),
-                    p_value(gap.get("p_holm")),
-                    estimate(gap, "best"),
-                )
-            )
-        sections.append(Section(_title(study, target, rows["metric"][0]), tuple(lines)))
+
+    def line(row: Fields) -> Texts:
+        gap = gaps.get((row["target"], row["source"]), {})
+        return (
+            row["source"],
+            out_of(row["ended"], row["cells"]),
+            *(percent(row[name]) for name in ("min", "mean", "best", "sd")),
+            counted(row),
+            estimate(gap, "mean"),
+            p_value(gap.get("p_holm")),
+            estimate(gap, "best"),
+        )
+
     caption = (
         f"{study.name}: dev scores in percent over the n runs that ended. {CONVENTION} Degenerate: "
         f"{DEFINITIONS[definition]}, or a non-finite loss (Wilson interval). Δ: difference from "
@@ -84,37 +85,32 @@ def _targets(
         "adjusted over the table by Holm's method."
     )
     spare = ("Δ best [95 %]", "sd", "min", "p")
-    return TextTable("targets", caption, header, tuple(sections), spare)
+    return TextTable("targets", caption, header, _sections(study, summary, line), spare)
 
 
 def _details(
     study: Study, summary: pl.DataFrame, differences: pl.DataFrame, definition: Definition
 ) -> TextTable:
-    gaps = {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
+    gaps = by_place(differences)
     names = get_args(Definition)
     header = (
         *("source", "median", "IQR", "judged", *names),
         *("pairs", "McNemar p", "P(improve) [95 %]"),
     )
-    sections = []
-    for target, rows in _by_target(summary):
-        lines = []
-        for row in rows.iter_rows(named=True):
-            gap = gaps.get((target, row["source"]), {})
-            better = f"{percent(gap.get('improvement'), 0)} {span(gap, 'improvement', 0)}"
-            lines.append(
-                (
-                    row["source"],
-                    percent(row["median"]),
-                    percent(row["iqr"]),
-                    str(row["judged"]),
-                    *(str(row[f"degenerate_{name}"]) for name in names),
-                    out_of(gap["ended"], row["cells"]) if gap else "–",
-                    p_value(gap.get("mcnemar_holm")),
-                    better.rstrip(),
-                )
-            )
-        sections.append(Section(_title(study, target, rows["metric"][0]), tuple(lines)))
+
+    def line(row: Fields) -> Texts:
+        gap = gaps.get((row["target"], row["source"]), {})
+        return (
+            row["source"],
+            percent(row["median"]),
+            percent(row["iqr"]),
+            str(row["judged"]),
+            *(str(row[f"degenerate_{name}"]) for name in names),
+            out_of(gap["ended"], row["cells"]) if gap else "–",
+            p_value(gap.get("mcnemar_holm")),
+            probability(gap, "improvement"),
+        )
+
     caption = (
         f"{study.name}: median and inter-quartile range in percent. {CONVENTION} Runs judged "
         "(scored or diverged) and how many of them are degenerate: "
@@ -124,48 +120,39 @@ def _details(
         f"McNemar p: exact test against none under {definition}, adjusted over the table by "
         "Holm's method. P(improve): probability that a run beats one of none, in percent."
     )
-    return TextTable("details", caption, header, tuple(sections), ("P(improve) [95 %]", "judged"))
+    spare = ("P(improve) [95 %]", "judged")
+    return TextTable("details", caption, header, _sections(study, summary, line), spare)
 
 
 def _scores(study: Study, summary: pl.DataFrame, name: str, caption: str) -> TextTable:
     header = ("source", "n", "score", "majority", "chance")
-    sections = []
-    for target, rows in _by_target(summary):
-        lines = tuple(
-            (
-                row["source"],
-                out_of(row["ended"], row["cells"]),
-                *(percent(row[column]) for column in ("mean", "majority", "chance")),
-            )
-            for row in rows.iter_rows(named=True)
-        )
-        sections.append(Section(_title(study, target, rows["metric"][0]), lines))
-    return TextTable(name, caption, header, tuple(sections))
+
+    def line(row: Fields) -> Texts:
+        numbers = (percent(row[column]) for column in ("mean", "majority", "chance"))
+        return (row["source"], out_of(row["ended"], row["cells"]), *numbers)
+
+    return TextTable(name, caption, header, _sections(study, summary, line))
 
 
 def _effects(study: Study, effects: pl.DataFrame, definition: Definition) -> TextTable:
     header = ("level", "degenerate [95 %]", "share", "p", "p Holm")
-    sections = []
-    for factor in effects["factor"].unique(maintain_order=True):
+
+    def lines(factor: str) -> Iterator[Texts]:
         rows = effects.filter(pl.col("factor") == factor).iter_rows(named=True)
-        lines = []
         for index, row in enumerate(rows):
             tests = (p_value(row["p"]), p_value(row["p_holm"])) if index == 0 else ("", "")
-            lines.append(
-                (
-                    row["level"],
-                    counted(row),
-                    percent(row["share"]),
-                    *tests,
-                )
-            )
-        sections.append(Section(factor.replace("_", " "), tuple(lines)))
+            yield (row["level"], counted(row), percent(row["share"]), *tests)
+
+    sections = tuple(
+        Section(factor.replace("_", " "), tuple(lines(factor)))
+        for factor in effects["factor"].unique(maintain_order=True)
+    )
     caption = (
         f"{study.name}: degenerate runs ({DEFINITIONS[definition]}, or a non-finite loss) at each "
         "level, all sources and targets pooled, share in percent. p: Cochran's Q, for two levels "
         "McNemar's exact test, over blocks with everything else fixed."
     )
-    return TextTable("effects", caption, header, tuple(sections))
+    return TextTable("effects", caption, header, sections)
 
 
 def comparison(
@@ -176,23 +163,20 @@ def comparison(
         *("source", "n", "Δ mean [95 %]", "p", "Δ best [95 %]", "P(improve) [95 %]"),
         *(f"degenerate {first}", f"degenerate {second}", "McNemar p"),
     )
-    sections = []
-    for target, rows in _by_target(differences):
-        lines = tuple(
-            (
-                row["source"],
-                out_of(row["ended"], row["pairs"]),
-                estimate(row, "mean"),
-                p_value(row["p_holm"]),
-                estimate(row, "best"),
-                f"{percent(row['improvement'], 0)} {span(row, 'improvement', 0)}",
-                out_of(row["degenerate"], row["judged"]),
-                out_of(row["degenerate_other"], row["judged"]),
-                p_value(row["mcnemar_holm"]),
-            )
-            for row in rows.iter_rows(named=True)
+
+    def line(row: Fields) -> Texts:
+        return (
+            row["source"],
+            out_of(row["ended"], row["pairs"]),
+            estimate(row, "mean"),
+            p_value(row["p_holm"]),
+            estimate(row, "best"),
+            probability(row, "improvement"),
+            out_of(row["degenerate"], row["judged"]),
+            out_of(row["degenerate_other"], row["judged"]),
+            p_value(row["mcnemar_holm"]),
         )
-        sections.append(Section(target, lines))
+
     caption = (
         f"{first} minus {second}, in percentage points over paired runs (bootstrap over "
         f"configurations). Degenerate: {DEFINITIONS[definition]}, or a non-finite loss. p: "
@@ -200,14 +184,14 @@ def comparison(
         f"{CONVENTION}"
     )
     spare = ("P(improve) [95 %]", "Δ best [95 %]", "McNemar p")
-    return TextTable("compare", caption, header, tuple(sections), spare)
+    sections = sections_by_target(differences, lambda row: str(row["target"]), line)
+    return TextTable("compare", caption, header, sections, spare)
 
 
-def _by_target(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    for target in frame["target"].unique(maintain_order=True):
-        yield target, frame.filter(pl.col("target") == target)
+def _sections(
+    study: Study, summary: pl.DataFrame, line: Callable[[Fields], Texts]
+) -> tuple[Section, ...]:
+    def title(row: Fields) -> str:
+        return target_title(study, row["target"]) + (" (MCC)" if row["metric"] == "mcc" else "")
 
-
-def _title(study: Study, target: str, metric: str) -> str:
-    name = study.tasks[target].title
-    return f"{name} (MCC)" if metric == "mcc" else name
+    return sections_by_target(summary, title, line)

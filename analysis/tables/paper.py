@@ -2,22 +2,35 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import polars as pl
 
+from analysis.stats.improvements import improvements
 from analysis.stats.outcomes import CONVENTION
 from analysis.tables.exports import latex
-from analysis.tables.presentation import Section, TextTable, as_markdown, out_of, percent, signed
+from analysis.tables.presentation import (
+    Fields,
+    Section,
+    Texts,
+    TextTable,
+    as_markdown,
+    by_place,
+    out_of,
+    percent,
+    sections_by_target,
+    signed,
+    target_title,
+)
 from stilt.config import Frozen, parse, read_toml
 from stilt.study import Study
 from stilt.system.files import write_text
 
 Report = Literal["figure2", "figure3", "table2", "table3", "table4", "ablations"]
 REPORTS: tuple[Report, ...] = get_args(Report)
-MISSING = "–"
+DASH = "–"
 
 
 class Printed(Frozen):
@@ -111,7 +124,7 @@ def _beside(
     differences: pl.DataFrame,
 ) -> TextTable:
     stage = summary.filter(pl.col("stage") == table.stage)
-    gaps = {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
+    gaps = by_place(differences)
     stood_in: dict[str, str] = {}
     averaged = False
     sections = []
@@ -135,8 +148,8 @@ def _beside(
                     if asked != there and row["ended"]:
                         stood_in[asked] = there
             if not found:
-                rows.append((cell.source, *theirs, MISSING, MISSING))
-        sections.append(Section(_title(study, target), tuple(rows)))
+                rows.append((cell.source, *theirs, DASH, DASH))
+        sections.append(Section(target_title(study, target), tuple(rows)))
     notes = [f"{there} stands in for {asked}." for asked, there in stood_in.items()]
     if averaged:
         notes.append("A score of several trials, which are seeds of the head, is their mean.")
@@ -170,13 +183,13 @@ def _found(
     return next(filter(None, planned), [])
 
 
-def _ours(table: PaperTable, row: dict[str, Any], gap: dict[str, Any]) -> tuple[str, str]:
+def _ours(table: PaperTable, row: Fields, gap: Fields) -> tuple[str, str]:
     """This study's value for a place of the table, and how many trials it rests on."""
     if table.shows == "difference":
         value = f"{signed(gap.get('mean'))} / {signed(gap.get('best'))}"
         pairs, cells = gap.get("ended", 0), row["cells"]
         trials = out_of(pairs, cells) + (" pairs" if pairs < cells else "")
-        return value if gap else MISSING, trials
+        return value if gap else DASH, trials
     # of several fresh heads the best is no score of the source
     shown = row["mean"] if table.stage == "evaluate" else row["best"]
     return percent(shown), out_of(row["ended"], row["cells"])
@@ -197,61 +210,47 @@ def _named(task: str, aliases: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _figure2(study: Study, summary: pl.DataFrame) -> TextTable:
+    def line(row: Fields) -> Texts:
+        numbers = (percent(row[name]) for name in ("min", "mean", "best", "chance"))
+        return (row["source"], out_of(row["ended"], row["cells"]), *numbers)
+
     trained = summary.filter(pl.col("stage") == "target")
-    sections = []
-    for target in trained["target"].unique(maintain_order=True):
-        rows = trained.filter(pl.col("target") == target).iter_rows(named=True)
-        lines = [
-            (
-                row["source"],
-                out_of(row["ended"], row["cells"]),
-                *(percent(row[name]) for name in ("min", "mean", "best", "chance")),
-            )
-            for row in rows
-        ]
-        sections.append(Section(_title(study, target), tuple(lines)))
     caption = (
         f"{study.name}: min, mean and best dev score over the hyperparameter trials, in percent, "
         f"as annotated in Figure 2 (the paper prints these values in the picture alone); here: "
         f"{study.grid.model.name}. The picture: violins.png, .pdf, .svg. {CONVENTION}"
     )
     header = ("source", "trials", "min", "mean", "best", "chance")
-    return TextTable("figure2", caption, header, tuple(sections))
+    return TextTable("figure2", caption, header, _sections(study, trained, line))
 
 
 def _figure3(study: Study, cells: pl.DataFrame) -> TextTable:
-    # brings matplotlib with it, which no other report needs
-    from analysis.stats.improvements import improvements
-
     gains = improvements(cells, study)
     seeds = gains["seed"].n_unique() > 1
-    sections = []
-    for target in gains["target"].unique(maintain_order=True):
-        rows = gains.filter(pl.col("target") == target).iter_rows(named=True)
-        lines = [
-            (
-                row["task"],
-                MISSING if row["rows"] is None else f"{row['rows']:,}",
-                *([str(row["seed"])] if seeds else []),
-                str(row["runs"]),
-                signed(row["mean"]),
-                signed(row["best"]),
-            )
-            for row in rows
-        ]
-        sections.append(Section(_title(study, target), tuple(lines)))
+
+    def line(row: Fields) -> Texts:
+        return (
+            row["task"],
+            DASH if row["rows"] is None else f"{row['rows']:,}",
+            *([str(row["seed"])] if seeds else []),
+            str(row["runs"]),
+            signed(row["mean"]),
+            signed(row["best"]),
+        )
+
     caption = (
         f"{study.name}: improvement over none against the training size of the intermediate task, "
         "in percent points, as drawn in Figure 3 (the paper prints no values); here: "
         f"{study.grid.model.name}. The picture: sizes.png, .pdf, .svg. {CONVENTION}"
     )
     header = ("source", "rows", *(["seed"] if seeds else []), "trials", "Δ mean", "Δ best")
-    return TextTable("figure3", caption, header, tuple(sections))
+    return TextTable("figure3", caption, header, _sections(study, gains, line))
 
 
-def _title(study: Study, target: str) -> str:
-    task = study.tasks.get(target)
-    return task.title if task else target
+def _sections(
+    study: Study, frame: pl.DataFrame, line: Callable[[Fields], Texts]
+) -> tuple[Section, ...]:
+    return sections_by_target(frame, lambda row: target_title(study, row["target"]), line)
 
 
 def write_reports(tables: Sequence[TextTable], folder: Path) -> list[Path]:

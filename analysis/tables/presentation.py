@@ -4,10 +4,11 @@ Here, and only here, scores become percentages.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -45,7 +46,8 @@ def number(value: float) -> str:
     return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
 
 
-Row = tuple[str, ...]
+Texts = tuple[str, ...]
+"""A line of a table, cell by cell."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Section:
     """Rows that belong to one target."""
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[Texts, ...]
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,29 @@ class TextTable:
     name: str
     """Short name, for labels."""
     caption: str
-    header: Row
+    header: Texts
     sections: tuple[Section, ...]
-    spare: Row = ()
+    spare: Texts = ()
     """Columns that a narrow terminal does without, the most dispensable first."""
+
+
+Fields = dict[str, Any]
+"""Values of a frame's row, by column."""
+
+
+def by_place(differences: pl.DataFrame) -> dict[tuple[str, str], Fields]:
+    """Differences from ``none`` by target and source."""
+    return {(row["target"], row["source"]): row for row in differences.iter_rows(named=True)}
+
+
+def sections_by_target(
+    frame: pl.DataFrame, title: Callable[[Fields], str], line: Callable[[Fields], Texts]
+) -> tuple[Section, ...]:
+    """Makes a section of each target's rows, with the title that its first row gives it."""
+    return tuple(
+        Section(title(rows.row(0, named=True)), tuple(map(line, rows.iter_rows(named=True))))
+        for _, rows in frame.group_by("target", maintain_order=True)
+    )
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -88,24 +109,30 @@ def signed(value: float | None) -> str:
     return "±0.0" if text[1:] == "0.0" else text.replace("-", "−")
 
 
-def estimate(row: Mapping[str, Any], name: str) -> str:
+def estimate(row: Fields, name: str) -> str:
     """A difference with its interval: ``+2.1 [0.3, 4.0]``."""
-    return f"{signed(row.get(name))} {span(row, name)}".rstrip()
+    return signed(row.get(name)) + _ends(row, name)
 
 
-def counted(row: Mapping[str, Any]) -> str:
+def probability(row: Fields, name: str) -> str:
+    """A probability in percent with its interval: ``62 [55, 70]``."""
+    return percent(row.get(name), 0) + _ends(row, name, 0)
+
+
+def _ends(row: Fields, name: str, digits: int = 1) -> str:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "" if low is None or high is None else f" {span(low, high, digits)}"
+
+
+def counted(row: Fields) -> str:
     """Degenerate runs of those judged, with the interval of their share in percent."""
     if not row["judged"]:
         return "–"
-    ends = f"{100 * row['low']:.0f}, {100 * row['high']:.0f}"
-    return f"{row['degenerate']}/{row['judged']} [{ends}]"
+    return f"{row['degenerate']}/{row['judged']} {span(row['low'], row['high'], 0)}"
 
 
-def span(row: Mapping[str, Any], name: str, digits: int = 1) -> str:
-    """The ends of a row's interval of this name, in percent; nothing where there is none."""
-    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    if low is None or high is None:
-        return ""
+def span(low: float, high: float, digits: int = 1) -> str:
+    """The ends of an interval of fractions, in percent."""
     return f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]".replace("-", "−")
 
 
@@ -167,13 +194,13 @@ def as_latex(table: TextTable) -> str:
     for section in table.sections:
         lines += [
             r"\midrule",
-            rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{latex(section.title)}}}}} \\",
+            rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{_literal(section.title)}}}}} \\",
         ]
         lines += [_latex_row(row) for row in section.rows]
     lines += [
         r"\bottomrule",
         r"\end{tabular}",
-        rf"\caption{{{latex(table.caption)}}}",
+        rf"\caption{{{_literal(table.caption)}}}",
         rf"\label{{tab:{table.name}}}",
         r"\end{table}",
     ]
@@ -202,10 +229,10 @@ _LATEX = str.maketrans(
 )
 
 
-def latex(text: str) -> str:
+def _literal(text: str) -> str:
     """Text with what LaTeX would read as commands made literal."""
     return text.translate(_LATEX)
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(latex(cell) for cell in cells) + r" \\"
+    return " & ".join(_literal(cell) for cell in cells) + r" \\"

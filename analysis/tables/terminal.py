@@ -7,13 +7,13 @@ from pathlib import Path
 from analysis.tables.presentation import TextTable, as_rich
 from stilt.system.console import output
 
-PAPER = 132
+PIPE_WIDTH = 132
 """Characters in a line that goes to a file or a pipe."""
 
 
 def show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
     """Prints tables with their captions, then the notes, as wide as the terminal is."""
-    console = output(width=PAPER)
+    console = output(width=PIPE_WIDTH)
     console.rule(title)
     for table in shown:
         console.print(as_rich(table, console.width))

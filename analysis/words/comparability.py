@@ -79,7 +79,10 @@ def _rows(names: Names, parts: tuple[Collection, Collection]) -> Iterator[str]:
             for part in parts
         )
         if one.height and other.height and set(one["data"]) != set(other["data"]):
-            counts = [_listed(x["dev_rows"]) for x in (one, other)]
+            counts = [
+                ", ".join(map(str, rows["dev_rows"].unique(maintain_order=True)))
+                for rows in (one, other)
+            ]
             yield (
                 f"Task {target} has other rows in {names[0]} ({counts[0]} for dev) than in "
                 f"{names[1]} ({counts[1]})."
@@ -105,7 +108,3 @@ def _unpaired(names: Names, parts: tuple[Collection, Collection]) -> Iterator[st
             f"{alone[0].height} cells of {names[0]} and {alone[1].height} of {names[1]} have no "
             f"partner: {where}."
         )
-
-
-def _listed(counts: pl.Series) -> str:
-    return ", ".join(map(str, counts.unique(maintain_order=True)))

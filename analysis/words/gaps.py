@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import polars as pl
 
 from analysis.read.collect import Collection
-from analysis.stats.summary import COUNTED_STATUSES, TRIAL, in_order
+from analysis.stats.summary import COUNTED_STATUSES, PLACE, TRIAL, in_order
 from stilt.cell import NONE
 
-SHOWN = 8
+EXAMPLES = 8
 """Examples of a kind; all of them stand in summary.json."""
 
 
@@ -20,29 +20,23 @@ def describe(collection: Collection) -> list[str]:
     parts = [
         f"{counts[status]} {label}" for status, label in COUNTED_STATUSES.items() if counts[status]
     ]
-    lines = [f"{cells.height} cells: {', '.join(parts)}."]
-    if not counts["ok"] and not counts["diverged"]:
-        lines.append("No result yet.")
-    lines += _missing(cells)
-    lines += _failed(cells)
-    lines += _waiting(collection)
-    lines += _left_out(collection)
-    lines += _mixed(cells)
-    lines += _unpaired(cells)
-    return lines
-
-
-def _missing(cells: pl.DataFrame) -> Iterator[str]:
     absent = cells.filter(pl.col("status") == "missing")
-    if absent.height:
-        yield f"Missing: {places(absent, cells)}."
+    return [
+        f"{cells.height} cells: {', '.join(parts)}.",
+        *(["No result yet."] if not counts["ok"] and not counts["diverged"] else []),
+        *([f"Missing: {places(absent, cells)}."] if absent.height else []),
+        *_failed(cells),
+        *_waiting(collection),
+        *_left_out(collection),
+        *_mixed(cells),
+        *_unpaired(cells),
+    ]
 
 
 def places(some: pl.DataFrame, cells: pl.DataFrame) -> str:
     """Where some of the cells stand: ``hellaswag on rte 8 of 16, ...``, in the grid's order."""
-    key = ("stage", "target", "source")
-    counts = some.group_by(key).len("some").join(cells.group_by(key).len("of"), on=key)
-    rows = in_order(some).join(counts, on=key, maintain_order="left")
+    counts = some.group_by(PLACE).len("some").join(cells.group_by(PLACE).len("of"), on=PLACE)
+    rows = in_order(some).join(counts, on=PLACE, maintain_order="left")
     return _some(
         [
             f"{source} on {target} {count} of {total}"
@@ -87,10 +81,10 @@ def _left_out(collection: Collection) -> Iterator[str]:
     kinds = Counter(problem.kind for problem in problems)
     counted = ", ".join(f"{count} {_KINDS[kind]}" for kind, count in sorted(kinds.items()))
     yield f"Left out: {len(problems)} file{'s' * (len(problems) > 1)} ({counted})."
-    for problem in problems[:SHOWN]:
+    for problem in problems[:EXAMPLES]:
         yield f"  {problem}"
-    if len(problems) > SHOWN:
-        yield f"  and {len(problems) - SHOWN} more, named in summary.json."
+    if len(problems) > EXAMPLES:
+        yield f"  and {len(problems) - EXAMPLES} more, named in summary.json."
 
 
 _KINDS = {
@@ -127,5 +121,5 @@ def _unpaired(cells: pl.DataFrame) -> Iterator[str]:
 
 
 def _some(parts: list[str]) -> str:
-    more = len(parts) - SHOWN
-    return ", ".join(parts[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    more = len(parts) - EXAMPLES
+    return ", ".join(parts[:EXAMPLES]) + (f" and {more} more" if more > 0 else "")

@@ -48,11 +48,3 @@ def test_blocks_with_a_hole_are_not_tested_but_counted():
     assert found["judged"].to_list() == [2, 1]
     assert found["blocks"].to_list() == [1, 1]
     assert found["p"].to_list() == [None, None]
-
-
-def test_main_effects_can_be_kept_apart_by_source():
-    cells = frame(*runs("none", [0.4, 0.9, 0.4, 0.9]), *runs("a", [0.9, 0.9, 0.9, 0.9]))
-    found = main_effects(cells, by=["source"])
-    seeds = found.filter(pl.col("factor") == "seed")
-    assert seeds["source"].to_list() == ["none", "none", "a", "a"]
-    assert seeds["degenerate"].to_list() == [2, 0, 0, 0]
