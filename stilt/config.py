@@ -4,6 +4,7 @@ Flags of a command line can be made of such a model too.
 """
 
 import dataclasses
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,11 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def folders_of(variable: str) -> list[Path]:
+    """The folders that a variable of the environment lists, as PATH does."""
+    return [Path(part) for part in os.environ.get(variable, "").split(os.pathsep) if part]
 
 
 def require_counts(**flags: int | None) -> None:
