@@ -24,7 +24,7 @@ from stilt.data.encode import Encoded, cache_folder, encode_splits
 from stilt.data.load import data_folder, load_splits
 from stilt.grid import load_grid
 from stilt.model.build import ModelShelf, build
-from stilt.model.place import identity, place
+from stilt.model.place import find_model, identity
 from stilt.task import load_task
 from stilt.training.forward import PASS_OVERHEAD, forward, pad
 from stilt.training.runtime import make_accelerator
@@ -58,7 +58,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     accelerator = make_accelerator("cpu")
     spec = load_grid("demo").model
-    where = place(spec)
+    where = find_model(spec)
     shelf = ModelShelf(where)
     table = Table(
         title=f"batch {BATCH}, {arguments.threads} thread(s), median of {arguments.steps}"

@@ -22,7 +22,7 @@ from stilt.data.encode import Encoded, cache_folder, encode_splits
 from stilt.data.load import data_folder, load_splits
 from stilt.grid import Recipe, load_grid
 from stilt.model.build import ModelShelf, build
-from stilt.model.place import identity, place
+from stilt.model.place import find_model, identity
 from stilt.task import load_task
 from stilt.training.forward import forward
 from stilt.training.runtime import make_accelerator
@@ -59,7 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     spec = load_grid("demo").model
-    where = place(spec)
+    where = find_model(spec)
     shelf = ModelShelf(where)
     table = Table(
         title=f"batch {BATCH}, {arguments.device}, {arguments.threads} thread(s), "

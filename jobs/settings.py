@@ -1,13 +1,12 @@
 """What a submission tells its workers besides the study: the machine's side of things."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from stilt.config import Frozen, parse
+from stilt.config import Frozen, parse, read_json
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle
 from stilt.records import claims
@@ -61,4 +60,4 @@ class Assignment(Frozen):
 def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:
     """Reads the bundle that a launcher wrote."""
     path = folder.bundles / f"{bundle_id}.json"
-    return parse(Assignment, json.loads(path.read_text(encoding="utf-8")), path)
+    return parse(Assignment, read_json(path), path)

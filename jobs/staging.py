@@ -13,11 +13,11 @@ from pathlib import Path
 from jobs.settings import Settings
 from jobs.worker import Worker
 from stilt.cell import SYNTHESIS
-from stilt.config import parse
+from stilt.config import parse, read_json
 from stilt.data.encode import cache_path, encode_splits
 from stilt.data.load import load_splits
 from stilt.data.staged import Request, Staged, advice, needed
-from stilt.errors import DataError, StiltError
+from stilt.errors import DataError, StiltError, first_line
 from stilt.folder import StudyFolder
 from stilt.model.build import ModelShelf
 from stilt.model.place import ModelPlace
@@ -73,7 +73,7 @@ def load_model(request: Request) -> Staged:
         task = next(iter(request.study.tasks.values()))
         start = shelf.start(task, None, "keep")
     except (OSError, ValueError) as error:
-        said = (str(error).strip().splitlines() or [repr(error)])[0][:240]
+        said = first_line(error, 240)
         raise DataError(
             f"{where} cannot be loaded ({said}). Run this where the Hub can be reached, or name a "
             f"folder with --model.{_hint(said)}"
@@ -184,7 +184,7 @@ def stage_task(request: Request, task: Task, label: str, worker: Worker | None) 
 def main() -> int:
     """Stages what the request names; always 0, problems are in the records."""
     path = Path(sys.argv[1])
-    request = parse(Request, json.loads(path.read_text(encoding="utf-8")), path)
+    request = parse(Request, read_json(path), path)
 
     def tell(kind: str, content: object) -> None:
         sys.stdout.write(json.dumps([kind, content]) + "\n")

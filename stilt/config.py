@@ -4,6 +4,7 @@ Flags of a command line can be made of such a model too.
 """
 
 import dataclasses
+import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -84,7 +85,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from None
 
 
-def parse(model: type[ModelT], table: dict[str, Any], where: object) -> ModelT:
+def read_json(path: Path) -> Any:
+    """Reads one JSON file.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ConfigError: It is unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}).") from None
+
+
+def parse(model: type[ModelT], table: Any, where: object) -> ModelT:
     """Checks a table against a model.
 
     Raises:

@@ -20,7 +20,7 @@ def fix_data(folder: StudyFolder, name: str, splits: Splits) -> None:
     if create_text(path, json.dumps(content | {"where": splits.where}) + "\n"):
         return
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = json.loads(path.read_bytes())
         same = there["digest"] == content["digest"]
     except (ValueError, TypeError, KeyError) as error:
         raise ResultError(f"{path}: not the digest of a task's rows ({error!r}).") from None

@@ -118,36 +118,28 @@ def _load(task: Task, labels: int, place: ModelPlace) -> Start:
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
-    new = {*info["missing_keys"], *(_name(key) for key in info["mismatched_keys"])}
+    # a mismatched one stands with its two shapes
+    new = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
     names = [name for name, _ in model.named_parameters()]
     fresh = tuple(name for name in names if name in new)
     return Start(model, frozenset(names) - frozenset(fresh), fresh)
 
 
-def _name(mismatch: Any) -> str:
-    return mismatch if isinstance(mismatch, str) else str(mismatch[0])
-
-
 def _with_encoder(none: Start, source: Start) -> Start:
     """The source's encoder under everything else of the ``none`` start."""
     prefix = none.model.base_model_prefix + "."
-    model = clone(none.model)
-    inside = {
+    model = copy.deepcopy(none.model)
+    inside = frozenset(
         name
         for name in source.carried
         if name.startswith(prefix) and not name.startswith(prefix + "pooler.")
-    }
+    )
     theirs = dict(source.model.named_parameters())
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in inside:
                 parameter.copy_(theirs[name])
-    return Start(model, frozenset(inside), none.fresh)
-
-
-def clone(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy of a model with weights of its own."""
-    return copy.deepcopy(model)
+    return Start(model, inside, none.fresh)
 
 
 def build(start: Start, init_seed: int) -> PreTrainedModel:
@@ -158,7 +150,7 @@ def build(start: Start, init_seed: int) -> PreTrainedModel:
 
     Source: the models' own initialisation (0.02 for RoBERTa and BERT).
     """
-    model = clone(start.model)
+    model = copy.deepcopy(start.model)
     generator = torch.Generator().manual_seed(init_seed)
     spread = getattr(model.config, "initializer_range", 0.02)
     with torch.no_grad():

