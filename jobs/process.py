@@ -4,13 +4,11 @@ import signal
 import sys
 from pathlib import Path
 
-from jobs.bundle import DeviceFault, failure, record_missing_device, run_bundle
+from jobs.bundle import DeviceFault, record_error, record_missing_device, run_bundle
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment, read_assignment
 from jobs.worker import DeviceMissing, Worker, forget_launchers, log
 from stilt.cell import SYNTHESIS
 from stilt.folder import StudyFolder, read_study
-from stilt.records.failures import attempts
-from stilt.records.results import write_record
 from stilt.study import Study
 from stilt.system.interrupt import Interrupted
 
@@ -46,9 +44,7 @@ def run_alone(study: Study, folder: StudyFolder, assignment: Assignment) -> int:
         log("asked to stop; the state is saved")
     except DeviceFault as fault:
         assert isinstance(fault.__cause__, Exception)
-        number = attempts(folder, fault.item) + 1
-        record = failure(worker, fault.item, fault.__cause__, fault.kind, number)
-        write_record(record, folder.failure(fault.item))
+        record_error(worker, fault.item, fault.__cause__, fault.kind)
         if fault.kind == "node":
             return DEVICE_BROKEN
         folder.claim(fault.item).unlink(missing_ok=True)

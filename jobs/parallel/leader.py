@@ -7,22 +7,14 @@ items that are left.
 import os
 import signal
 
-from jobs.bundle import (
-    DeviceFault,
-    classify,
-    compute,
-    failure,
-    one_line,
-    record_missing_device,
-    run_bundle,
-)
+from jobs.bundle import DeviceFault, classify, record_error, record_missing_device, run_bundle
 from jobs.parallel.followers import Followers
-from jobs.run_cell import Progress
+from jobs.run_cell import OnProgress, run_cell
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
 from jobs.worker import Attempt, DeviceMissing, Worker, log
 from stilt.folder import StudyFolder
 from stilt.records.failures import attempts
-from stilt.records.results import Failure, Result, SourceResult, read_record, write_record
+from stilt.records.results import Failure, Result, SourceResult, read_record
 from stilt.study import Study
 from stilt.system.interrupt import Interrupted
 
@@ -69,12 +61,12 @@ class Leader:
         return 1 if failed else 0
 
     def _compute(
-        self, worker: Worker, attempt: Attempt, progress: Progress
+        self, worker: Worker, attempt: Attempt, progress: OnProgress
     ) -> Result | SourceResult:
         self.attempt = attempt
         try:
             worker.team.broadcast(attempt)
-            return compute(worker, attempt, progress)
+            return run_cell(worker, attempt, progress)
         except Exception as error:
             raise TeamFault from error
 
@@ -104,9 +96,8 @@ class Leader:
             # what the system kills, it kills for want of memory
             killed = self.followers.any_ended_with(-signal.SIGKILL)
             kind = "oom" if killed else classify(error)
-            message = self.followers.broken() or one_line(error)
-            record = failure(worker, attempt.item, error, kind, attempt.number)
-            write_record(record.model_copy(update={"message": message}), path)
+            message = self.followers.broken()
+            record_error(worker, attempt.item, error, kind, attempt.number, message)
         written = read_record(Failure, path)
         assert written is not None
         log(f"failed ({written.kind}): {written.message}")

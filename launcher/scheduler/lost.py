@@ -6,7 +6,7 @@ from launcher.scheduler.reasons import WITHDRAWN, reason_of_end
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.records.failures import reason, record_loss
+from stilt.records.failures import reason, record_failure
 from stilt.records.finished import finished
 from stilt.records.results import Failure, FailureKind, read_record
 from stilt.study import Study
@@ -48,7 +48,7 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
         if not claims.drop_stale(path, claim) or told is None:
             continue
         kind, message = told
-        record_loss(
+        record_failure(
             study,
             folder,
             claim.item,

@@ -1,8 +1,9 @@
-"""Failure records of runs for which no worker could write one: it died, or never started."""
+"""Failure records: why a run has no result yet, and how often it was tried."""
 
 import os
 import socket
 from datetime import UTC, datetime
+from typing import Any
 
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
@@ -10,16 +11,8 @@ from stilt.records.results import Failure, FailureKind, SourceResult, read_recor
 from stilt.study import Study
 
 
-def record_loss(
-    study: Study,
-    folder: StudyFolder,
-    item: str,
-    kind: FailureKind,
-    message: str,
-    *,
-    job: str | None = None,
-    host: str | None = None,
-    log: str | None = None,
+def record_failure(
+    study: Study, folder: StudyFolder, item: str, kind: FailureKind, message: str, **known: Any
 ) -> None:
     """Writes why a run has no result; its claim is left to the caller.
 
@@ -28,27 +21,27 @@ def record_loss(
         folder: where it lives.
         item: the run's id.
         kind: class of the failure.
-        message: one line.
-        job: SLURM's element that ran it.
-        host: machine that ran it; this one where absent.
-        log: log file, relative to the study's folder.
+        message: becomes one line.
+        known: other fields of the record, as far as they are known: ``job`` (SLURM's element that
+            ran it), ``host`` (this machine where absent), ``log`` (relative to the study's folder),
+            ``traceback``, ``attempts`` (one more than before where absent).
     """
     run = study.runs[item]
-    write_record(
-        Failure(
-            study=study.digest,
-            cell=run.cell,
-            source=run.source,
-            kind=kind,
-            message=" ".join(message.split())[:500],
-            attempts=attempts(folder, item) + 1,
-            host=host or this_host(),
-            job=job,
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            log=log,
-        ),
-        folder.failure(item),
+    fields = {
+        "attempts": attempts(folder, item) + 1,
+        "host": this_host(),
+        "job": None,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    record = Failure(
+        study=study.digest,
+        cell=run.cell,
+        source=run.source,
+        kind=kind,
+        message=" ".join(message.split())[:500],
+        **fields | {name: value for name, value in known.items() if value is not None},
     )
+    write_record(record, folder.failure(item))
 
 
 def this_host() -> str:
