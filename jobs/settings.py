@@ -10,6 +10,7 @@ from stilt.config import Frozen, parse, read_json
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle
 from stilt.records import claims
+from stilt.study import Study
 
 INTERRUPTED = 75
 """Exit code of a worker that left something for a new process (sysexits.h: EX_TEMPFAIL)."""
@@ -55,6 +56,19 @@ class Assignment(Frozen):
         """
         items = self.bundle.items if items is None else items
         return list(claims.held(folder, items, self.settings.submission))
+
+
+class StagingRequest(Frozen):
+    """What a staging process is asked for, as one file of JSON."""
+
+    study: Study
+    folder: Path
+    """The study's; nothing but generated rows is written there."""
+    settings: Settings
+    generate: bool = False
+    """Generate SynthesisGPT2's rows, too."""
+    device: str = "cpu"
+    """Where they are generated."""
 
 
 def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:

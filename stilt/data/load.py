@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from stilt.data.tables import Row
 from stilt.errors import DataError, first_line
 from stilt.system.wheels import wheel_root
 from stilt.task import Origin, Size, Task
-
-Split = Literal["train", "dev"]
 
 
 class Example(NamedTuple):

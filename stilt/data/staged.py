@@ -1,4 +1,4 @@
-"""What is fetched and checked before jobs run: the request, and what became of each thing."""
+"""What is fetched and checked before jobs run, and what became of each thing."""
 
 from pathlib import Path
 
@@ -7,22 +7,6 @@ from pydantic import Field
 from stilt.config import Frozen
 from stilt.study import Study
 from stilt.task import Origin, Task
-
-
-class Request(Frozen):
-    """What a staging process is asked for, as one file of JSON."""
-
-    study: Study
-    synthesis: Path
-    """Folder of the study's generated rows."""
-    data_dir: Path | None
-    cache: Path
-    model: str
-    """Hub id or folder."""
-    model_revision: str | None
-    generate: bool = False
-    """Generate SynthesisGPT2's rows, too."""
-    device: str = "cpu"
 
 
 class Staged(Frozen):
