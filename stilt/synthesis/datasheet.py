@@ -1,9 +1,9 @@
 """What a SynthesisGPT2 file holds, counted, and written for reading beside it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from stilt.config import Frozen
 from stilt.grid import Synthesis
@@ -155,8 +155,11 @@ def markdown(sheet: Datasheet) -> str:
         for kind in ("premise", "gold", "fakes"):
             cells = (_range(getattr(part, unit)[kind]) for part in (sheet.train, sheet.dev))
             lines.append(f"| {unit} of {kind}, mean (range) | {' | '.join(cells)} |")
+    gold, fakes = (sheet.train.tokens[kind].histogram for kind in ("gold", "fakes"))
     lines += ["", "## Tokens of endings", ""]
-    lines += _histogram(sheet.train.tokens)
+    lines += ["| tokens | gold (train) | fakes (train) |", "|---|---|---|"]
+    for size in sorted(gold | fakes):
+        lines.append(f"| {size} | {gold.get(size, 0)} | {fakes.get(size, 0)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -184,11 +187,3 @@ def _shown(value: float | int | str) -> str:
 
 def _range(found: Lengths) -> str:
     return f"{found.mean:.1f} ({found.least}-{found.most})"
-
-
-def _histogram(tokens: Mapping[Any, Lengths]) -> list[str]:
-    gold, fakes = tokens["gold"].histogram, tokens["fakes"].histogram
-    rows = (
-        f"| {size} | {gold.get(size, 0)} | {fakes.get(size, 0)} |" for size in sorted(gold | fakes)
-    )
-    return ["| tokens | gold (train) | fakes (train) |", "|---|---|---|", *rows]
