@@ -89,7 +89,7 @@ class Trial:
         study, first = self.worker.study, None
         if self.cell is not None and self.cell.source_id is not None:
             first = self.worker.checkpoint(study.sources[self.cell.source_id])
-        start = self.worker.shelf.start(self.task, first, study.grid.head)
+        start = self.worker.models.start(self.task, first, study.grid.head)
         trained = study.runs[self.attempt.item].hyperparameters
         if trained is not None:
             return self._fine_tune(start, trained, progress)

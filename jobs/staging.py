@@ -68,8 +68,8 @@ def load_model(worker: Worker) -> Staged:
     tasks = worker.study.tasks
     try:
         size = len(worker.tokenizer)
-        require_positions(tasks.values(), worker.shelf.config)
-        start = worker.shelf.start(next(iter(tasks.values())), None, "keep")
+        require_positions(tasks.values(), worker.models.config)
+        start = worker.models.start(next(iter(tasks.values())), None, "keep")
     except (OSError, ValueError) as error:
         said = first_line(error, 240)
         raise DataError(

@@ -143,7 +143,7 @@ def _time(resolved: ResolvedStudy, whole: Plan) -> str:
 
 
 def _arrays(whole: Plan, executor: str) -> str:
-    stages = [(stage, whole.stage(stage)) for stage in ("synthesis", "source", "target")]
+    stages = [(stage, whole.of_stage(stage)) for stage in ("synthesis", "source", "target")]
     counts = ", ".join(f"{len(found)} {stage}" for stage, found in stages if found)
     return (
         f"{executor}: {len(whole.bundles)} array elements ({counts})."

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stilt.data.encode import cache_folder
-from stilt.data.fixed import fix_data
-from stilt.data.load import Splits, data_folder, load_splits, measure
+from stilt.data.load import Splits, data_folder, fix_data, load_splits, measure
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, read_study, require_same_study, write_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
