@@ -214,15 +214,9 @@ def record_error(
     number: int | None = None,
     message: str = "",
 ) -> None:
-    """Records an error as an item's failure.
+    """Records an error, or another message in place of its own, as an item's failure.
 
-    Args:
-        worker: whose item it is.
-        item: the run's id.
-        error: what happened.
-        kind: its class.
-        number: how often the item has been tried; once more than recorded where absent.
-        message: the error's own where empty.
+    ``number`` is how often the item has been tried: once more than recorded where absent.
     """
     record_failure(
         worker.study,

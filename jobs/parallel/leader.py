@@ -11,12 +11,11 @@ from jobs.bundle import DeviceFault, classify, record_error, record_missing_devi
 from jobs.parallel.followers import Followers
 from jobs.run_cell import OnProgress, run_cell
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
-from jobs.worker import Attempt, DeviceMissing, Worker, log
+from jobs.worker import Attempt, Worker, log
 from stilt.folder import StudyFolder
 from stilt.records.failures import attempts
 from stilt.records.results import Failure, Result, SourceResult, read_record
 from stilt.study import Study
-from stilt.system.interrupt import Interrupted
 
 
 class TeamFault(BaseException):
@@ -39,19 +38,18 @@ class Leader:
         self.followers = Followers(folder.path, assignment.bundle.id, study.grid.processes)
 
     def run(self) -> int:
-        """Runs the bundle; returns the exit code of ``jobs.process``."""
+        """Runs the bundle; returns the exit code of ``jobs.process``.
+
+        Raises:
+            DeviceMissing: No GPU where one was promised.
+            Interrupted: A signal asked to stop; the state is saved.
+        """
         # before the worker is made, which waits for all of the team
         self.followers.watch(self._leave)
         try:
             self.worker = Worker(self.study, self.folder, self.assignment.settings)
             self.worker.stop.listen(signal.SIGTERM, signal.SIGINT)
             failed = run_bundle(self.worker, self.assignment.bundle.items, self._compute)
-        except DeviceMissing as missing:
-            record_missing_device(self.study, self.folder, self.assignment, str(missing))
-            return DEVICE_BROKEN
-        except Interrupted:
-            log("asked to stop; the state is saved")
-            return INTERRUPTED
         except (TeamFault, DeviceFault) as fault:
             assert isinstance(fault.__cause__, Exception)
             self.followers.wait_for_loss()
