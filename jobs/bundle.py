@@ -14,14 +14,12 @@ from stilt.cell import SYNTHESIS
 from stilt.errors import DISK, ConfigError, DataError, ResultError
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.records.failures import attempts, record_failure
+from stilt.records.failures import attempts, read_failure, record_failure
 from stilt.records.finished import usable
 from stilt.records.results import (
-    Failure,
     FailureKind,
     Result,
     SourceResult,
-    read_record,
     write_record,
 )
 from stilt.study import Study
@@ -123,10 +121,7 @@ def _chunk(worker: Worker, item: str) -> int | None:
     not catch itself (the system killed it) is known from the record.
     """
     chunk = None if item == SYNTHESIS else worker.settings.chunk
-    try:
-        record = read_record(Failure, worker.folder.failure(item))
-    except ResultError:
-        return chunk
+    record = read_failure(worker.folder.failure(item))
     if record is None or record.kind != "oom":
         return chunk
     return max(1, (chunk or _examples(worker, item)) >> record.attempts)

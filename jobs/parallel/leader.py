@@ -13,8 +13,8 @@ from jobs.run_cell import OnProgress, run_cell
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
 from jobs.worker import Attempt, Worker, log
 from stilt.folder import StudyFolder
-from stilt.records.failures import attempts
-from stilt.records.results import Failure, Result, SourceResult, read_record
+from stilt.records.failures import attempts, read_failure
+from stilt.records.results import Result, SourceResult
 from stilt.study import Study
 
 
@@ -89,14 +89,13 @@ class Leader:
         worker, attempt = self.worker, self.attempt
         assert worker is not None
         assert attempt is not None
-        path = self.folder.failure(attempt.item)
         if attempts(self.folder, attempt.item) < attempt.number:
             # what the system kills, it kills for want of memory
             killed = self.followers.any_ended_with(-signal.SIGKILL)
             kind = "oom" if killed else classify(error)
             message = self.followers.broken()
             record_error(worker, attempt.item, error, kind, attempt.number, message)
-        written = read_record(Failure, path)
+        written = read_failure(self.folder.failure(attempt.item))
         assert written is not None
         log(f"failed ({written.kind}): {written.message}")
         if written.kind == "node":

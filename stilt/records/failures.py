@@ -3,6 +3,7 @@
 import os
 import socket
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from stilt.errors import ResultError
@@ -16,15 +17,9 @@ def record_failure(
 ) -> None:
     """Writes why a run has no result; its claim is left to the caller.
 
-    Args:
-        study: the study.
-        folder: where it lives.
-        item: the run's id.
-        kind: class of the failure.
-        message: becomes one line.
-        known: other fields of the record, as far as they are known: ``job`` (SLURM's element that
-            ran it), ``host`` (this machine where absent), ``log`` (relative to the study's folder),
-            ``traceback``, ``attempts`` (one more than before where absent).
+    ``known`` are other fields of the record, as far as they are known: ``job`` (SLURM's element
+    that ran it), ``host`` (this machine where absent), ``log`` (relative to the study's folder),
+    ``traceback``, ``attempts`` (one more than before where absent).
     """
     run = study.runs[item]
     fields = {
@@ -51,22 +46,27 @@ def this_host() -> str:
 
 def attempts(folder: StudyFolder, item: str) -> int:
     """How often an item has failed since it last succeeded."""
-    try:
-        record = read_record(Failure, folder.failure(item))
-    except ResultError:
-        return 0
+    record = read_failure(folder.failure(item))
     return record.attempts if record else 0
+
+
+def read_failure(path: Path) -> Failure | None:
+    """Reads a failure record; None where there is none or it is damaged."""
+    try:
+        return read_record(Failure, path)
+    except ResultError:
+        return None
 
 
 def reason(folder: StudyFolder, item: str) -> str | None:
     """Why an item is of no use to what waits for it, as ``kind: message``; None if nothing says."""
+    record = read_failure(folder.failure(item))
+    if record is not None:
+        return f"{record.kind}: {record.message}"
     try:
-        record = read_record(Failure, folder.failure(item))
         trained = read_record(SourceResult, folder.source(item) / "result.json")
     except ResultError:
         return None
-    if record is not None:
-        return f"{record.kind}: {record.message}"
     if trained is not None and trained.status == "diverged":
         return "diverged: its weights are of no use"
     return None

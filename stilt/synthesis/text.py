@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -102,7 +101,7 @@ def fetch_text(spec: Synthesis, folder: Path) -> Path | None:
             gzip.GzipFile("", "wb", fileobj=file, mtime=0) as archive,
         ):
             for row in _hub_rows(hub, spec.text_revision, spec.text_config, wanted):
-                archive.write(json.dumps(_kept(row), ensure_ascii=False).encode() + b"\n")
+                archive.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(
             f"synthesis field 'text' = {spec.text!r} at revision {spec.text_revision!r}: the Hub "
@@ -118,19 +117,15 @@ def _hub_rows(hub: str, revision: str | None, config: str | None, wanted: int) -
     share = -(-wanted // table.num_shards)
     seen: set[bytes] = set()
     for number in range(table.num_shards):
-        new = (row for row in table.shard(table.num_shards, number) if _is_new(row, seen))
-        yield from itertools.islice(new, share)
-
-
-def _is_new(row: Row, seen: set[bytes]) -> bool:
-    mark = hashlib.sha256(json.dumps(_kept(row)).encode()).digest()
-    known = mark in seen
-    seen.add(mark)
-    return not known
-
-
-def _kept(row: Row) -> Row:
-    return {key: row[key] for key in ("title", *FIELDS) if key in row}
+        enough = len(seen) + share
+        for row in table.shard(table.num_shards, number):
+            kept = {key: row[key] for key in ("title", *FIELDS) if key in row}
+            mark = hashlib.sha256(json.dumps(kept).encode()).digest()
+            if mark not in seen:
+                seen.add(mark)
+                yield kept
+            if len(seen) == enough:
+                break
 
 
 def _local(text: str, data_dir: Path | None) -> Path:
