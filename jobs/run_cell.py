@@ -25,12 +25,7 @@ def run_cell(worker: Worker, attempt: Attempt, progress: OnProgress) -> Result |
     """Runs a cell or a source; the weights scored are those just trained, in memory.
 
     A source's checkpoint and result.json are put in its folder, whole or not at all; a cell's
-    result is only returned.
-
-    Args:
-        worker: the process's loaded things.
-        attempt: what to run, how often it was begun, and in what steps it is to be trained.
-        progress: called with (tokens done, tokens in all).
+    result is only returned. ``progress`` is called with (tokens done, tokens in all).
 
     Raises:
         ResultError: The cell's source is not there or not what its record says.

@@ -48,11 +48,9 @@ class Assignment(Frozen):
     settings: Settings
 
     def held(self, folder: StudyFolder, items: Sequence[str] | None = None) -> list[str]:
-        """Items that the submission still holds: what ended, or was cancelled, has lost its claim.
+        """Those of some items, or of all of the bundle, that the submission still holds.
 
-        Args:
-            folder: the study's folder.
-            items: some of the bundle's; all where left out.
+        What ended, or was cancelled, has lost its claim.
         """
         items = self.bundle.items if items is None else items
         return list(claims.held(folder, items, self.settings.submission))

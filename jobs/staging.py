@@ -23,15 +23,11 @@ from stilt.model.positions import require_positions
 from stilt.task import Task
 
 Doing = Callable[[str], None]
+"""Is told what is being done."""
 
 
 def stage_all(request: StagingRequest, doing: Doing) -> Iterator[Staged]:
-    """Stages model, synthesis and every task; a problem with one does not keep back the others.
-
-    Args:
-        request: the study and the places.
-        doing: told what is being done.
-    """
+    """Stages model, synthesis and every task; a problem with one does not keep back the others."""
     # it runs nothing, but finds all as a job does
     worker = Worker(request.study, StudyFolder(request.folder), request.settings)
     doing(f"model {request.settings.model}")
@@ -72,9 +68,12 @@ def load_model(worker: Worker) -> Staged:
         start = worker.models.start(next(iter(tasks.values())), None, "keep")
     except (OSError, ValueError) as error:
         said = first_line(error, 240)
+        # where the tokenizer's library is absent, transformers names another one first
+        wanted = any(name in said for name in ("sentencepiece", "tiktoken", "protobuf"))
+        hint = ' Its tokenizer wants: pip install ".[sentencepiece]".' if wanted else ""
         raise DataError(
             f"{where} cannot be loaded ({said}). Run this where the Hub can be reached, or name a "
-            f"folder with --model.{_hint(said)}"
+            f"folder with --model.{hint}"
         ) from None
     vocabulary = start.model.get_input_embeddings().weight.shape[0]
     if size > vocabulary:
@@ -83,12 +82,6 @@ def load_model(worker: Worker) -> Staged:
             "not of one kind."
         )
     return Staged(name="model", where=where)
-
-
-def _hint(said: str) -> str:
-    """What helps where the tokenizer's library is absent: transformers names another one first."""
-    wanted = any(name in said for name in ("sentencepiece", "tiktoken", "protobuf"))
-    return ' Its tokenizer wants: pip install ".[sentencepiece]".' if wanted else ""
 
 
 def _synthesis(request: StagingRequest, doing: Doing) -> Iterator[Staged]:
@@ -136,11 +129,7 @@ def _synthesis(request: StagingRequest, doing: Doing) -> Iterator[Staged]:
 def stage_task(worker: Worker, task: Task, label: str, *, encode: bool) -> Staged:
     """Loads, renders and tokenises a task, so that a job finds it in the cache.
 
-    Args:
-        worker: knows the places, and how a job names its tokenizer.
-        task: the task, with the number of training rows that is wanted.
-        label: its name in the table.
-        encode: whether there is a tokenizer.
+    Without a tokenizer, it is loaded and rendered only. ``label`` is its name in the table.
 
     Raises:
         DataError: Its rows cannot be had or used.

@@ -70,7 +70,7 @@ def synthesize(
         ConfigError: The generator cannot be loaded.
     """
     total = spec.sentences + spec.dev_sentences
-    if finished(spec, folder):
+    if is_whole(spec, folder):
         shutil.rmtree(folder / "parts", ignore_errors=True)
         progress(total, total)
         return
@@ -123,7 +123,7 @@ def usual_batch(device: str) -> int:
     return BATCH.get(device, BATCH["cuda"])
 
 
-def finished(spec: Synthesis, folder: Path) -> bool:
+def is_whole(spec: Synthesis, folder: Path) -> bool:
     """Whether a folder holds the whole rows of a synthesis.
 
     Raises:

@@ -24,7 +24,7 @@ from stilt.data.load import fix_data, load_splits
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import Start, StartModels, build
-from stilt.model.place import ModelPlace, folder_digest
+from stilt.model.place import TOKENIZER_FILES, ModelPlace, folder_digest
 from stilt.records.finished import WEIGHTS, read_ending
 from stilt.records.results import Provenance, SourceResult
 from stilt.study import Study
@@ -40,10 +40,6 @@ KEPT_TASKS = 4
 FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 FOREIGN_PREFIXES = ("ACCELERATE_", "PMI_", "OMPI_COMM_WORLD_", "MV2_COMM_WORLD_", "MPI_LOCALRANKID")
 """Variables that accelerate would obey: how many processes, on what, in which precision."""
-TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.*", "merges.txt", "*.model"),
-)
 
 
 @dataclass(frozen=True)
@@ -108,11 +104,7 @@ class Worker:
         return f"{self.settings.model}@{self.settings.model_revision}"
 
     def _encoded(self, name: str, train_size: int | None = None) -> tuple[Encoded, Encoded, str]:
-        """A task's encoded train and dev split and the digest of its rows.
-
-        Args:
-            name: the task.
-            train_size: use only that many training rows (a source of a certain size).
+        """A task's encoded train split, or so many of its rows, dev split, and digest of all rows.
 
         Raises:
             DataError: No data, or other data than the study was begun with.

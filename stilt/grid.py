@@ -125,9 +125,8 @@ class Synthesis(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _revision_of_another_text(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or value.get("text", cls.model_fields["text"].default) == (
-            cls.model_fields["text"].default
-        ):
+        usual = cls.model_fields["text"].default
+        if not isinstance(value, dict) or value.get("text", usual) == usual:
             return value
         return {"text_revision": None, "text_config": None} | value
 
@@ -211,6 +210,12 @@ class Grid(Frozen):
         if not self.blocks and not self.evaluate:
             raise ValueError("a grid needs 'sources', 'targets' and axes, or 'evaluate'")
         return self
+
+    @property
+    def trained(self) -> list[SourceSpec]:
+        """Every source but ``none`` that a block or an evaluation names."""
+        named = [part.sources for part in self.blocks] + [part.sources for part in self.evaluate]
+        return [spec for sources in named for spec in sources if not spec.is_none]
 
 
 def grid_names() -> list[str]:

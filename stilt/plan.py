@@ -106,10 +106,7 @@ def pack(costs: Mapping[str, float], count: int, most: int | None = None) -> lis
 
     Source: Graham 1969, the LPT rule: no bundle exceeds 4/3 of the best possible.
 
-    Args:
-        costs: cost of each item.
-        count: bundles; with ``most``, at least as many as it takes to hold all items.
-        most: items in one bundle at most; a full bundle takes no more.
+    With ``most``, a bundle of so many items takes no more, and ``count`` has to be enough for all.
 
     Returns:
         At most ``count`` non-empty lists that hold every item once, dearest items first.

@@ -41,11 +41,8 @@ class Study(Frozen):
     @cached_property
     def sources(self) -> dict[str, Source]:
         """Every source to be trained, by id; each once, however many cells name it."""
-        listed = [block.sources for block in self.grid.blocks]
-        listed += [evaluation.sources for evaluation in self.grid.evaluate]
-        specs = [spec for sources in listed for spec in sources if not spec.is_none]
         found: dict[str, Source] = {}
-        for spec in specs:
+        for spec in self.grid.trained:
             for seed in self._seeds(spec):
                 source = self._source(spec, seed)
                 found.setdefault(source.id, source)
@@ -205,14 +202,11 @@ def bind(
     """
     extra = [near, near / "tasks"] if near else []
     fields: dict[str, str] = {}
-    specs: list[SourceSpec] = []
     for block in grid.blocks:
         fields |= dict.fromkeys(block.targets, "targets")
-        specs += block.sources
     for evaluation in grid.evaluate:
         fields |= dict.fromkeys(evaluation.tasks, "evaluate.tasks")
-        specs += evaluation.sources
-    fields |= {spec.task: "sources" for spec in specs if not spec.is_none}
+    fields |= {spec.task: "sources" for spec in grid.trained}
     tasks = {task: _task(grid, fields[task], task, extra) for task in sorted(fields)}
     needs_text = [task.name for task in tasks.values() if task.synthesis]
     if needs_text and grid.synthesis is None:

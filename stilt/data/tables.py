@@ -29,9 +29,7 @@ def find(path: Path) -> Path | None:
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
     """Reads a file of rows: jsonl, json, csv, tsv, txt, lst, parquet or arrow, each also .gz.
 
-    Args:
-        path: the file.
-        columns: names for a delimited file without a header line.
+    ``columns`` are the names of those of a delimited file without a header line.
 
     Raises:
         DataError: Unknown format, or a line that is not what the format says.
@@ -56,10 +54,6 @@ def read_lines(path: Path) -> list[str]:
 @contextmanager
 def opened(path: Path, newline: str | None = "") -> Iterator[TextIO]:
     """Opens a text file, which may be gzipped, for what is read within.
-
-    Args:
-        path: the file.
-        newline: as ``open`` takes it.
 
     Raises:
         DataError: It cannot be opened, unzipped, decoded or parsed.

@@ -23,7 +23,7 @@ PADDING = 1
 """Id of the padding token where the config of such a type leaves it out; MPNet's is always 1."""
 
 
-def positions(config: Mapping[str, Any]) -> int | None:
+def longest_sequence(config: Mapping[str, Any]) -> int | None:
     """Longest sequence that a model has positions for; None where that is not certain.
 
     Models with relative or rotary positions may read more than their config names, so they and all
@@ -65,7 +65,7 @@ def require_positions(tasks: Iterable[Task], config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: It cannot; the message names each such task.
     """
-    known = positions(config)
+    known = longest_sequence(config)
     if known is None:
         return
     wrong = [task for task in tasks if task.max_length > known]

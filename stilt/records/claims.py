@@ -87,9 +87,7 @@ def held(folder: StudyFolder, items: Iterable[str], submission: str) -> dict[str
 def drop_stale(path: Path, seen: Claim | None) -> bool:
     """Removes a claim whose holder is gone; of two who try, one succeeds.
 
-    Args:
-        path: the claim's file.
-        seen: what it held when it was found stale; None for a file that is no claim.
+    ``seen`` is what it held when it was found stale; None for a file that is no claim.
 
     Returns:
         Whether this call removed what was seen, and not a newer claim.

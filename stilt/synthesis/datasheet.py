@@ -149,11 +149,12 @@ def markdown(sheet: Datasheet) -> str:
         "|---|---|---|",
     ]
     for label, field in _LINES:
-        values = (_shown(getattr(part, field)) for part in (sheet.train, sheet.dev))
+        values = (_shown(getattr(split, field)) for split in (sheet.train, sheet.dev))
         lines.append(f"| {label} | {' | '.join(values)} |")
     for unit in ("tokens", "words"):
         for kind in ("premise", "gold", "fakes"):
-            cells = (_range(getattr(part, unit)[kind]) for part in (sheet.train, sheet.dev))
+            found = (getattr(split, unit)[kind] for split in (sheet.train, sheet.dev))
+            cells = (f"{each.mean:.1f} ({each.least}-{each.most})" for each in found)
             lines.append(f"| {unit} of {kind}, mean (range) | {' | '.join(cells)} |")
     gold, fakes = (sheet.train.tokens[kind].histogram for kind in ("gold", "fakes"))
     lines += ["", "## Tokens of endings", ""]
@@ -183,7 +184,3 @@ _LINES = (
 
 def _shown(value: float | int | str) -> str:
     return f"{value:.1%}" if isinstance(value, float) else str(value)
-
-
-def _range(found: Lengths) -> str:
-    return f"{found.mean:.1f} ({found.least}-{found.most})"

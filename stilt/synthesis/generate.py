@@ -68,8 +68,7 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        found: torch.device = self.model.device
-        return found
+        return torch.device(self.model.device)
 
     @cached_property
     def ends(self) -> frozenset[int]:
