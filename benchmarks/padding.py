@@ -23,8 +23,8 @@ from torch.nn import functional
 from stilt.data.encode import Encoded, cache_folder, encode_splits
 from stilt.data.load import data_folder, load_splits
 from stilt.grid import load_grid
-from stilt.model.build import ModelShelf, build
-from stilt.model.place import identity, place
+from stilt.model.build import StartModels, build
+from stilt.model.place import find_model, identity
 from stilt.task import load_task
 from stilt.training.forward import PASS_OVERHEAD, forward, pad
 from stilt.training.runtime import make_accelerator
@@ -58,8 +58,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     accelerator = make_accelerator("cpu")
     spec = load_grid("demo").model
-    where = place(spec)
-    shelf = ModelShelf(where)
+    where = find_model(spec)
+    models = StartModels(where)
     table = Table(
         title=f"batch {BATCH}, {arguments.threads} thread(s), median of {arguments.steps}"
     )
@@ -83,9 +83,9 @@ def main() -> None:
         task = load_task(name)
         splits = load_splits(task, data_folder(arguments.data_dir))
         encoded, _ = encode_splits(
-            task, splits, shelf.tokenizer(), identity(spec, where), cache_folder()
+            task, splits, models.tokenizer(), identity(spec, where), cache_folder()
         )
-        model = build(shelf.start(task, None, "keep"), 0).train()
+        model = build(models.start(task, None, "keep"), 0).train()
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
         batches = [
             np.random.default_rng(step).permutation(len(encoded))[:BATCH]

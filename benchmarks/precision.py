@@ -21,8 +21,8 @@ from torch.nn import functional
 from stilt.data.encode import Encoded, cache_folder, encode_splits
 from stilt.data.load import data_folder, load_splits
 from stilt.grid import Recipe, load_grid
-from stilt.model.build import ModelShelf, build
-from stilt.model.place import identity, place
+from stilt.model.build import StartModels, build
+from stilt.model.place import find_model, identity
 from stilt.task import load_task
 from stilt.training.forward import forward
 from stilt.training.runtime import make_accelerator
@@ -59,8 +59,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     spec = load_grid("demo").model
-    where = place(spec)
-    shelf = ModelShelf(where)
+    where = find_model(spec)
+    models = StartModels(where)
     table = Table(
         title=f"batch {BATCH}, {arguments.device}, {arguments.threads} thread(s), "
         f"median of {arguments.steps} steps"
@@ -71,10 +71,10 @@ def main() -> None:
         task = load_task(name)
         splits = load_splits(task, data_folder(arguments.data_dir))
         encoded, _ = encode_splits(
-            task, splits, shelf.tokenizer(), identity(spec, where), cache_folder()
+            task, splits, models.tokenizer(), identity(spec, where), cache_folder()
         )
         # without dropout, so that the gradients can be compared
-        model = build(shelf.start(task, None, "keep"), 0).eval()
+        model = build(models.start(task, None, "keep"), 0).eval()
         model.to("cpu" if arguments.device == "cpu" else "cuda")
         seconds: dict[Recipe, list[float]] = {recipe: [] for recipe in RECIPES}
         cosines = []

@@ -4,25 +4,22 @@ import gc
 import os
 import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import torch
 
-from jobs.run_cell import Progress, run_cell, run_source
+from jobs.run_cell import OnProgress, run_cell
 from jobs.settings import Assignment
 from jobs.worker import Attempt, Worker, job_id, log
 from stilt.cell import SYNTHESIS
 from stilt.errors import DISK, ConfigError, DataError, ResultError
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.records.failures import attempts, record_loss, this_host
+from stilt.records.failures import attempts, read_failure, record_failure
 from stilt.records.finished import usable
 from stilt.records.results import (
-    Failure,
     FailureKind,
     Result,
     SourceResult,
-    read_record,
     write_record,
 )
 from stilt.study import Study
@@ -38,25 +35,16 @@ class DeviceFault(RuntimeError):  # noqa: N818 - what is at fault, not this prog
         self.kind: FailureKind = kind
 
 
-def compute(worker: Worker, attempt: Attempt, progress: Progress) -> Result | SourceResult:
-    """Trains and scores a source or a cell in this process."""
-    run = worker.study.runs[attempt.item]
-    if run.source is not None:
-        return run_source(worker, run.source, attempt, progress)
-    assert run.cell is not None
-    return run_cell(worker, run.cell, attempt, progress)
+Compute = Callable[[Worker, Attempt, OnProgress], Result | SourceResult]
 
 
-Compute = Callable[[Worker, Attempt, Progress], Result | SourceResult]
-
-
-def run_bundle(worker: Worker, items: Sequence[str], compute: Compute = compute) -> int:
+def run_bundle(worker: Worker, items: Sequence[str], compute: Compute | None = None) -> int:
     """Runs every item of a bundle that has no result yet.
 
     Args:
         worker: the process's loaded things.
         items: cell or source ids, or ``synthesis``.
-        compute: trains and scores one item; ``jobs.parallel`` passes its own.
+        compute: trains and scores one item; ``run_cell`` where absent.
 
     Returns:
         How many items failed; each has its failure record.
@@ -79,8 +67,8 @@ def run_bundle(worker: Worker, items: Sequence[str], compute: Compute = compute)
         # a job's log may be in an encoding without arrows
         title = worker.study.runs[item].title.replace("→", "->")
         log(f"[{position}/{len(items)}] {item} {title}")
-        progress = claims.Progress(claim, folder.claim(item), job=job_id())
-        failed += not _run_item(worker, item, progress, compute)
+        progress = claims.ClaimUpdater(claim, folder.claim(item), job=job_id())
+        failed += not _run_item(worker, item, progress, compute or run_cell)
         folder.claim(item).unlink(missing_ok=True)
     return failed
 
@@ -97,7 +85,7 @@ def _done(worker: Worker, item: str) -> bool:
         return False
 
 
-def _run_item(worker: Worker, item: str, progress: Progress, compute: Compute) -> bool:
+def _run_item(worker: Worker, item: str, progress: OnProgress, compute: Compute) -> bool:
     """Runs one item and records how it ended; True if it has a result now."""
     path = worker.folder.failure(item)
     number = attempts(worker.folder, item) + 1
@@ -111,7 +99,7 @@ def _run_item(worker: Worker, item: str, progress: Progress, compute: Compute) -
             if _is_of_device(error) and kind != "oom":
                 raise DeviceFault(item, kind, one_line(error)) from error
             if kind != "oom" or chunk == 1:
-                write_record(failure(worker, item, error, kind, number), path)
+                record_error(worker, item, error, kind, number)
                 log(f"failed ({kind}): {one_line(error)}")
                 return False
         else:
@@ -133,16 +121,13 @@ def _chunk(worker: Worker, item: str) -> int | None:
     not catch itself (the system killed it) is known from the record.
     """
     chunk = None if item == SYNTHESIS else worker.settings.chunk
-    try:
-        record = read_record(Failure, worker.folder.failure(item))
-    except ResultError:
-        return chunk
+    record = read_failure(worker.folder.failure(item))
     if record is None or record.kind != "oom":
         return chunk
     return max(1, (chunk or _examples(worker, item)) >> record.attempts)
 
 
-def _execute(worker: Worker, attempt: Attempt, progress: Progress, compute: Compute) -> None:
+def _execute(worker: Worker, attempt: Attempt, progress: OnProgress, compute: Compute) -> None:
     study, item = worker.study, attempt.item
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
@@ -216,27 +201,27 @@ def _examples(worker: Worker, item: str) -> int:
     return -(-min(size, study.tasks[run.task].micro_batch or size) // study.grid.processes)
 
 
-def failure(worker: Worker, item: str, error: Exception, kind: FailureKind, number: int) -> Failure:
-    """The record of an item's failure.
+def record_error(
+    worker: Worker,
+    item: str,
+    error: Exception,
+    kind: FailureKind,
+    number: int | None = None,
+    message: str = "",
+) -> None:
+    """Records an error, or another message in place of its own, as an item's failure.
 
-    Args:
-        worker: whose item it is.
-        item: the run's id.
-        error: what happened.
-        kind: its class.
-        number: how often the item has been tried.
+    ``number`` is how often the item has been tried: once more than recorded where absent.
     """
-    return Failure(
-        study=worker.study.digest,
-        cell=worker.study.runs[item].cell,
-        source=worker.study.runs[item].source,
-        kind=kind,
-        message=one_line(error),
+    record_failure(
+        worker.study,
+        worker.folder,
+        item,
+        kind,
+        message or one_line(error),
         traceback="".join(traceback.format_exception(error))[-8000:],
         attempts=number,
-        host=this_host(),
         job=job_id(),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
         log=os.environ.get("STILT_LOG_FILE"),
     )
 
@@ -255,4 +240,4 @@ def record_missing_device(
     """
     log_file = os.environ.get("STILT_LOG_FILE")
     for item in assignment.held(folder)[:1]:
-        record_loss(study, folder, item, "node", why, job=job_id(), log=log_file)
+        record_failure(study, folder, item, "node", why, job=job_id(), log=log_file)

@@ -4,13 +4,11 @@ import signal
 import sys
 from pathlib import Path
 
-from jobs.bundle import DeviceFault, failure, record_missing_device, run_bundle
+from jobs.bundle import DeviceFault, record_error, record_missing_device, run_bundle
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment, read_assignment
 from jobs.worker import DeviceMissing, Worker, forget_launchers, log
 from stilt.cell import SYNTHESIS
 from stilt.folder import StudyFolder, read_study
-from stilt.records.failures import attempts
-from stilt.records.results import write_record
 from stilt.study import Study
 from stilt.system.interrupt import Interrupted
 
@@ -24,36 +22,35 @@ def main() -> int:
     folder = StudyFolder(Path(sys.argv[1]))
     study, assignment = read_study(folder), read_assignment(folder, sys.argv[2])
     forget_launchers()
-    # one process generates text, whatever the number of those that train together
-    if study.grid.processes > 1 and assignment.bundle.stage != SYNTHESIS:
-        from jobs.parallel.leader import Leader  # few studies need it
+    try:
+        # one process generates text, whatever the number of those that train together
+        if study.grid.processes > 1 and assignment.bundle.stage != SYNTHESIS:
+            from jobs.parallel.leader import Leader  # few studies need it
 
-        return Leader(study, folder, assignment).run()
-    return run_alone(study, folder, assignment)
+            return Leader(study, folder, assignment).run()
+        return run_alone(study, folder, assignment)
+    except DeviceMissing as missing:
+        record_missing_device(study, folder, assignment, str(missing))
+        return DEVICE_BROKEN
+    except Interrupted:
+        log("asked to stop; the state is saved")
+        return INTERRUPTED
 
 
 def run_alone(study: Study, folder: StudyFolder, assignment: Assignment) -> int:
     """Runs one bundle in this process alone; returns the exit code."""
-    try:
-        worker = Worker(study, folder, assignment.settings)
-    except DeviceMissing as missing:
-        record_missing_device(study, folder, assignment, str(missing))
-        return DEVICE_BROKEN
+    worker = Worker(study, folder, assignment.settings)
     worker.stop.listen(signal.SIGTERM, signal.SIGINT)
     try:
         return 1 if run_bundle(worker, assignment.bundle.items) else 0
-    except Interrupted:
-        log("asked to stop; the state is saved")
     except DeviceFault as fault:
         assert isinstance(fault.__cause__, Exception)
-        number = attempts(folder, fault.item) + 1
-        record = failure(worker, fault.item, fault.__cause__, fault.kind, number)
-        write_record(record, folder.failure(fault.item))
+        record_error(worker, fault.item, fault.__cause__, fault.kind)
         if fault.kind == "node":
             return DEVICE_BROKEN
         folder.claim(fault.item).unlink(missing_ok=True)
-    # what is left is for a new process
-    return INTERRUPTED
+        # what is left is for a new process
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

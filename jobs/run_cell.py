@@ -1,4 +1,4 @@
-"""One cell or one source: train, score once, hand back the record. No result is written here."""
+"""One cell or one source: train, score once, hand back the record. No cell's result is written."""
 
 import tempfile
 from collections.abc import Callable
@@ -10,53 +10,37 @@ from typing import Any
 import numpy as np
 
 from jobs.worker import Attempt, Clock, Worker
-from stilt.cell import Cell, Hyperparameters, Source
+from stilt.cell import Hyperparameters, Source
 from stilt.model.build import Start, save
 from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
 from stilt.training import metrics, train
 from stilt.training.curves import Diverged
 from stilt.training.forward import predict
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Is told how much work of how much is done: tokens, or generated rows."""
 
 
-def run_cell(worker: Worker, cell: Cell, attempt: Attempt, progress: Progress) -> Result:
-    """Runs a cell and returns its result; the weights scored are those just trained, in memory.
+def run_cell(worker: Worker, attempt: Attempt, progress: OnProgress) -> Result | SourceResult:
+    """Runs a cell or a source; the weights scored are those just trained, in memory.
 
-    Args:
-        worker: the process's loaded things.
-        cell: what to run.
-        attempt: how often it was begun, and in what steps it is to be trained.
-        progress: called with (tokens done, tokens in all).
+    A source's checkpoint and result.json are put in its folder, whole or not at all; a cell's
+    result is only returned. ``progress`` is called with (tokens done, tokens in all).
 
     Raises:
-        ResultError: The source is not there or not what its record says.
-        DataError: The target's rows cannot be had.
-        Interrupted: A signal asked to stop; the state is saved and the next attempt goes on.
-    """
-    trial = Trial(worker, attempt, cell.target)
-    source = worker.study.sources[cell.source_id] if cell.source_id else None
-    checkpoint = worker.checkpoint(source) if source else None
-    start = worker.shelf.start(trial.task, checkpoint, worker.study.grid.head)
-    if cell.hyperparameters is None:
-        outcome = trial.without_training(start, cell.seed)
-    else:
-        outcome = trial.fine_tune(start, cell.hyperparameters, progress)
-    return Result(cell=cell, **trial.record(outcome))
-
-
-def run_source(
-    worker: Worker, source: Source, attempt: Attempt, progress: Progress
-) -> SourceResult:
-    """Trains a source and puts checkpoint and result.json in its folder, whole or not at all.
-
-    Raises:
+        ResultError: The cell's source is not there or not what its record says.
         DataError: The task's rows cannot be had.
         Interrupted: A signal asked to stop; the state is saved and the next attempt goes on.
     """
-    trial, outcome = train_source(worker, source, attempt, progress)
-    place = worker.folder.source(source.id)
+    trial = Trial(worker, attempt)
+    outcome = trial.run(progress)
+    if trial.source is not None:
+        return _save_source(trial, trial.source, outcome)
+    return Result(cell=worker.study.cells[attempt.item], **trial.record(outcome))
+
+
+def _save_source(trial: "Trial", source: Source, outcome: "Outcome") -> SourceResult:
+    place = trial.worker.folder.source(source.id)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{source.id}.") as temporary:
         saved = Path(temporary) / "checkpoint"
@@ -68,15 +52,6 @@ def run_source(
             place.rename(Path(temporary) / "replaced")
         saved.rename(place)
     return result
-
-
-def train_source(
-    worker: Worker, source: Source, attempt: Attempt, progress: Progress
-) -> "tuple[Trial, Outcome]":
-    """Trains and scores a source, and saves nothing but the state of an interrupted run."""
-    trial = Trial(worker, attempt, source.task, source.train_size)
-    start = worker.shelf.start(trial.task, None, "keep")
-    return trial, trial.fine_tune(start, source.hyperparameters, progress)
 
 
 @dataclass(frozen=True)
@@ -93,27 +68,36 @@ class Outcome:
 class Trial:
     """A task's data, a clock, and what is done with them on the way to a record."""
 
-    def __init__(
-        self, worker: Worker, attempt: Attempt, task: str, train_size: int | None = None
-    ) -> None:
+    def __init__(self, worker: Worker, attempt: Attempt) -> None:
         self.worker = worker
         self.attempt = attempt
+        run = worker.study.runs[attempt.item]
+        self.source, self.cell = run.source, run.cell
         self.started, self.clock = datetime.now(UTC), Clock()
-        self.task = worker.study.tasks[task]
-        self.train_data, self.dev_data, self.data_digest = worker.encoded(task, train_size)
+        self.task = worker.study.tasks[run.task]
+        size = run.source.train_size if run.source is not None else None
+        self.train_data, self.dev_data, self.data_digest = worker.encoded(run.task, size)
         self.clock.lap("encode")
 
-    def without_training(self, start: Start, seed: int) -> Outcome:
-        """Scores a model as it is."""
-        model: Any = self.worker.build(start, seed, self.dev_data)
+    def run(self, progress: OnProgress) -> Outcome:
+        """Trains, unless the cell is an evaluation, and scores; saves only an interrupted state."""
+        study, first = self.worker.study, None
+        if self.cell is not None and self.cell.source_id is not None:
+            first = self.worker.checkpoint(study.sources[self.cell.source_id])
+        start = self.worker.models.start(self.task, first, study.grid.head)
+        trained = study.runs[self.attempt.item].hyperparameters
+        if trained is not None:
+            return self._fine_tune(start, trained, progress)
+        assert self.cell is not None
+        model: Any = self.worker.build(start, self.cell.seed, self.dev_data)
         model.to(self.worker.accelerator.device)
         self.clock.lap("load")
         dev = self._score(model)
         self.clock.lap("evaluate")
         return Outcome(model, dev)
 
-    def fine_tune(
-        self, start: Start, hyperparameters: Hyperparameters, progress: Progress
+    def _fine_tune(
+        self, start: Start, hyperparameters: Hyperparameters, progress: OnProgress
     ) -> Outcome:
         """Trains a model and scores it once at the end."""
         init_seed = hyperparameters.init_seed

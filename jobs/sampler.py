@@ -16,7 +16,8 @@ from stilt.synthesis.halves import FAKES, Drawn, Halves
 from stilt.system.files import write_text
 
 Split = Literal["train", "dev"]
-Told = Callable[[int, int], None]
+SPLITS: tuple[Split, ...] = ("train", "dev")
+OnRows = Callable[[int, int], None]
 """Is told how many rows of how many are there."""
 
 
@@ -28,7 +29,7 @@ class Sampler:
     spec: Synthesis
     parts: Path
     batch: int
-    progress: Told
+    progress: OnRows
     done: int = field(default=0, init=False)
     """Rows of the splits before this one."""
 
@@ -45,6 +46,7 @@ class Sampler:
             DataError: The pool is used up.
         """
         found: dict[int, Drawn | None] = {}
+        total = self.spec.sentences + self.spec.dev_sentences
         while (missing := wanted - sum(map(self._keeps, found.values()))) > 0:
             # what replaces dropped rows fills a batch: as quick as one row, and often enough
             more = missing if not found else max(missing, self.batch)
@@ -64,24 +66,18 @@ class Sampler:
                 rows = self._rows(split, batch, pool)
                 found |= rows
                 missing = max(0, missing - sum(map(self._keeps, rows.values())))
-                self.progress(self.done + wanted - missing, self._total)
+                self.progress(self.done + wanted - missing, total)
         self.done += wanted
         kept: list[Drawn] = []
-        dropped = too_long = 0
+        others: list[Drawn | None] = []
         for _, row in sorted(found.items()):
-            if row is None:
-                too_long += 1
-            elif self._keeps(row):
-                kept.append(row)
-            else:
-                dropped += 1
             if len(kept) == wanted:
                 break
-        return kept, dropped, too_long
-
-    @property
-    def _total(self) -> int:
-        return self.spec.sentences + self.spec.dev_sentences
+            if row is not None and self._keeps(row):
+                kept.append(row)
+            else:
+                others.append(row)
+        return kept, len(others) - others.count(None), others.count(None)
 
     def _keeps(self, row: Drawn | None) -> bool:
         return row is not None and not (self.spec.filter and row.flawed)
@@ -108,7 +104,7 @@ class Sampler:
         self, split: Split, batch: Sequence[Prompt], pool: Sequence[Halves]
     ) -> Iterator[Drawn]:
         lm, seed = self.lm, self.spec.seed
-        side = ("train", "dev").index(split)
+        side = SPLITS.index(split)
         random = [generate.streams(seed, side, prompt.index, count=FAKES) for prompt in batch]
         written = generate.continuations(lm, batch, random, self.spec.top_p)
         for prompt, (a, b, c) in zip(batch, written, strict=True):

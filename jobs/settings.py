@@ -1,16 +1,16 @@
 """What a submission tells its workers besides the study: the machine's side of things."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from stilt.config import Frozen, parse
+from stilt.config import Frozen, parse, read_json
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle
 from stilt.records import claims
+from stilt.study import Study
 
 INTERRUPTED = 75
 """Exit code of a worker that left something for a new process (sysexits.h: EX_TEMPFAIL)."""
@@ -48,17 +48,28 @@ class Assignment(Frozen):
     settings: Settings
 
     def held(self, folder: StudyFolder, items: Sequence[str] | None = None) -> list[str]:
-        """Items that the submission still holds: what ended, or was cancelled, has lost its claim.
+        """Those of some items, or of all of the bundle, that the submission still holds.
 
-        Args:
-            folder: the study's folder.
-            items: some of the bundle's; all where left out.
+        What ended, or was cancelled, has lost its claim.
         """
         items = self.bundle.items if items is None else items
         return list(claims.held(folder, items, self.settings.submission))
 
 
+class StagingRequest(Frozen):
+    """What a staging process is asked for, as one file of JSON."""
+
+    study: Study
+    folder: Path
+    """The study's; nothing but generated rows is written there."""
+    settings: Settings
+    generate: bool = False
+    """Generate SynthesisGPT2's rows, too."""
+    device: str = "cpu"
+    """Where they are generated."""
+
+
 def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:
     """Reads the bundle that a launcher wrote."""
     path = folder.bundles / f"{bundle_id}.json"
-    return parse(Assignment, json.loads(path.read_text(encoding="utf-8")), path)
+    return parse(Assignment, read_json(path), path)

@@ -21,7 +21,7 @@ from jobs.requeue import requeue, requeue_elsewhere
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment, read_assignment
 from stilt.folder import StudyFolder, read_study
 from stilt.records import claims
-from stilt.records.failures import attempts, reason, record_loss
+from stilt.records.failures import attempts, reason, record_failure
 from stilt.records.finished import finished
 from stilt.records.results import FailureKind
 from stilt.system.files import write_text
@@ -237,7 +237,7 @@ class _Element:
 
     def fail(self, item: str, kind: FailureKind, message: str, *, keep: bool = False) -> None:
         """Records that an item failed, and drops its claim unless it is to be tried again."""
-        record_loss(
+        record_failure(
             self.study,
             self.folder,
             item,
@@ -258,7 +258,7 @@ class _Element:
             if claim is None or claim.running or not claim.on_slurm:
                 continue
             message = f"its {self.study.runs[need].title} failed: {why}"
-            record_loss(self.study, self.folder, item, "source", message)
+            record_failure(self.study, self.folder, item, "source", message)
             self.folder.claim(item).unlink(missing_ok=True)
 
 

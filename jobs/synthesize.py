@@ -20,24 +20,24 @@ import tyro
 from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jobs.sampler import Sampler, Split, Told
+from jobs.sampler import SPLITS, OnRows, Sampler
 from stilt.cell import digest
 from stilt.config import explain, flags_of, parse, require_counts
-from stilt.data.load import data_folder as data_folder
+from stilt.data.load import data_folder
 from stilt.errors import ConfigError, ResultError
 from stilt.grid import Synthesis
 from stilt.synthesis import generate
 from stilt.synthesis.datasheet import Datasheet, Part, TextSource, markdown, part
 from stilt.synthesis.generate import LanguageModel
-from stilt.synthesis.halves import Halves, halved, pools
+from stilt.synthesis.halves import halved, pools
 from stilt.synthesis.text import licence, read_passages, text_digest
 from stilt.system.console import Output
-from stilt.system.files import writable_folder, write_text
+from stilt.system.files import file_digest, writable_folder, write_text
 
 BATCH = {"cpu": 64, "cuda": 256}
 """Prompts in one batch: they keep a CPU busy (128 were no faster), a GPU has room for more."""
 
-ROWS = ("train.jsonl", "dev.jsonl")
+ROWS = tuple(f"{split}.jsonl" for split in SPLITS)
 """In the order in which they are written."""
 
 
@@ -47,7 +47,7 @@ def synthesize(
     *,
     data_dir: Path | None = None,
     device: str = "cpu",
-    progress: Told = lambda done, total: None,
+    progress: OnRows = lambda done, total: None,
     batch: int | None = None,
 ) -> None:
     """Generates the rows of SynthesisGPT2, or the rest of them after an interruption.
@@ -70,13 +70,13 @@ def synthesize(
         ConfigError: The generator cannot be loaded.
     """
     total = spec.sentences + spec.dev_sentences
-    if finished(spec, folder):
+    if is_whole(spec, folder):
         shutil.rmtree(folder / "parts", ignore_errors=True)
         progress(total, total)
         return
     passages = read_passages(spec, folder, data_dir)
     sentences = halved(passages)
-    drawn_from = pools(sentences, spec)
+    pool_of = pools(sentences, spec)
     lm = generate.load(spec.generator, spec.gguf, device)
     source = TextSource(
         name=spec.text,
@@ -93,18 +93,14 @@ def synthesize(
         batch=batch or usual_batch(lm.device.type),
         progress=progress,
     )
-    plan: tuple[tuple[Split, list[Halves], int], ...] = (
-        ("train", drawn_from.train, spec.sentences),
-        ("dev", drawn_from.dev, spec.dev_sentences),
-    )
-    files: dict[Split, str] = {}
-    parts: dict[Split, Part] = {}
-    for split, pool, wanted in plan:
-        rows, dropped, too_long = sampler.rows(split, pool, wanted)
-        lines = (json.dumps(row.row(), ensure_ascii=False) + "\n" for row in rows)
-        files[split] = "".join(lines)
-        sha256 = hashlib.sha256(files[split].encode()).hexdigest()
-        parts[split] = part(rows, sha256=sha256, dropped=dropped, too_long=too_long)
+    texts: list[str] = []
+    parts: list[Part] = []
+    wanted = (spec.sentences, spec.dev_sentences)
+    for split, pool, size in zip(SPLITS, pool_of, wanted, strict=True):
+        rows, dropped, too_long = sampler.rows(split, pool, size)
+        texts.append("".join(json.dumps(row.row(), ensure_ascii=False) + "\n" for row in rows))
+        sha256 = hashlib.sha256(texts[-1].encode()).hexdigest()
+        parts.append(part(rows, sha256=sha256, dropped=dropped, too_long=too_long))
     sheet = Datasheet(
         spec=spec,
         text=source,
@@ -112,26 +108,22 @@ def synthesize(
         versions=_versions(),
         device=lm.device.type,
         batch=sampler.batch,
-        train=parts["train"],
-        dev=parts["dev"],
+        train=parts[0],
+        dev=parts[1],
     )
     write_text(folder / "datasheet.md", markdown(sheet))
     write_text(folder / "datasheet.json", sheet.model_dump_json(indent=1) + "\n")
-    for name, split in zip(ROWS, files, strict=True):
-        write_text(folder / name, files[split])
+    for name, text in zip(ROWS, texts, strict=True):
+        write_text(folder / name, text)
     shutil.rmtree(folder / "parts", ignore_errors=True)
 
 
 def usual_batch(device: str) -> int:
-    """Prompts in one batch where nobody says otherwise.
-
-    Args:
-        device: type of a torch device.
-    """
+    """Prompts in one batch on a torch device of some type, where nobody says otherwise."""
     return BATCH.get(device, BATCH["cuda"])
 
 
-def finished(spec: Synthesis, folder: Path) -> bool:
+def is_whole(spec: Synthesis, folder: Path) -> bool:
     """Whether a folder holds the whole rows of a synthesis.
 
     Raises:
@@ -165,21 +157,15 @@ def finished(spec: Synthesis, folder: Path) -> bool:
         return False
     for name, made in zip(ROWS, (sheet.train, sheet.dev), strict=True):
         file = folder / name
-        if hashlib.sha256(file.read_bytes()).hexdigest() != made.sha256:
+        if file_digest(file) != made.sha256:
             raise ResultError(f"{file}: not the file that {path.name} describes. Remove {folder}.")
     return True
 
 
 def _key(spec: Synthesis, source: TextSource, lm: LanguageModel) -> str:
     """Names what decides a batch's rows; parts of another run are never mixed in."""
-    content = {
-        "text": source.sha256,
-        "generator": lm.identity,
-        "spec": spec.model_dump(mode="json"),
-        "versions": _versions(),
-        "device": lm.device.type,
-    }
-    return digest(content)
+    content = {"text": source.sha256, "generator": lm.identity, "versions": _versions()}
+    return digest(content | {"spec": spec.model_dump(mode="json"), "device": lm.device.type})
 
 
 def _versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,11 @@ from transformers import PreTrainedModel
 from jobs.settings import Settings
 from stilt.cell import Source
 from stilt.data.encode import Encoded, encode_splits
-from stilt.data.fixed import fix_data
-from stilt.data.load import load_splits
+from stilt.data.load import fix_data, load_splits
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
-from stilt.model.build import ModelShelf, Start, build
-from stilt.model.place import ModelPlace, folder_digest
+from stilt.model.build import Start, StartModels, build
+from stilt.model.place import TOKENIZER_FILES, ModelPlace, folder_digest
 from stilt.records.finished import WEIGHTS, read_ending
 from stilt.records.results import Provenance, SourceResult
 from stilt.study import Study
@@ -41,10 +40,6 @@ KEPT_TASKS = 4
 FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 FOREIGN_PREFIXES = ("ACCELERATE_", "PMI_", "OMPI_COMM_WORLD_", "MV2_COMM_WORLD_", "MPI_LOCALRANKID")
 """Variables that accelerate would obey: how many processes, on what, in which precision."""
-TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.*", "merges.txt", "*.model"),
-)
 
 
 @dataclass(frozen=True)
@@ -85,25 +80,20 @@ class Worker:
         torch.set_num_threads(settings.threads or default_threads())
         self.team = Team(self.accelerator)
         """The processes that train each cell together: most often this one alone."""
-        self.shelf = ModelShelf(ModelPlace(settings.model, settings.model_revision))
+        self.models = StartModels(ModelPlace(settings.model, settings.model_revision))
         self.stop = StopRequest()
-        self._encoded: dict[tuple[str, int | None], tuple[Encoded, Encoded, str]] = {}
+        self.encoded = lru_cache(KEPT_TASKS)(self._encoded)
         self._checked: set[str] = set()
         self._tried: set[type] = set()
 
     def runtime(self, chunk: int | None) -> Runtime:
         """What training is told about the machine."""
-        return Runtime(
-            self.accelerator,
-            chunk=chunk,
-            stop=self.stop,
-            checkpoint_seconds=self.settings.checkpoint_seconds,
-        )
+        return Runtime(self.accelerator, chunk, self.stop, self.settings.checkpoint_seconds)
 
     @cached_property
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
-        return self.shelf.tokenizer()
+        return self.models.tokenizer()
 
     @cached_property
     def tokenizer_digest(self) -> str:
@@ -113,34 +103,22 @@ class Worker:
             return folder_digest(place, TOKENIZER_FILES)
         return f"{self.settings.model}@{self.settings.model_revision}"
 
-    def encoded(self, name: str, train_size: int | None = None) -> tuple[Encoded, Encoded, str]:
-        """A task's encoded train and dev split and the digest of its rows.
-
-        Args:
-            name: the task.
-            train_size: use only that many training rows (a source of a certain size).
+    def _encoded(self, name: str, train_size: int | None = None) -> tuple[Encoded, Encoded, str]:
+        """A task's encoded train split, or so many of its rows, dev split, and digest of all rows.
 
         Raises:
             DataError: No data, or other data than the study was begun with.
         """
-        key = (name, train_size)
-        if key not in self._encoded:
-            while len(self._encoded) >= KEPT_TASKS:
-                self._encoded.pop(next(iter(self._encoded)))
-            # where several processes train together, the others read what the first one cached
-            with self.accelerator.main_process_first():
-                self._encoded[key] = self._encode(name, train_size)
-        return self._encoded[key]
-
-    def _encode(self, name: str, train_size: int | None) -> tuple[Encoded, Encoded, str]:
         task = self.study.tasks[name]
         if train_size is not None:
             task = task.model_copy(update={"train_size": train_size})
-        splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
-        fix_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
-        parts = encode_splits(
-            task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
-        )
+        # where several processes train together, the others read what the first one cached
+        with self.accelerator.main_process_first():
+            splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
+            fix_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
+            parts = encode_splits(
+                task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
+            )
         return *parts, splits.digest()
 
     def build(self, start: Start, seed: int, dev_data: Encoded) -> PreTrainedModel:

@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jobs.settings import Settings, StagingRequest
 from launcher.checks.machine import hub_answers, hub_cache
 from launcher.study.resolve import Places, ResolvedStudy, resolve_study
 from launcher.study.worker_code import worker_environment
-from stilt.data.staged import Request, Staged
+from stilt.data.staged import Staged
 from stilt.errors import DataError
 from stilt.system.console import new_table, output
 from stilt.system.files import writable_folder
@@ -75,22 +76,27 @@ def stage(
     return 0
 
 
-def as_request(resolved: ResolvedStudy, *, generate: bool, device: str) -> Request:
+def as_request(resolved: ResolvedStudy, *, generate: bool, device: str) -> StagingRequest:
     """Returns what the staging process is asked for."""
     assert resolved.model is not None
-    return Request(
-        study=resolved.study,
-        synthesis=resolved.folder.synthesis().absolute(),
+    settings = Settings(
+        submission="stage",
         data_dir=resolved.data_dir,
         cache=resolved.cache.absolute(),
         model=resolved.model.name,
         model_revision=resolved.model.revision,
+        device="cpu",
+    )
+    return StagingRequest(
+        study=resolved.study,
+        folder=resolved.folder.path.absolute(),
+        settings=settings,
         generate=generate,
         device=device,
     )
 
 
-def run(request: Request, console: Console, *, online: bool) -> list[Staged]:
+def run(request: StagingRequest, console: Console, *, online: bool) -> list[Staged]:
     """Stages in a process of its own, which alone loads torch; shows what it does.
 
     Raises:

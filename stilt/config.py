@@ -4,6 +4,8 @@ Flags of a command line can be made of such a model too.
 """
 
 import dataclasses
+import json
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +27,11 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def folders_of(variable: str) -> list[Path]:
+    """The folders that a variable of the environment lists, as PATH does."""
+    return [Path(part) for part in os.environ.get(variable, "").split(os.pathsep) if part]
 
 
 def require_counts(**flags: int | None) -> None:
@@ -78,7 +85,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from None
 
 
-def parse(model: type[ModelT], table: dict[str, Any], where: object) -> ModelT:
+def read_json(path: Path) -> Any:
+    """Reads one JSON file.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ConfigError: It is unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}).") from None
+
+
+def parse(model: type[ModelT], table: Any, where: object) -> ModelT:
     """Checks a table against a model.
 
     Raises:

@@ -39,6 +39,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {what} {name!r}.{hint} Known: {', '.join(names) or 'none'}."
 
 
+def first_line(error: BaseException, most: int = 200) -> str:
+    """The first line of a library's message, cut to ``most`` characters."""
+    return (str(error).strip().splitlines() or [repr(error)])[0][:most]
+
+
 def disk_full(error: OSError) -> str:
     """Which file could not be written, and why."""
     return f"{error.filename or 'a file'}: {error.strerror}"

@@ -5,10 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from stilt.cell import SYNTHESIS, Run
-from stilt.config import explain
+from stilt.config import parse, read_json
 from stilt.errors import ConfigError, ResultError, unknown
 from stilt.study import Study
 from stilt.system.files import create_text
@@ -140,15 +138,10 @@ def read_study(folder: StudyFolder) -> Study:
         ConfigError: The folder is no study, or a newer version wrote it.
     """
     try:
-        table = json.loads(folder.study_file.read_text(encoding="utf-8"))
+        table = read_json(folder.study_file)
     except FileNotFoundError:
         raise ConfigError(f"{folder.path}: no study here (study.json is absent).") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder.study_file}: cannot be read ({error}).") from None
-    try:
-        return Study.model_validate(table)
-    except ValidationError as error:
-        raise ConfigError(f"{folder.study_file}: {explain(Study, error)}") from None
+    return parse(Study, table, folder.study_file)
 
 
 def read_studies(folders: Iterable[StudyFolder]) -> tuple[dict[StudyFolder, Study], list[str]]:
@@ -176,12 +169,9 @@ def write_study(study: Study, folder: StudyFolder) -> None:
         ResultError: The folder holds a study with another configuration; the message lists what
             differs.
     """
-    if not create_text(folder.study_file, _text(study)):
+    text = json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    if not create_text(folder.study_file, text):
         require_same_study(study, read_study(folder), folder)
-
-
-def _text(study: Study) -> str:
-    return json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
 
 def require_same_study(study: Study, there: Study, folder: StudyFolder) -> None:

@@ -1,19 +1,16 @@
 """A grid: the axes of a study, written as one TOML file, and the cells they span."""
 
 import itertools
-import os
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from stilt.cell import NONE, Hyperparameters
-from stilt.config import Count, Flag, Frozen, ModelT, parse, read_toml
+from stilt.config import Count, Flag, Frozen, ModelT, folders_of, parse, read_toml
 from stilt.errors import ConfigError, unknown
 
-BUILT_IN = Path(__file__).parent / "grids"
+GRID_FOLDER = Path(__file__).parent / "grids"
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Names of grids and studies, which become folders."""
 # strict: TOML has types, and neither true nor "8" is meant as a number
@@ -23,16 +20,15 @@ Ratio = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
 
 
-def _each_once(seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    """Refuses a seed that is given twice: it would be one source, not two.
-
-    Raises:
-        ValueError: One is.
-    """
-    twice = [seed for seed, count in Counter(seeds or ()).items() if count > 1]
-    if twice:
-        raise ValueError(f"{twice[0]} is given twice")
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Refuses a seed that is given twice: it would be one source, not two."""
+    for seed in seeds:
+        if seeds.count(seed) > 1:
+            raise ValueError(f"{seed} is given twice")
     return seeds
+
+
+SourceSeeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class SourceSpec(Frozen):
@@ -40,16 +36,25 @@ class SourceSpec(Frozen):
 
     task: str
     train_size: Count | None = None
-    seeds: tuple[Seed, ...] | None = Field(default=None, min_length=1)
+    seeds: SourceSeeds | None = None
     """Seeds that the source is trained with; the grid's ``source.seeds`` where absent."""
 
-    _seeds = field_validator("seeds")(_each_once)
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        """Lets a source be written as its task's name."""
+        return {"task": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _none_is_bare(self) -> Self:
-        if self.task == NONE and (self.train_size or self.seeds):
+        if self.is_none and (self.train_size or self.seeds):
             raise ValueError(f"source '{NONE}' is not trained: it has no 'train_size' or 'seeds'")
         return self
+
+    @property
+    def is_none(self) -> bool:
+        """Whether it is the pretrained model as it is."""
+        return self.task == NONE
 
 
 class SourceTraining(Frozen):
@@ -62,9 +67,7 @@ class SourceTraining(Frozen):
     learning_rate: Positive = 1e-5
     batch_size: Count = 16
     warmup_ratio: Ratio = 0.1
-    seeds: tuple[Seed, ...] = Field(default=(42,), min_length=1)
-
-    _seeds = field_validator("seeds")(_each_once)
+    seeds: SourceSeeds = (42,)
 
 
 class ModelSpec(Frozen):
@@ -122,9 +125,8 @@ class Synthesis(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _revision_of_another_text(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or value.get("text", cls.model_fields["text"].default) == (
-            cls.model_fields["text"].default
-        ):
+        usual = cls.model_fields["text"].default
+        if not isinstance(value, dict) or value.get("text", usual) == usual:
             return value
         return {"text_revision": None, "text_config": None} | value
 
@@ -145,8 +147,6 @@ class Evaluation(Frozen):
     seed: Seed = 42
     """Seed of the scoring head where the source brings none."""
 
-    _sources = field_validator("sources", mode="before")(lambda value: _source_specs(value))
-
 
 class Block(Frozen):
     """Sources x targets x hyperparameters: a full product of axes."""
@@ -160,8 +160,6 @@ class Block(Frozen):
     init_seed: tuple[Seed, ...] | None = Field(default=None, min_length=1)
     order_seed: tuple[Seed, ...] | None = Field(default=None, min_length=1)
 
-    _sources = field_validator("sources", mode="before")(lambda value: _source_specs(value))
-
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
         for axis in type(self).model_fields:
@@ -174,7 +172,7 @@ class Block(Frozen):
 
     def points(self) -> list[Hyperparameters]:
         """Every combination of the hyperparameter axes, in a fixed order."""
-        axes = ("learning_rate", "batch_size", "warmup_ratio", "seed", "init_seed", "order_seed")
+        axes = tuple(Hyperparameters.model_fields)
         values = [getattr(self, axis) or (None,) for axis in axes]
         return [
             Hyperparameters(**dict(zip(axes, point, strict=True)))
@@ -213,12 +211,11 @@ class Grid(Frozen):
             raise ValueError("a grid needs 'sources', 'targets' and axes, or 'evaluate'")
         return self
 
-
-def _source_specs(value: Any) -> Any:
-    """Lets a source be written as its task's name."""
-    if not isinstance(value, (list, tuple)):
-        return value
-    return tuple({"task": x} if isinstance(x, str) else x for x in value)
+    @property
+    def trained(self) -> list[SourceSpec]:
+        """Every source but ``none`` that a block or an evaluation names."""
+        named = [part.sources for part in self.blocks] + [part.sources for part in self.evaluate]
+        return [spec for sources in named for spec in sources if not spec.is_none]
 
 
 def grid_names() -> list[str]:
@@ -227,8 +224,7 @@ def grid_names() -> list[str]:
 
 
 def _folders() -> list[Path]:
-    own = os.environ.get("STILT_GRIDS", "")
-    return [*(Path(part) for part in own.split(os.pathsep) if part), BUILT_IN]
+    return [*folders_of("STILT_GRIDS"), GRID_FOLDER]
 
 
 def grid_path(name: str) -> Path:
@@ -285,7 +281,10 @@ def _joined(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
             "and 'targets', or within each [[blocks]]."
         )
     included: dict[str, Any] = {}
-    for other in _names(table.pop("include", []), path):
+    names = table.pop("include", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"{path}: field 'include' = {names!r}: a list of grid names.")
+    for other in names:
         near = path.parent / f"{other}.toml"
         try:
             found = near if near.is_file() else grid_path(other)
@@ -308,14 +307,3 @@ def _parsed(model: type[ModelT], value: Any, path: Path, field: str) -> list[Mod
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise ConfigError(f"{path}: field '{field}': tables are expected, each under [[{field}]].")
     return [parse(model, item, f"{path}, [[{field}]] {n}") for n, item in enumerate(value, 1)]
-
-
-def _names(value: Any, path: Path) -> Iterable[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ConfigError(f"{path}: field 'include' = {value!r}: a list of grid names.")
-    return value
-
-
-def is_none(spec: SourceSpec) -> bool:
-    """Whether a spec is the source ``none``."""
-    return spec.task == NONE

@@ -46,7 +46,7 @@ class Plan(Frozen):
         """Estimated work of all bundles, in training tokens."""
         return sum(bundle.cost for bundle in self.bundles)
 
-    def stage(self, stage: str) -> list[Bundle]:
+    def of_stage(self, stage: str) -> list[Bundle]:
         """The bundles of one stage."""
         return [bundle for bundle in self.bundles if bundle.stage == stage]
 
@@ -96,7 +96,9 @@ def plan(
         count = max(1, round(share * bundles), -(-len(members) // max_cells))
         for packed in pack({m: costs[m] for m in members}, count, max_cells):
             found.append(_bundle("target", packed, needs, costs))
-    return Plan(bundles=tuple(_ordered(found)))
+    rank = {"synthesis": 0, "source": 1, "target": 2}
+    found.sort(key=lambda b: (rank[b.stage], bool(b.needs), -b.cost, b.id))
+    return Plan(bundles=tuple(found))
 
 
 def pack(costs: Mapping[str, float], count: int, most: int | None = None) -> list[list[str]]:
@@ -104,10 +106,7 @@ def pack(costs: Mapping[str, float], count: int, most: int | None = None) -> lis
 
     Source: Graham 1969, the LPT rule: no bundle exceeds 4/3 of the best possible.
 
-    Args:
-        costs: cost of each item.
-        count: bundles; with ``most``, at least as many as it takes to hold all items.
-        most: items in one bundle at most; a full bundle takes no more.
+    With ``most``, a bundle of so many items takes no more, and ``count`` has to be enough for all.
 
     Returns:
         At most ``count`` non-empty lists that hold every item once, dearest items first.
@@ -125,10 +124,7 @@ def pack(costs: Mapping[str, float], count: int, most: int | None = None) -> lis
 def cost(study: Study, run: Run, sizes: Mapping[str, Size] | None = None) -> float:
     """Estimated work of a run in training tokens: its training and one pass over dev.
 
-    Args:
-        study: the study.
-        run: one of its runs.
-        sizes: rows and tokens of tasks; the tasks' own published sizes where absent.
+    ``sizes`` are rows and tokens of tasks; the tasks' own published sizes where absent.
     """
     if run.stage == SYNTHESIS:
         return _generation(study, sizes)
@@ -139,7 +135,15 @@ def cost(study: Study, run: Run, sizes: Mapping[str, Size] | None = None) -> flo
         return dev
     own = run.source.train_size if run.source is not None else None
     rows = min(own or size.train, size.train)
-    return dev + _training(task, rows, run.hyperparameters.batch_size, size.tokens)
+    schedule = plan_updates(
+        rows=rows,
+        epochs=task.epochs,
+        batch_size=run.hyperparameters.batch_size,
+        warmup_ratio=0.0,
+        micro_batch=task.micro_batch,
+    )
+    tokens = rows * task.sequences * size.tokens * task.epochs
+    return dev + (tokens + UPDATE_TOKENS * schedule.total)
 
 
 def _generation(study: Study, sizes: Mapping[str, Size] | None) -> float:
@@ -160,17 +164,6 @@ def _generation(study: Study, sizes: Mapping[str, Size] | None) -> float:
     return forward / TRAIN_TO_FORWARD * generator / (study.grid.model.parameters or generator)
 
 
-def _training(task: Task, rows: int, batch_size: int, tokens: float) -> float:
-    schedule = plan_updates(
-        rows=rows,
-        epochs=task.epochs,
-        batch_size=batch_size,
-        warmup_ratio=0.0,
-        micro_batch=task.micro_batch,
-    )
-    return rows * task.sequences * tokens * task.epochs + UPDATE_TOKENS * schedule.total
-
-
 def _size(task: Task, sizes: Mapping[str, Size] | None) -> Size:
     if sizes and task.name in sizes:
         return sizes[task.name]
@@ -186,11 +179,5 @@ def _size(task: Task, sizes: Mapping[str, Size] | None) -> Size:
 def _bundle(
     stage: str, items: list[str], needs: tuple[str, ...], costs: Mapping[str, float]
 ) -> Bundle:
-    table = {"stage": stage, "items": items, "needs": needs}
-    work = sum(costs[item] for item in items)
-    return Bundle.model_validate({"id": digest([stage, *items]), **table, "cost": work})
-
-
-def _ordered(bundles: list[Bundle]) -> list[Bundle]:
-    rank = {"synthesis": 0, "source": 1, "target": 2}
-    return sorted(bundles, key=lambda b: (rank[b.stage], bool(b.needs), -b.cost, b.id))
+    table = {"id": digest([stage, *items]), "stage": stage, "items": items, "needs": needs}
+    return Bundle.model_validate(table | {"cost": sum(costs[item] for item in items)})

@@ -20,7 +20,7 @@ from stilt.cell import (
 )
 from stilt.config import Frozen, parse
 from stilt.errors import ConfigError
-from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec, is_none
+from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec
 from stilt.task import Task, load_task
 
 
@@ -41,11 +41,8 @@ class Study(Frozen):
     @cached_property
     def sources(self) -> dict[str, Source]:
         """Every source to be trained, by id; each once, however many cells name it."""
-        listed = [block.sources for block in self.grid.blocks]
-        listed += [evaluation.sources for evaluation in self.grid.evaluate]
-        specs = [spec for sources in listed for spec in sources if not is_none(spec)]
         found: dict[str, Source] = {}
-        for spec in specs:
+        for spec in self.grid.trained:
             for seed in self._seeds(spec):
                 source = self._source(spec, seed)
                 found.setdefault(source.id, source)
@@ -102,19 +99,14 @@ class Study(Frozen):
         return spec.seeds or self.grid.source.seeds
 
     def _trained(self, spec: SourceSpec) -> list[Source | None]:
-        if is_none(spec):
+        if spec.is_none:
             return [None]
         # two specs may lead to one source: its cells bear the name that it was first given
         return [self.sources[self._source(spec, seed).id] for seed in self._seeds(spec)]
 
     def _source(self, spec: SourceSpec, seed: int) -> Source:
-        training = self.grid.source
-        hyperparameters = Hyperparameters(
-            learning_rate=training.learning_rate,
-            batch_size=training.batch_size,
-            warmup_ratio=training.warmup_ratio,
-            seed=seed,
-        )
+        training = self.grid.source.model_dump(exclude={"seeds"})
+        hyperparameters = Hyperparameters(**training, seed=seed)
         task = self.tasks[spec.task]
         size = spec.train_size or task.train_size
         content = self._content(spec.task) | {"train_size": size}
@@ -134,8 +126,7 @@ class Study(Frozen):
         self, source: Source | None, target: str, points: list[tuple[Hyperparameters, str]]
     ) -> Iterable[Cell]:
         """One cell for each point, which comes with its canonical JSON."""
-        content = self._content(target) | {"source": source.id if source else None}
-        content |= self._head(source)
+        content = self._content(target) | self._after(source)
         # the cells differ in one field alone: to write the others anew for each would take most
         # of the time of listing a study. A quote within a value has a backslash before it, so
         # what is looked for stands once
@@ -155,17 +146,9 @@ class Study(Frozen):
         for spec in evaluation.sources:
             for source in self._trained(spec):
                 for task in evaluation.tasks:
-                    content = {
-                        "evaluate": True,
-                        "model": self.model_identity,
-                        "recipe": self.grid.recipe,
-                        "task": self.tasks[task].identity(),
-                        "synthesis": self._synthesis(task),
-                        "source": source.id if source else None,
-                        "seed": evaluation.seed,
-                    } | self._head(source)
+                    content = self._content(task, trains=False) | self._after(source)
                     yield Cell(
-                        id=digest(content),
+                        id=digest(content | {"evaluate": True, "seed": evaluation.seed}),
                         stage="evaluate",
                         source=source.name if source else NONE,
                         source_id=source.id if source else None,
@@ -174,17 +157,21 @@ class Study(Frozen):
                         seed=evaluation.seed,
                     )
 
-    def _content(self, task: str) -> dict[str, Any]:
+    def _content(self, task: str, *, trains: bool = True) -> dict[str, Any]:
+        """What of an id's content depends on the task and on the whole study."""
+        together = trains and self.grid.processes > 1
         return {
             "model": self.model_identity,
             "recipe": self.grid.recipe,
             "task": self.tasks[task].identity(),
             "synthesis": self._synthesis(task),
-        } | ({"processes": self.grid.processes} if self.grid.processes > 1 else {})
+        } | ({"processes": self.grid.processes} if together else {})
 
-    def _head(self, source: Source | None) -> dict[str, Any]:
-        """What becomes of a source's head; ``none`` has no head to keep."""
-        return {"head": self.grid.head} if source and self.grid.head != "keep" else {}
+    def _after(self, source: Source | None) -> dict[str, Any]:
+        """What of an id's content depends on the source; ``none`` has no head to keep."""
+        if source is None:
+            return {"source": None}
+        return {"source": source.id} | ({"head": "reset"} if self.grid.head == "reset" else {})
 
     def _synthesis(self, task: str) -> Any:
         if not self.tasks[task].synthesis or self.grid.synthesis is None:
@@ -215,14 +202,11 @@ def bind(
     """
     extra = [near, near / "tasks"] if near else []
     fields: dict[str, str] = {}
-    specs: list[SourceSpec] = []
     for block in grid.blocks:
         fields |= dict.fromkeys(block.targets, "targets")
-        specs += block.sources
     for evaluation in grid.evaluate:
         fields |= dict.fromkeys(evaluation.tasks, "evaluate.tasks")
-        specs += evaluation.sources
-    fields |= {spec.task: "sources" for spec in specs if not is_none(spec)}
+    fields |= {spec.task: "sources" for spec in grid.trained}
     tasks = {task: _task(grid, fields[task], task, extra) for task in sorted(fields)}
     needs_text = [task.name for task in tasks.values() if task.synthesis]
     if needs_text and grid.synthesis is None:

@@ -1,6 +1,5 @@
 """A task: one data set with its encoding, metric, epochs and lengths, written as one TOML file."""
 
-import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from stilt import rows
-from stilt.config import Count, Flag, Frozen, parse, read_toml
+from stilt.config import Count, Flag, Frozen, folders_of, parse, read_toml
 from stilt.errors import ConfigError, unknown
 
-BUILT_IN = Path(__file__).parent / "tasks"
+TASK_FOLDER = Path(__file__).parent / "tasks"
 
 
 class Origin(Frozen):
@@ -173,12 +172,6 @@ class Task(Frozen):
         return kept | {"cut": list({str(c): c for c in cut}.values())} if cut else kept
 
 
-def folders() -> list[Path]:
-    """Folders that hold task files: the user's (``STILT_TASKS``, colon-separated), then ours."""
-    own = os.environ.get("STILT_TASKS", "")
-    return [*(Path(part) for part in own.split(os.pathsep) if part), BUILT_IN]
-
-
 def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
     """Loads a task by name; a user's file wins over a built-in one of the same name.
 
@@ -188,12 +181,13 @@ def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
 
     Args:
         name: stem of the task's file.
-        extra: folders looked into first, such as the folder of the user's grid.
+        extra: folders looked into before those of ``STILT_TASKS`` and the built-in one, such as
+            the folder of the user's grid.
 
     Raises:
         ConfigError: No such task, or its file says something that is not allowed.
     """
-    return _load(name, tuple(extra) + tuple(folders()))
+    return _load(name, (*extra, *folders_of("STILT_TASKS"), TASK_FOLDER))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from analysis.stats.degenerate import DEFINITIONS, Definition
 from analysis.tables.presentation import number
-from stilt.grid import SourceSpec, is_none
+from stilt.grid import SourceSpec
 from stilt.study import Study
 
 HEADS = {
@@ -66,6 +66,6 @@ def _named(specs: tuple[SourceSpec, ...]) -> str:
     names = (
         spec.task + (f"@{spec.train_size}" if spec.train_size else "")
         for spec in specs
-        if not is_none(spec)
+        if not spec.is_none
     )
-    return ", ".join([*(["None"] if any(map(is_none, specs)) else []), *names])
+    return ", ".join([*(["None"] if any(spec.is_none for spec in specs) else []), *names])

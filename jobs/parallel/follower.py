@@ -11,12 +11,11 @@ import time
 import traceback
 from pathlib import Path
 
-from jobs.bundle import classify, failure
-from jobs.run_cell import run_cell, train_source
+from jobs.bundle import classify, record_error
+from jobs.run_cell import Trial
 from jobs.settings import DEVICE_BROKEN, read_assignment
 from jobs.worker import Attempt, DeviceMissing, Worker, log
 from stilt.folder import StudyFolder, read_study
-from stilt.records.results import write_record
 from stilt.system.interrupt import Interrupted
 
 
@@ -37,7 +36,8 @@ def main() -> int:
     while True:
         attempt = worker.team.broadcast(Attempt("given by the leader"))
         try:
-            _take_part(worker, attempt)
+            # the leader alone keeps what comes of it
+            Trial(worker, attempt).run(lambda done, total: None)
         except Interrupted:
             # the leader has saved the state of all
             return 0
@@ -45,18 +45,8 @@ def main() -> int:
             traceback.print_exc()
             # where the leader failed first, it ends this process now, and records its own error
             time.sleep(1)
-            record = failure(worker, attempt.item, error, classify(error), attempt.number)
-            write_record(record, folder.failure(attempt.item))
+            record_error(worker, attempt.item, error, classify(error), attempt.number)
             return 1
-
-
-def _take_part(worker: Worker, attempt: Attempt) -> None:
-    """Trains and scores an item together with the leader, which alone keeps what comes of it."""
-    run = worker.study.runs[attempt.item]
-    if run.source is not None:
-        train_source(worker, run.source, attempt, lambda done, total: None)
-    elif run.cell is not None:
-        run_cell(worker, run.cell, attempt, lambda done, total: None)
 
 
 def _end_with_leader() -> None:

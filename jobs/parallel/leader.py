@@ -7,24 +7,15 @@ items that are left.
 import os
 import signal
 
-from jobs.bundle import (
-    DeviceFault,
-    classify,
-    compute,
-    failure,
-    one_line,
-    record_missing_device,
-    run_bundle,
-)
+from jobs.bundle import DeviceFault, classify, record_error, record_missing_device, run_bundle
 from jobs.parallel.followers import Followers
-from jobs.run_cell import Progress
+from jobs.run_cell import OnProgress, run_cell
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
-from jobs.worker import Attempt, DeviceMissing, Worker, log
+from jobs.worker import Attempt, Worker, log
 from stilt.folder import StudyFolder
-from stilt.records.failures import attempts
-from stilt.records.results import Failure, Result, SourceResult, read_record, write_record
+from stilt.records.failures import attempts, read_failure
+from stilt.records.results import Result, SourceResult
 from stilt.study import Study
-from stilt.system.interrupt import Interrupted
 
 
 class TeamFault(BaseException):
@@ -47,19 +38,18 @@ class Leader:
         self.followers = Followers(folder.path, assignment.bundle.id, study.grid.processes)
 
     def run(self) -> int:
-        """Runs the bundle; returns the exit code of ``jobs.process``."""
+        """Runs the bundle; returns the exit code of ``jobs.process``.
+
+        Raises:
+            DeviceMissing: No GPU where one was promised.
+            Interrupted: A signal asked to stop; the state is saved.
+        """
         # before the worker is made, which waits for all of the team
         self.followers.watch(self._leave)
         try:
             self.worker = Worker(self.study, self.folder, self.assignment.settings)
             self.worker.stop.listen(signal.SIGTERM, signal.SIGINT)
             failed = run_bundle(self.worker, self.assignment.bundle.items, self._compute)
-        except DeviceMissing as missing:
-            record_missing_device(self.study, self.folder, self.assignment, str(missing))
-            return DEVICE_BROKEN
-        except Interrupted:
-            log("asked to stop; the state is saved")
-            return INTERRUPTED
         except (TeamFault, DeviceFault) as fault:
             assert isinstance(fault.__cause__, Exception)
             self.followers.wait_for_loss()
@@ -69,12 +59,12 @@ class Leader:
         return 1 if failed else 0
 
     def _compute(
-        self, worker: Worker, attempt: Attempt, progress: Progress
+        self, worker: Worker, attempt: Attempt, progress: OnProgress
     ) -> Result | SourceResult:
         self.attempt = attempt
         try:
             worker.team.broadcast(attempt)
-            return compute(worker, attempt, progress)
+            return run_cell(worker, attempt, progress)
         except Exception as error:
             raise TeamFault from error
 
@@ -99,15 +89,13 @@ class Leader:
         worker, attempt = self.worker, self.attempt
         assert worker is not None
         assert attempt is not None
-        path = self.folder.failure(attempt.item)
         if attempts(self.folder, attempt.item) < attempt.number:
             # what the system kills, it kills for want of memory
             killed = self.followers.any_ended_with(-signal.SIGKILL)
             kind = "oom" if killed else classify(error)
-            message = self.followers.broken() or one_line(error)
-            record = failure(worker, attempt.item, error, kind, attempt.number)
-            write_record(record.model_copy(update={"message": message}), path)
-        written = read_record(Failure, path)
+            message = self.followers.broken()
+            record_error(worker, attempt.item, error, kind, attempt.number, message)
+        written = read_failure(self.folder.failure(attempt.item))
         assert written is not None
         log(f"failed ({written.kind}): {written.message}")
         if written.kind == "node":

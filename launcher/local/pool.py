@@ -32,7 +32,7 @@ from stilt.cell import digest
 from stilt.errors import ResultError, disk_full
 from stilt.plan import Bundle, Plan, cost
 from stilt.records import claims
-from stilt.records.failures import reason, record_loss
+from stilt.records.failures import reason, record_failure
 from stilt.records.finished import finished, read_ending
 from stilt.records.results import FailureKind
 from stilt.system.stdout import discard
@@ -291,7 +291,7 @@ class Pool:
         for item in items:
             why = f"{kind}: {message}"
             try:
-                record_loss(self.study, self.folder, item, kind, message, log=log)
+                record_failure(self.study, self.folder, item, kind, message, log=log)
             except OSError as error:
                 why = f"{message}; and no record of it can be written: {disk_full(error)}"
             self.folder.claim(item).unlink(missing_ok=True)

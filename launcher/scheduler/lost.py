@@ -3,12 +3,11 @@
 from launcher.scheduler.live_claims import read_claims
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.reasons import WITHDRAWN, reason_of_end
-from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.records.failures import reason, record_loss
+from stilt.records.failures import read_failure, reason, record_failure
 from stilt.records.finished import finished
-from stilt.records.results import Failure, FailureKind, read_record
+from stilt.records.results import FailureKind
 from stilt.study import Study
 
 RECORDED: dict[str, FailureKind] = {
@@ -48,7 +47,7 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
         if not claims.drop_stale(path, claim) or told is None:
             continue
         kind, message = told
-        record_loss(
+        record_failure(
             study,
             folder,
             claim.item,
@@ -74,10 +73,7 @@ def bad_nodes(study: Study, folder: StudyFolder) -> list[str]:
     """Nodes that broke under items which still have no result: a new job keeps away from them."""
     found = set()
     for path in folder.failures.glob("*.json"):
-        try:
-            record = read_record(Failure, path)
-        except ResultError:
-            continue
+        record = read_failure(path)
         if record is not None and record.kind == "node" and record.job is not None:
             found.add(record.host)
     return sorted(found)

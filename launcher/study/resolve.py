@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stilt.data.encode import cache_folder
-from stilt.data.fixed import fix_data
-from stilt.data.load import Splits, data_folder, load_splits, measure
+from stilt.data.load import Splits, data_folder, fix_data, load_splits, measure
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, read_study, require_same_study, write_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
-from stilt.model.place import ModelPlace, identity, place
+from stilt.model.place import ModelPlace, find_model, identity
 from stilt.model.positions import read_config, require_positions
 from stilt.study import Study, bind
 from stilt.system.files import writable_folder
@@ -65,7 +64,7 @@ def resolve_study(
     found: ModelPlace | None
     problem = ""
     try:
-        found = place(grid.model, path.parent)
+        found = find_model(grid.model, path.parent)
         known = identity(grid.model, found)
     except ConfigError as error:
         if not dry_run:

@@ -15,9 +15,8 @@ from launcher.watch.observer import Observer
 from launcher.watch.screen import STYLES, marked
 from launcher.watch.study_status import Item
 from stilt.config import require_counts
-from stilt.errors import ResultError
 from stilt.records import claims
-from stilt.records.results import Failure, read_record
+from stilt.records.failures import read_failure
 from stilt.system.console import Output
 from stilt.system.stdout import while_read
 from stilt.system.units import clock, span
@@ -46,7 +45,7 @@ def why(
     console.print(Text(found.run.title, "bold"))
     console.print(f"{item.id} of study {found.folder.path.name}")
     console.print(_state(item))
-    failure = _failure(found)
+    failure = read_failure(found.folder.failure(found.run.id))
     if item.kind:
         console.print(Text(f"{item.kind}: {item.why}", "red"))
         if item.kind != "bug":
@@ -149,20 +148,12 @@ def _state(item: Item) -> Text:
     return Text("  ·  ".join(parts), STYLES[item.state])
 
 
-def _failure(found: Found) -> Failure | None:
-    try:
-        return read_record(Failure, found.folder.failure(found.run.id))
-    except ResultError:
-        # a damaged record is told as the item's state
-        return None
-
-
 def _logs(found: Found, item: Item) -> list[Path]:
     """Finds the logs of an item's job and of its bundles, the newest first."""
     claim = claims.read(found.folder.claim(found.run.id))
     bundles = (claim.bundle,) if claim else bundles_of(found.folder, found.run.id)
     paths = log_files(found.folder, element=item.job, bundles=bundles)
-    failure = _failure(found)
+    failure = read_failure(found.folder.failure(found.run.id))
     if failure is not None and failure.log and item.state == "failed":
         paths.insert(0, found.folder.path / failure.log)
     return [path for path in dict.fromkeys(paths) if path.is_file()]

@@ -57,15 +57,7 @@ def cache_folder() -> Path:
 def encode_splits(
     task: Task, splits: Splits, tokenizer: Any, tokenizer_digest: str, folder: Path
 ) -> tuple[Encoded, Encoded]:
-    """Encodes both splits, or reads them from the cache.
-
-    Args:
-        task: how pairs are cut (``max_length``).
-        splits: rendered examples.
-        tokenizer: a fast tokenizer of transformers.
-        tokenizer_digest: hash of the tokenizer's files.
-        folder: the cache; entries are named by everything that decides their content.
-    """
+    """Encodes both splits with a fast tokenizer of transformers, or reads them from the cache."""
     parts = []
     for name, examples in (("train", splits.train), ("dev", splits.dev)):
         path = cache_path(task, name, splits.digest(), tokenizer_digest, folder)

@@ -4,21 +4,21 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from stilt import rows
 from stilt.data import tables
 from stilt.data.tables import Row
-from stilt.errors import DataError
+from stilt.errors import DataError, ResultError, first_line
+from stilt.folder import StudyFolder
+from stilt.system.files import create_text
 from stilt.system.wheels import wheel_root
 from stilt.task import Origin, Size, Task
-
-Split = Literal["train", "dev"]
 
 
 class Example(NamedTuple):
@@ -44,6 +44,30 @@ class Splits:
                 seen.update(json.dumps(example, ensure_ascii=True).encode())
             seen.update(b"--")
         return seen.hexdigest()[:16]
+
+
+def fix_data(folder: StudyFolder, name: str, splits: Splits) -> None:
+    """Fixes a task's rows for the study at first sight, and insists on the same rows after.
+
+    Raises:
+        DataError: The rows are not those that the study was begun with.
+        ResultError: The file that fixes them is damaged.
+    """
+    path = folder.data_digest(name)
+    content = {"digest": splits.digest(), "train": len(splits.train), "dev": len(splits.dev)}
+    if create_text(path, json.dumps(content | {"where": splits.where}) + "\n"):
+        return
+    try:
+        there = json.loads(path.read_bytes())
+        same = there["digest"] == content["digest"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ResultError(f"{path}: not the digest of a task's rows ({error!r}).") from None
+    if not same:
+        raise DataError(
+            f"{splits.where}: task {name!r} has other rows ({content['train']} train, "
+            f"{content['dev']} dev) than this study began with ({there['train']}, "
+            f"{there['dev']} from {there['where']}). Use the same data, or begin another study."
+        )
 
 
 def measure(task: Task, splits: Splits) -> Size:
@@ -82,31 +106,37 @@ def load_splits(task: Task, folder: Path | None, synthesis: Path | None = None) 
     Raises:
         DataError: No origin has the files, or a row cannot be used; the message says where.
     """
-    if task.synthesis:
-        return _generated(task, synthesis)
-    tried = []
-    for origin in sorted(task.data, key=_nearness):
-        found = _locate(origin, folder)
-        if isinstance(found, str):
-            tried.append(found)
-            continue
-        return _load(task, origin, found)
-    raise DataError(f"task {task.name!r}: no data found. Tried: {'; '.join(tried)}.")
-
-
-def _nearness(origin: Origin) -> int:
-    return 2 if origin.hub else 1 if origin.wheel else 0
+    found = _generated(task, synthesis) if task.synthesis else _nearest(task, folder)
+    parts = zip(
+        (found.train, found.dev), (task.train_size, task.dev_size), found.names, strict=True
+    )
+    train, dev = (sample(render(task, part, name), size, name) for part, size, name in parts)
+    return Splits(train, dev, found.where)
 
 
 @dataclass(frozen=True)
 class _Found:
+    """Rows as they are rendered, and where they lie."""
+
     where: str
     train: list[Row]
     dev: list[Row]
     names: tuple[str, str]
+    """Of both splits' files, for messages."""
 
 
-def _locate(origin: Origin, folder: Path | None) -> "_Found | str":
+def _nearest(task: Task, folder: Path | None) -> _Found:
+    """Rows of the first origin that has them: local files, then a wheel's, then the Hub's."""
+    tried = []
+    for origin in sorted(task.data, key=lambda origin: (bool(origin.hub), bool(origin.wheel))):
+        found = _locate(origin, folder)
+        if isinstance(found, _Found):
+            return _prepared(origin, found)
+        tried.append(found)
+    raise DataError(f"task {task.name!r}: no data found. Tried: {'; '.join(tried)}.")
+
+
+def _locate(origin: Origin, folder: Path | None) -> _Found | str:
     """The raw rows of an origin, or in words why it has none."""
     if origin.hub:
         return _hub(origin)
@@ -153,7 +183,7 @@ def _labelled(
     return [{**row, "label": value} for row, value in zip(read, values, strict=True)]
 
 
-def _hub(origin: Origin) -> "_Found | str":
+def _hub(origin: Origin) -> _Found | str:
     import datasets  # slow to import, and needed for the Hub alone
 
     name = f"{origin.hub}@{str(origin.revision)[:8]}"
@@ -164,13 +194,13 @@ def _hub(origin: Origin) -> "_Found | str":
                 str(origin.hub), origin.config, split=split, revision=origin.revision
             )
         except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else repr(error)
-            return f"Hub {name} ({reason})"
+            return f"Hub {name} ({first_line(error, 160)})"
         splits.append([dict(row) for row in table])
     return _Found(f"hub:{name}", splits[0], splits[1], (f"{name}:train", f"{name}:dev"))
 
 
-def _load(task: Task, origin: Origin, found: _Found) -> Splits:
+def _prepared(origin: Origin, found: _Found) -> _Found:
+    """Rows with the columns that templates name, one file cut into train and dev."""
     train, dev = (
         [{origin.rename.get(key, key): value for key, value in row.items()} for row in part]
         for part in (found.train, found.dev)
@@ -183,20 +213,17 @@ def _load(task: Task, origin: Origin, found: _Found) -> Splits:
                 f"{'dev' if train else 'train'} part of the cut by {origin.cut_by!r} without any "
                 f"of the {len(train) + len(dev)} rows."
             )
-    return Splits(
-        sample(render(task, train, found.names[0]), task.train_size, found.names[0]),
-        sample(render(task, dev, found.names[1]), task.dev_size, found.names[1]),
-        found.where,
-    )
+    return replace(found, train=train, dev=dev)
 
 
-def _generated(task: Task, folder: Path | None) -> Splits:
-    paths = [folder / f"{split}.jsonl" if folder else None for split in ("train", "dev")]
-    for path in paths:
-        if path is None or not path.is_file():
-            raise DataError(f"task {task.name!r}: {path or 'its rows'} not generated yet.")
-    train, dev = (render(task, tables.read_rows(p), str(p)) for p in paths if p)
-    return Splits(sample(train, task.train_size), sample(dev, task.dev_size), str(folder))
+def _generated(task: Task, folder: Path | None) -> _Found:
+    paths = [folder / f"{split}.jsonl" for split in ("train", "dev")] if folder else []
+    missing = [path for path in paths if not path.is_file()]
+    if missing or folder is None:
+        what = missing[0] if missing else "its rows"
+        raise DataError(f"task {task.name!r}: {what} not generated yet.")
+    train, dev = map(tables.read_rows, paths)
+    return _Found(str(folder), train, dev, (str(paths[0]), str(paths[1])))
 
 
 def cut(table: list[Row], column: str, share: float, where: str) -> tuple[list[Row], list[Row]]:

@@ -1,4 +1,4 @@
-"""What is fetched and checked before jobs run: the request, and what became of each thing."""
+"""What is fetched and checked before jobs run, and what became of each thing."""
 
 from pathlib import Path
 
@@ -6,23 +6,7 @@ from pydantic import Field
 
 from stilt.config import Frozen
 from stilt.study import Study
-from stilt.task import Origin, Task
-
-
-class Request(Frozen):
-    """What a staging process is asked for, as one file of JSON."""
-
-    study: Study
-    synthesis: Path
-    """Folder of the study's generated rows."""
-    data_dir: Path | None
-    cache: Path
-    model: str
-    """Hub id or folder."""
-    model_revision: str | None
-    generate: bool = False
-    """Generate SynthesisGPT2's rows, too."""
-    device: str = "cpu"
+from stilt.task import Task
 
 
 class Staged(Frozen):
@@ -58,9 +42,7 @@ def advice(task: Task, folder: Path | None) -> str:
     if not task.data or any(origin.hub or origin.wheel for origin in task.data):
         return ""
     place = folder if folder is not None else "a folder that --data-dir or STILT_DATA_DIR names"
-    return f"Put {_files(task.data[0])} below {place}; source: {task.reference or task.title}."
-
-
-def _files(origin: Origin) -> str:
+    origin = task.data[0]
     names = [origin.train, origin.dev, origin.train_labels, origin.dev_labels]
-    return " and ".join(dict.fromkeys(name for name in names if name))
+    files = " and ".join(dict.fromkeys(name for name in names if name))
+    return f"Put {files} below {place}; source: {task.reference or task.title}."

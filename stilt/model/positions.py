@@ -1,10 +1,10 @@
 """How long a sequence a model can read, told from its config.json without loading it."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stilt.config import read_json
 from stilt.errors import ConfigError
 from stilt.task import Task
 
@@ -23,7 +23,7 @@ PADDING = 1
 """Id of the padding token where the config of such a type leaves it out; MPNet's is always 1."""
 
 
-def positions(config: Mapping[str, Any]) -> int | None:
+def longest_sequence(config: Mapping[str, Any]) -> int | None:
     """Longest sequence that a model has positions for; None where that is not certain.
 
     Models with relative or rotary positions may read more than their config names, so they and all
@@ -49,11 +49,11 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     """
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config: Any = read_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"model: {path}: cannot be read ({error}).") from None
+    except ConfigError as error:
+        raise ConfigError(f"model: {error}") from None
     if not isinstance(config, dict):
         raise ConfigError(f"model: {path}: a JSON object is expected.")
     return config
@@ -65,7 +65,7 @@ def require_positions(tasks: Iterable[Task], config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: It cannot; the message names each such task.
     """
-    known = positions(config)
+    known = longest_sequence(config)
     if known is None:
         return
     wrong = [task for task in tasks if task.max_length > known]

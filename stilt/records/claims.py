@@ -1,12 +1,12 @@
 """Who is running, or about to run, a cell: one small file each, made atomically."""
 
-import json
 import os
 import socket
 import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pydantic import ConfigDict, ValidationError
 
@@ -56,15 +56,13 @@ def on_slurm(submission: str) -> bool:
 
 def new_claim(item: str, submission: str, bundle: str) -> Claim:
     """A claim by this process."""
-    return Claim(
-        item=item,
-        submission=submission,
-        bundle=bundle,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        birth=_birth(os.getpid()),
-        taken=time.time(),
-    )
+    table = {"item": item, "submission": submission, "bundle": bundle, "taken": time.time()}
+    return Claim.model_validate(table | _this_process())
+
+
+def _this_process() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "birth": _birth(pid)}
 
 
 def take(claim: Claim, path: Path) -> bool:
@@ -75,8 +73,8 @@ def take(claim: Claim, path: Path) -> bool:
 def read(path: Path) -> Claim | None:
     """Reads a claim; None where there is none or it is being replaced."""
     try:
-        return Claim.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, ValidationError):
+        return Claim.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
         return None
 
 
@@ -89,9 +87,7 @@ def held(folder: StudyFolder, items: Iterable[str], submission: str) -> dict[str
 def drop_stale(path: Path, seen: Claim | None) -> bool:
     """Removes a claim whose holder is gone; of two who try, one succeeds.
 
-    Args:
-        path: the claim's file.
-        seen: what it held when it was found stale; None for a file that is no claim.
+    ``seen`` is what it held when it was found stale; None for a file that is no claim.
 
     Returns:
         Whether this call removed what was seen, and not a newer claim.
@@ -116,27 +112,21 @@ def _is_newer(there: Claim | None, seen: Claim | None) -> bool:
     """Whether another holds the item by now, such as the worker of a launcher that died."""
     if there is None or seen is None:
         return there is not None
-    return (there.submission, there.host, there.pid, there.birth) != (
-        *(seen.submission, seen.host, seen.pid, seen.birth),
-    )
+    return any(getattr(there, name) != getattr(seen, name) for name in HOLDER)
 
 
-class Progress:
+HOLDER = ("submission", "host", "pid", "birth")
+"""Fields of a claim that tell who holds it."""
+
+
+class ClaimUpdater:
     """Writes a running item's progress into its claim, at most every few seconds."""
 
     def __init__(self, claim: Claim, path: Path, *, job: str | None, every: float = 2.0) -> None:
         self.path = path
         self.every = every
-        self.claim = claim.model_copy(
-            update={
-                "running": True,
-                "job": job,
-                "started": time.time(),
-                "pid": os.getpid(),
-                "birth": _birth(os.getpid()),
-                "host": socket.gethostname(),
-            }
-        )
+        update = {"running": True, "job": job, "started": time.time()} | _this_process()
+        self.claim = claim.model_copy(update=update)
         self._last = 0.0
         self(0, 0)
         # the first step shows at once: what is loaded and trains is told from what still starts

@@ -1,8 +1,10 @@
-"""Failure records of runs for which no worker could write one: it died, or never started."""
+"""Failure records: why a run has no result yet, and how often it was tried."""
 
 import os
 import socket
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
@@ -10,45 +12,31 @@ from stilt.records.results import Failure, FailureKind, SourceResult, read_recor
 from stilt.study import Study
 
 
-def record_loss(
-    study: Study,
-    folder: StudyFolder,
-    item: str,
-    kind: FailureKind,
-    message: str,
-    *,
-    job: str | None = None,
-    host: str | None = None,
-    log: str | None = None,
+def record_failure(
+    study: Study, folder: StudyFolder, item: str, kind: FailureKind, message: str, **known: Any
 ) -> None:
     """Writes why a run has no result; its claim is left to the caller.
 
-    Args:
-        study: the study.
-        folder: where it lives.
-        item: the run's id.
-        kind: class of the failure.
-        message: one line.
-        job: SLURM's element that ran it.
-        host: machine that ran it; this one where absent.
-        log: log file, relative to the study's folder.
+    ``known`` are other fields of the record, as far as they are known: ``job`` (SLURM's element
+    that ran it), ``host`` (this machine where absent), ``log`` (relative to the study's folder),
+    ``traceback``, ``attempts`` (one more than before where absent).
     """
     run = study.runs[item]
-    write_record(
-        Failure(
-            study=study.digest,
-            cell=run.cell,
-            source=run.source,
-            kind=kind,
-            message=" ".join(message.split())[:500],
-            attempts=attempts(folder, item) + 1,
-            host=host or this_host(),
-            job=job,
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            log=log,
-        ),
-        folder.failure(item),
+    fields = {
+        "attempts": attempts(folder, item) + 1,
+        "host": this_host(),
+        "job": None,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    record = Failure(
+        study=study.digest,
+        cell=run.cell,
+        source=run.source,
+        kind=kind,
+        message=" ".join(message.split())[:500],
+        **fields | {name: value for name, value in known.items() if value is not None},
     )
+    write_record(record, folder.failure(item))
 
 
 def this_host() -> str:
@@ -58,22 +46,27 @@ def this_host() -> str:
 
 def attempts(folder: StudyFolder, item: str) -> int:
     """How often an item has failed since it last succeeded."""
-    try:
-        record = read_record(Failure, folder.failure(item))
-    except ResultError:
-        return 0
+    record = read_failure(folder.failure(item))
     return record.attempts if record else 0
+
+
+def read_failure(path: Path) -> Failure | None:
+    """Reads a failure record; None where there is none or it is damaged."""
+    try:
+        return read_record(Failure, path)
+    except ResultError:
+        return None
 
 
 def reason(folder: StudyFolder, item: str) -> str | None:
     """Why an item is of no use to what waits for it, as ``kind: message``; None if nothing says."""
+    record = read_failure(folder.failure(item))
+    if record is not None:
+        return f"{record.kind}: {record.message}"
     try:
-        record = read_record(Failure, folder.failure(item))
         trained = read_record(SourceResult, folder.source(item) / "result.json")
     except ResultError:
         return None
-    if record is not None:
-        return f"{record.kind}: {record.message}"
     if trained is not None and trained.status == "diverged":
         return "diverged: its weights are of no use"
     return None

@@ -1,9 +1,9 @@
 """What a SynthesisGPT2 file holds, counted, and written for reading beside it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from stilt.config import Frozen
 from stilt.grid import Synthesis
@@ -149,14 +149,18 @@ def markdown(sheet: Datasheet) -> str:
         "|---|---|---|",
     ]
     for label, field in _LINES:
-        values = (_shown(getattr(part, field)) for part in (sheet.train, sheet.dev))
+        values = (_shown(getattr(split, field)) for split in (sheet.train, sheet.dev))
         lines.append(f"| {label} | {' | '.join(values)} |")
     for unit in ("tokens", "words"):
         for kind in ("premise", "gold", "fakes"):
-            cells = (_range(getattr(part, unit)[kind]) for part in (sheet.train, sheet.dev))
+            found = (getattr(split, unit)[kind] for split in (sheet.train, sheet.dev))
+            cells = (f"{each.mean:.1f} ({each.least}-{each.most})" for each in found)
             lines.append(f"| {unit} of {kind}, mean (range) | {' | '.join(cells)} |")
+    gold, fakes = (sheet.train.tokens[kind].histogram for kind in ("gold", "fakes"))
     lines += ["", "## Tokens of endings", ""]
-    lines += _histogram(sheet.train.tokens)
+    lines += ["| tokens | gold (train) | fakes (train) |", "|---|---|---|"]
+    for size in sorted(gold | fakes):
+        lines.append(f"| {size} | {gold.get(size, 0)} | {fakes.get(size, 0)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -180,15 +184,3 @@ _LINES = (
 
 def _shown(value: float | int | str) -> str:
     return f"{value:.1%}" if isinstance(value, float) else str(value)
-
-
-def _range(found: Lengths) -> str:
-    return f"{found.mean:.1f} ({found.least}-{found.most})"
-
-
-def _histogram(tokens: Mapping[Any, Lengths]) -> list[str]:
-    gold, fakes = tokens["gold"].histogram, tokens["fakes"].histogram
-    rows = (
-        f"| {size} | {gold.get(size, 0)} | {fakes.get(size, 0)} |" for size in sorted(gold | fakes)
-    )
-    return ["| tokens | gold (train) | fakes (train) |", "|---|---|---|", *rows]

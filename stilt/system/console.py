@@ -26,12 +26,7 @@ class Output(Console):
 
 
 def output(*, stderr: bool = False, width: int = 120) -> Output:
-    """Where commands print.
-
-    Args:
-        stderr: to stderr instead of stdout.
-        width: in characters, where that is no terminal and has no width of its own.
-    """
+    """Where commands print; ``width``, in characters, is for what has none of its own."""
     console = Output(stderr=stderr)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
@@ -39,13 +34,7 @@ def output(*, stderr: bool = False, width: int = 120) -> Output:
 
 
 def new_table(*columns: str, title: str | None = None, right: Collection[str] = ()) -> Table:
-    """An empty table in the form that all commands share.
-
-    Args:
-        columns: their headings.
-        title: what stands above it.
-        right: those of the columns that are flush right, as numbers are.
-    """
+    """An empty table in the form of all commands; columns of numbers stand in ``right``."""
     table = Table(
         title=title,
         title_justify="left",

@@ -33,19 +33,25 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder and moves it to ``path`` if the body succeeds."""
+def _beside(path: Path) -> Iterator[Path]:
+    """Yields a new file in the same folder, and removes it at the end if it is still there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
-    temporary = Path(name)
     try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in the same folder and moves it to ``path`` if the body succeeds."""
+    with _beside(path) as temporary:
         with naming(path):
             yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -61,20 +67,15 @@ def create_text(path: Path, text: str) -> bool:
         Whether this call created it. ``os.link`` fails where the name exists, also over NFS, where
         an exclusive open is not to be trusted.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    temporary = Path(name)
-    try:
-        with naming(path), os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+    with _beside(path) as temporary:
+        with naming(path):
+            temporary.write_text(text, encoding="utf-8")
         temporary.chmod(0o644)
         try:
             os.link(temporary, path)
         except FileExistsError:
             return False
         return True
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def writable_folder(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Forward passes without padded work: logits of some examples, or of a whole split."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ from accelerate import Accelerator
 
 from stilt.data.encode import Encoded
 from stilt.errors import ConfigError
-from stilt.training import length_groups
 from stilt.training.team import Team
 
 PASS_OVERHEAD = {"cpu": 64, "cuda": 4096}
@@ -37,20 +37,61 @@ def forward(
     device, options = accelerator.device, data.options
     sequences = (rows[:, None] * options + np.arange(options)).ravel()
     lengths = data.lengths[sequences]
-    groups = length_groups.split_by_length(lengths, PASS_OVERHEAD.get(device.type, 4096))
+    groups = split_by_length(lengths, PASS_OVERHEAD.get(device.type, 4096))
     outputs = []
     computed = 0
     for members in groups:
-        batch = pad(data, sequences[members], model.config.pad_token_id or 0, device)
+        batch = _batch(model, data, sequences[members], device)
         computed += batch["input_ids"].numel()
-        if options > 1:
-            # every option is a "batch of one choice": the same scores, without equal lengths
-            batch = {key: value.unsqueeze(1) for key, value in batch.items()}
         with accelerator.autocast():
             outputs.append(model(**batch).logits)
     back = torch.from_numpy(np.argsort(np.concatenate(groups))).to(device)
     logits = torch.cat(outputs)[back]
     return logits.view(len(rows), -1).float(), computed
+
+
+def split_by_length(lengths: Sequence[int] | np.ndarray, overhead: float) -> list[np.ndarray]:
+    """Splits sequences into forward passes of similar length, at the least total cost.
+
+    A pass costs its padded positions (sequences x longest) plus ``overhead``. Sorted by length, the
+    best split is contiguous, so dynamic programming over the distinct lengths finds it.
+
+    Args:
+        lengths: (S,) tokens of each sequence.
+        overhead: cost of one more pass, in token positions: launches and small matrices.
+
+    Returns:
+        Index arrays into ``lengths``; together they hold every index once.
+    """
+    lengths = np.asarray(lengths)
+    order = np.argsort(lengths, kind="stable")
+    values, counts = np.unique(lengths, return_counts=True)
+    ends = np.cumsum(counts)
+    starts = np.concatenate([[0], ends[:-1]])
+    best = np.zeros(len(values) + 1)
+    cut = np.zeros(len(values), dtype=int)
+    for last in range(len(values)):
+        # cost[i]: the last pass holds the distinct lengths i..last
+        cost = best[: last + 1] + (ends[last] - starts[: last + 1]) * values[last] + overhead
+        cut[last] = int(np.argmin(cost))
+        best[last + 1] = cost[cut[last]]
+    passes = []
+    last = len(values) - 1
+    while last >= 0:
+        passes.append(order[starts[cut[last]] : ends[last]])
+        last = cut[last] - 1
+    return passes[::-1]
+
+
+def _batch(
+    model: Any, data: Encoded, sequences: np.ndarray, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """What a model is given of some sequences, in one pass."""
+    batch = pad(data, sequences, model.config.pad_token_id or 0, device)
+    if data.options > 1:
+        # every option is a "batch of one choice": the same scores, without equal lengths
+        return {key: value.unsqueeze(1) for key, value in batch.items()}
+    return batch
 
 
 def pad(
@@ -90,9 +131,7 @@ def require_padding_invariance(model: Any, data: Encoded, name: str) -> None:
     both = np.array([lengths.argmin(), lengths.argmax()])
 
     def logits(sequences: np.ndarray) -> torch.Tensor:
-        batch = pad(data, sequences, model.config.pad_token_id or 0, torch.device("cpu"))
-        if data.options > 1:
-            batch = {key: value.unsqueeze(1) for key, value in batch.items()}
+        batch = _batch(model, data, sequences, torch.device("cpu"))
         found: torch.Tensor = model(**batch).logits[0].float()
         return found
 

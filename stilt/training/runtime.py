@@ -1,6 +1,8 @@
 """What a machine decides: device, precision, threads, memory; and the random state."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -46,16 +48,14 @@ def make_accelerator(device: str, recipe: Recipe = "paper") -> Accelerator:
     return Accelerator(cpu=device == "cpu", mixed_precision="bf16" if recipe == "fast" else "no")
 
 
-class outside_random_state:  # noqa: N801 - reads as a statement
+@contextmanager
+def outside_random_state() -> Iterator[None]:
     """Leaves torch's random state as it was, so that scoring along the way changes nothing."""
-
-    def __enter__(self) -> None:
-        """Remembers the state."""
-        self.state = random_state()
-
-    def __exit__(self, *_: object) -> None:
-        """Puts it back."""
-        set_random_state(self.state)
+    before = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(before)
 
 
 RandomState = tuple[torch.Tensor, list[torch.Tensor]]

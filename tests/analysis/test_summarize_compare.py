@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from analysis.summarize import main
-from stilt.task import BUILT_IN
+from stilt.task import TASK_FOLDER
 from tests.support.fake_study import TINY, make_study
 
 
@@ -51,7 +51,7 @@ def test_studies_without_a_common_cell_say_so(root, capsys):
 
 def own_task(folder, name, old, new):
     """A copy of a built-in task with one line changed, in a folder of one's own."""
-    text = (BUILT_IN / f"{name}.toml").read_text()
+    text = (TASK_FOLDER / f"{name}.toml").read_text()
     assert old in text
     folder.mkdir()
     (folder / f"{name}.toml").write_text(text.replace(old, new))

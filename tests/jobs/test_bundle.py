@@ -17,7 +17,7 @@ from stilt.errors import DataError, ResultError
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
 from stilt.records.claims import new_claim, take
-from stilt.records.failures import record_loss
+from stilt.records.failures import record_failure
 from stilt.records.results import Failure, read_record, read_result
 from stilt.study import bind
 from stilt.synthesis.datasheet import Datasheet
@@ -50,12 +50,12 @@ def with_room_for(monkeypatch, examples, cell):
     """A device on which one cell needs more memory than there is, beyond some examples a pass."""
     tried, real = [], bundles.run_cell
 
-    def run_cell(worker, which, attempt, progress):
-        if which.id == cell:
+    def run_cell(worker, attempt, progress):
+        if attempt.item == cell:
             tried.append(attempt.chunk)
             if attempt.chunk is None or attempt.chunk > examples:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(worker, which, attempt, progress)
+        return real(worker, attempt, progress)
 
     monkeypatch.setattr(bundles, "run_cell", run_cell)
     return tried
@@ -92,7 +92,9 @@ def test_what_the_system_killed_for_its_memory_begins_with_smaller_steps(
     worker, items = work
     first, _ = items
     for _ in range(deaths):
-        record_loss(worker.study, worker.folder, first, "oom", "its job ended with OUT_OF_MEMORY")
+        record_failure(
+            worker.study, worker.folder, first, "oom", "its job ended with OUT_OF_MEMORY"
+        )
     tried = with_room_for(monkeypatch, 8, first)
     assert bundles.run_bundle(worker, items) == 0
     assert tried == [begins]
@@ -125,7 +127,7 @@ def test_what_breaks_the_device_by_itself_is_recorded_and_the_process_ends(work,
     worker, items = work
     first, second = items
 
-    def run_cell(worker, which, *rest, **more):
+    def run_cell(worker, attempt, progress):
         raise RuntimeError("CUDA error: device-side assert triggered")
 
     monkeypatch.setattr(bundles, "run_cell", run_cell)

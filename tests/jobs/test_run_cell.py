@@ -34,7 +34,7 @@ def run(own_study, roberta, tmp_path):
         )
         cell = next(c for c in study.cells.values() if (c.source, c.target) == ("none", "pairs"))
         worker = Worker(study, folder, settings)
-        result = run_cell(worker, cell, Attempt(cell.id), lambda done, total: None)
+        result = run_cell(worker, Attempt(cell.id), lambda done, total: None)
         write_record(result, folder.result(cell.id))
         assert read_result(cell, study.digest, folder.result(cell.id)) == result
         return result

@@ -18,7 +18,7 @@ from stilt.folder import StudyFolder, read_study, write_study
 from stilt.grid import load_grid
 from stilt.plan import Bundle
 from stilt.records import claims
-from stilt.records.failures import record_loss
+from stilt.records.failures import record_failure
 from stilt.records.results import Failure, read_record
 from stilt.study import bind
 from stilt.system.interrupt import Interrupted
@@ -37,15 +37,16 @@ if told.exists() and os.environ.get("STILT_LOG_FILE"):
     if "start" in items:
         os._exit(3)
     def breaking(real):
-        def run(worker, item, *more, **options):
+        def run(worker, attempt, progress):
+            found = worker.study.runs[attempt.item]
+            item = found.cell or found.source
             ends = (getattr(item, "source", ""), getattr(item, "target", ""))
             name = f"{'->'.join(ends)}/{item.hyperparameters.warmup_ratio}"
             if {"all", item.id, name} & set(items):
                 raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
-            return real(worker, item, *more, **options)
+            return real(worker, attempt, progress)
         return run
     jobs.run_cell.run_cell = breaking(jobs.run_cell.run_cell)
-    jobs.run_cell.run_source = breaking(jobs.run_cell.run_source)
 """
 """Python loads this in every worker: the device breaks under the items that a file names."""
 JOB = "JobId=7 Partition=gpu ExcNodeList=(null) Features=(null) TresPerNode=gres:gpu:1"
@@ -222,7 +223,7 @@ def test_an_item_that_breaks_on_three_nodes_fails_and_leaves_the_others_alone(el
     element.submit("target", element.cells)
     victim = element.cells[0]
     for node in ("node8", "node9"):
-        record_loss(element.study, element.folder, victim, "node", "CUDA error", host=node)
+        record_failure(element.study, element.folder, victim, "node", "CUDA error", host=node)
     device.break_under(victim)
     with contextlib.suppress(SystemExit, CellsFailed):
         element.run("target", workers=2)
@@ -250,7 +251,7 @@ def test_an_element_that_cannot_go_elsewhere_fails_all_that_is_left_and_what_wai
     if fault == "there is no GPU":
         monkeypatch.setattr("jobs.worker.Worker.__init__", missing)
     else:
-        monkeypatch.setattr("jobs.bundle.run_source", breaks)
+        monkeypatch.setattr("jobs.bundle.run_cell", breaks)
     with pytest.raises(CellsFailed, match="has no usable result"):
         element.run("source")
     found = failures(element.folder)
@@ -297,7 +298,7 @@ def interrupted(monkeypatch, element):
         raise Interrupted
 
     signal.signal(signal.SIGUSR2, busy)
-    monkeypatch.setattr("jobs.bundle.run_source", stops)
+    monkeypatch.setattr("jobs.bundle.run_cell", stops)
     source = next(iter(element.study.sources))
     element.submit("source", [source])
     element.submit("target", element.study.dependants(source))

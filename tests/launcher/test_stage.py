@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from jobs import staging
-from jobs.settings import Settings
+from jobs.settings import StagingRequest
 from jobs.worker import Worker
 from launcher.stage import as_request, end_of
 from launcher.stage import main as stage
 from launcher.study.resolve import Places, resolve_study
-from stilt.data.staged import Request
 from stilt.folder import StudyFolder
 from tests.support.json_lines import write_jsonl
 
@@ -45,8 +44,8 @@ def in_process(monkeypatch):
     """Stages without a process of its own, which would load torch once more for each test."""
 
     def run(request, console, *, online):
-        sent = Request.model_validate_json(request.model_dump_json())
-        return list(staging.stage(sent, lambda doing: None))
+        sent = StagingRequest.model_validate_json(request.model_dump_json())
+        return list(staging.stage_all(sent, lambda doing: None))
 
     monkeypatch.setattr("launcher.stage.run", run)
     monkeypatch.setenv("COLUMNS", "140")
@@ -72,10 +71,10 @@ def test_what_breaks_a_staging_process_is_told(own_study, roberta, monkeypatch, 
 
 def test_every_task_is_rendered_tokenised_and_cached(request_of, roberta):
     request = request_of(roberta)
-    found = {item.name: item for item in staging.stage(request, lambda doing: None)}
+    found = {item.name: item for item in staging.stage_all(request, lambda doing: None)}
     assert [item.problem for item in found.values()] == [None] * 3
     assert (found["endings"].train, found["endings"].dev) == (24, 12)
-    with np.load(request.cache / "encoded" / found["pairs"].file) as arrays:
+    with np.load(request.settings.cache / "encoded" / found["pairs"].file) as arrays:
         lengths = np.diff(arrays["offsets"])
     assert found["pairs"].tokens == pytest.approx(lengths.mean())
     assert found["pairs"].full == pytest.approx((lengths >= 40).mean())
@@ -83,11 +82,8 @@ def test_every_task_is_rendered_tokenised_and_cached(request_of, roberta):
 
 def test_a_job_finds_what_was_staged_and_tokenises_nothing_again(request_of, roberta, monkeypatch):
     request = request_of(roberta)
-    list(staging.stage(request, lambda doing: None))
-    settings = Settings(
-        submission="s", data_dir=request.data_dir, cache=request.cache, model=request.model
-    )
-    worker = Worker(request.study, StudyFolder(request.synthesis.parent), settings)
+    list(staging.stage_all(request, lambda doing: None))
+    worker = Worker(request.study, StudyFolder(request.folder), request.settings)
     monkeypatch.setattr("stilt.data.encode.encode", lambda *found: pytest.fail("tokenised again"))
     for cell in request.study.cells.values():
         assert len(worker.encoded(cell.target)[0]) == 24
@@ -150,7 +146,7 @@ def test_a_model_of_the_hub_is_asked_when_it_is_staged(request_of, roberta):
         for name, task in request.study.tasks.items()
     }
     study = request.study.model_copy(update={"tasks": tasks})
-    model, *_ = staging.stage(request.model_copy(update={"study": study}), lambda doing: None)
+    model, *_ = staging.stage_all(request.model_copy(update={"study": study}), lambda doing: None)
     assert model.problem == (
         "task 'endings', field 'max_length' = 129; task 'pairs', field 'max_length' = 129: the "
         "model has 128 positions."

@@ -387,7 +387,7 @@ def test_a_failure_that_cannot_be_recorded_is_printed(
     def full(*arguments, **more):
         raise OSError(28, "No space left on device", "failures/x.json")
 
-    monkeypatch.setattr("launcher.local.pool.record_loss", full)
+    monkeypatch.setattr("launcher.local.pool.record_failure", full)
     monkeypatch.setattr("launcher.local.pool.sys.executable", shutil.which("false"))
     assert submit(arguments) == 1
     printed = capsys.readouterr().out

@@ -3,11 +3,11 @@
 import pytest
 
 from stilt.errors import ConfigError
-from stilt.grid import BUILT_IN, Grid, load_grid
+from stilt.grid import GRID_FOLDER, Grid, load_grid
 from stilt.study import bind
 from tests.support.toml_files import GRID_TEXT, write_toml
 
-BUILT_IN_GRIDS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
+BUILT_IN_GRIDS = sorted(path.stem for path in GRID_FOLDER.glob("*.toml"))
 
 
 def cells(name, **options):

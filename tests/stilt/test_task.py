@@ -4,11 +4,11 @@ import pytest
 
 from stilt.grid import grid_names, load_grid
 from stilt.study import bind
-from stilt.task import BUILT_IN, load_task
+from stilt.task import TASK_FOLDER, load_task
 from tests.support.plain_task import TABLE, plain_task
 from tests.support.toml_files import TASK_TEXT, write_toml
 
-BUILT_IN_TASKS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
+BUILT_IN_TASKS = sorted(path.stem for path in TASK_FOLDER.glob("*.toml"))
 
 # name: (kind, metric, max_length, epochs, classes, micro_batch, train rows, dev rows)
 # Source: paper, appendix A and table 1; the released code's run.py, train_*.sh and processors.

@@ -3,7 +3,7 @@
 import pytest
 
 from stilt.errors import ConfigError
-from stilt.task import BUILT_IN, load_task
+from stilt.task import TASK_FOLDER, load_task
 from tests.support.toml_files import TASK_TEXT, write_toml
 
 
@@ -161,7 +161,7 @@ def test_an_unknown_task_is_told_with_what_was_meant_and_where_it_was_looked_for
     assert text.startswith("unknown task 'helaswag'. Did you mean 'hellaswag'? Known: cola, ")
     assert ", mine, " in text
     assert "a-grid" not in text
-    assert text.endswith(f"Task files are looked for in {tmp_path}, {BUILT_IN}.")
+    assert text.endswith(f"Task files are looked for in {tmp_path}, {TASK_FOLDER}.")
 
 
 def test_tasks_that_extend_each_other_are_refused(tmp_path):

@@ -3,9 +3,9 @@
 import pytest
 
 from stilt.data.load import SEPARATOR, render
-from stilt.task import BUILT_IN, load_task
+from stilt.task import TASK_FOLDER, load_task
 
-BUILT_IN_TASKS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
+BUILT_IN_TASKS = sorted(path.stem for path in TASK_FOLDER.glob("*.toml"))
 
 
 # One row in each form that a task's data come in -> its pairs and class, by hand.

@@ -43,8 +43,8 @@ def point(**changes):
     return Hyperparameters(**{**values, **changes})
 
 
-def fresh(shelf, task, *, dropout=True):
-    model = build(shelf.start(task, None, "keep"), 3)
+def fresh(models, task, *, dropout=True):
+    model = build(models.start(task, None, "keep"), 3)
     if not dropout:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):

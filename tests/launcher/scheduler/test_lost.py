@@ -11,7 +11,7 @@ from launcher.scheduler.lost import bad_nodes, record_lost_jobs
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.claims import Claim
-from stilt.records.failures import attempts, record_loss
+from stilt.records.failures import attempts, record_failure
 from stilt.records.results import Failure, read_record
 from stilt.slurm.words import NEVER_STARTS
 from tests.support.fake_study import make_study
@@ -146,7 +146,7 @@ def test_a_job_that_dies_before_its_first_cell_is_not_silent(study, folder):
 def test_a_cell_whose_source_failed_says_so(study, folder):
     source = next(iter(study.sources.values()))
     cell = study.dependants(source.id)[0]
-    record_loss(study, folder, source.id, "oom", "its job ended with OUT_OF_MEMORY")
+    record_failure(study, folder, source.id, "oom", "its job ended with OUT_OF_MEMORY")
     hold(folder, cell)
     record_lost_jobs(study, folder, ClaimLiveness(lambda claim: False, {}))
     record = read_record(Failure, folder.failure(cell))
@@ -171,16 +171,16 @@ def test_failures_are_counted_until_the_cell_succeeds(study, folder):
     cell = next(iter(study.cells))
     assert attempts(folder, cell) == 0
     for _ in range(2):
-        record_loss(study, folder, cell, "node", "two\nlines")
+        record_failure(study, folder, cell, "node", "two\nlines")
     assert attempts(folder, cell) == 2
     assert json.loads(folder.failure(cell).read_text())["message"] == "two lines"
 
 
 def test_a_node_that_broke_is_kept_away_from(study, folder):
     cells = list(study.cells)
-    record_loss(study, folder, cells[0], "node", "CUDA error", job="7_0", host="gpu3")
-    record_loss(study, folder, cells[1], "node", "CUDA error", job="7_1", host="gpu3")
-    record_loss(study, folder, cells[2], "oom", "too large", job="7_2", host="gpu4")
+    record_failure(study, folder, cells[0], "node", "CUDA error", job="7_0", host="gpu3")
+    record_failure(study, folder, cells[1], "node", "CUDA error", job="7_1", host="gpu3")
+    record_failure(study, folder, cells[2], "oom", "too large", job="7_2", host="gpu4")
     assert bad_nodes(study, folder) == ["gpu3"]
 
 

@@ -6,7 +6,7 @@ from launcher.cluster.limits import Limits
 from launcher.send.dispatch import away_from
 from launcher.submit import main
 from stilt.folder import read_study
-from stilt.records.failures import record_loss
+from stilt.records.failures import record_failure
 from tests.support.submitted import arguments, everything, folder, sent_items
 
 NODES = "node1|gpu:1|(null)|idle|gpu*\nnode2|gpu:1|(null)|{}|gpu*\n"
@@ -15,7 +15,7 @@ NODES = "node1|gpu:1|(null)|idle|gpu*\nnode2|gpu:1|(null)|{}|gpu*\n"
 def break_node(name):
     """Writes that a GPU of a node broke under a cell; what was in the queue is gone."""
     study = read_study(folder())
-    record_loss(
+    record_failure(
         study, folder(), next(iter(study.cells)), "node", "CUDA error", job="101_0", host=name
     )
 

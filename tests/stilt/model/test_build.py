@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stilt.errors import ConfigError
-from stilt.model.build import ModelShelf, build, save
+from stilt.model.build import StartModels, build, save
 from stilt.model.place import ModelPlace
 from stilt.task import Task
 
@@ -29,16 +29,16 @@ OUT = {"classifier.out_proj.weight", "classifier.out_proj.bias"}
 
 
 @pytest.fixture
-def shelf(roberta):
-    return ModelShelf(ModelPlace(str(roberta)))
+def models(roberta):
+    return StartModels(ModelPlace(str(roberta)))
 
 
 @pytest.fixture
-def trained(shelf, tmp_path):
+def trained(models, tmp_path):
     """Checkpoints of "trained" sources: every weight moved away from where it started."""
 
     def make(task):
-        model = build(shelf.start(task, None, "keep"), 1)
+        model = build(models.start(task, None, "keep"), 1)
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.5)
@@ -62,28 +62,28 @@ def trained(shelf, tmp_path):
     ids=lambda value: getattr(value, "name", None) if not isinstance(value, set) else "",
 )
 def test_what_is_fresh_is_known_by_name_and_the_rest_is_the_sources(
-    shelf, trained, source, target, fresh
+    models, trained, source, target, fresh
 ):
     path, weights = trained(source) if source else (None, {})
-    start = shelf.start(target, path, "keep")
+    start = models.start(target, path, "keep")
     assert set(start.fresh) == fresh
     for name, parameter in start.model.named_parameters():
         if weights and name not in fresh:
             assert torch.equal(parameter, weights[name]), name
 
 
-def test_head_reset_takes_only_the_encoder_from_the_source(shelf, trained):
+def test_head_reset_takes_only_the_encoder_from_the_source(models, trained):
     path, weights = trained(CHOICE)
-    none = dict(shelf.start(CHOICE, None, "keep").model.named_parameters())
-    start = shelf.start(CHOICE, path, "reset")
+    none = dict(models.start(CHOICE, None, "keep").model.named_parameters())
+    start = models.start(CHOICE, path, "reset")
     assert set(start.fresh) == POOLER | CHOICE_HEAD
     assert "roberta.encoder.layer.0.output.dense.weight" in start.carried
     for name, parameter in start.model.named_parameters():
         assert torch.equal(parameter, none[name] if name in start.fresh else weights[name]), name
 
 
-def test_fresh_weights_depend_on_their_seed_alone(shelf):
-    start = shelf.start(CHOICE, None, "keep")
+def test_fresh_weights_depend_on_their_seed_alone(models):
+    start = models.start(CHOICE, None, "keep")
     one = build(start, 12)
     torch.manual_seed(77)
     again, other = build(start, 12), build(start, 42)
@@ -97,8 +97,8 @@ def test_fresh_weights_depend_on_their_seed_alone(shelf):
     assert 0.017 < spread < 0.023
 
 
-def test_building_leaves_the_shelf_as_it_was(shelf):
-    start = shelf.start(CHOICE, None, "keep")
+def test_building_leaves_the_start_model_as_it_was(models):
+    start = models.start(CHOICE, None, "keep")
     before = {name: p.clone() for name, p in start.model.named_parameters()}
     with torch.no_grad():
         for parameter in build(start, 1).parameters():
@@ -106,14 +106,14 @@ def test_building_leaves_the_shelf_as_it_was(shelf):
     assert all(torch.equal(before[name], p) for name, p in start.model.named_parameters())
 
 
-def test_a_half_precision_checkpoint_is_trained_in_fp32(shelf, trained, tmp_path):
+def test_a_half_precision_checkpoint_is_trained_in_fp32(models, trained, tmp_path):
     path, _ = trained(CHOICE)
-    model = build(shelf.start(CHOICE, path, "keep"), 1).to(torch.bfloat16)
+    model = build(models.start(CHOICE, path, "keep"), 1).to(torch.bfloat16)
     save(model, tmp_path / "half")
-    start = shelf.start(CHOICE, tmp_path / "half", "keep")
+    start = models.start(CHOICE, tmp_path / "half", "keep")
     assert {parameter.dtype for parameter in start.model.parameters()} == {torch.float32}
 
 
-def test_a_model_refuses_too_long_a_task_before_it_is_built(shelf):
+def test_a_model_refuses_too_long_a_task_before_it_is_built(models):
     with pytest.raises(ConfigError, match="the model has 128 positions"):
-        shelf.start(TWO.model_copy(update={"max_length": 200}), None, "keep")
+        models.start(TWO.model_copy(update={"max_length": 200}), None, "keep")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stilt.errors import ConfigError
-from stilt.model.positions import positions, read_config
+from stilt.model.positions import longest_sequence, read_config
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from stilt.model.positions import positions, read_config
     ],
 )
 def test_positions_are_known_only_where_the_type_of_model_leaves_no_doubt(config, known):
-    assert positions(config) == known
+    assert longest_sequence(config) == known
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from stilt.records import claims
 from stilt.records.claims import (
     Claim,
-    Progress,
+    ClaimUpdater,
     drop_stale,
     lives_here,
     new_claim,
@@ -123,7 +123,7 @@ def test_progress_marks_a_claim_as_running_and_notes_what_is_done(tmp_path):
     path = tmp_path / "cell.json"
     claim = new_claim("cell", "submission", "bundle")
     take(claim, path)
-    progress = Progress(claim, path, job="12_3", every=0)
+    progress = ClaimUpdater(claim, path, job="12_3", every=0)
     found = claims.read(path)
     assert (found.running, found.job, found.done, found.total) == (True, "12_3", 0, 0)
     assert found.started is not None
@@ -135,7 +135,7 @@ def test_progress_marks_a_claim_as_running_and_notes_what_is_done(tmp_path):
 
 def test_progress_is_written_at_the_first_step_then_seldom_and_at_the_end(tmp_path):
     path = tmp_path / "cell.json"
-    progress = Progress(new_claim("cell", "s", "b"), path, job=None, every=3_600)
+    progress = ClaimUpdater(new_claim("cell", "s", "b"), path, job=None, every=3_600)
     assert claims.read(path).done == 0
     progress(1, 20)
     assert claims.read(path).done == 1
@@ -179,7 +179,7 @@ def test_a_worker_that_took_over_from_a_dead_launcher_keeps_its_claim(tmp_path):
     path = tmp_path / "cell.json"
     launcher = new_claim("cell", "s", "b").model_copy(update={"pid": 2**22 - 1, "birth": "gone"})
     take(launcher, path)
-    Progress(launcher, path, job=None)
+    ClaimUpdater(launcher, path, job=None)
     assert not drop_stale(path, launcher)
     assert claims.read(path).pid == new_claim("cell", "s", "b").pid
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stilt.errors import DataError
+from stilt.errors import ConfigError, DataError
 from stilt.grid import Synthesis
 from stilt.synthesis.text import (
     Passage,
@@ -260,7 +260,7 @@ def test_a_text_that_cannot_be_used_says_why(tmp_path, name, content, message):
     ],
 )
 def test_a_text_that_is_not_there_says_where_it_was_looked_for(tmp_path, text, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((DataError, ConfigError), match=message):
         read_passages(Synthesis(text=text), tmp_path, tmp_path)
 
 

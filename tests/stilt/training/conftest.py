@@ -3,14 +3,14 @@
 import pytest
 from accelerate.state import AcceleratorState
 
-from stilt.model.build import ModelShelf
+from stilt.model.build import StartModels
 from stilt.model.place import ModelPlace
 from stilt.training.runtime import Runtime, make_accelerator
 
 
 @pytest.fixture(scope="module")
-def shelf(roberta):
-    return ModelShelf(ModelPlace(str(roberta)))
+def models(roberta):
+    return StartModels(ModelPlace(str(roberta)))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from tests.support.tiny_training import ALONE, encoded, fresh, task
 
 @pytest.mark.parametrize("options", [1, 3])
 def test_grouping_by_length_gives_the_padded_batchs_logits_and_gradients(
-    shelf, monkeypatch, options
+    models, monkeypatch, options
 ):
     data, what = encoded(options=options), task(options)
     rows = np.arange(12)
@@ -32,7 +32,7 @@ def test_grouping_by_length_gives_the_padded_batchs_logits_and_gradients(
     found = []
     for overhead in (0.0, 40.0, math.inf):
         monkeypatch.setitem(PASS_OVERHEAD, "cpu", overhead)
-        model = fresh(shelf, what, dropout=False).train()
+        model = fresh(models, what, dropout=False).train()
         logits, computed = forward(model, data, rows, ALONE.accelerator)
         functional.cross_entropy(logits, labels).backward()
         grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -46,9 +46,9 @@ def test_grouping_by_length_gives_the_padded_batchs_logits_and_gradients(
             assert torch.allclose(gradient, padded[1][name], atol=1e-6), name
 
 
-def test_a_plain_padded_batch_through_the_library_gives_the_same_logits(shelf):
+def test_a_plain_padded_batch_through_the_library_gives_the_same_logits(models):
     data, what = encoded(6, options=3), task(3)
-    model = fresh(shelf, what).eval()
+    model = fresh(models, what).eval()
     batch = pad(data, np.arange(18), 1, ALONE.accelerator.device)
     plain = model(**{key: value.view(6, 3, -1) for key, value in batch.items()}).logits
     assert torch.allclose(
@@ -56,9 +56,9 @@ def test_a_plain_padded_batch_through_the_library_gives_the_same_logits(shelf):
     )
 
 
-def test_predictions_do_not_depend_on_the_company_an_example_keeps(shelf):
+def test_predictions_do_not_depend_on_the_company_an_example_keeps(models):
     data, what = encoded(17, options=3), task(3)
-    model = fresh(shelf, what)
+    model = fresh(models, what)
     together = predict(model, data, ALONE)
     alone = np.concatenate(
         [
@@ -70,9 +70,9 @@ def test_predictions_do_not_depend_on_the_company_an_example_keeps(shelf):
     assert np.allclose(together, alone, atol=1e-6)
 
 
-def test_the_fast_recipe_computes_nearly_the_same_in_half_the_bits(shelf, fast):
+def test_the_fast_recipe_computes_nearly_the_same_in_half_the_bits(models, fast):
     data, what = encoded(12), task()
-    model = fresh(shelf, what, dropout=False)
+    model = fresh(models, what, dropout=False)
     labels = torch.from_numpy(data.labels)
 
     def step(accelerator):

@@ -198,10 +198,10 @@ def test_an_error_in_a_follower_is_recorded_in_its_own_words(roberta, tmp_path):
     # the follower alone finds other rows than the study began with
     spoil = """
     if os.environ.get('RANK') == '1':
-        import stilt.data.fixed
+        import stilt.data.load
         def wrong(folder, name, splits):
-            raise stilt.data.fixed.DataError(f'{name}: rows that only one process saw')
-        stilt.data.fixed.fix_data = wrong
+            raise stilt.data.load.DataError(f'{name}: rows that only one process saw')
+        stilt.data.load.fix_data = wrong
 """
     code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
     assert code == 1, said
@@ -216,17 +216,17 @@ def test_a_follower_that_lacks_memory_makes_the_team_take_smaller_steps(roberta,
     spoil = """
     import time, torch
     import jobs.run_cell, stilt.training.team
-    real, summed = jobs.run_cell.run_cell, stilt.training.team.Team.summed
-    def run_cell(worker, cell, attempt, progress):
-        if os.environ.get('RANK') == '1' and attempt.chunk != 1:
+    real, summed = jobs.run_cell.Trial.run, stilt.training.team.Team.summed
+    def run(trial, progress):
+        if os.environ.get('RANK') == '1' and trial.attempt.chunk != 1:
             raise torch.OutOfMemoryError('CUDA out of memory')
-        return real(worker, cell, attempt, progress)
+        return real(trial, progress)
     def deaf(team, values):
         try:
             return summed(team, values)
         except RuntimeError:
             time.sleep(600)
-    jobs.run_cell.run_cell, stilt.training.team.Team.summed = run_cell, deaf
+    jobs.run_cell.Trial.run, stilt.training.team.Team.summed = run, deaf
 """
     code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
     assert code == 0, said

@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional
 
 from stilt.system.interrupt import Interrupted, StopRequest
-from stilt.training import length_groups, train
+from stilt.training import train
 from stilt.training.curves import Diverged
-from stilt.training.forward import forward, predict
+from stilt.training.forward import forward, predict, split_by_length
 from stilt.training.runtime import Runtime, make_accelerator
 from tests.support.tiny_training import ALONE, encoded, fresh, point, task
 
@@ -43,9 +43,9 @@ def recorder(monkeypatch):
     return Recorder
 
 
-def test_optimizer_schedule_and_clipping_are_the_papers(shelf, runtime, recorder):
+def test_optimizer_schedule_and_clipping_are_the_papers(models, runtime, recorder):
     data, what = encoded(), task()
-    _, schedule, curves = train.fit(fresh(shelf, what), data, what, point(), runtime)
+    _, schedule, curves = train.fit(fresh(models, what), data, what, point(), runtime)
     (optimizer,) = recorder.made
     assert optimizer.settings["betas"] == (0.9, 0.999)
     assert optimizer.settings["eps"] == 1e-8
@@ -57,9 +57,9 @@ def test_optimizer_schedule_and_clipping_are_the_papers(shelf, runtime, recorder
     assert len(curves.loss) == len(curves.norm) == 6
 
 
-def test_clipping_binds_when_gradients_are_large(shelf, runtime, recorder):
+def test_clipping_binds_when_gradients_are_large(models, runtime, recorder):
     data, what = encoded(), task()
-    model = fresh(shelf, what)
+    model = fresh(models, what)
     with torch.no_grad():
         model.classifier.out_proj.weight.mul_(200)
     _, _, curves = train.fit(model, data, what, point(warmup_ratio=0.0), runtime)
@@ -67,17 +67,17 @@ def test_clipping_binds_when_gradients_are_large(shelf, runtime, recorder):
     assert max(recorder.made[0].norms) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_accumulation_clips_partial_sums_and_leaks_the_leftover_as_released(shelf, runtime):
+def test_accumulation_clips_partial_sums_and_leaks_the_leftover_as_released(models, runtime):
     # 18 rows in micro-batches of 4: 5 of them, updates after the 2nd and 4th; the 5th's gradient
     # is neither stepped nor cleared, and goes into the next epoch's first update
     data, what = encoded(18), task(micro_batch=4, epochs=2)
     model, schedule, _ = train.fit(
-        fresh(shelf, what, dropout=False), data, what, point(warmup_ratio=0.0), runtime
+        fresh(models, what, dropout=False), data, what, point(warmup_ratio=0.0), runtime
     )
     assert (schedule.accumulation, schedule.total) == (2, 4)
 
     def released(*, leak):
-        twin = fresh(shelf, what, dropout=False).train()
+        twin = fresh(models, what, dropout=False).train()
         optimizer = torch.optim.AdamW(twin.parameters(), lr=1e-3, eps=1e-8, weight_decay=0.0)
         order = torch.Generator().manual_seed(12)
         updates = 0
@@ -103,11 +103,11 @@ def test_accumulation_clips_partial_sums_and_leaks_the_leftover_as_released(shel
     assert not torch.allclose(mine, released(leak=False), atol=2e-5)
 
 
-def test_memory_chunks_change_no_gradient(shelf, recorder):
+def test_memory_chunks_change_no_gradient(models, recorder):
     data, what = encoded(options=3), task(3, epochs=1)
     for chunk in (None, 3, 1):
         runtime = Runtime(make_accelerator("cpu"), chunk=chunk)
-        train.fit(fresh(shelf, what, dropout=False), data, what, point(), runtime)
+        train.fit(fresh(models, what, dropout=False), data, what, point(), runtime)
     whole, *chunked = recorder.made
     for optimizer in chunked:
         # the first update has rate 0, so the second one sees the same weights as well
@@ -116,11 +116,11 @@ def test_memory_chunks_change_no_gradient(shelf, recorder):
                 assert torch.allclose(mine, theirs, atol=1e-6)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(shelf, runtime):
+def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(models, runtime):
     data, what = encoded(), task()
 
     def run(**changes):
-        model, _, _ = train.fit(fresh(shelf, what), data, what, point(**changes), runtime)
+        model, _, _ = train.fit(fresh(models, what), data, what, point(**changes), runtime)
         return torch.cat([p.detach().flatten() for p in model.parameters()])
 
     assert torch.equal(run(), run())
@@ -129,9 +129,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(shelf, r
     assert torch.equal(run(), run(order_seed=12))
 
 
-def test_scoring_after_every_epoch_changes_nothing(shelf, runtime):
+def test_scoring_after_every_epoch_changes_nothing(models, runtime):
     data, what = encoded(), task()
-    plain, _, _ = train.fit(fresh(shelf, what), data, what, point(), runtime)
+    plain, _, _ = train.fit(fresh(models, what), data, what, point(), runtime)
 
     def score(model):
         torch.rand(7)
@@ -139,7 +139,7 @@ def test_scoring_after_every_epoch_changes_nothing(shelf, runtime):
         return 0.5
 
     scored, _, curves = train.fit(
-        fresh(shelf, what), data, what, point(), runtime, after_epoch=score
+        fresh(models, what), data, what, point(), runtime, after_epoch=score
     )
     assert [p.epoch for p in curves.epochs] == [1, 2]
     for mine, theirs in zip(plain.parameters(), scored.parameters(), strict=True):
@@ -147,10 +147,12 @@ def test_scoring_after_every_epoch_changes_nothing(shelf, runtime):
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 4])
-def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(shelf, tmp_path, stop_after):
+def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(
+    models, tmp_path, stop_after
+):
     data, what = encoded(18), task(micro_batch=4)
     accelerator = make_accelerator("cpu")
-    whole, _, curves = train.fit(fresh(shelf, what), data, what, point(), Runtime(accelerator))
+    whole, _, curves = train.fit(fresh(models, what), data, what, point(), Runtime(accelerator))
     stop, state, updates = StopRequest(), tmp_path / "state.pt", []
 
     def progress(done, total):
@@ -160,7 +162,7 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(shelf, tm
 
     with pytest.raises(Interrupted):
         train.fit(
-            fresh(shelf, what),
+            fresh(models, what),
             data,
             what,
             point(),
@@ -171,7 +173,7 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(shelf, tm
     assert state.is_file()
     torch.manual_seed(999)
     resumed, _, again = train.fit(
-        fresh(shelf, what), data, what, point(), Runtime(accelerator), state=state
+        fresh(models, what), data, what, point(), Runtime(accelerator), state=state
     )
     assert not state.exists()
     assert again.loss == curves.loss
@@ -179,9 +181,9 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(shelf, tm
         assert torch.equal(mine, theirs)
 
 
-def test_a_non_finite_loss_ends_the_run_as_diverged(shelf, runtime):
+def test_a_non_finite_loss_ends_the_run_as_diverged(models, runtime):
     data, what = encoded(), task()
-    model = fresh(shelf, what)
+    model = fresh(models, what)
     with torch.no_grad():
         model.classifier.out_proj.bias.fill_(math.nan)
     with pytest.raises(Diverged) as diverged:
@@ -192,25 +194,25 @@ def test_a_non_finite_loss_ends_the_run_as_diverged(shelf, runtime):
     assert summary.updates < schedule.total
 
 
-def test_training_learns_what_can_be_learnt(shelf, runtime):
+def test_training_learns_what_can_be_learnt(models, runtime):
     data, what = encoded(40), task(epochs=20)
     data.labels[:] = np.arange(40) % 2
     data.ids[data.offsets[:-1] + 1] = 50 + 60 * data.labels
-    model, _, curves = train.fit(fresh(shelf, what), data, what, point(warmup_ratio=0.0), runtime)
+    model, _, curves = train.fit(fresh(models, what), data, what, point(warmup_ratio=0.0), runtime)
     predicted = predict(model, data, ALONE).argmax(axis=1)
     assert np.mean(predicted == data.labels) > 0.9
     assert np.median(curves.loss[-10:]) < 0.5
 
 
-def test_tokens_real_and_computed_are_counted(shelf, runtime):
+def test_tokens_real_and_computed_are_counted(models, runtime):
     data, what = encoded(), task()
-    _, _, curves = train.fit(fresh(shelf, what), data, what, point(), runtime)
+    _, _, curves = train.fit(fresh(models, what), data, what, point(), runtime)
     assert curves.real == 2 * data.lengths.sum()
     assert curves.real <= curves.computed < 2 * len(data) * data.lengths.max()
-    assert all(len(group) for group in length_groups.split_by_length(data.lengths, 64))
+    assert all(len(group) for group in split_by_length(data.lengths, 64))
 
 
-def test_the_fast_recipe_keeps_weights_and_optimizer_in_full_precision(shelf, fast, tmp_path):
+def test_the_fast_recipe_keeps_weights_and_optimizer_in_full_precision(models, fast, tmp_path):
     data, what = encoded(18), task()
     stop, state, updates = StopRequest(), tmp_path / "state.pt", []
 
@@ -219,17 +221,17 @@ def test_the_fast_recipe_keeps_weights_and_optimizer_in_full_precision(shelf, fa
         if len(updates) == 3:
             stop.signal = 10
 
-    whole, _, curves = train.fit(fresh(shelf, what), data, what, point(), Runtime(fast))
+    whole, _, curves = train.fit(fresh(models, what), data, what, point(), Runtime(fast))
     with pytest.raises(Interrupted):
         train.fit(
-            fresh(shelf, what), data, what, point(), Runtime(fast, stop=stop),
+            fresh(models, what), data, what, point(), Runtime(fast, stop=stop),
             state=state, progress=progress,
         )  # fmt: skip
     saved = torch.load(state, weights_only=True)
     moments = [m for kept in saved["optimizer"]["state"].values() for m in kept.values()]
     assert {t.dtype for t in [*saved["model"].values(), *moments]} == {torch.float32}
     again, _, resumed = train.fit(
-        fresh(shelf, what), data, what, point(), Runtime(fast), state=state
+        fresh(models, what), data, what, point(), Runtime(fast), state=state
     )
     assert resumed.loss == curves.loss
     assert all(map(torch.equal, again.parameters(), whole.parameters()))

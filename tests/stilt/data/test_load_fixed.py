@@ -2,8 +2,7 @@
 
 import pytest
 
-from stilt.data.fixed import fix_data
-from stilt.data.load import Example, Splits
+from stilt.data.load import Example, Splits, fix_data
 from stilt.errors import DataError, ResultError
 from stilt.folder import StudyFolder
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilt.training.length_groups import split_by_length
+from stilt.training.forward import split_by_length
 
 LENGTHS = st.lists(st.integers(1, 120), min_size=1, max_size=64)
 OVERHEAD = st.floats(0, 500)
