@@ -14,7 +14,6 @@ An example; every field may be left out::
     mail-type = "FAIL"
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stilt.config import Frozen, flags_of, parse, read_toml
 from stilt.errors import ConfigError
+from stilt.slurm.words import gpu_number, seconds
 
 FILE = "cluster.toml"
 OURS = (
@@ -122,12 +122,7 @@ class Profile(Frozen):
     @property
     def element_gpus(self) -> int:
         """GPUs that one element gets."""
-        if self.gpus is not None:
-            return self.gpus
-        counts = re.findall(
-            r"(?:^|,)gpu(?::[^:,]*[A-Za-z][^:,]*)?(?::(\d+))?", self.gres or "gpu:1"
-        )
-        return sum(int(count or 1) for count in counts)
+        return gpu_number(self.gres or "gpu:1") if self.gpus is None else self.gpus
 
     def workers(self, processes: int) -> int:
         """Workers of one element.
@@ -212,13 +207,7 @@ def minutes(text: str) -> int:
     Raises:
         ValueError: It is not one of these forms.
     """
-    matched = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
-    if matched is None:
+    found = seconds(text)
+    if found is None:
         raise ValueError("minutes, hours:minutes:seconds or days-hours are expected")
-    days, *rest = matched.groups()
-    parts = [int(part) for part in rest if part is not None]
-    if days is None and len(parts) < 3:
-        parts = [0, *parts]  # only three parts, or days, begin with hours
-    hours, mins, secs = [*parts, 0, 0][:3]
-    total = ((int(days or 0) * 24 + hours) * 60 + mins) * 60 + secs
-    return -(-total // 60)
+    return found if text.strip().isdigit() else -(-found // 60)

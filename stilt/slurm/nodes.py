@@ -7,6 +7,8 @@ no node fits, or lets it wait for ever (seen with 22.05).
 import re
 from collections import Counter
 
+from stilt.slurm.words import resources
+
 LIST = ("sinfo", "--all", "--noheader", "--Node", "--format=%N|%G|%f|%t|%P")
 """The command whose output is read here; sinfo(1). Only with ``--all`` are hidden partitions told,
 and beside it sinfo takes no ``--partition``."""
@@ -27,7 +29,7 @@ def fitting(
         constraint: features that the job wants.
         partition: partitions of the job, with commas; the default one where absent.
     """
-    wanted = _amounts(gres or "")
+    wanted = resources(gres or "")
     if wanted is None:
         return frozenset()
     found = set()
@@ -37,14 +39,10 @@ def fitting(
             continue
         name, offered, features, state, where = fields
         there = where.rstrip("*") in partition.split(",") if partition else where.endswith("*")
-        has = _amounts(offered)
-        if there and _is_up(state) and has is not None and _holds(has, wanted):
+        has = resources(offered)
+        if there and state.rstrip(SLEEPS) in UP and has is not None and _holds(has, wanted):
             found |= {name} if _has_features(features, constraint) else set()
     return frozenset(found)
-
-
-def _is_up(state: str) -> bool:
-    return state.rstrip(SLEEPS) in UP
 
 
 def _holds(has: Counter[tuple[str, str]], wanted: Counter[tuple[str, str]]) -> bool:
@@ -54,27 +52,6 @@ def _holds(has: Counter[tuple[str, str]], wanted: Counter[tuple[str, str]]) -> b
         if of_kind < count:
             return False
     return True
-
-
-def _amounts(text: str) -> Counter[tuple[str, str]] | None:
-    """(name, type) -> how many, of ``gpu:a100:4(S:0-1),gpu:1``; None where it is not understood.
-
-    Sources: sbatch(1), --gres; sinfo(1), %G; ``gres:gpu:1`` of ``scontrol show job`` with 22.05,
-    ``gres/gpu:1`` of later ones.
-    """
-    found: Counter[tuple[str, str]] = Counter()
-    # what stands in brackets are the sockets that a device is at
-    for part in re.sub(r"\([^)]*\)", "", text.replace("(null)", "")).split(","):
-        if not part:
-            continue
-        matched = re.fullmatch(
-            r"(?:gres[:/])?(\w+)(?:[:/](\w*[A-Za-z][\w.-]*))?(?:[:=](\d+))?", part
-        )
-        if matched is None:
-            return None
-        name, kind, count = matched.groups()
-        found[name, kind or ""] += int(count or 1)
-    return found
 
 
 def _has_features(features: str, constraint: str | None) -> bool:
