@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,7 @@ from launcher.local.slots import gpu_count
 from launcher.scheduler.ledger import append_lines, new_line
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.lost import record_lost_jobs
-from launcher.send.dispatch import BUNDLES, dispatch, grouped, preview, within
+from launcher.send.dispatch import BUNDLES, dispatch, preview, within
 from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
@@ -236,8 +237,8 @@ def _on_cluster(options: Submit, profile: Profile) -> int:
     if taken:
         console.print(f"taken over from a launcher that died: jobs {', '.join(taken)}")
     lost = record_lost_jobs(resolved.study, resolved.folder, ClaimLiveness(resolved.folder))
-    for message, items in grouped(lost).items():
-        console.print(Text.assemble(("lost:", "yellow"), f" {len(items)} runs: {message}"))
+    for message, count in Counter(lost.values()).items():
+        console.print(Text.assemble(("lost:", "yellow"), f" {count} runs: {message}"))
     limits = read_limits(profile)
     settings = options.settings(
         threads=profile.threads(resolved.study.grid.processes),

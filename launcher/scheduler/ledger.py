@@ -108,6 +108,11 @@ def append_lines(folder: StudyFolder, *lines: LedgerLine) -> None:
         os.close(descriptor)
 
 
+def note_job(folder: StudyFolder, line: LedgerLine, job: str) -> None:
+    """Appends an array's line once more, with the job that it became."""
+    append_lines(folder, line.model_copy(update={"array": job, "time": now()}))
+
+
 def read_ledger(folder: StudyFolder) -> list[LedgerLine]:
     """Every whole line of a study's ledger; a line cut off by a full disk is left out."""
     try:

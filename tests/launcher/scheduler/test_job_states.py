@@ -12,7 +12,7 @@ from launcher.scheduler.liveness import query_jobs
 from launcher.scheduler.stopping import cancel_jobs
 from launcher.send.takeover import named_arrays
 from stilt.slurm.words import LIVE
-from tests.support.slurm_answers import ID, NAME, line, lines, sacct, squeue
+from tests.support.slurm_answers import NAME, line, lines, sacct, squeue
 
 
 def test_every_element_of_an_array_gets_a_state(commands):
@@ -59,7 +59,7 @@ def test_jobs_in_partitions_that_are_hidden_are_asked_for_too(commands):
     for name in ("squeue", "scancel", "scontrol", "sinfo"):
         commands.say(name, "12|b0\n")
     query_jobs(lines())
-    named_arrays(ID)
+    named_arrays(NAME)
     cancel_jobs(["12_0"], wait=1)
     read_limits(Profile())
     asked = commands.called("squeue")
