@@ -42,22 +42,17 @@ def requeue(job: str) -> str | None:
     Returns:
         None if SLURM took it back, else why it did not.
     """
-    answer = _ask("scontrol", "requeue", job)
-    for _ in range(TRIES - 1):
-        if _took(answer):
-            break
-        time.sleep(PAUSE_SECONDS)
+    problem = None
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(PAUSE_SECONDS)
         answer = _ask("scontrol", "requeue", job)
-    return None if _took(answer) else answer.problem
-
-
-def _took(answer: Answer) -> bool:
-    """Whether SLURM took an element back.
-
-    A requeue sends SIGTERM to all processes of the element, also to the command that asked for it.
-    Where SLURM did not answer an earlier request in time but obeyed it, the job is pending.
-    """
-    return answer.code in (0, -signal.SIGTERM) or "pending" in answer.errors.lower()
+        # a requeue sends SIGTERM to all processes of the element, also to the one that asks for it;
+        # where SLURM obeyed an earlier request that it did not answer in time, the job is pending
+        if answer.code in (0, -signal.SIGTERM) or "pending" in answer.errors.lower():
+            return None
+        problem = answer.problem
+    return problem
 
 
 def _excluded(job: str, node: str) -> str:

@@ -103,15 +103,11 @@ class Profile(Frozen):
         return plain
 
     @model_validator(mode="after")
-    def _memory_once(self) -> "Profile":
+    def _consistent(self) -> "Profile":
         # sbatch(1): --mem, --mem-per-cpu and --mem-per-gpu exclude each other
         for name in ("mem-per-cpu", "mem-per-gpu"):
             if name in self.extra and self.memory is not None:
                 raise ValueError(f"field 'extra': '{name}' and 'memory' exclude each other")
-        return self
-
-    @model_validator(mode="after")
-    def _time_to_save(self) -> "Profile":
         if self.signal_seconds > 30 * self.time:
             raise ValueError(
                 f"'signal_seconds' = {self.signal_seconds}: at most half of 'time' "
@@ -167,7 +163,7 @@ def read_profile(file: Path | None = None, **flags: Any) -> Profile:
     path = file or next((place for place in places() if place.is_file()), None)
     table = read_toml(path) if path else {}
     given = {name: value for name, value in flags.items() if value is not None}
-    where = path if path and not given else f"{path or 'flags'}" + (" with flags" if path else "")
+    where = f"{path} with flags" if path and given else path or "flags"
     return parse(Profile, table | given, where)
 
 

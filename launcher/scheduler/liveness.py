@@ -144,17 +144,21 @@ class ClaimLiveness:
             return True
         if self.element(claim) is None:
             return self._unrecorded(claim)
-        return self._just_submitted(claim.submission)
+        return self._just_submitted(claim)
+
+    def _lines_of(self, claim: claims.Claim) -> list[LedgerLine]:
+        """The ledger's lines of the submission that made a claim."""
+        return [line for line in self.lines if line.submission == claim.submission]
 
     def _can_be_asked_for(self, claim: claims.Claim) -> bool:
         """Whether SLURM here has a claim's job: earlier versions sent one study to two clusters."""
-        lines = (line for line in self.lines if line.submission == claim.submission)
+        lines = self._lines_of(claim)
         named = next((line.cluster for line in lines if line.cluster), self.cluster)
         return named is None or named == self.here
 
     def _unrecorded(self, claim: claims.Claim) -> bool:
         """A claim whose array nobody noted: the launcher is at it, or died between two steps."""
-        lines = [line for line in self.lines if line.submission == claim.submission]
+        lines = self._lines_of(claim)
         noted = {line.array for line in lines if line.array}
         name = f"stilt-{claim.submission}"
         for job in self.scheduler.jobs.values():
@@ -162,11 +166,10 @@ class ClaimLiveness:
                 return True
         if not claim.running and claims.process_lives(claim):
             return True
-        return self._just_submitted(claim.submission) or (not lines and self._young(claim))
+        return self._just_submitted(claim) or (not lines and self._young(claim))
 
-    def _just_submitted(self, submission: str) -> bool:
-        ages = [line.age() for line in self.lines if line.submission == submission]
-        return bool(ages) and min(ages) < INTENT_SECONDS
+    def _just_submitted(self, claim: claims.Claim) -> bool:
+        return any(line.age() < INTENT_SECONDS for line in self._lines_of(claim))
 
     def _young(self, claim: claims.Claim) -> bool:
         """Before any line is written, the claim's own file tells its age."""

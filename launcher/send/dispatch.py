@@ -13,7 +13,7 @@ from launcher.scheduler.lost import bad_nodes
 from launcher.send.arrays import Array, arrange
 from launcher.send.other_submits import OtherSubmits
 from launcher.send.script import Script
-from launcher.send.sender import Sender, dependency, is_full
+from launcher.send.sender import FULL, Sender, dependency
 from launcher.study.claiming import release
 from launcher.study.resolve import ResolvedStudy
 from launcher.study.worker_code import snapshot
@@ -52,7 +52,7 @@ def dispatch(
         ConfigError: sbatch refused; the message is its own.
     """
     arrays = _arrays(mine, profile, limits)
-    exclude = away_from(bad_nodes(resolved.study, resolved.folder), limits)
+    exclude = away_from(bad_nodes(resolved.folder), limits)
     folder = StudyFolder(resolved.folder.path.resolve())
     script = Script(folder, profile, settings, snapshot(folder), exclude)
     sender = Sender(script, limits.cluster, profile.workers(resolved.study.grid.processes))
@@ -73,7 +73,7 @@ def dispatch(
         console.print(sent_table(resolved.study, sender.arrays, sender.jobs))
     for need, why in outside.unmet.items():
         _warn(console, "not sent", f"what needs {resolved.study.runs[need].title}: {why}.")
-    if sender.problem and not is_full(sender.problem):
+    if sender.problem and not any(word in sender.problem for word in FULL):
         went = f"{len(sender.arrays)} arrays went out before. " if sender.arrays else ""
         raise ConfigError(f"{went}sbatch: {sender.problem}")
     if sender.left:

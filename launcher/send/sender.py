@@ -29,7 +29,7 @@ LIMITED = ("SubmitJob", "max submit job limit")
 """What sbatch says where a user, an account or a QOS may queue no more: squeue(1), reasons such as
 AssocGrpSubmitJobsLimit or QOSMaxSubmitJobPerUserLimit. Every element of an array counts."""
 FULL = (*LIMITED, "MaxJobCount")
-"""What it says where nobody can queue more, too."""
+"""The same, and what it says where nobody can queue more."""
 TOO_LONG = "Invalid job array specification"
 """What it says of an array with more elements than the cluster takes."""
 NO_NODE = "node configuration is not available"
@@ -174,11 +174,6 @@ def _said(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     told = [line for line in lines if line.startswith("sbatch: error:")]
     return " ".join(line.removeprefix("sbatch: error:").strip() for line in told) or lines[-1]
-
-
-def is_full(problem: str) -> bool:
-    """Whether sbatch refused because the user has too many jobs in the queue."""
-    return any(word in problem for word in FULL)
 
 
 def dependency(
