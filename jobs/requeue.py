@@ -11,12 +11,14 @@ import time
 from stilt.slurm.commands import Answer, ask
 from stilt.slurm.nodes import LIST, fitting
 
-POLL_SECONDS = 0.5
-SECONDS = 60.0
+UPDATE_SECONDS = 0.5
+"""Between two tries to exclude nodes for a requeued element."""
+ANSWER_SECONDS = 60.0
 """How long one command may take: many elements that leave a node at once ask together."""
 TRIES = 5
 """How often SLURM is asked for a requeue before it counts as refused."""
 PAUSE_SECONDS = 10.0
+"""Between two requests for a requeue."""
 
 
 def requeue_elsewhere(job: str, node: str) -> str | None:
@@ -64,12 +66,11 @@ def _excluded(job: str, node: str) -> str:
     before = _field(shown, "ExcNodeList")
     names = f"{before},{node}" if before else node
     listed = _ask("scontrol", "show", "hostnames", names).output.split()
-    partition = _field(shown, "Partition")
     fit = fitting(
         _ask(*LIST).output,
         gres=_field(shown, "TresPerNode"),
         constraint=_field(shown, "Features"),
-        partition=partition,
+        partition=_field(shown, "Partition"),
     )
     return names if node in listed and fit - set(listed) else ""
 
@@ -88,8 +89,8 @@ def _keep_off(job: str, names: str) -> None:
     for _ in range(8):
         if _ask("scontrol", "update", f"jobid={job}", f"excnodelist={names}").problem is None:
             return
-        time.sleep(POLL_SECONDS)
+        time.sleep(UPDATE_SECONDS)
 
 
 def _ask(*command: str) -> Answer:
-    return ask(*command, seconds=SECONDS)
+    return ask(*command, seconds=ANSWER_SECONDS)

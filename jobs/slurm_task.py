@@ -96,7 +96,7 @@ class _Element:
         if claim is not None and claim.submission != self.assignment.settings.submission:
             raise CellsFailed(f"{name} is {claim.submission}'s by now")
         if failed or not finished(self.study, self.folder, item):
-            self._fail_dependants(item)
+            self._fail_dependants()
             raise CellsFailed(f"{name} has no usable result")
         return item
 
@@ -198,7 +198,7 @@ class _Element:
         for item in self.held(self.items):
             self.fail(item, "timeout", message)
         if self.stage != "target":
-            self._fail_dependants(self.assignment.bundle.items[0])
+            self._fail_dependants()
 
     def _leave_node(self, fault: "DeviceFault") -> int:
         """Records a broken device, and requeues the element for what is left.
@@ -244,14 +244,14 @@ class _Element:
             kind,
             message,
             job=self.environment.job_id,
-            host=os.environ.get("SLURMD_NODENAME"),
             log=os.environ["STILT_LOG_FILE"],
         )
         if not keep:
             self.folder.claim(item).unlink(missing_ok=True)
 
-    def _fail_dependants(self, need: str) -> None:
+    def _fail_dependants(self) -> None:
         """Records why nothing that waits for this element will run: SLURM drops it in silence."""
+        need = self.assignment.bundle.items[0]
         why = reason(self.folder, need) or "no usable result"
         for item in self.study.dependants(need):
             claim = claims.read(self.folder.claim(item))

@@ -6,7 +6,7 @@ from functools import partial
 
 from launcher.checks.finding import BAD, OK, WARN, Finding
 from launcher.cluster.limits import read_limits, require_one_cluster
-from launcher.cluster.profile import Profile, places
+from launcher.cluster.profile import Profile, profile_paths
 from stilt.errors import ConfigError
 from stilt.slurm.commands import ask
 from stilt.slurm.words import seconds
@@ -41,7 +41,7 @@ def commands() -> list[Finding]:
 
 def cluster(profile: Profile) -> list[Finding]:
     """Limits and partition that jobs of a profile meet."""
-    where = next((str(path) for path in places() if path.is_file()), None)
+    where = next((str(path) for path in profile_paths() if path.is_file()), None)
     seen = f"{where or 'no cluster.toml: defaults'}; {profile.time} min, {profile.cpus} CPUs, "
     seen += f"{profile.element_gpus} GPU, {profile.memory or 'default'} memory per element"
     remedy = "" if where else "write ./cluster.toml: account, partition, gres, time"

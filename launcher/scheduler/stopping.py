@@ -15,13 +15,13 @@ AT_ONCE = 200
 """Elements named to one scancel."""
 CANCEL_SECONDS = 120
 """For one scancel, which a busy controller may keep waiting."""
-GRACE_SECONDS = 40
+LEAVING_SECONDS = 40
 """For a cancelled element to leave the queue: SLURM's KillWait (30 s by default) and some."""
 SAVE_SECONDS = 150
 """For local workers to save their state: the pool itself kills them after 120."""
 
 
-def cancel_jobs(elements: Sequence[str], wait: float = GRACE_SECONDS) -> list[str]:
+def cancel_jobs(elements: Sequence[str], wait: float = LEAVING_SECONDS) -> list[str]:
     """Cancels array elements and waits until they have left the queue.
 
     Args:
