@@ -33,8 +33,12 @@ def requeue_elsewhere(job: str, node: str) -> str | None:
     """
     names = _excluded(job, node) if node else ""
     problem = requeue(job)
-    if problem is None and names:
-        _keep_off(job, names)
+    # SLURM changes the excluded nodes of waiting jobs only. An element waits as soon as it is
+    # requeued, while its processes still have KillWait seconds (30 by default) to live.
+    for _ in range(8 if problem is None and names else 0):
+        if _ask("scontrol", "update", f"jobid={job}", f"excnodelist={names}").problem is None:
+            break
+        time.sleep(UPDATE_SECONDS)
     return problem
 
 
@@ -78,18 +82,6 @@ def _excluded(job: str, node: str) -> str:
 def _field(shown: str, name: str) -> str | None:
     found = re.search(rf"\b{name}=(\S+)", shown)
     return found[1] if found and found[1] != "(null)" else None
-
-
-def _keep_off(job: str, names: str) -> None:
-    """Excludes nodes for a requeued element; tries for some seconds, then leaves it.
-
-    SLURM changes the excluded nodes of waiting jobs only. An element waits as soon as it is
-    requeued, while its processes still have KillWait seconds (30 by default) to live.
-    """
-    for _ in range(8):
-        if _ask("scontrol", "update", f"jobid={job}", f"excnodelist={names}").problem is None:
-            return
-        time.sleep(UPDATE_SECONDS)
 
 
 def _ask(*command: str) -> Answer:

@@ -1,7 +1,6 @@
 """What a submission tells its workers besides the study: the machine's side of things."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -47,15 +46,9 @@ class Assignment(Frozen):
     bundle: Bundle
     settings: Settings
 
-    def held(self, folder: StudyFolder, items: Sequence[str] | None = None) -> list[str]:
-        """Items that the submission still holds: what ended, or was cancelled, has lost its claim.
-
-        Args:
-            folder: the study's folder.
-            items: some of the bundle's; all where left out.
-        """
-        items = self.bundle.items if items is None else items
-        return list(claims.held(folder, items, self.settings.submission))
+    def held(self, folder: StudyFolder) -> list[str]:
+        """Items that the submission still holds: what has ended, or was cancelled, has no claim."""
+        return list(claims.held(folder, self.bundle.items, self.settings.submission))
 
 
 def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:

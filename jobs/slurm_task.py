@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,9 +72,9 @@ class _Element:
         self.stage = self.assignment.bundle.stage
         self.items = self.assignment.held(self.folder)
 
-    def held(self, items: Sequence[str]) -> list[str]:
-        """Those of some items that this submission still holds: what ended has lost its claim."""
-        return self.assignment.held(self.folder, items)
+    def held(self, items: Iterable[str]) -> dict[str, claims.Claim]:
+        """Claims of those of some items that this submission holds: what ended has none."""
+        return claims.held(self.folder, items, self.assignment.settings.submission)
 
     def run(self) -> str:
         """Runs the items that this submission still holds; returns a line for submitit's log.
@@ -284,13 +284,12 @@ class _WorkerProcess:
     def begun(self) -> list[str]:
         """The item that the process had begun when it ended; its first one if it began none."""
         left = self.element.held(self.items)
-        return self._running(left) or left[:1]
+        return self._running(left) or list(left)[:1]
 
-    def _running(self, items: Sequence[str]) -> list[str]:
+    def _running(self, held: Mapping[str, claims.Claim]) -> list[str]:
         # what an earlier attempt had begun is marked as running, too
-        pid, folder = self.process.pid, self.element.folder
-        found = ((item, claims.read(folder.claim(item))) for item in items)
-        return [item for item, claim in found if claim and claim.running and claim.pid == pid]
+        pid = self.process.pid
+        return [item for item, claim in held.items() if claim.running and claim.pid == pid]
 
     def _start(self) -> subprocess.Popen[bytes]:
         element = self.element
@@ -329,11 +328,11 @@ class _WorkerProcess:
             kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
             begun = self._running(left)
             # one that dies before it begins anything may have met a moment's fault: once more
-            lost = begun if begun or not self.began_nothing else left
+            lost = begun if begun or not self.began_nothing else list(left)
             self.began_nothing = not begun
             for item in lost:
                 self.element.fail(item, kind, f"the worker ended with exit code {code}")
             left = self.element.held(left)
         if left:
-            self.items = left
+            self.items = list(left)
             self.process = self._start()

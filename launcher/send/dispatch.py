@@ -1,5 +1,6 @@
 """From claimed bundles to SLURM's queue: what each waits for, what goes out, what is said of it."""
 
+import os
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from launcher.cluster.limits import Limits
 from launcher.cluster.profile import Profile
 from launcher.scheduler.lost import bad_nodes
 from launcher.send.arrays import Array, arrange
+from launcher.send.environment import overriding
 from launcher.send.other_submits import OtherSubmits
 from launcher.send.script import Script
 from launcher.send.sender import FULL, Sender, dependency
@@ -56,9 +58,8 @@ def dispatch(
     folder = StudyFolder(resolved.folder.path.resolve())
     script = Script(folder, profile, settings, snapshot(folder), exclude)
     sender = Sender(script, limits.cluster, profile.workers(resolved.study.grid.processes))
-    unused = sender.unused_variables(arrays[0]) if arrays else []
-    if unused:
-        names = ", ".join(unused)
+    if unused := overriding(os.environ, script.flags(arrays[0])):
+        names = ", ".join(sorted(unused))
         _warn(console, "not used", f"{names}, for which the profile or the launcher speaks.")
     makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
     outside = OtherSubmits(resolved, (item for bundle in makers for item in bundle.items))

@@ -25,6 +25,8 @@ UNFIT = {
     "\r": "it ends a line of the job's script",
 }
 """Characters that a study's folder cannot have, and why: sbatch(1), FILENAME PATTERN."""
+AS_THEY_ARE = ("account", "constraint", "gres", "partition", "qos", "time")
+"""Fields of a profile that sbatch is given under the same name."""
 
 
 @dataclass
@@ -49,13 +51,8 @@ class Script:
             "job_name": f"stilt-{self.settings.submission}",
             # by its comment, an array is found again
             "comment": array.token,
-            "account": profile.account,
-            "partition": profile.partition,
-            "qos": profile.qos,
-            "gres": profile.gres,
-            "constraint": profile.constraint,
+            **{name: getattr(profile, name) for name in AS_THEY_ARE},
             "exclude": ",".join(nodes) or None,
-            "time": profile.time,
             "mem": profile.memory,
             "cpus_per_task": profile.cpus,
             # since SLURM 22.05, srun inside a job no longer takes this from sbatch

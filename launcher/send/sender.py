@@ -18,7 +18,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from launcher.scheduler.ledger import LedgerLine, append_lines, new_line, note_job
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.send.arrays import Array
-from launcher.send.environment import overriding, without_overriding
+from launcher.send.environment import without_overriding
 from launcher.send.script import Script
 from launcher.send.takeover import LOOKS, find_array, place_pickles, tasks_of
 from stilt.errors import ConfigError
@@ -160,10 +160,6 @@ class Sender:
                 return self._sbatch(array, line, waits)
             raise _Refused(said) from None
         return str(jobs[0].job_id).partition("_")[0]
-
-    def unused_variables(self, array: Array) -> list[str]:
-        """The user's variables for sbatch that the array's script, or the launcher, overrules."""
-        return sorted(overriding(os.environ, self.script.flags(array)))
 
 
 class _Refused(Exception):  # noqa: N818 - the caller tells the person
