@@ -25,7 +25,7 @@ from stilt.errors import ConfigError
 from stilt.slurm.words import gpu_number, seconds
 
 FILE = "cluster.toml"
-OURS = (
+LAUNCHER_FLAGS = (
     *("array", "comment", "dependency", "error", "job-name", "kill-on-invalid-dep", "nodes"),
     *("no-requeue", "ntasks", "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-node"),
     *("ntasks-per-socket", "open-mode", "output", "requeue", "signal"),
@@ -184,13 +184,12 @@ def _taken(name: str) -> str | None:
         )
     if name in FIELD_OF:
         return f"has a field of its own: '{FIELD_OF[name]}', above [extra]"
-    if name in OURS:
+    if name in LAUNCHER_FLAGS:
         return "is set by the launcher"
     if name in REFUSED_OPTIONS:
         return "would keep the launcher from sending jobs or finding them"
-    longer = next(
-        (flag for flag in (*FIELD_OF, *OURS, *REFUSED_OPTIONS) if flag.startswith(name)), None
-    )
+    flags = (*FIELD_OF, *LAUNCHER_FLAGS, *REFUSED_OPTIONS)
+    longer = next((flag for flag in flags if flag.startswith(name)), None)
     return f"is the beginning of '{longer}', and '{longer}' {_taken(longer)}" if longer else None
 
 

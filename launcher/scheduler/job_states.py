@@ -113,10 +113,8 @@ def as_ended(state: JobState) -> JobState:
     return state.model_copy(update={"live": False, "state": LOST}) if state.live else state
 
 
-def joined(waiting: JobState, known: JobState | None) -> JobState:
+def joined(waiting: JobState, known: JobState) -> JobState:
     """What squeue says, with what only sacct knows."""
-    if known is None:
-        return waiting
     earlier = known.spent - (known.elapsed or 0)
     spent = max(known.spent, earlier + (waiting.elapsed or 0))
     gpus = max(waiting.gpus, known.gpus)

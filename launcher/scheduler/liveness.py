@@ -56,8 +56,8 @@ def query_jobs(lines: Sequence[LedgerLine]) -> Scheduler:
     waiting, no_squeue = queued(names)
     if no_squeue is None:
         known = {job: as_ended(state) for job, state in known.items()}
-    jobs = known | {job: joined(state, known.get(job)) for job, state in waiting.items()}
-    return Scheduler(jobs=jobs, squeue=no_squeue, sacct=no_sacct)
+    both = {job: joined(waiting[job], known[job]) for job in waiting.keys() & known.keys()}
+    return Scheduler(jobs=known | waiting | both, squeue=no_squeue, sacct=no_sacct)
 
 
 class ClaimLiveness:

@@ -1,4 +1,4 @@
-"""The one place that asks SLURM's commands: with nothing in the environment that bends answers."""
+"""The one place that asks SLURM's commands: without variables that change their answers."""
 
 import os
 import subprocess
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 SECONDS = 30.0
 """For one call; a controller that answers later is taken to be down."""
-BENDING = ("SACCTMGR_", "SACCT_", "SCANCEL_", "SCONTROL_", "SINFO_", "SQUEUE_")
+FLAG_VARIABLES = ("SACCTMGR_", "SACCT_", "SCANCEL_", "SCONTROL_", "SINFO_", "SQUEUE_")
 """Beginnings of variables that stand for flags of these commands, such as SQUEUE_PARTITION, and
 which a user sets for her own looks at the queue; see ENVIRONMENT VARIABLES in each one's manual.
 SLURM_CONF and SLURM_CLUSTERS stay: they say which SLURM is meant."""
-SPELLING = ("SLURM_BITSTR_LEN", "SLURM_TIME_FORMAT")
+FORMAT_VARIABLES = ("SLURM_BITSTR_LEN", "SLURM_TIME_FORMAT")
 """Variables that change how ids of elements and times are written."""
 
 
@@ -38,7 +38,7 @@ def ask(*command: str, seconds: float | None = None) -> Answer:
     environment = {
         variable: value
         for variable, value in os.environ.items()
-        if variable not in SPELLING and not variable.startswith(BENDING)
+        if variable not in FORMAT_VARIABLES and not variable.startswith(FLAG_VARIABLES)
     }
     try:
         run = subprocess.run(

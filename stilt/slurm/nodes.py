@@ -14,7 +14,7 @@ LIST = ("sinfo", "--all", "--noheader", "--Node", "--format=%N|%G|%f|%t|%P")
 and beside it sinfo takes no ``--partition``."""
 UP = frozenset(("alloc", "comp", "idle", "mix", "plnd"))
 """Short names of states in which a node takes jobs, now or later; sinfo(1), NODE STATE CODES."""
-SLEEPS = "+~#-"
+STATE_MARKS = "+~#-"
 """Marks behind a state that do not keep jobs away: completing, powered down or up, planned for."""
 
 
@@ -32,26 +32,23 @@ def fitting(
     wanted = resources(gres or "")
     if wanted is None:
         return frozenset()
-    found = set()
-    for line in listed.splitlines():
-        fields = line.strip().split("|")
-        if len(fields) != 5:
-            continue
-        name, offered, features, state, where = fields
-        there = where.rstrip("*") in partition.split(",") if partition else where.endswith("*")
-        has = resources(offered)
-        if there and state.rstrip(SLEEPS) in UP and has is not None and _holds(has, wanted):
-            found |= {name} if _has_features(features, constraint) else set()
-    return frozenset(found)
+    rows = [line.strip().split("|") for line in listed.splitlines() if line.count("|") == 4]
+    return frozenset(
+        name
+        for name, offered, features, state, where in rows
+        if (where.rstrip("*") in partition.split(",") if partition else where.endswith("*"))
+        and state.rstrip(STATE_MARKS) in UP
+        and _holds(resources(offered), wanted)
+        and _has_features(features, constraint)
+    )
 
 
-def _holds(has: Counter[tuple[str, str]], wanted: Counter[tuple[str, str]]) -> bool:
+def _holds(has: Counter[tuple[str, str]] | None, wanted: Counter[tuple[str, str]]) -> bool:
     """Whether a node has what is wanted; a resource without a type is one of any type."""
-    for (name, kind), count in wanted.items():
-        of_kind = sum(n for (x, k), n in has.items() if x == name and kind in ("", k))
-        if of_kind < count:
-            return False
-    return True
+    return has is not None and all(
+        sum(n for (x, k), n in has.items() if x == name and kind in ("", k)) >= count
+        for (name, kind), count in wanted.items()
+    )
 
 
 def _has_features(features: str, constraint: str | None) -> bool:
