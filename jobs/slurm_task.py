@@ -319,7 +319,7 @@ class _WorkerProcess:
             )
 
     def start_again(self) -> None:
-        """After the process died in the middle: its item failed, a new one takes up the rest."""
+        """Records the item under which the process died as failed, and starts one for the rest."""
         left = self.element.held(self.items)
         code = self.process.returncode
         if not left or code == 0:

@@ -35,9 +35,9 @@ def bundles_of(folder: StudyFolder, item: str) -> tuple[str, ...]:
     return tuple(stem for _, stem in sorted(found, reverse=True))
 
 
-def log_end(paths: list[Path], lines: int = 40) -> str:
-    """Last lines of several logs, one after the other."""
-    return "\n".join(line for path in paths for line in last_lines(path, lines))
+def log_end(paths: list[Path]) -> str:
+    """Last 40 lines of each of several logs, one after the other."""
+    return "\n".join(line for path in paths for line in last_lines(path, 40))
 
 
 def last_lines(path: Path, lines: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Claims whose job is gone: what is known of why is written down, and the items are free again."""
+"""Records why jobs that held claims are gone, and frees what they held."""
 
 from typing import get_args
 
@@ -45,6 +45,7 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
         if not claims.drop_stale(folder.claim(claim.item), claim) or told is None:
             continue
         kind, message = told
+        log = folder.slurm / f"{claim.job}_0_log.out"
         record_loss(
             study,
             folder,
@@ -53,18 +54,10 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
             message,
             job=liveness.element(claim),
             host=(job.node if job else "") or (claim.host if claim.running else None),
-            log=_log_name(folder, claim),
+            log=str(log.relative_to(folder.path)) if log.is_file() else None,
         )
         lost[claim.item] = f"{kind}: {message}"
     return lost
-
-
-def _log_name(folder: StudyFolder, claim: claims.Claim) -> str | None:
-    """Log of the element that ran an item, relative to the study's folder; None if absent."""
-    if claim.job is None:
-        return None
-    path = folder.slurm / f"{claim.job}_0_log.out"
-    return str(path.relative_to(folder.path)) if path.is_file() else None
 
 
 def bad_nodes(folder: StudyFolder) -> list[str]:

@@ -53,15 +53,8 @@ def _queued(elements: Sequence[str]) -> bool:
     return bool(set(elements) & set(answer.output.split()))
 
 
-def stop_processes(
-    processes: Iterable[Process], console: Console, wait: float = SAVE_SECONDS
-) -> list[str]:
+def stop_processes(processes: Iterable[Process], console: Console) -> list[str]:
     """Asks pools and workers of this machine to stop, and waits until they have.
-
-    Args:
-        processes: what to stop.
-        console: where it is told that this may take a while.
-        wait: seconds to wait at most.
 
     Returns:
         What went wrong.
@@ -82,7 +75,7 @@ def stop_processes(
         asked.append(process.pid)
     if asked:
         console.print("waiting for the workers to save their state")
-    end = time.monotonic() + wait
+    end = time.monotonic() + SAVE_SECONDS
     while asked and time.monotonic() < end:
         asked = [pid for pid in asked if _runs(pid)]
         time.sleep(0.2)

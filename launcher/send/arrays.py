@@ -1,4 +1,4 @@
-"""From a plan's bundles to job arrays: what waits for what, and how many may run at a time."""
+"""Arranges bundles into job arrays: what waits for what, and how many may run at a time."""
 
 import heapq
 from collections import defaultdict
@@ -18,7 +18,7 @@ class Array:
     ok: tuple[int, ...] = ()
     """Positions of the arrays that make what this one needs, but for what another job makes."""
     ended: tuple[int, ...] = ()
-    """Positions of arrays whose places this one takes: they must have ended, however."""
+    """Positions of arrays whose places this one takes: it waits until they end, well or not."""
 
     @property
     def stage(self) -> str:

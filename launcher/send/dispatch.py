@@ -1,4 +1,4 @@
-"""From claimed bundles to SLURM's queue: what each waits for, what goes out, what is said of it."""
+"""Sends claimed bundles to SLURM's queue, and prints what went out and what did not."""
 
 import os
 from collections.abc import Mapping, Sequence

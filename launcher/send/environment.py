@@ -1,4 +1,4 @@
-"""Variables that sbatch reads: they win over the script, so those that contradict it are hidden."""
+"""Hides variables of sbatch that contradict the script: they would win over it."""
 
 import os
 from collections.abc import Collection, Iterable, Iterator
@@ -42,7 +42,7 @@ def overriding(names: Iterable[str], flags: Collection[str]) -> set[str]:
 
 @contextmanager
 def without_overriding(flags: Collection[str]) -> Iterator[None]:
-    """Hides what would win over a script, and what a surrounding job was given.
+    """Hides variables that would win over a script, and those of a job that the launcher runs in.
 
     Where SLURM is, and the user's variables for what the script leaves open, stay.
 

@@ -1,4 +1,4 @@
-"""What a submit needs and other submits' jobs make: found when it is needed, not before.
+"""Finds what a submit needs and other submits' jobs make, when it is needed, not before.
 
 Of two launchers at work at the same moment each may hold a source that the other's cells need. Each
 sends its own sources first, so that neither waits for a job that the other keeps back.
@@ -24,7 +24,7 @@ class OtherSubmits:
 
         Args:
             resolved: the study.
-            own: what this submit makes itself, or found made: sources, ``synthesis``.
+            own: ids of the runs that this submit makes itself.
         """
         self.resolved = resolved
         self.unmet: dict[str, str] = {}

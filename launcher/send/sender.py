@@ -1,6 +1,6 @@
-"""The SLURM executor: sends a plan as job arrays through submitit and is done with it.
+"""Sends a plan to SLURM as job arrays, through submitit, and waits for none of them.
 
-Nothing here waits for jobs. What a launcher leaves behind if it dies at any point is told from
+What a launcher leaves behind if it dies at any point is told from
 submissions.jsonl (a line for each array before the first sbatch, and one after it) and from squeue,
 by job name.
 """

@@ -1,4 +1,4 @@
-"""What tells a launcher's steps apart after it died: lines of submissions.jsonl, and job names.
+"""Takes over arrays that a launcher sent before it died, by submissions.jsonl and job names.
 
 A line for each array is written before the first sbatch of a submit, and one with the job after
 each sbatch. Between the two, SLURM's queue knows more than the study's folder.
@@ -21,7 +21,7 @@ LOOKS = 10
 """How often squeue is asked, a second apart, for an array whose sbatch failed."""
 
 
-def find_array(line: LedgerLine, looks: int = LOOKS) -> str | None:
+def find_array(line: LedgerLine, looks: int) -> str | None:
     """Job id of an array that SLURM has although sbatch did not say so; None if it has none."""
     for look in range(looks):
         if look:
