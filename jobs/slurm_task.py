@@ -295,10 +295,10 @@ class _WorkerProcess:
         element = self.element
         folder = element.folder
         name = f"{element.task.bundle}.{self.slot}"
-        changes = {"items": tuple(self.items), "id": name}
-        bundle = element.assignment.bundle.model_copy(update=changes)
-        assignment = Assignment(bundle=bundle, settings=element.assignment.settings)
-        write_text(folder.bundles / f"{name}.json", assignment.model_dump_json() + "\n")
+        given = element.assignment
+        bundle = given.bundle.model_copy(update={"items": tuple(self.items), "id": name})
+        part = Assignment(bundle=bundle, settings=given.settings)
+        write_text(folder.bundles / f"{name}.json", part.model_dump_json() + "\n")
         log = folder.logs / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"STILT_LOG_FILE": str(log.relative_to(folder.path))}

@@ -108,11 +108,6 @@ def _read(answer: Answer, columns: int) -> Iterator[tuple[JobState, list[str]]]:
             )
 
 
-def as_ended(state: JobState) -> JobState:
-    """An element that only sacct lists has ended; a "running" one was lost by the controller."""
-    return state.model_copy(update={"live": False, "state": LOST}) if state.live else state
-
-
 def joined(waiting: JobState, known: JobState) -> JobState:
     """What squeue says, with what only sacct knows."""
     earlier = known.spent - (known.elapsed or 0)

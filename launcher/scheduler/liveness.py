@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from launcher.cluster.limits import this_cluster
-from launcher.scheduler.job_states import JobState, accounted, as_ended, joined, queued
+from launcher.scheduler.job_states import LOST, JobState, accounted, joined, queued
 from launcher.scheduler.ledger import LedgerLine, read_ledger
 from stilt.folder import StudyFolder
 from stilt.records import claims
@@ -55,7 +55,9 @@ def query_jobs(lines: Sequence[LedgerLine]) -> Scheduler:
     known, no_sacct = accounted(names, since)
     waiting, no_squeue = queued(names)
     if no_squeue is None:
-        known = {job: as_ended(state) for job, state in known.items()}
+        # what only sacct lists has ended; of what it has running, the controller lost track
+        lost = {"live": False, "state": LOST}
+        known = {job: s.model_copy(update=lost) if s.live else s for job, s in known.items()}
     both = {job: joined(waiting[job], known[job]) for job in waiting.keys() & known.keys()}
     return Scheduler(jobs=known | waiting | both, squeue=no_squeue, sacct=no_sacct)
 

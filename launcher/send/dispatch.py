@@ -1,6 +1,5 @@
 """Sends claimed bundles to SLURM's queue, and prints what went out and what did not."""
 
-import os
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -58,7 +57,7 @@ def dispatch(
     folder = StudyFolder(resolved.folder.path.resolve())
     script = Script(folder, profile, settings, snapshot(folder), exclude)
     sender = Sender(script, limits.cluster, profile.workers(resolved.study.grid.processes))
-    if unused := overriding(os.environ, script.flags(arrays[0])):
+    if unused := overriding(script.flags(arrays[0])):
         names = ", ".join(sorted(unused))
         _warn(console, "not used", f"{names}, for which the profile or the launcher speaks.")
     makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
