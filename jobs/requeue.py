@@ -11,12 +11,14 @@ import time
 from stilt.slurm.commands import Answer, ask
 from stilt.slurm.nodes import LIST, fitting
 
-POLL_SECONDS = 0.5
-SECONDS = 60.0
+UPDATE_SECONDS = 0.5
+"""Between two tries to exclude nodes for a requeued element."""
+ANSWER_SECONDS = 60.0
 """How long one command may take: many elements that leave a node at once ask together."""
 TRIES = 5
 """How often SLURM is asked for a requeue before it counts as refused."""
 PAUSE_SECONDS = 10.0
+"""Between two requests for a requeue."""
 
 
 def requeue_elsewhere(job: str, node: str) -> str | None:
@@ -31,8 +33,12 @@ def requeue_elsewhere(job: str, node: str) -> str | None:
     """
     names = _excluded(job, node) if node else ""
     problem = requeue(job)
-    if problem is None and names:
-        _keep_off(job, names)
+    # SLURM changes the excluded nodes of waiting jobs only. An element waits as soon as it is
+    # requeued, while its processes still have KillWait seconds (30 by default) to live.
+    for _ in range(8 if problem is None and names else 0):
+        if _ask("scontrol", "update", f"jobid={job}", f"excnodelist={names}").problem is None:
+            break
+        time.sleep(UPDATE_SECONDS)
     return problem
 
 
@@ -42,22 +48,17 @@ def requeue(job: str) -> str | None:
     Returns:
         None if SLURM took it back, else why it did not.
     """
-    answer = _ask("scontrol", "requeue", job)
-    for _ in range(TRIES - 1):
-        if _took(answer):
-            break
-        time.sleep(PAUSE_SECONDS)
+    problem = None
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(PAUSE_SECONDS)
         answer = _ask("scontrol", "requeue", job)
-    return None if _took(answer) else answer.problem
-
-
-def _took(answer: Answer) -> bool:
-    """Whether SLURM took an element back.
-
-    A requeue sends SIGTERM to all processes of the element, also to the command that asked for it.
-    Where SLURM did not answer an earlier request in time but obeyed it, the job is pending.
-    """
-    return answer.code in (0, -signal.SIGTERM) or "pending" in answer.errors.lower()
+        # a requeue sends SIGTERM to all processes of the element, also to the one that asks for it;
+        # where SLURM obeyed an earlier request that it did not answer in time, the job is pending
+        if answer.code in (0, -signal.SIGTERM) or "pending" in answer.errors.lower():
+            return None
+        problem = answer.problem
+    return problem
 
 
 def _excluded(job: str, node: str) -> str:
@@ -69,12 +70,11 @@ def _excluded(job: str, node: str) -> str:
     before = _field(shown, "ExcNodeList")
     names = f"{before},{node}" if before else node
     listed = _ask("scontrol", "show", "hostnames", names).output.split()
-    partition = _field(shown, "Partition")
     fit = fitting(
         _ask(*LIST).output,
         gres=_field(shown, "TresPerNode"),
         constraint=_field(shown, "Features"),
-        partition=partition,
+        partition=_field(shown, "Partition"),
     )
     return names if node in listed and fit - set(listed) else ""
 
@@ -84,17 +84,5 @@ def _field(shown: str, name: str) -> str | None:
     return found[1] if found and found[1] != "(null)" else None
 
 
-def _keep_off(job: str, names: str) -> None:
-    """Excludes nodes for a requeued element; tries for some seconds, then leaves it.
-
-    SLURM changes the excluded nodes of waiting jobs only. An element waits as soon as it is
-    requeued, while its processes still have KillWait seconds (30 by default) to live.
-    """
-    for _ in range(8):
-        if _ask("scontrol", "update", f"jobid={job}", f"excnodelist={names}").problem is None:
-            return
-        time.sleep(POLL_SECONDS)
-
-
 def _ask(*command: str) -> Answer:
-    return ask(*command, seconds=SECONDS)
+    return ask(*command, seconds=ANSWER_SECONDS)

@@ -1,6 +1,5 @@
 """What a submission tells its workers besides the study: the machine's side of things."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -47,13 +46,9 @@ class Assignment(Frozen):
     bundle: Bundle
     settings: Settings
 
-    def held(self, folder: StudyFolder, items: Sequence[str] | None = None) -> list[str]:
-        """Those of some items, or of all of the bundle, that the submission still holds.
-
-        What ended, or was cancelled, has lost its claim.
-        """
-        items = self.bundle.items if items is None else items
-        return list(claims.held(folder, items, self.settings.submission))
+    def held(self, folder: StudyFolder) -> list[str]:
+        """Items that the submission still holds: what has ended, or was cancelled, has no claim."""
+        return list(claims.held(folder, self.bundle.items, self.settings.submission))
 
 
 class StagingRequest(Frozen):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,9 +72,9 @@ class _Element:
         self.stage = self.assignment.bundle.stage
         self.items = self.assignment.held(self.folder)
 
-    def held(self, items: Sequence[str]) -> list[str]:
-        """Those of some items that this submission still holds: what ended has lost its claim."""
-        return self.assignment.held(self.folder, items)
+    def held(self, items: Iterable[str]) -> dict[str, claims.Claim]:
+        """Claims of those of some items that this submission holds: what ended has none."""
+        return claims.held(self.folder, items, self.assignment.settings.submission)
 
     def run(self) -> str:
         """Runs the items that this submission still holds; returns a line for submitit's log.
@@ -96,7 +96,7 @@ class _Element:
         if claim is not None and claim.submission != self.assignment.settings.submission:
             raise CellsFailed(f"{name} is {claim.submission}'s by now")
         if failed or not finished(self.study, self.folder, item):
-            self._fail_dependants(item)
+            self._fail_dependants()
             raise CellsFailed(f"{name} has no usable result")
         return item
 
@@ -198,7 +198,7 @@ class _Element:
         for item in self.held(self.items):
             self.fail(item, "timeout", message)
         if self.stage != "target":
-            self._fail_dependants(self.assignment.bundle.items[0])
+            self._fail_dependants()
 
     def _leave_node(self, fault: "DeviceFault") -> int:
         """Records a broken device, and requeues the element for what is left.
@@ -244,14 +244,14 @@ class _Element:
             kind,
             message,
             job=self.environment.job_id,
-            host=os.environ.get("SLURMD_NODENAME"),
             log=os.environ["STILT_LOG_FILE"],
         )
         if not keep:
             self.folder.claim(item).unlink(missing_ok=True)
 
-    def _fail_dependants(self, need: str) -> None:
+    def _fail_dependants(self) -> None:
         """Records why nothing that waits for this element will run: SLURM drops it in silence."""
+        need = self.assignment.bundle.items[0]
         why = reason(self.folder, need) or "no usable result"
         for item in self.study.dependants(need):
             claim = claims.read(self.folder.claim(item))
@@ -284,22 +284,21 @@ class _WorkerProcess:
     def begun(self) -> list[str]:
         """The item that the process had begun when it ended; its first one if it began none."""
         left = self.element.held(self.items)
-        return self._running(left) or left[:1]
+        return self._running(left) or list(left)[:1]
 
-    def _running(self, items: Sequence[str]) -> list[str]:
+    def _running(self, held: Mapping[str, claims.Claim]) -> list[str]:
         # what an earlier attempt had begun is marked as running, too
-        pid, folder = self.process.pid, self.element.folder
-        found = ((item, claims.read(folder.claim(item))) for item in items)
-        return [item for item, claim in found if claim and claim.running and claim.pid == pid]
+        pid = self.process.pid
+        return [item for item, claim in held.items() if claim.running and claim.pid == pid]
 
     def _start(self) -> subprocess.Popen[bytes]:
         element = self.element
         folder = element.folder
         name = f"{element.task.bundle}.{self.slot}"
-        changes = {"items": tuple(self.items), "id": name}
-        bundle = element.assignment.bundle.model_copy(update=changes)
-        assignment = Assignment(bundle=bundle, settings=element.assignment.settings)
-        write_text(folder.bundles / f"{name}.json", assignment.model_dump_json() + "\n")
+        given = element.assignment
+        bundle = given.bundle.model_copy(update={"items": tuple(self.items), "id": name})
+        part = Assignment(bundle=bundle, settings=given.settings)
+        write_text(folder.bundles / f"{name}.json", part.model_dump_json() + "\n")
         log = folder.logs / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"STILT_LOG_FILE": str(log.relative_to(folder.path))}
@@ -320,7 +319,7 @@ class _WorkerProcess:
             )
 
     def start_again(self) -> None:
-        """After the process died in the middle: its item failed, a new one takes up the rest."""
+        """Records the item under which the process died as failed, and starts one for the rest."""
         left = self.element.held(self.items)
         code = self.process.returncode
         if not left or code == 0:
@@ -329,11 +328,11 @@ class _WorkerProcess:
             kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
             begun = self._running(left)
             # one that dies before it begins anything may have met a moment's fault: once more
-            lost = begun if begun or not self.began_nothing else left
+            lost = begun if begun or not self.began_nothing else list(left)
             self.began_nothing = not begun
             for item in lost:
                 self.element.fail(item, kind, f"the worker ended with exit code {code}")
             left = self.element.held(left)
         if left:
-            self.items = left
+            self.items = list(left)
             self.process = self._start()

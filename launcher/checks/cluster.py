@@ -6,7 +6,7 @@ from functools import partial
 
 from launcher.checks.finding import Finding
 from launcher.cluster.limits import read_limits, require_one_cluster
-from launcher.cluster.profile import Profile, places
+from launcher.cluster.profile import Profile, profile_paths
 from stilt.errors import ConfigError
 from stilt.slurm.commands import ask
 from stilt.slurm.words import seconds
@@ -35,7 +35,7 @@ def commands() -> list[Finding]:
 
 def profile_fits(profile: Profile) -> list[Finding]:
     """Looks at the profile, and at the limits and the partition that its jobs meet."""
-    where = next((str(path) for path in places() if path.is_file()), None)
+    where = next((str(path) for path in profile_paths() if path.is_file()), None)
     seen = f"{where or 'no cluster.toml: defaults'}; {profile.time} min, {profile.cpus} CPUs, "
     seen += f"{profile.element_gpus} GPU, {profile.memory or 'default'} memory per element"
     remedy = "" if where else "write ./cluster.toml: account, partition, gres, time"

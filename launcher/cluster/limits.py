@@ -101,14 +101,12 @@ def submit_limit(
     """
     rows = [line.split("|") for line in associations.splitlines() if line.count("|") == 2]
     mine = [row for row in rows if account is None or row[0] == account]
-    per_class = {
-        name: limit
-        for name, bar, limit in (line.partition("|") for line in classes.splitlines())
-        if bar
-    }
-    texts = []
-    for _, limit, default in mine:
-        texts += [limit, per_class.get(qos or default or "normal", "")]
+    per_class = dict(line.split("|") for line in classes.splitlines() if line.count("|") == 1)
+    texts = [
+        text
+        for _, limit, default in mine
+        for text in (limit, per_class.get(qos or default or "normal", ""))
+    ]
     return min((int(text) for text in texts if text.strip().isdigit()), default=None)
 
 

@@ -14,7 +14,6 @@ An example; every field may be left out::
     mail-type = "FAIL"
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,9 +22,10 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from stilt.config import Frozen, flags_of, parse, read_toml
 from stilt.errors import ConfigError
+from stilt.slurm.words import gpu_number, seconds
 
 FILE = "cluster.toml"
-OURS = (
+LAUNCHER_FLAGS = (
     *("array", "comment", "dependency", "error", "job-name", "kill-on-invalid-dep", "nodes"),
     *("no-requeue", "ntasks", "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-node"),
     *("ntasks-per-socket", "open-mode", "output", "requeue", "signal"),
@@ -34,7 +34,7 @@ OURS = (
 REFUSED_OPTIONS = ("chdir", "parsable", "quiet", "test-only", "wait", "wrap")
 """Flags with which jobs would not be sent, would not be found, or would be waited for."""
 SAME = ("account", "constraint", "exclude", "gpus", "gres", "partition", "qos", "time")
-FIELDS = {name: name for name in SAME} | {
+FIELD_OF = {name: name for name in SAME} | {
     "cpus-per-task": "cpus",
     "gpus-per-node": "gpus",
     "gpus-per-socket": "gpus",
@@ -43,7 +43,7 @@ FIELDS = {name: name for name in SAME} | {
 }
 """Flags of sbatch that a field of the profile stands for."""
 
-Count = Annotated[int, Field(ge=1)]
+AtLeastOne = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(pattern=r"^\S+$")]
 
 
@@ -68,15 +68,15 @@ class Profile(Frozen):
     """Time limit of one element: minutes, or hours:minutes:seconds."""
     memory: str | None = Field(default=None, pattern=r"^\d+[KMGT]?$")
     """Memory of one element, such as 32G."""
-    cpus: Count = 4
+    cpus: AtLeastOne = 4
     """CPUs of one element."""
     gpus: Annotated[int, Field(ge=0)] | None = None
     """GPUs of one element; 0 for none."""
-    workers_per_gpu: Count = 1
+    workers_per_gpu: AtLeastOne = 1
     """Processes that share an element and its GPU."""
-    parallel: Count | None = None
+    parallel: AtLeastOne | None = None
     """Elements that run at one time at most."""
-    array_size: Count | None = None
+    array_size: AtLeastOne | None = None
     """Elements of one array at most; asked of the cluster where absent."""
     signal_seconds: int = Field(default=120, ge=10)
     """How long before the time limit a worker is told to save its state."""
@@ -103,15 +103,11 @@ class Profile(Frozen):
         return plain
 
     @model_validator(mode="after")
-    def _memory_once(self) -> "Profile":
+    def _consistent(self) -> "Profile":
         # sbatch(1): --mem, --mem-per-cpu and --mem-per-gpu exclude each other
         for name in ("mem-per-cpu", "mem-per-gpu"):
             if name in self.extra and self.memory is not None:
                 raise ValueError(f"field 'extra': '{name}' and 'memory' exclude each other")
-        return self
-
-    @model_validator(mode="after")
-    def _time_to_save(self) -> "Profile":
         if self.signal_seconds > 30 * self.time:
             raise ValueError(
                 f"'signal_seconds' = {self.signal_seconds}: at most half of 'time' "
@@ -122,12 +118,7 @@ class Profile(Frozen):
     @property
     def element_gpus(self) -> int:
         """GPUs that one element gets."""
-        if self.gpus is not None:
-            return self.gpus
-        counts = re.findall(
-            r"(?:^|,)gpu(?::[^:,]*[A-Za-z][^:,]*)?(?::(\d+))?", self.gres or "gpu:1"
-        )
-        return sum(int(count or 1) for count in counts)
+        return gpu_number(self.gres or "gpu:1") if self.gpus is None else self.gpus
 
     def workers(self, processes: int) -> int:
         """Workers of one element.
@@ -163,20 +154,20 @@ def read_profile(file: Path | None = None, **flags: Any) -> Profile:
     """Reads the cluster's profile and lets flags override it.
 
     Args:
-        file: the profile; by default the first of ``places`` that is there.
+        file: the profile; by default the first of ``profile_paths`` that is there.
         flags: values of ``Flags``.
 
     Raises:
         ConfigError: The file, or a flag, says something that is not allowed.
     """
-    path = file or next((place for place in places() if place.is_file()), None)
+    path = file or next((place for place in profile_paths() if place.is_file()), None)
     table = read_toml(path) if path else {}
     given = {name: value for name, value in flags.items() if value is not None}
-    where = path if path and not given else f"{path or 'flags'}" + (" with flags" if path else "")
+    where = f"{path} with flags" if path and given else path or "flags"
     return parse(Profile, table | given, where)
 
 
-def places() -> list[Path]:
+def profile_paths() -> list[Path]:
     """Files that hold a profile, the first one found wins: the project's, then the user's."""
     return [Path(FILE), Path(platformdirs.user_config_dir("stilt", appauthor=False)) / FILE]
 
@@ -191,15 +182,14 @@ def _taken(name: str) -> str | None:
             "would send jobs where nobody looks for them: export SLURM_CLUSTERS instead, which "
             "squeue, sacct and scancel obey too"
         )
-    if name in FIELDS:
-        return f"has a field of its own: '{FIELDS[name]}', above [extra]"
-    if name in OURS:
+    if name in FIELD_OF:
+        return f"has a field of its own: '{FIELD_OF[name]}', above [extra]"
+    if name in LAUNCHER_FLAGS:
         return "is set by the launcher"
     if name in REFUSED_OPTIONS:
         return "would keep the launcher from sending jobs or finding them"
-    longer = next(
-        (flag for flag in (*FIELDS, *OURS, *REFUSED_OPTIONS) if flag.startswith(name)), None
-    )
+    flags = (*FIELD_OF, *LAUNCHER_FLAGS, *REFUSED_OPTIONS)
+    longer = next((flag for flag in flags if flag.startswith(name)), None)
     return f"is the beginning of '{longer}', and '{longer}' {_taken(longer)}" if longer else None
 
 
@@ -212,13 +202,7 @@ def minutes(text: str) -> int:
     Raises:
         ValueError: It is not one of these forms.
     """
-    matched = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
-    if matched is None:
+    found = seconds(text)
+    if found is None:
         raise ValueError("minutes, hours:minutes:seconds or days-hours are expected")
-    days, *rest = matched.groups()
-    parts = [int(part) for part in rest if part is not None]
-    if days is None and len(parts) < 3:
-        parts = [0, *parts]  # only three parts, or days, begin with hours
-    hours, mins, secs = [*parts, 0, 0][:3]
-    total = ((int(days or 0) * 24 + hours) * 60 + mins) * 60 + secs
-    return -(-total // 60)
+    return found if text.strip().isdigit() else -(-found // 60)

@@ -1,12 +1,12 @@
 """What squeue and sacct answer about jobs of some names: one state for each array element."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from stilt.config import Frozen
 from stilt.slurm.commands import Answer, ask
-from stilt.slurm.words import LIVE, NEVER_STARTS, expand, gpu_number, seconds, state_word
+from stilt.slurm.words import LIVE, NEVER_STARTS, expand, gpu_number, seconds
 
 LOST = "LOST"
 """Our own word: sacct takes the job to be running, the controller does not know it."""
@@ -35,8 +35,9 @@ class JobState(Frozen):
     """Job name: ``stilt-<submission>``."""
 
 
-_QUEUE = ("%i", "%T", "%M", "%r", "%N", "%b", "%j")
-_ACCOUNT = "JobID,State,ElapsedRaw,Reason,NodeList,ExitCode,AllocTRES,JobName,Submit"
+# what both tell stands first, in the same order
+QUEUE = "%i|%T|%M|%r|%N|%b|%j"
+ACCOUNT = "JobID,State,ElapsedRaw,Reason,NodeList,AllocTRES,JobName,ExitCode,Submit"
 
 
 def queued(names: Sequence[str]) -> tuple[dict[str, JobState], str | None]:
@@ -46,20 +47,13 @@ def queued(names: Sequence[str]) -> tuple[dict[str, JobState], str | None]:
     whose group she has left: squeue(1).
     """
     command = ("squeue", "--all", "--array", "--noheader", "--states=all")
-    answer = ask(*command, f"--name={','.join(names)}", f"--format={'|'.join(_QUEUE)}")
-    lines, problem = _lines(answer)
+    answer = ask(*command, f"--name={','.join(names)}", f"--format={QUEUE}")
     found: dict[str, JobState] = {}
-    for line in lines:
-        fields = line.strip().split("|")
-        if len(fields) != len(_QUEUE):
-            continue
-        ids, state, elapsed, reason, node, tres, name = fields
-        for job in expand(ids):
-            seen = _state(job, state, seconds(elapsed), reason, node, "", tres, name)
-            # of a job that several clusters might have run, --all lists the revoked copies too
-            if job not in found or not found[job].live:
-                found[job] = seen
-    return found, problem
+    for seen, _ in _read(answer, 7):
+        # of a job that several clusters might have run, --all lists the revoked copies too
+        if seen.job not in found or not found[seen.job].live:
+            found[seen.job] = seen
+    return found, answer.problem
 
 
 def accounted(names: Sequence[str], since: datetime) -> tuple[dict[str, JobState], str | None]:
@@ -70,76 +64,53 @@ def accounted(names: Sequence[str], since: datetime) -> tuple[dict[str, JobState
     # alone among these commands, sacct does not read SLURM_CLUSTERS
     command += [f"--clusters={where}"] if (where := os.environ.get("SLURM_CLUSTERS")) else []
     answer = ask(
-        *command, f"--starttime={start}", f"--name={','.join(names)}", f"--format={_ACCOUNT}"
+        *command, f"--starttime={start}", f"--name={','.join(names)}", f"--format={ACCOUNT}"
     )
-    lines, problem = _lines(answer)
     attempts: dict[str, list[tuple[str, JobState]]] = {}
-    for line in lines:
-        fields = line.split("|")
-        if len(fields) != len(_ACCOUNT.split(",")):
-            continue
-        ids, state, elapsed, reason, node, code, tres, name, submitted = fields
-        for job in expand(ids):
-            # sacct keeps the reason for which a job once waited, also after it ran
-            why = reason if reason == NEVER_STARTS else ""
-            seen = _state(job, state, seconds(elapsed), why, node, code, tres, name)
-            attempts.setdefault(job, []).append((submitted, seen))
+    for seen, (code, submitted) in _read(answer, 9):
+        # sacct keeps the reason for which a job once waited, also after it ran
+        why = seen.reason if seen.reason == NEVER_STARTS else ""
+        record = seen.model_copy(update={"exit_code": code, "reason": why})
+        attempts.setdefault(seen.job, []).append((submitted, record))
     found = {}
     for job, records in attempts.items():
         latest = max(records, key=lambda record: record[0])[1]
         spent = sum(record.elapsed or 0 for _, record in records)
         found[job] = latest.model_copy(update={"spent": spent})
-    return found, problem
+    return found, answer.problem
 
 
-def _state(
-    job: str,
-    state: str,
-    elapsed: int | None,
-    reason: str,
-    node: str,
-    exit_code: str,
-    resources: str,
-    name: str,
-) -> JobState:
-    word = state_word(state)
-    reason = "" if reason in ("None", "(null)", "N/A") else reason
-    return JobState(
-        job=job,
-        state=word,
-        live=word in LIVE and not (word == "PENDING" and reason == NEVER_STARTS),
-        elapsed=elapsed,
-        spent=elapsed or 0,
-        reason=reason,
-        node="" if node in ("None assigned", "(null)", "n/a") else node,
-        exit_code=exit_code,
-        gpus=gpu_number(resources),
-        name=name,
-    )
+def _read(answer: Answer, columns: int) -> Iterator[tuple[JobState, list[str]]]:
+    """Yields the state of each element that an answer lists, and what only sacct tells of it."""
+    for line in answer.output.splitlines() if answer.problem is None else ():
+        fields = line.strip().split("|")
+        if len(fields) != columns:
+            continue
+        ids, state, elapsed, reason, node, tres, name, *more = fields
+        # without the "by 0" of CANCELLED
+        word = (state.split() or ["UNKNOWN"])[0]
+        reason = "" if reason in ("None", "(null)", "N/A") else reason
+        took = seconds(elapsed)
+        for job in expand(ids):
+            yield (
+                JobState(
+                    job=job,
+                    state=word,
+                    live=word in LIVE and not (word == "PENDING" and reason == NEVER_STARTS),
+                    elapsed=took,
+                    spent=took or 0,
+                    reason=reason,
+                    node="" if node in ("None assigned", "(null)", "n/a") else node,
+                    gpus=gpu_number(tres),
+                    name=name,
+                ),
+                more,
+            )
 
 
-def as_ended(state: JobState) -> JobState:
-    """An element that only sacct lists has ended; a "running" one was lost by the controller."""
-    return state.model_copy(update={"live": False, "state": LOST}) if state.live else state
-
-
-def joined(waiting: JobState, known: JobState | None) -> JobState:
+def joined(waiting: JobState, known: JobState) -> JobState:
     """What squeue says, with what only sacct knows."""
-    if known is None:
-        return waiting
     earlier = known.spent - (known.elapsed or 0)
     spent = max(known.spent, earlier + (waiting.elapsed or 0))
-    update = {
-        "spent": spent,
-        "exit_code": known.exit_code,
-        "gpus": max(waiting.gpus, known.gpus),
-    }
-    return waiting.model_copy(update=update)
-
-
-def _lines(answer: Answer) -> tuple[list[str], str | None]:
-    """The lines of an answer, and why there is none."""
-    if answer.problem and "Invalid job id" in answer.errors:
-        # said of ids that the controller has forgotten: an answer, not a failure
-        return answer.output.splitlines(), None
-    return ([], answer.problem) if answer.problem else (answer.output.splitlines(), None)
+    gpus = max(waiting.gpus, known.gpus)
+    return waiting.model_copy(update={"spent": spent, "exit_code": known.exit_code, "gpus": gpus})

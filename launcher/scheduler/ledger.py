@@ -99,13 +99,15 @@ def new_line(submission: str, bundles: Iterable[str], command: str, **more: Any)
 def append_lines(folder: StudyFolder, *lines: LedgerLine) -> None:
     """Appends lines to submissions.jsonl, in one write."""
     text = "".join(f"{line.model_dump_json(exclude_defaults=True)}\n" for line in lines)
-    # 0666: a study's folder may belong to a group, as its umask says
-    descriptor = os.open(folder.submissions, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        os.write(descriptor, text.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    # without a buffer, which would cut a long text in two
+    with folder.submissions.open("ab", buffering=0) as file:
+        file.write(text.encode())
+        os.fsync(file.fileno())
+
+
+def note_job(folder: StudyFolder, line: LedgerLine, job: str) -> None:
+    """Appends an array's line once more, with the job that it became."""
+    append_lines(folder, line.model_copy(update={"array": job, "time": now()}))
 
 
 def read_ledger(folder: StudyFolder) -> list[LedgerLine]:

@@ -80,14 +80,13 @@ def read_claims(folder: StudyFolder) -> list[claims.Claim]:
 
 def _pool(claim: claims.Claim) -> Process:
     """The launcher that a local claim's process belongs to, or that process itself."""
-    if not claim.running or claims.process_lives(claim) is None:
+    parent = ""
+    if claim.running and claims.process_lives(claim) is not None:
+        parent = ps("ppid", claim.pid)
+    own = not parent.isdigit() or int(parent) in (0, 1, os.getpid())
+    if own or "submit" not in ps("command", int(parent)):
         return Process(claim.pid, claim.host)
-    parent = ps("ppid", claim.pid)
-    if parent.isdigit() and int(parent) > 1 and int(parent) != os.getpid():
-        words = ps("command", int(parent))
-        if "submit" in words:
-            return Process(int(parent), claim.host)
-    return Process(claim.pid, claim.host)
+    return Process(int(parent), claim.host)
 
 
 def ps(column: str, pid: int) -> str:

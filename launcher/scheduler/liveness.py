@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from launcher.cluster.limits import this_cluster
-from launcher.scheduler.job_states import JobState, accounted, as_ended, joined, queued
+from launcher.scheduler.job_states import LOST, JobState, accounted, joined, queued
 from launcher.scheduler.ledger import LedgerLine, read_ledger
 from stilt.folder import StudyFolder
 from stilt.records import claims
@@ -55,9 +55,11 @@ def query_jobs(lines: Sequence[LedgerLine]) -> Scheduler:
     known, no_sacct = accounted(names, since)
     waiting, no_squeue = queued(names)
     if no_squeue is None:
-        known = {job: as_ended(state) for job, state in known.items()}
-    jobs = known | {job: joined(state, known.get(job)) for job, state in waiting.items()}
-    return Scheduler(jobs=jobs, squeue=no_squeue, sacct=no_sacct)
+        # what only sacct lists has ended; of what it has running, the controller lost track
+        lost = {"live": False, "state": LOST}
+        known = {job: s.model_copy(update=lost) if s.live else s for job, s in known.items()}
+    both = {job: joined(waiting[job], known[job]) for job in waiting.keys() & known.keys()}
+    return Scheduler(jobs=known | waiting | both, squeue=no_squeue, sacct=no_sacct)
 
 
 class ClaimLiveness:
@@ -144,17 +146,21 @@ class ClaimLiveness:
             return True
         if self.element(claim) is None:
             return self._unrecorded(claim)
-        return self._just_submitted(claim.submission)
+        return self._just_submitted(claim)
+
+    def _lines_of(self, claim: claims.Claim) -> list[LedgerLine]:
+        """The ledger's lines of the submission that made a claim."""
+        return [line for line in self.lines if line.submission == claim.submission]
 
     def _can_be_asked_for(self, claim: claims.Claim) -> bool:
         """Whether SLURM here has a claim's job: earlier versions sent one study to two clusters."""
-        lines = (line for line in self.lines if line.submission == claim.submission)
+        lines = self._lines_of(claim)
         named = next((line.cluster for line in lines if line.cluster), self.cluster)
         return named is None or named == self.here
 
     def _unrecorded(self, claim: claims.Claim) -> bool:
         """A claim whose array nobody noted: the launcher is at it, or died between two steps."""
-        lines = [line for line in self.lines if line.submission == claim.submission]
+        lines = self._lines_of(claim)
         noted = {line.array for line in lines if line.array}
         name = f"stilt-{claim.submission}"
         for job in self.scheduler.jobs.values():
@@ -162,11 +168,10 @@ class ClaimLiveness:
                 return True
         if not claim.running and claims.process_lives(claim):
             return True
-        return self._just_submitted(claim.submission) or (not lines and self._young(claim))
+        return self._just_submitted(claim) or (not lines and self._young(claim))
 
-    def _just_submitted(self, submission: str) -> bool:
-        ages = [line.age() for line in self.lines if line.submission == submission]
-        return bool(ages) and min(ages) < INTENT_SECONDS
+    def _just_submitted(self, claim: claims.Claim) -> bool:
+        return any(line.age() < INTENT_SECONDS for line in self._lines_of(claim))
 
     def _young(self, claim: claims.Claim) -> bool:
         """Before any line is written, the claim's own file tells its age."""

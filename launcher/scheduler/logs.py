@@ -15,16 +15,10 @@ SEARCHED = 20_000
 
 def log_files(folder: StudyFolder, *, element: str | None, bundles: tuple[str, ...]) -> list[Path]:
     """Logs of an array element and of bundles: standard output first, newest first."""
-    found: list[Path] = []
-    if element is not None:
-        found += sorted(folder.slurm.rglob(f"{element}_*log.*"), key=_rank)
-    for bundle in bundles:
-        found += [path for path in [folder.logs / f"{bundle}.log"] if path.is_file()]
-    return list(dict.fromkeys(found))
-
-
-def _rank(path: Path) -> tuple[bool, str]:
-    return path.suffix != ".out", path.name
+    of_element = folder.slurm.rglob(f"{element}_*log.*") if element is not None else ()
+    found = sorted(of_element, key=lambda path: (path.suffix != ".out", path.name))
+    own = (folder.logs / f"{bundle}.log" for bundle in bundles)
+    return found + [path for path in own if path.is_file()]
 
 
 def bundles_of(folder: StudyFolder, item: str) -> tuple[str, ...]:
@@ -41,9 +35,9 @@ def bundles_of(folder: StudyFolder, item: str) -> tuple[str, ...]:
     return tuple(stem for _, stem in sorted(found, reverse=True))
 
 
-def log_end(paths: list[Path], lines: int = 40) -> str:
-    """Last lines of several logs, one after the other."""
-    return "\n".join(line for path in paths for line in last_lines(path, lines))
+def log_end(paths: list[Path]) -> str:
+    """Last 40 lines of each of several logs, one after the other."""
+    return "\n".join(line for path in paths for line in last_lines(path, 40))
 
 
 def last_lines(path: Path, lines: int) -> list[str]:

@@ -1,4 +1,6 @@
-"""Claims whose job is gone: what is known of why is written down, and the items are free again."""
+"""Records why jobs that held claims are gone, and frees what they held."""
+
+from typing import get_args
 
 from launcher.scheduler.live_claims import read_claims
 from launcher.scheduler.liveness import ClaimLiveness
@@ -10,14 +12,8 @@ from stilt.records.finished import finished
 from stilt.records.results import FailureKind
 from stilt.study import Study
 
-RECORDED: dict[str, FailureKind] = {
-    "timeout": "timeout",
-    "oom": "oom",
-    "node": "node",
-    "disk": "disk",
-    "source": "source",
-}
-"""Class of failure as it is recorded; whatever else ended a run is a ``bug``."""
+RECORDED: dict[str, FailureKind] = {kind: kind for kind in get_args(FailureKind)}
+"""Classes of failure that a record has; whatever else ended a run is a ``bug``."""
 
 
 def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness) -> dict[str, str]:
@@ -36,17 +32,19 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
         Item -> why it was lost.
     """
     lost: dict[str, str] = {}
-    known = [claim for claim in read_claims(folder) if claim.item in study.runs]
-    held = [claim for claim in known if claim.on_slurm]
-    dead = [claim for claim in held if not liveness.lives(claim)]
+    dead = [
+        claim
+        for claim in read_claims(folder)
+        if claim.item in study.runs and claim.on_slurm and not liveness.lives(claim)
+    ]
     begun = {claim.bundle for claim in dead if claim.running}
     for claim in dead:
-        path = folder.claim(claim.item)
         job = liveness.job(claim)
         told = _told(study, folder, claim, liveness, claim.bundle in begun)
-        if not claims.drop_stale(path, claim) or told is None:
+        if not claims.drop_stale(folder.claim(claim.item), claim) or told is None:
             continue
         kind, message = told
+        log = folder.slurm / f"{claim.job}_0_log.out"
         record_failure(
             study,
             folder,
@@ -55,21 +53,13 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
             message,
             job=liveness.element(claim),
             host=(job.node if job else "") or (claim.host if claim.running else None),
-            log=log_name(folder, claim),
+            log=str(log.relative_to(folder.path)) if log.is_file() else None,
         )
         lost[claim.item] = f"{kind}: {message}"
     return lost
 
 
-def log_name(folder: StudyFolder, claim: claims.Claim) -> str | None:
-    """Log of the element that ran an item, relative to the study's folder; None if absent."""
-    if claim.job is None:
-        return None
-    path = folder.slurm / f"{claim.job}_0_log.out"
-    return str(path.relative_to(folder.path)) if path.is_file() else None
-
-
-def bad_nodes(study: Study, folder: StudyFolder) -> list[str]:
+def bad_nodes(folder: StudyFolder) -> list[str]:
     """Nodes that broke under items which still have no result: a new job keeps away from them."""
     found = set()
     for path in folder.failures.glob("*.json"):

@@ -81,16 +81,15 @@ def died(job: JobState | None, log_end: str, *, begun: bool, where: str) -> Reas
         where: the job or process, in words.
     """
     how = "died with no result" if begun else "ended before this one began"
-    told = _told_by_slurm(job) if job is not None else None
-    kind, text = told or _told_by_log(log_end) or ("lost", "it ended without a word")
-    if told and told[0] == "bug":
+    told = _told_by_slurm(job) if job is not None else ("lost", "it ended without a word")
+    if told[0] in ("bug", "lost"):
         # "it failed" is less than what Python said last
-        kind, text = _told_by_log(log_end) or told
-    word = f"{job.state}" if job is not None else ""
-    after = f" after {span(job.elapsed)}" if job is not None and job.elapsed else ""
-    node = f" on {job.node}" if job is not None and job.node else ""
-    said = f"{word}{after}{node}: " if word else ""
-    return Reason(kind, f"{where} {how}: {said}{text}")
+        told = _told_by_log(log_end) or told
+    said = ""
+    if job is not None:
+        after = f" after {span(job.elapsed)}" if job.elapsed else ""
+        said = f"{job.state}{after}{f' on {job.node}' if job.node else ''}: "
+    return Reason(told[0], f"{where} {how}: {said}{told[1]}")
 
 
 def reason_of_end(folder: StudyFolder, liveness: ClaimLiveness, claim: claims.Claim) -> Reason:
@@ -110,7 +109,7 @@ def reason_of_end(folder: StudyFolder, liveness: ClaimLiveness, claim: claims.Cl
     return died(job, log_end(logs), begun=claim.running, where=where)
 
 
-def _told_by_slurm(job: JobState) -> tuple[Kind, str] | None:
+def _told_by_slurm(job: JobState) -> tuple[Kind, str]:
     if job.reason == NEVER_STARTS:
         return "source", f"{NEVER_STARTS}: what it waits for has failed, so it can never start"
     if job.state in _BY_STATE:

@@ -15,13 +15,13 @@ AT_ONCE = 200
 """Elements named to one scancel."""
 CANCEL_SECONDS = 120
 """For one scancel, which a busy controller may keep waiting."""
-GRACE_SECONDS = 40
+LEAVING_SECONDS = 40
 """For a cancelled element to leave the queue: SLURM's KillWait (30 s by default) and some."""
 SAVE_SECONDS = 150
 """For local workers to save their state: the pool itself kills them after 120."""
 
 
-def cancel_jobs(elements: Sequence[str], wait: float = GRACE_SECONDS) -> list[str]:
+def cancel_jobs(elements: Sequence[str], wait: float = LEAVING_SECONDS) -> list[str]:
     """Cancels array elements and waits until they have left the queue.
 
     Args:
@@ -53,15 +53,8 @@ def _queued(elements: Sequence[str]) -> bool:
     return bool(set(elements) & set(answer.output.split()))
 
 
-def stop_processes(
-    processes: Iterable[Process], console: Console, wait: float = SAVE_SECONDS
-) -> list[str]:
+def stop_processes(processes: Iterable[Process], console: Console) -> list[str]:
     """Asks pools and workers of this machine to stop, and waits until they have.
-
-    Args:
-        processes: what to stop.
-        console: where it is told that this may take a while.
-        wait: seconds to wait at most.
 
     Returns:
         What went wrong.
@@ -82,7 +75,7 @@ def stop_processes(
         asked.append(process.pid)
     if asked:
         console.print("waiting for the workers to save their state")
-    end = time.monotonic() + wait
+    end = time.monotonic() + SAVE_SECONDS
     while asked and time.monotonic() < end:
         asked = [pid for pid in asked if _runs(pid)]
         time.sleep(0.2)

@@ -1,9 +1,9 @@
-"""From a plan's bundles to job arrays: what waits for what, and how many may run at a time."""
+"""Arranges bundles into job arrays: what waits for what, and how many may run at a time."""
 
 import heapq
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from stilt.plan import Bundle
 
@@ -12,16 +12,23 @@ from stilt.plan import Bundle
 class Array:
     """One job array: bundles of one stage that wait for the same thing."""
 
-    stage: str
-    needs: tuple[str, ...]
-    """Source id, or ``synthesis``, or both, whose jobs must succeed first."""
     bundles: tuple[Bundle, ...]
     parallel: int
     """Elements that may run at one time."""
     ok: tuple[int, ...] = ()
     """Positions of the arrays that make what this one needs, but for what another job makes."""
     ended: tuple[int, ...] = ()
-    """Positions of arrays whose places this one takes: they must have ended, however."""
+    """Positions of arrays whose places this one takes: it waits until they end, well or not."""
+
+    @property
+    def stage(self) -> str:
+        """The stage of all its bundles."""
+        return self.bundles[0].stage
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Source id, or ``synthesis``, or both, whose jobs must succeed first."""
+        return self.bundles[0].needs
 
     @property
     def token(self) -> str:
@@ -30,8 +37,8 @@ class Array:
 
 
 @dataclass
-class _Lane:
-    """Arrays that never run at the same time as each other's: a source, then its targets."""
+class _Group:
+    """A source and its targets: while it trains, they cannot run."""
 
     before: list[Bundle] = field(default_factory=list)
     """Synthesis and source, each an array of its own."""
@@ -57,46 +64,45 @@ def arrange(
         array_size: elements of one array at most.
         parallel: elements that may run at one time over all arrays; None for no limit.
     """
-    lanes = _lanes(bundles)
-    shares, queue = _shares(lanes, parallel)
+    groups = _groups(bundles)
+    shares, queue = _shares(groups, parallel)
     found: list[Array] = []
     maker: dict[str, int] = {}
-    last: dict[int, tuple[int, ...]] = {}  # positions of the arrays that a lane ends with
+    last: dict[int, tuple[int, ...]] = {}  # positions of the arrays that a group ends with
 
-    def add(array: Array) -> int:
-        makes = array.bundles[0].items[0]
-        found.append(replace(array, ok=tuple(maker[n] for n in array.needs if n in maker)))
-        if array.stage != "target":
-            maker[makes] = len(found) - 1
+    def add(bundles: Sequence[Bundle], places: int, ended: tuple[int, ...]) -> int:
+        ok = tuple(maker[need] for need in bundles[0].needs if need in maker)
+        found.append(Array(tuple(bundles), places, ok, ended))
+        if bundles[0].stage != "target":
+            maker[bundles[0].items[0]] = len(found) - 1
         return len(found) - 1
 
     def start(name: int) -> None:
-        """A lane's synthesis and source."""
-        earlier = queue.get(name)
-        last[name] = last[earlier] if earlier is not None else ()
-        ended = last[name]
-        for bundle in lanes[name].before:
-            last[name] = (add(Array(bundle.stage, bundle.needs, (bundle,), 1, ended=ended)),)
+        """A group's synthesis and source."""
+        ended = last[name] = last[queue[name]] if name in queue else ()
+        for bundle in groups[name].before:
+            last[name] = (add([bundle], 1, ended),)
             ended = ()
 
     def finish(name: int) -> None:
-        """A lane's targets, in chunks."""
-        targets, share = lanes[name].targets, shares[name]
+        """A group's targets, in chunks."""
+        targets, share = groups[name].targets, shares[name]
         if not targets:
             return
         # to wait for its own source is to wait for all that the source waited for
-        ended = () if lanes[name].before else last[name]
+        ended = () if groups[name].before else last[name]
         chunks = _chunks(targets, array_size)
         parts = _divide(share, [len(chunk) for chunk in chunks])
+        in_turn = share is not None and share < len(chunks)
         made: list[int] = []
         for chunk, part in zip(chunks, parts, strict=True):
-            made.append(add(Array("target", chunk[0].needs, tuple(chunk), part, ended=ended)))
-            if share is not None and share < len(chunks):
+            made.append(add(chunk, part, ended))
+            if in_turn:
                 ended = (made[-1],)
-        last[name] = (made[-1],) if ended == (made[-1],) else tuple(made)
+        last[name] = ended if in_turn else tuple(made)
 
     # whatever is submitted first runs first where places are few: others wait for the sources
-    at_once = [name for name in range(len(lanes)) if name not in queue]
+    at_once = [name for name in range(len(groups)) if name not in queue]
     for name in at_once:
         start(name)
     for name in at_once:
@@ -119,55 +125,55 @@ def _chunks(targets: Sequence[Bundle], array_size: int) -> list[list[Bundle]]:
     ]
 
 
-def _lanes(bundles: Sequence[Bundle]) -> list[_Lane]:
-    """Groups bundles into lanes; whatever a lane needs is in it or in an earlier one."""
-    lanes: dict[str | None, _Lane] = defaultdict(_Lane)
+def _groups(bundles: Sequence[Bundle]) -> list[_Group]:
+    """Puts each source with its targets; what a group needs is in it or in an earlier one."""
+    groups: dict[str | None, _Group] = defaultdict(_Group)
     synthesis = [bundle for bundle in bundles if bundle.stage == "synthesis"]
     for bundle in bundles:
         if bundle.stage == "source":
-            lane = lanes[bundle.items[0]]
+            group = groups[bundle.items[0]]
             if bundle.needs and synthesis:
-                lane.before.append(synthesis.pop())
-            lane.before.append(bundle)
+                group.before.append(synthesis.pop())
+            group.before.append(bundle)
         elif bundle.stage == "target":
-            lanes[bundle.needs[0] if bundle.needs else None].targets.append(bundle)
+            groups[bundle.needs[0] if bundle.needs else None].targets.append(bundle)
     if synthesis:
         # only targets (or nobody) wait for it
         key = synthesis[0].items[0]
-        lanes[key].before.append(synthesis.pop())
+        groups[key].before.append(synthesis.pop())
     return sorted(
-        lanes.values(), key=lambda lane: not any(b.stage == "synthesis" for b in lane.before)
+        groups.values(), key=lambda group: not any(b.stage == "synthesis" for b in group.before)
     )
 
 
 def _shares(
-    lanes: Sequence[_Lane], parallel: int | None
+    groups: Sequence[_Group], parallel: int | None
 ) -> tuple[list[int | None], Mapping[int, int]]:
-    """Places of each lane, and for each lane that must wait for places the lane it follows."""
+    """Places of each group, and for each group that must wait for places the group it follows."""
     if parallel is None:
-        return [None] * len(lanes), {}
-    if len(lanes) <= parallel:
-        total = sum(lane.cost for lane in lanes) or 1.0
-        spare = parallel - len(lanes)
-        exact = [lane.cost / total * spare for lane in lanes]
+        return [None] * len(groups), {}
+    if len(groups) <= parallel:
+        total = sum(group.cost for group in groups) or 1.0
+        spare = parallel - len(groups)
+        exact = [group.cost / total * spare for group in groups]
         shares = [1 + int(part) for part in exact]
-        order = sorted(range(len(lanes)), key=lambda i: int(exact[i]) - exact[i])
+        order = sorted(range(len(groups)), key=lambda i: int(exact[i]) - exact[i])
         for i in order[: parallel - sum(shares)]:
             shares[i] += 1
         return list(shares), {}
     heap: list[tuple[float, int, int | None]] = [(0.0, slot, None) for slot in range(parallel)]
     follows: dict[int, int] = {}
-    # in the lanes' order, so that none waits for one that is submitted later
-    for i, lane in enumerate(lanes):
+    # in the groups' order, so that none waits for one that is submitted later
+    for i, group in enumerate(groups):
         load, slot, before = heapq.heappop(heap)
         if before is not None:
             follows[i] = before
-        heapq.heappush(heap, (load + lane.cost, slot, i))
-    return [1] * len(lanes), follows
+        heapq.heappush(heap, (load + group.cost, slot, i))
+    return [1] * len(groups), follows
 
 
 def _divide(share: int | None, sizes: Sequence[int]) -> list[int]:
-    """Divides places over chunks of one lane; fewer places than chunks go to each in its turn."""
+    """Divides places over chunks of one group; fewer places than chunks go to each in its turn."""
     if share is None:
         return list(sizes)
     if share < len(sizes):

@@ -1,4 +1,4 @@
-"""From claimed bundles to SLURM's queue: what each waits for, what goes out, what is said of it."""
+"""Sends claimed bundles to SLURM's queue, and prints what went out and what did not."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,13 +11,15 @@ from launcher.cluster.limits import Limits
 from launcher.cluster.profile import Profile
 from launcher.scheduler.lost import bad_nodes
 from launcher.send.arrays import Array, arrange
+from launcher.send.environment import overriding
 from launcher.send.other_submits import OtherSubmits
-from launcher.send.script import sbatch_text
-from launcher.send.sender import Sender, dependency, is_full
+from launcher.send.script import Script
+from launcher.send.sender import FULL, Sender, dependency
 from launcher.study.claiming import release
 from launcher.study.resolve import ResolvedStudy
 from launcher.study.worker_code import snapshot
 from stilt.errors import ConfigError
+from stilt.folder import StudyFolder
 from stilt.plan import Bundle, Plan
 from stilt.study import Study
 from stilt.system.console import new_table
@@ -51,36 +53,36 @@ def dispatch(
         ConfigError: sbatch refused; the message is its own.
     """
     arrays = _arrays(mine, profile, limits)
-    exclude = away_from(bad_nodes(resolved.study, resolved.folder), limits)
-    code = snapshot(resolved.folder)
-    sender = Sender(resolved, profile, limits, settings, code, exclude)
-    unused = sender.unused_variables(arrays[0]) if arrays else []
-    if unused:
-        names = ", ".join(unused)
+    exclude = away_from(bad_nodes(resolved.folder), limits)
+    folder = StudyFolder(resolved.folder.path.resolve())
+    script = Script(folder, profile, settings, snapshot(folder), exclude)
+    sender = Sender(script, limits.cluster, profile.workers(resolved.study.grid.processes))
+    if unused := overriding(script.flags(arrays[0])):
+        names = ", ".join(sorted(unused))
         _warn(console, "not used", f"{names}, for which the profile or the launcher speaks.")
     makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
     outside = OtherSubmits(resolved, (item for bundle in makers for item in bundle.items))
     try:
-        sent = sender.send(arrays, outside.jobs)
+        sender.send(arrays, outside.jobs)
     finally:
         # also after a Ctrl-C: a job that SLURM took all the same finds that it holds nothing
-        out = {bundle.id for array, _ in sender.sent.arrays for bundle in array.bundles}
+        out = {bundle.id for array, _ in sender.arrays for bundle in array.bundles}
         left = [item for b in mine.bundles if b.id not in out for item in b.items]
         release(resolved.folder, settings.submission, left)
-    if sent.arrays:
-        console.print(sent_table(resolved.study, sent.arrays, sent.jobs))
+    if sender.arrays:
+        console.print(sent_table(resolved.study, sender.arrays, sender.jobs))
     for need, why in outside.unmet.items():
         _warn(console, "not sent", f"what needs {resolved.study.runs[need].title}: {why}.")
-    if sent.problem and not is_full(sent.problem):
-        went = f"{len(sent.arrays)} arrays went out before. " if sent.arrays else ""
-        raise ConfigError(f"{went}sbatch: {sent.problem}")
-    if sent.left:
+    if sender.problem and not any(word in sender.problem for word in FULL):
+        went = f"{len(sender.arrays)} arrays went out before. " if sender.arrays else ""
+        raise ConfigError(f"{went}sbatch: {sender.problem}")
+    if sender.left:
         follows = "The same command sends them when jobs have ended."
-        if not sent.arrays:
+        if not sender.arrays:
             follows = "Not one job more fits: some must end first, or the limit is below one."
-        problem = str(sent.problem).rstrip(".")
-        _warn(console, "not sent", f"{_runs(sent.left)} runs: {problem}. {follows}")
-    return [job for _, job in sent.arrays]
+        problem = str(sender.problem).rstrip(".")
+        _warn(console, "not sent", f"{_runs(sender.left)} runs: {problem}. {follows}")
+    return [job for _, job in sender.arrays]
 
 
 def away_from(bad: Sequence[str], limits: Limits) -> list[str]:
@@ -116,14 +118,12 @@ def preview(
         model=resolved.study.grid.model.name,
         threads=profile.threads(resolved.study.grid.processes),
     )
-    code = resolved.folder.path.resolve() / "code" / "DIGEST"
-    sender = Sender(resolved, profile, limits, settings, code)
+    folder = StudyFolder(resolved.folder.path.resolve())
+    script = Script(folder, profile, settings, folder.path / "code" / "DIGEST")
     names = {i: [f"<array {i}>"] for i in range(len(arrays))}
     for i, array in enumerate(arrays):
-        waits = dependency(array, names, {})
-        text = sbatch_text(sender.parameters(array, waits), resolved.folder, len(array.bundles))
         console.print(Text(f"\narray {i} ({array.stage}), given to sbatch:", "bold"))
-        console.print(text)
+        console.print(script.text(array, dependency(array, names, {})))
 
 
 def sent_table(

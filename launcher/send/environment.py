@@ -1,7 +1,7 @@
-"""Variables that sbatch reads: they win over the script, so those that contradict it are hidden."""
+"""Hides variables of sbatch that contradict the script: they would win over it."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 
 from submitit.helpers import clean_env
@@ -28,28 +28,23 @@ RULED = {
 """Flags and the variables of other names that they contradict: sbatch(1), INPUT ENVIRONMENT."""
 
 
-def overriding(names: Iterable[str], flags: Collection[str]) -> set[str]:
-    """Variables that would win over a script.
-
-    Args:
-        names: variables that are set.
-        flags: what the script sets, without dashes.
-    """
+def overriding(flags: Collection[str]) -> set[str]:
+    """Variables that are set and would win over a script's flags, which have no dashes."""
     ends = {*ALWAYS, *(flag.upper().replace("-", "_") for flag in flags)}
     ends.update(end for flag in flags for end in RULED.get(flag, ()))
-    return set(names) & {f"SBATCH_{end}" for end in ends}
+    return set(os.environ) & {f"SBATCH_{end}" for end in ends}
 
 
 @contextmanager
 def without_overriding(flags: Collection[str]) -> Iterator[None]:
-    """Hides what would win over a script, and what a surrounding job was given.
+    """Hides variables that would win over a script, and those of a job that the launcher runs in.
 
     Where SLURM is, and the user's variables for what the script leaves open, stay.
 
     Args:
         flags: what the script sets, without dashes.
     """
-    hidden = {name: os.environ[name] for name in overriding(os.environ, flags)}
+    hidden = {name: os.environ[name] for name in overriding(flags)}
     kept = {
         name: value
         for name, value in os.environ.items()

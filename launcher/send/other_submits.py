@@ -1,4 +1,4 @@
-"""What a submit needs and other submits' jobs make: found when it is needed, not before.
+"""Finds what a submit needs and other submits' jobs make, when it is needed, not before.
 
 Of two launchers at work at the same moment each may hold a source that the other's cells need. Each
 sends its own sources first, so that neither waits for a job that the other keeps back.
@@ -24,16 +24,15 @@ class OtherSubmits:
 
         Args:
             resolved: the study.
-            own: what this submit makes itself, or found made: sources, ``synthesis``.
+            own: ids of the runs that this submit makes itself.
         """
         self.resolved = resolved
-        self.own = frozenset(own)
         self.unmet: dict[str, str] = {}
         """Source id (or ``synthesis``) -> why nothing can wait for it."""
-        self._jobs: dict[str, str] = {}
+        self._jobs: dict[str, str | None] = dict.fromkeys(own, "")
 
     def jobs(self, needs: Iterable[str]) -> Mapping[str, str] | None:
-        """Jobs that make some of what is needed.
+        """Finds the jobs that make some of what is needed.
 
         Returns:
             Source id (or ``synthesis``) -> job, of what is neither there nor this submit's own;
@@ -41,37 +40,34 @@ class OtherSubmits:
         """
         found = {}
         for need in needs:
-            if need in self.own:
-                continue
-            if need not in self._jobs and need not in self.unmet:
-                self._look(need)
-            if need in self.unmet:
+            if need not in self._jobs:
+                self._jobs[need] = self._job(need)
+            job = self._jobs[need]
+            if job is None:
                 return None
-            if self._jobs[need]:
-                found[need] = self._jobs[need]
+            if job:
+                found[need] = job
         return found
 
-    def _look(self, need: str) -> None:
-        resolved = self.resolved
+    def _job(self, need: str) -> str | None:
+        """The job that makes what is needed; empty where it is there, None where none makes it."""
+        folder = self.resolved.folder
         end = time.monotonic() + PATIENCE_SECONDS
-        while need not in self._jobs and need not in self.unmet:
-            if finished(resolved.study, resolved.folder, need):
-                self._jobs[need] = ""
-                return
-            claim = claims.read(resolved.folder.claim(need))
-            element = ClaimLiveness(resolved.folder).element(claim) if claim else None
+        while not finished(self.resolved.study, folder, need):
+            claim = claims.read(folder.claim(need))
+            element = ClaimLiveness(folder).element(claim) if claim else None
             if claim is None:
-                self.unmet[need] = "it failed a moment ago; submit again"
+                why = "it failed a moment ago; submit again"
             elif not claim.on_slurm:
-                self.unmet[need] = (
-                    f"{claim.submission} on {claim.host} trains it; submit again after it"
-                )
+                why = f"{claim.submission} on {claim.host} trains it; submit again after it"
             elif element is not None:
                 # a source is alone in its array, which makes it a plain job
-                self._jobs[need] = element.partition("_")[0]
+                return element.partition("_")[0]
             elif time.monotonic() > end:
-                self.unmet[need] = (
-                    f"{claim.submission} holds it and has no job yet; submit again later"
-                )
+                why = f"{claim.submission} holds it and has no job yet; submit again later"
             else:
                 time.sleep(1)
+                continue
+            self.unmet[need] = why
+            return None
+        return ""

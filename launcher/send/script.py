@@ -3,7 +3,8 @@
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,81 +25,78 @@ UNFIT = {
     "\r": "it ends a line of the job's script",
 }
 """Characters that a study's folder cannot have, and why: sbatch(1), FILENAME PATTERN."""
+AS_THEY_ARE = ("account", "constraint", "gres", "partition", "qos", "time")
+"""Fields of a profile that sbatch is given under the same name."""
 
 
-def sbatch_parameters(
-    array: Array,
-    profile: Profile,
-    settings: Settings,
-    code: Path,
-    *,
-    exclude: Sequence[str] = (),
-    dependency: str | None = None,
-) -> dict[str, Any]:
-    """What submitit is told about one array.
+@dataclass
+class Script:
+    """What sbatch is given for the arrays of one submit."""
 
-    Args:
-        array: the array.
-        profile: the cluster's profile.
-        settings: what workers are told.
-        code: the code's snapshot.
-        exclude: nodes to keep away from, besides the profile's.
-        dependency: SLURM's text of it.
-    """
-    nodes = [*([profile.exclude] if profile.exclude else []), *exclude]
-    found: dict[str, Any] = {
-        "job_name": f"stilt-{settings.submission}",
-        # by its comment, an array is found again
-        "comment": array.token,
-        "account": profile.account,
-        "partition": profile.partition,
-        "qos": profile.qos,
-        "gres": profile.gres,
-        "constraint": profile.constraint,
-        "exclude": ",".join(nodes) or None,
-        "time": profile.time,
-        "mem": profile.memory,
-        "cpus_per_task": profile.cpus,
-        # since SLURM 22.05, srun inside a job no longer takes this from sbatch
-        # and where jobs are sent without an environment, it would drop what the set-up exports
-        "srun_args": [f"--cpus-per-task={profile.cpus}", "--export=ALL"],
-        "gpus_per_node": None if profile.gres else (profile.element_gpus or None),
-        "nodes": 1,
-        "ntasks_per_node": 1,
-        "signal_delay_s": profile.signal_seconds,
-        "stderr_to_stdout": True,
-        "array_parallelism": array.parallel,
-        "dependency": dependency,
-        "wckey": None,
-        "setup": [
-            *profile.setup,
-            # the snapshot comes before whatever is installed; the working folder is not searched
-            f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
-            "export PYTHONSAFEPATH=1",
-            *(f"export {name}={value}" for name, value in QUIET.items()),
-            f"export OMP_NUM_THREADS={settings.threads or 1}",
-        ],
-        "additional_parameters": {
-            "requeue": True,
-            "kill-on-invalid-dep": "yes",
-            **{key: value for key, value in profile.extra.items() if value is not False},
-        },
-    }
-    return {key: value for key, value in found.items() if value is not None or key == "wckey"}
+    folder: StudyFolder
+    """The study's folder; its path is absolute."""
+    profile: Profile
+    settings: Settings
+    """What workers are told."""
+    code: Path
+    """The code's snapshot."""
+    exclude: Sequence[str] = ()
+    """Nodes to keep away from, besides the profile's."""
 
+    def parameters(self, array: Array, dependency: str | None = None) -> dict[str, Any]:
+        """What submitit is told about one array, with SLURM's text of what it waits for."""
+        profile = self.profile
+        nodes = [*([profile.exclude] if profile.exclude else []), *self.exclude]
+        found: dict[str, Any] = {
+            "job_name": f"stilt-{self.settings.submission}",
+            # by its comment, an array is found again
+            "comment": array.token,
+            **{name: getattr(profile, name) for name in AS_THEY_ARE},
+            "exclude": ",".join(nodes) or None,
+            "mem": profile.memory,
+            "cpus_per_task": profile.cpus,
+            # since SLURM 22.05, srun inside a job no longer takes this from sbatch
+            # and where jobs are sent without an environment, it would drop what the set-up exports
+            "srun_args": [f"--cpus-per-task={profile.cpus}", "--export=ALL"],
+            "gpus_per_node": None if profile.gres else (profile.element_gpus or None),
+            "nodes": 1,
+            "ntasks_per_node": 1,
+            "signal_delay_s": profile.signal_seconds,
+            "stderr_to_stdout": True,
+            "array_parallelism": array.parallel,
+            "dependency": dependency,
+            "wckey": None,
+            "setup": [
+                *profile.setup,
+                # the snapshot comes before what is installed; the working folder is not searched
+                f'export PYTHONPATH={shlex.quote(str(self.code))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+                "export PYTHONSAFEPATH=1",
+                *(f"export {name}={value}" for name, value in QUIET.items()),
+                f"export OMP_NUM_THREADS={self.settings.threads or 1}",
+            ],
+            "additional_parameters": {
+                "requeue": True,
+                "kill-on-invalid-dep": "yes",
+                **{key: value for key, value in profile.extra.items() if value is not False},
+            },
+        }
+        return {key: value for key, value in found.items() if value is not None or key == "wckey"}
 
-def sbatch_text(parameters: Mapping[str, Any], folder: StudyFolder, elements: int) -> str:
-    """The script that sbatch is given for an array, for a dry run."""
-    logs = folder.slurm.resolve()
-    command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(logs))}"
-    count = elements if elements > 1 else None
-    text: str = _make_sbatch_string(command=command, folder=logs, map_count=count, **parameters)
-    return text
+    def text(self, array: Array, dependency: str | None = None) -> str:
+        """The script itself, as submitit writes it."""
+        logs = self.folder.slurm
+        text: str = _make_sbatch_string(
+            command=f"{shlex.quote(sys.executable)} -u -m submitit.core._submit "
+            f"{shlex.quote(str(logs))}",
+            folder=logs,
+            map_count=len(array.bundles) if len(array.bundles) > 1 else None,
+            **self.parameters(array, dependency),
+        )
+        return text
 
-
-def flags(script: str) -> set[str]:
-    """Names of the flags that a script sets, without dashes."""
-    return set(re.findall(r"^#SBATCH --([a-z0-9-]+)", script, re.MULTILINE))
+    def flags(self, array: Array) -> set[str]:
+        """Names of the flags of sbatch that the script sets, without dashes."""
+        return set(re.findall(r"^#SBATCH --([a-z0-9-]+)", self.text(array), re.MULTILINE))
 
 
 def require_safe_path(folder: StudyFolder) -> None:

@@ -1,6 +1,6 @@
-"""The SLURM executor: sends a plan as job arrays through submitit and is done with it.
+"""Sends a plan to SLURM as job arrays, through submitit, and waits for none of them.
 
-Nothing here waits for jobs. What a launcher leaves behind if it dies at any point is told from
+What a launcher leaves behind if it dies at any point is told from
 submissions.jsonl (a line for each array before the first sbatch, and one after it) and from squeue,
 by job name.
 """
@@ -11,26 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field, replace
 from io import StringIO
-from pathlib import Path
-from typing import Any
 
 from submitit import SlurmExecutor
-from submitit.core.utils import (
-    FailedJobError,
-    FailedSubmissionError,
-)
+from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from jobs.settings import Settings
-from jobs.slurm_task import BundleTask
-from launcher.cluster.limits import Limits
-from launcher.cluster.profile import Profile
-from launcher.scheduler.ledger import LedgerLine, append_lines, new_line, now
+from launcher.scheduler.ledger import LedgerLine, append_lines, new_line, note_job
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.send.arrays import Array
-from launcher.send.environment import overriding, without_overriding
-from launcher.send.script import flags, sbatch_parameters, sbatch_text
-from launcher.send.takeover import LOOKS, find_array, place_pickles
-from launcher.study.resolve import ResolvedStudy
+from launcher.send.environment import without_overriding
+from launcher.send.script import Script
+from launcher.send.takeover import LOOKS, find_array, place_pickles, tasks_of
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle
@@ -39,7 +29,7 @@ LIMITED = ("SubmitJob", "max submit job limit")
 """What sbatch says where a user, an account or a QOS may queue no more: squeue(1), reasons such as
 AssocGrpSubmitJobsLimit or QOSMaxSubmitJobPerUserLimit. Every element of an array counts."""
 FULL = (*LIMITED, "MaxJobCount")
-"""What it says where nobody can queue more, too."""
+"""The same, and what it says where nobody can queue more."""
 TOO_LONG = "Invalid job array specification"
 """What it says of an array with more elements than the cluster takes."""
 NO_NODE = "node configuration is not available"
@@ -47,99 +37,64 @@ NO_NODE = "node configuration is not available"
 
 
 @dataclass
-class Sent:
-    """How a submit went."""
+class Sender:
+    """Sends the arrays of one submit, and tells how it went."""
+
+    script: Script
+    cluster: str | None
+    """Name of the cluster that they go to, where it says."""
+    workers: int
+    """Worker processes of one element."""
 
     arrays: list[tuple[Array, str]] = field(default_factory=list)
-    """Each array with its job id."""
-    left: list[Bundle] = field(default_factory=list)
-    """Bundles that did not go out."""
-    problem: str | None = None
-    """Why they did not."""
+    """Each array that went out, with its job id."""
     jobs: dict[int, list[str]] = field(default_factory=dict)
     """Position of each planned array -> the jobs that it became, several where it was too long."""
-
-
-class Sender:
-    """Sends the arrays of one submit."""
-
-    def __init__(
-        self,
-        resolved: ResolvedStudy,
-        profile: Profile,
-        limits: Limits,
-        settings: Settings,
-        code: Path,
-        exclude: Sequence[str] = (),
-    ) -> None:
-        """Sends nothing yet.
-
-        Args:
-            resolved: the study.
-            profile: what is asked for.
-            limits: what the cluster takes.
-            settings: what workers are told.
-            code: the code's snapshot.
-            exclude: nodes to keep away from, besides the profile's.
-        """
-        self.folder = StudyFolder(resolved.folder.path.resolve())
-        self.profile = profile
-        self.limits = limits
-        self.settings = settings
-        self.code = code
-        self.exclude = exclude
-        self.sent = Sent()
-        self.workers = profile.workers(resolved.study.grid.processes)
-
-    def parameters(self, array: Array, waits: str | None) -> dict[str, Any]:
-        """See ``sbatch_parameters``."""
-        profile, settings, code = self.profile, self.settings, self.code
-        return sbatch_parameters(
-            array, profile, settings, code, exclude=self.exclude, dependency=waits
-        )
+    left: list[Bundle] = field(default_factory=list)
+    """Bundles that SLURM would not take."""
+    problem: str | None = None
+    """Why it would not."""
 
     def send(
         self,
         arrays: Sequence[Array],
         outside: Callable[[Iterable[str]], Mapping[str, str] | None],
-    ) -> Sent:
+    ) -> None:
         """Calls sbatch for each array; returns as soon as SLURM has taken them.
+
+        What has neither gone out nor is left needs something that nobody makes.
 
         Args:
             arrays: in an order in which what one needs comes before it.
             outside: finds the jobs of other submits that make some of what is needed; None where
                 there is nothing to wait for. Asked for one array at a time, as it may take a while.
-
-        Returns:
-            What went out, and what did not because SLURM would not take it; what is in neither
-            needs something that nobody makes.
         """
-        self.folder.slurm.mkdir(parents=True, exist_ok=True)
-        append_lines(self.folder, *map(self._line, arrays))
-        sent = self.sent
+        folder = self.script.folder
+        folder.slurm.mkdir(parents=True, exist_ok=True)
+        append_lines(folder, *map(self._line, arrays))
         for position, array in enumerate(arrays):
-            if sent.problem:
-                sent.left += array.bundles
+            if self.problem:
+                self.left += array.bundles
                 continue
-            held = outside(array.needs) if set(array.ok) <= set(sent.jobs) else None
+            held = outside(array.needs) if set(array.ok) <= set(self.jobs) else None
             if held is not None:
-                self._send_parts(position, array, dependency(array, sent.jobs, held))
-        return sent
+                self._send_parts(position, array, dependency(array, self.jobs, held))
 
     def _line(self, array: Array) -> LedgerLine:
         """An array as the ledger holds it: enough for another launcher to take it over."""
+        script = self.script
         return new_line(
-            self.settings.submission,
+            script.settings.submission,
             (bundle.id for bundle in array.bundles),
-            self.settings.command,
+            script.settings.command,
             token=array.token,
             stage=array.stage,
             needs=array.needs,
-            cluster=self.limits.cluster,
-            snapshot=os.path.relpath(self.code, self.folder.path),
-            gpus=self.profile.element_gpus,
-            minutes=self.profile.time,
-            timeouts=self.profile.max_timeouts,
+            cluster=self.cluster,
+            snapshot=os.path.relpath(script.code, script.folder.path),
+            gpus=script.profile.element_gpus,
+            minutes=script.profile.time,
+            timeouts=script.profile.max_timeouts,
             workers=self.workers,
         )
 
@@ -149,72 +104,62 @@ class Sender:
         Not all limits can be asked for, and of those that say how many jobs may wait none says how
         many more: halving finds what goes. The parts share the array's places.
         """
-        sent = self.sent
         left = array.bundles
         count = len(left)
         behind: list[str] = []
         while left:
-            part = share(array, left[:count])
+            places = array.parallel * count // len(array.bundles)
+            part = replace(array, bundles=left[:count], parallel=max(1, places))
             line = self._line(part)
             if part.bundles != array.bundles:
                 # whoever takes over from here must know which bundles this job would have
-                append_lines(self.folder, line)
+                append_lines(self.script.folder, line)
             # fewer places than parts: one after the other
-            turn = f"afterany:{behind[-1]}" if behind and not fits(array, part) else None
+            turn = f"afterany:{behind[-1]}" if behind and not places else None
             try:
-                job = self._sbatch_somewhere(part, ",".join(filter(None, (waits, turn))) or None)
+                job = self._sbatch(part, line, ",".join(filter(None, (waits, turn))) or None)
             except _Refused as refusal:
                 said = str(refusal)
-                if count > 1 and (TOO_LONG in said or any(word in said for word in LIMITED)):
+                if count > 1 and any(word in said for word in (TOO_LONG, *LIMITED)):
                     count = (count + 1) // 2
                     continue
-                sent.problem = said
-                sent.left += left
+                self.problem = said
+                self.left += left
                 return
             behind.append(job)
-            sent.jobs.setdefault(position, []).append(job)
-            sent.arrays.append((part, job))
-            append_lines(self.folder, line.model_copy(update={"array": job, "time": now()}))
+            self.jobs.setdefault(position, []).append(job)
+            self.arrays.append((part, job))
+            note_job(self.script.folder, line, job)
             left = left[count:]
             count = min(count, len(left))
 
-    def _sbatch_somewhere(self, array: Array, waits: str | None) -> str:
-        """Better a node that broke before than none: the list of others may be wrong."""
-        try:
-            return self._sbatch(array, waits)
-        except _Refused as refusal:
-            if not self.exclude or NO_NODE not in str(refusal):
-                raise
-        self.exclude = ()
-        return self._sbatch(array, waits)
+    def _sbatch(self, array: Array, line: LedgerLine, waits: str | None) -> str:
+        """Sends one array; returns its job id.
 
-    def _sbatch(self, array: Array, waits: str | None) -> str:
-        executor = SlurmExecutor(self.folder.slurm, max_num_timeout=self.profile.max_timeouts)
-        parameters = self.parameters(array, waits)
-        executor.update_parameters(**parameters)
-        place = str(self.folder.path)
-        tasks = [BundleTask(place, bundle.id, self.workers) for bundle in array.bundles]
+        Raises:
+            _Refused: SLURM took nothing.
+        """
+        script = self.script
+        executor = SlurmExecutor(script.folder.slurm, max_num_timeout=line.timeouts)
+        executor.update_parameters(**script.parameters(array, waits))
         try:
             # submitit shows sbatch's words as they come; they are told once, in one line
-            with without_overriding(self._flags(parameters)), redirect_stderr(StringIO()):
-                jobs = executor.submit_array(tasks)
+            with without_overriding(script.flags(array)), redirect_stderr(StringIO()):
+                jobs = executor.submit_array(tasks_of(script.folder, line))
         except (FailedJobError, FailedSubmissionError) as error:
             # sbatch may time out although the controller took the job: look before giving up
             said = _said(error)
             unsure = any(word in said.lower() for word in ("timed out", "contact", "connect"))
-            job = find_array(self.settings.submission, array.token, LOOKS if unsure else 1)
-            if job is None:
-                raise _Refused(said) from None
-            place_pickles(self.folder, job, tasks, self.profile.time, self.profile.max_timeouts)
-            return job
+            job = find_array(line, LOOKS if unsure else 1)
+            if job is not None:
+                place_pickles(script.folder, line, job)
+                return job
+            if script.exclude and NO_NODE in said:
+                # better a node that broke before than none: the list of others may be wrong
+                script.exclude = ()
+                return self._sbatch(array, line, waits)
+            raise _Refused(said) from None
         return str(jobs[0].job_id).partition("_")[0]
-
-    def unused_variables(self, array: Array) -> list[str]:
-        """The user's variables for sbatch that the array's script, or the launcher, overrules."""
-        return sorted(overriding(os.environ, self._flags(self.parameters(array, None))))
-
-    def _flags(self, parameters: Mapping[str, Any]) -> set[str]:
-        return flags(sbatch_text(parameters, self.folder, 1))
 
 
 class _Refused(Exception):  # noqa: N818 - the caller tells the person
@@ -225,22 +170,6 @@ def _said(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     told = [line for line in lines if line.startswith("sbatch: error:")]
     return " ".join(line.removeprefix("sbatch: error:").strip() for line in told) or lines[-1]
-
-
-def is_full(problem: str) -> bool:
-    """Whether sbatch refused because the user has too many jobs in the queue."""
-    return any(word in problem for word in FULL)
-
-
-def share(array: Array, bundles: tuple[Bundle, ...]) -> Array:
-    """The part of an array with some of its bundles, and with its part of the places."""
-    places = array.parallel * len(bundles) // len(array.bundles)
-    return replace(array, bundles=bundles, parallel=max(1, places))
-
-
-def fits(array: Array, part: Array) -> bool:
-    """Whether parts of this size may run at the same time."""
-    return array.parallel * len(part.bundles) >= len(array.bundles)
 
 
 def dependency(

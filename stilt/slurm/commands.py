@@ -1,15 +1,16 @@
-"""The one place that asks SLURM's commands: with nothing in the environment that bends answers."""
+"""The one place that asks SLURM's commands: without variables that change their answers."""
 
 import os
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 SECONDS = 30.0
 """For one call; a controller that answers later is taken to be down."""
-BENDING = ("SACCTMGR_", "SACCT_", "SCANCEL_", "SCONTROL_", "SINFO_", "SQUEUE_")
-"""Beginnings of variables that stand for flags of these commands, such as SQUEUE_PARTITION."""
-SPELLING = ("SLURM_BITSTR_LEN", "SLURM_TIME_FORMAT")
+FLAG_VARIABLES = ("SACCTMGR_", "SACCT_", "SCANCEL_", "SCONTROL_", "SINFO_", "SQUEUE_")
+"""Beginnings of variables that stand for flags of these commands, such as SQUEUE_PARTITION, and
+which a user sets for her own looks at the queue; see ENVIRONMENT VARIABLES in each one's manual.
+SLURM_CONF and SLURM_CLUSTERS stay: they say which SLURM is meant."""
+FORMAT_VARIABLES = ("SLURM_BITSTR_LEN", "SLURM_TIME_FORMAT")
 """Variables that change how ids of elements and times are written."""
 
 
@@ -34,6 +35,11 @@ def ask(*command: str, seconds: float | None = None) -> Answer:
     """
     name = command[0]
     limit = SECONDS if seconds is None else seconds
+    environment = {
+        variable: value
+        for variable, value in os.environ.items()
+        if variable not in FORMAT_VARIABLES and not variable.startswith(FLAG_VARIABLES)
+    }
     try:
         run = subprocess.run(
             command,
@@ -42,7 +48,7 @@ def ask(*command: str, seconds: float | None = None) -> Answer:
             errors="replace",
             timeout=limit,
             check=False,
-            env=plain(os.environ),
+            env=environment,
         )
     except FileNotFoundError:
         return Answer(problem=f"{name} is not installed here")
@@ -55,16 +61,3 @@ def ask(*command: str, seconds: float | None = None) -> Answer:
     said = [line.strip() for line in run.stderr.splitlines() if line.strip()]
     why = said[-1] if said else f"exit code {run.returncode}"
     return Answer(run.stdout, run.stderr, f"{name} failed: {why}"[:200], run.returncode)
-
-
-def plain(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without what a user set for her own looks at the queue.
-
-    SLURM_CONF and SLURM_CLUSTERS stay: they say which SLURM is meant. Source: ENVIRONMENT
-    VARIABLES in squeue(1), sacct(1), scancel(1), sinfo(1), scontrol(1), sacctmgr(1).
-    """
-    return {
-        name: value
-        for name, value in environment.items()
-        if name not in SPELLING and not name.startswith(BENDING)
-    }

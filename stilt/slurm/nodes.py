@@ -7,12 +7,14 @@ no node fits, or lets it wait for ever (seen with 22.05).
 import re
 from collections import Counter
 
+from stilt.slurm.words import resources
+
 LIST = ("sinfo", "--all", "--noheader", "--Node", "--format=%N|%G|%f|%t|%P")
 """The command whose output is read here; sinfo(1). Only with ``--all`` are hidden partitions told,
 and beside it sinfo takes no ``--partition``."""
 UP = frozenset(("alloc", "comp", "idle", "mix", "plnd"))
 """Short names of states in which a node takes jobs, now or later; sinfo(1), NODE STATE CODES."""
-SLEEPS = "+~#-"
+STATE_MARKS = "+~#-"
 """Marks behind a state that do not keep jobs away: completing, powered down or up, planned for."""
 
 
@@ -27,54 +29,26 @@ def fitting(
         constraint: features that the job wants.
         partition: partitions of the job, with commas; the default one where absent.
     """
-    wanted = _amounts(gres or "")
+    wanted = resources(gres or "")
     if wanted is None:
         return frozenset()
-    found = set()
-    for line in listed.splitlines():
-        fields = line.strip().split("|")
-        if len(fields) != 5:
-            continue
-        name, offered, features, state, where = fields
-        there = where.rstrip("*") in partition.split(",") if partition else where.endswith("*")
-        has = _amounts(offered)
-        if there and _is_up(state) and has is not None and _holds(has, wanted):
-            found |= {name} if _has_features(features, constraint) else set()
-    return frozenset(found)
+    rows = [line.strip().split("|") for line in listed.splitlines() if line.count("|") == 4]
+    return frozenset(
+        name
+        for name, offered, features, state, where in rows
+        if (where.rstrip("*") in partition.split(",") if partition else where.endswith("*"))
+        and state.rstrip(STATE_MARKS) in UP
+        and _holds(resources(offered), wanted)
+        and _has_features(features, constraint)
+    )
 
 
-def _is_up(state: str) -> bool:
-    return state.rstrip(SLEEPS) in UP
-
-
-def _holds(has: Counter[tuple[str, str]], wanted: Counter[tuple[str, str]]) -> bool:
+def _holds(has: Counter[tuple[str, str]] | None, wanted: Counter[tuple[str, str]]) -> bool:
     """Whether a node has what is wanted; a resource without a type is one of any type."""
-    for (name, kind), count in wanted.items():
-        of_kind = sum(n for (x, k), n in has.items() if x == name and kind in ("", k))
-        if of_kind < count:
-            return False
-    return True
-
-
-def _amounts(text: str) -> Counter[tuple[str, str]] | None:
-    """(name, type) -> how many, of ``gpu:a100:4(S:0-1),gpu:1``; None where it is not understood.
-
-    Sources: sbatch(1), --gres; sinfo(1), %G; ``gres:gpu:1`` of ``scontrol show job`` with 22.05,
-    ``gres/gpu:1`` of later ones.
-    """
-    found: Counter[tuple[str, str]] = Counter()
-    # what stands in brackets are the sockets that a device is at
-    for part in re.sub(r"\([^)]*\)", "", text.replace("(null)", "")).split(","):
-        if not part:
-            continue
-        matched = re.fullmatch(
-            r"(?:gres[:/])?(\w+)(?:[:/](\w*[A-Za-z][\w.-]*))?(?:[:=](\d+))?", part
-        )
-        if matched is None:
-            return None
-        name, kind, count = matched.groups()
-        found[name, kind or ""] += int(count or 1)
-    return found
+    return has is not None and all(
+        sum(n for (x, k), n in has.items() if x == name and kind in ("", k)) >= count
+        for (name, kind), count in wanted.items()
+    )
 
 
 def _has_features(features: str, constraint: str | None) -> bool:

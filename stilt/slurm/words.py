@@ -1,6 +1,7 @@
 """SLURM's own words and numbers, as its commands print them, and what they mean."""
 
 import re
+from collections import Counter
 
 LIVE = frozenset(
     (
@@ -9,14 +10,7 @@ LIVE = frozenset(
         "STAGE_OUT", "SPECIAL_EXIT", "POWER_UP_NODE", "UPDATE_DB",
     )
 )  # fmt: skip
-ENDED = frozenset(
-    (
-        "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL",
-        "PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL",
-        "EXPIRED",
-    )
-)  # fmt: skip
-"""Source of both: squeue(1) and sacct(1), JOB STATE CODES, SLURM 22.05 to 25.05."""
+"""States from which a job can go on: squeue(1) and sacct(1), SLURM 22.05 to 25.05."""
 NEVER_STARTS = "DependencyNeverSatisfied"
 """Reason of a job that waits for something that has failed: it will never start."""
 
@@ -38,15 +32,6 @@ def expand(job: str) -> list[str]:
     return found
 
 
-def state_word(text: str) -> str:
-    """SLURM's state in full: without "by 0", and ``OUT_OF_ME+`` spelled out."""
-    word = text.split()[0] if text.split() else "UNKNOWN"
-    if word.endswith("+"):
-        whole = [state for state in sorted(LIVE | ENDED) if state.startswith(word[:-1])]
-        return whole[0] if whole else word[:-1]
-    return word
-
-
 def setting(config: str, name: str) -> str | None:
     """A value in the text of ``scontrol show config``; None where it is absent or not set."""
     for line in config.splitlines():
@@ -57,21 +42,47 @@ def setting(config: str, name: str) -> str | None:
 
 
 def seconds(text: str) -> int | None:
-    """Reads ``[days-][hours:]minutes:seconds``, or plain seconds."""
-    days, dash, rest = text.rpartition("-")
-    parts = rest.split(":")
-    if not all(part.isdigit() for part in parts) or (dash and not days.isdigit()):
+    """Seconds of ``[[days-]hours:]minutes:seconds``, ``days-hours[:minutes]``, or a plain number.
+
+    Source: sbatch(1), --time. None where it is none of these, such as ``UNLIMITED``.
+    """
+    matched = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    if matched is None:
         return None
+    days, *rest = matched.groups()
+    parts = [int(part) for part in rest if part is not None]
+    if days is not None:
+        parts = [int(days) * 24 + parts[0], *parts[1:], 0, 0][:3]
     total = 0
     for part in parts:
-        total = total * 60 + int(part)
-    return total + 86_400 * int(days or 0)
+        total = total * 60 + part
+    return total
+
+
+def resources(text: str) -> Counter[tuple[str, str]] | None:
+    """Reads generic resources: (name, type) -> how many; None where they are not understood.
+
+    Sources: ``gpu:a100:4(S:0-1),gpu`` of sbatch(1), --gres, and sinfo(1), %G; ``gres:gpu:1`` of
+    squeue and scontrol with 22.05, ``gres/gpu:1`` of later ones, ``gres/gpu:a100=1`` of sacct.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    # what stands in brackets are the sockets that a device is at
+    for part in re.sub(r"\([^)]*\)", "", text).split(","):
+        matched = re.fullmatch(
+            r"(?:gres[:/])?(\w+)(?:[:/](\w*[A-Za-z][\w.-]*))?(?:[:=](\d+))?", part
+        )
+        if matched:
+            name, kind, count = matched.groups()
+            found[name, kind or ""] += int(count or 1)
+        elif part:
+            return None
+    return found
 
 
 def gpu_number(text: str) -> int:
-    """GPUs in a resource list: ``cpu=4,gres/gpu=2``, ``gres:gpu:a100:2``, ``gpu:1``."""
-    plain = re.findall(r"gres/gpu=(\d+)", text)
-    if plain:
-        return int(plain[0])
-    typed = re.findall(r"gpu(?:[:=][A-Za-z][^:,=()]*)?[:=](\d+)", text)
-    return sum(map(int, typed)) or int("gpu" in text)
+    """GPUs in a list of any resources: ``cpu=4,gres/gpu=2,gres/gpu:a100=2``, ``gpu:a100:2``."""
+    found = resources(",".join(part for part in text.split(",") if "gpu" in part))
+    if found is None:
+        return 1
+    # where sacct tells types, it tells their total too
+    return found["gpu", ""] or sum(n for (name, _), n in found.items() if name == "gpu")

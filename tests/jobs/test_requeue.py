@@ -13,7 +13,7 @@ NODES = "node1|gpu:1|(null)|mix|gpu*\nnode2|gpu:1|(null)|{}|gpu*\nnode3|(null)|(
 def commands(tmp_path, monkeypatch):
     made = Commands(tmp_path, monkeypatch)
     monkeypatch.setattr(requeue, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(requeue, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(requeue, "UPDATE_SECONDS", 0.0)
     made.say("sinfo", NODES.format("idle"))
     scontrol(made)
     return made
@@ -63,7 +63,7 @@ def test_an_element_is_requeued_where_nodes_cannot_be_listed(commands):
 
 
 def test_a_controller_that_is_busy_is_asked_again(commands, tmp_path, monkeypatch):
-    monkeypatch.setattr(requeue, "SECONDS", 0.5)
+    monkeypatch.setattr(requeue, "ANSWER_SECONDS", 0.5)
     # the first time it takes the job back and does not answer in time
     scontrol(
         commands,

@@ -93,7 +93,7 @@ def endings(folder: StudyFolder) -> Counter:
         for line in log.read_text().splitlines():
             words = line.split()
             if len(words) > 3 and words[1].startswith("[") and words[1].endswith("]"):
-                item = words[4] if words[2] == "source" else words[6]
+                item = words[2]
             elif len(words) > 2 and words[1] in ("ok:", "diverged:"):
                 found[item] += 1
     return found

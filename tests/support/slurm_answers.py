@@ -42,7 +42,7 @@ def squeue(*rows):
 def sacct(*rows, submitted="2026-11-22T20:40:45"):
     """Rows of (id, state, seconds, exit code) as sacct prints them."""
     return "".join(
-        f"{job}|{state}|{took}|JobArrayTaskLimit|node1|{code}|billing=1,cpu=1,node=1|{NAME}|"
+        f"{job}|{state}|{took}|JobArrayTaskLimit|node1|billing=1,cpu=1,node=1|{NAME}|{code}|"
         f"{submitted}\n"
         for job, state, took, code in rows
     )

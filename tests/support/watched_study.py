@@ -49,7 +49,7 @@ def squeue(*rows):
 
 
 def ended(job, state, code="0:0", took=7200):
-    return f"{job}|{state}|{took}|None|node1|{code}|cpu=1|stilt-{SUBMISSION}|2026-11-22T20:40:45\n"
+    return f"{job}|{state}|{took}|None|node1|cpu=1|stilt-{SUBMISSION}|{code}|2026-11-22T20:40:45\n"
 
 
 def state_of(made, item):

@@ -11,8 +11,8 @@ from launcher.scheduler.job_states import LOST
 from launcher.scheduler.liveness import query_jobs
 from launcher.scheduler.stopping import cancel_jobs
 from launcher.send.takeover import named_arrays
-from stilt.slurm.words import ENDED, LIVE, state_word
-from tests.support.slurm_answers import ID, NAME, line, lines, sacct, squeue
+from stilt.slurm.words import LIVE
+from tests.support.slurm_answers import NAME, line, lines, sacct, squeue
 
 
 def test_every_element_of_an_array_gets_a_state(commands):
@@ -59,7 +59,7 @@ def test_jobs_in_partitions_that_are_hidden_are_asked_for_too(commands):
     for name in ("squeue", "scancel", "scontrol", "sinfo"):
         commands.say(name, "12|b0\n")
     query_jobs(lines())
-    named_arrays(ID)
+    named_arrays(NAME)
     cancel_jobs(["12_0"], wait=1)
     read_limits(Profile())
     asked = commands.called("squeue")
@@ -98,7 +98,13 @@ def test_a_revoked_copy_of_a_job_does_not_hide_the_one_that_runs(commands):
     assert query_jobs(lines()).jobs["12_0"].live
 
 
-@pytest.mark.parametrize("state", sorted(ENDED))
+ENDED = (
+    *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED"),
+    *("BOOT_FAIL", "DEADLINE", "REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL", "EXPIRED"),
+)
+
+
+@pytest.mark.parametrize("state", ENDED)
 def test_an_ended_state_is_not_live(commands, state):
     commands.say("squeue", "")
     commands.say("sacct", sacct(("12_0", state, 7, "1:0")))
@@ -115,12 +121,6 @@ def test_a_state_from_which_a_job_can_go_on_is_live(commands, state):
 def test_who_cancelled_is_no_part_of_the_state(commands):
     commands.say("sacct", sacct(("12_0", "CANCELLED by 1000", 7, "0:15")))
     assert query_jobs(lines()).jobs["12_0"].state == "CANCELLED"
-
-
-def test_a_state_cut_off_by_a_narrow_column_is_read_in_full(commands):
-    commands.say("sacct", sacct(("12_0", "OUT_OF_ME+", 7, "0:125")))
-    assert query_jobs(lines()).jobs["12_0"].state == "OUT_OF_MEMORY"
-    assert state_word("CANCELLED+") == "CANCELLED"
 
 
 def test_a_requeued_element_is_what_squeue_says_and_its_attempts_add_up(commands):
@@ -193,11 +193,6 @@ def test_nobody_to_ask_is_not_the_same_as_no_jobs(commands):
     commands.say("squeue", "")
     seen = query_jobs(lines())
     assert (seen.jobs, seen.squeue) == ({}, None)
-
-
-def test_forgotten_ids_are_an_answer(commands):
-    commands.say("squeue", errors="slurm_load_jobs error: Invalid job id specified\n", code=1)
-    assert query_jobs(lines()).jobs == {}
 
 
 def test_a_scheduler_that_hangs_is_down(commands, monkeypatch):

@@ -96,7 +96,7 @@ def test_what_slurm_does_not_tell_of_an_end_is_told_by_the_log(study, folder, kn
     # where SLURM has forgotten the node, the worker has noted its machine
     assert record.host == ("gpu3" if known else socket.gethostname())
     # what nobody knows is not held against the node
-    assert bad_nodes(study, folder) == []
+    assert bad_nodes(folder) == []
 
 
 @pytest.mark.parametrize("word", ["CANCELLED", "PENDING"])
@@ -181,7 +181,7 @@ def test_a_node_that_broke_is_kept_away_from(study, folder):
     record_failure(study, folder, cells[0], "node", "CUDA error", job="7_0", host="gpu3")
     record_failure(study, folder, cells[1], "node", "CUDA error", job="7_1", host="gpu3")
     record_failure(study, folder, cells[2], "oom", "too large", job="7_2", host="gpu4")
-    assert bad_nodes(study, folder) == ["gpu3"]
+    assert bad_nodes(folder) == ["gpu3"]
 
 
 def test_a_claim_on_what_the_study_does_not_have_stops_nothing(study, folder):
