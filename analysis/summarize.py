@@ -211,17 +211,11 @@ def _compare(
         content, frame, [table], notes, first.summary, f"compare-{second.path.name}"
     )
     with while_read():
-        match format:
-            case "table":
-                show([table], notes, " minus ".join(names))
-            case "markdown":
-                sys.stdout.write(exports.markdown([table], notes))
-            case "latex":
-                sys.stdout.write(exports.latex([table]))
-            case "csv":
-                sys.stdout.write(frame.write_csv())
-            case "json":
-                sys.stdout.write(exports.json_text(content))
+        if format == "table":
+            show([table], notes, " minus ".join(names))
+        else:
+            written = paths[("csv", "json", "markdown", "latex").index(format)]
+            sys.stdout.write(written.read_text(encoding="utf-8"))
     say(paths)
     return 0
 

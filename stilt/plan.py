@@ -46,10 +46,6 @@ class Plan(Frozen):
         """Estimated work of all bundles, in training tokens."""
         return sum(bundle.cost for bundle in self.bundles)
 
-    def of_stage(self, stage: str) -> list[Bundle]:
-        """The bundles of one stage."""
-        return [bundle for bundle in self.bundles if bundle.stage == stage]
-
 
 def plan(
     study: Study,

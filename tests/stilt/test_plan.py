@@ -42,6 +42,10 @@ CELLS = list(STUDY.cells)
 SOURCES = {source.name: source.id for source in STUDY.sources.values()}
 
 
+def of_stage(found, stage):
+    return [bundle for bundle in found.bundles if bundle.stage == stage]
+
+
 def subset(values):
     return st.sets(st.sampled_from(list(values)))
 
@@ -53,7 +57,7 @@ def needs_rows(item):
 
 def check(found, wanted, there, held):
     """What must hold of every plan; told from the study, not from the planner."""
-    planned = [cell for bundle in found.of_stage("target") for cell in bundle.items]
+    planned = [cell for bundle in of_stage(found, "target") for cell in bundle.items]
     assert sorted(planned) == sorted(wanted)
     assert len({bundle.id for bundle in found.bundles}) == len(found.bundles)
     made: set[str] = set()
@@ -68,7 +72,7 @@ def check(found, wanted, there, held):
             if item != SYNTHESIS and needs_rows(item):
                 assert SYNTHESIS in before
         made |= set(bundle.items)
-    trained = [bundle.items for bundle in found.of_stage("source")]
+    trained = [bundle.items for bundle in of_stage(found, "source")]
     assert all(len(items) == 1 for items in trained)
     sources = {STUDY.cells[cell].source_id for cell in wanted} - {None}
     assert {items[0] for items in trained} == sources - there - held
@@ -124,11 +128,11 @@ def test_the_full_study_is_planned_with_its_sources_once_and_first():
     stages = [bundle.stage for bundle in found.bundles]
     assert stages == sorted(stages, key=["synthesis", "source", "target"].index)
     assert (stages.count("synthesis"), stages.count("source")) == (1, 3)
-    assert sum(len(bundle.items) for bundle in found.of_stage("target")) == 1152
+    assert sum(len(bundle.items) for bundle in of_stage(found, "target")) == 1152
     # the cells of each source are a quarter of the work
     assert abs(stages.count("target") - 64) <= 4
     by_needs = {}
-    for bundle in found.of_stage("target"):
+    for bundle in of_stage(found, "target"):
         by_needs.setdefault(bundle.needs, []).append(bundle.cost)
     assert len(by_needs) == 4
     assert all(max(costs) < 1.35 * min(costs) for costs in by_needs.values())
@@ -136,21 +140,21 @@ def test_the_full_study_is_planned_with_its_sources_once_and_first():
 
 def test_cells_without_a_source_wait_for_nothing_and_those_of_a_source_for_it_alone():
     found = plan(STUDY, cells=CELLS, there=[SYNTHESIS])
-    for bundle in found.of_stage("target"):
+    for bundle in of_stage(found, "target"):
         (source,) = {STUDY.cells[cell].source_id for cell in bundle.items}
         assert bundle.needs == ((source,) if source else ())
-    assert not any(bundle.needs for bundle in found.of_stage("source"))
+    assert not any(bundle.needs for bundle in of_stage(found, "source"))
 
 
 def test_rows_are_generated_once_before_the_source_that_is_trained_on_them():
     wanted = [cell.id for cell in STUDY.cells.values() if cell.source == "synthesis-gpt2"]
     found = plan(STUDY, cells=wanted)
-    assert [bundle.items for bundle in found.of_stage("synthesis")] == [(SYNTHESIS,)]
-    (source,) = found.of_stage("source")
+    assert [bundle.items for bundle in of_stage(found, "synthesis")] == [(SYNTHESIS,)]
+    (source,) = of_stage(found, "source")
     assert source.needs == (SYNTHESIS,)
     again = plan(STUDY, cells=wanted, there=[SYNTHESIS])
-    assert again.of_stage("synthesis") == []
-    assert again.of_stage("source")[0].needs == ()
+    assert of_stage(again, "synthesis") == []
+    assert of_stage(again, "source")[0].needs == ()
 
 
 def test_a_cell_that_needs_a_source_and_the_rows_waits_for_both_and_its_source_for_nothing():
@@ -176,14 +180,14 @@ def test_what_a_live_job_makes_is_waited_for_and_not_made_again():
     source = SOURCES["hellaswag"]
     wanted = [cell.id for cell in STUDY.cells.values() if cell.source == "hellaswag"]
     found = plan(STUDY, cells=wanted, held=[source], there=[SYNTHESIS])
-    assert found.of_stage("source") == []
+    assert of_stage(found, "source") == []
     assert {bundle.needs for bundle in found.bundles} == {(source,)}
 
 
 def test_dearest_bundles_come_first_within_a_stage():
     found = plan(STUDY, cells=CELLS, bundles=20)
     for waits in (False, True):
-        costs = [b.cost for b in found.of_stage("target") if bool(b.needs) == waits]
+        costs = [b.cost for b in of_stage(found, "target") if bool(b.needs) == waits]
         assert costs == sorted(costs, reverse=True)
 
 
@@ -262,7 +266,7 @@ def test_the_cost_of_the_generation_by_hand():
 
 def test_the_plan_counts_the_generation_and_a_study_without_it_does_not():
     found = plan(STUDY, cells=CELLS)
-    (generation,) = found.of_stage("synthesis")
+    (generation,) = of_stage(found, "synthesis")
     assert generation.cost == cost(STUDY, STUDY.runs[SYNTHESIS]) > 0
     assert found.cost == pytest.approx(sum(bundle.cost for bundle in found.bundles))
     assert found.cost > plan(STUDY, cells=CELLS, there=[SYNTHESIS]).cost
