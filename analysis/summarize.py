@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import polars as pl
 import tyro
 
+from analysis.notes.comparability import refuse_other_metrics, remarks
+from analysis.notes.gaps import describe
 from analysis.read.collect import Collection, collect
 from analysis.read.columns import NARROW
 from analysis.stats.degenerate import Definition, degenerate
@@ -27,12 +29,10 @@ from analysis.stats.summary import (
 )
 from analysis.tables import exports
 from analysis.tables.layouts import comparison, tables
-from analysis.tables.paper import Report, covered, text_csv, write_reports
+from analysis.tables.paper import Report, covered, text_csv, write_paper_tables
 from analysis.tables.paper import report as paper_report
 from analysis.tables.presentation import TextTable
 from analysis.tables.terminal import say, show
-from analysis.words.comparability import refuse_other_metrics, remarks
-from analysis.words.gaps import describe
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
 from stilt.study import Study
 from stilt.system.stdout import while_read
@@ -152,7 +152,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
     paths += exports.write_summary(
         summary.content(), frames["summary"], summary.tables(), summary.notes, folder.summary
     )
-    paths += write_reports(summary.paper(), folder.summary)
+    paths += write_paper_tables(summary.paper(), folder.summary)
     for name in ("differences", "effects", "expected_best"):
         exports.write_csv(frames[name], folder.summary / f"{name}.csv")
         paths.append(folder.summary / f"{name}.csv")

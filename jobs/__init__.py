@@ -1,1 +1,1 @@
-"""What runs on a compute node: one bundle of cells, one synthesis, one evaluation."""
+"""What loads torch: bundles of cells and synthesis on a compute node, staging on any."""

@@ -1,4 +1,4 @@
-"""One cell or one source: train, score once, hand back the record. No cell's result is written."""
+"""Trains and scores one cell or source: a source is saved, a cell's result is not."""
 
 import tempfile
 from collections.abc import Callable
@@ -66,7 +66,7 @@ class Outcome:
 
 
 class Trial:
-    """A task's data, a clock, and what is done with them on the way to a record."""
+    """One attempt: loads data and model, trains, scores, and makes the fields of the record."""
 
     def __init__(self, worker: Worker, attempt: Attempt) -> None:
         self.worker = worker

@@ -21,7 +21,10 @@ The item that it broke under has its record and keeps its claim: who started the
 
 
 class Settings(Frozen):
-    """Where a worker finds things and what it may use; nothing in here can change a score."""
+    """Where a worker finds things and what it may use.
+
+    The submit has checked that the model is the study's; the worker checks the rows.
+    """
 
     submission: str
     data_dir: Path | None = None

@@ -1,4 +1,4 @@
-"""One worker process: what is loaded once and shared by all cells of its bundle."""
+"""What a worker process has loaded, shared by all cells of its bundle."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from jobs.settings import Settings
 from stilt.cell import Source
 from stilt.data.encode import Encoded, encode_splits
-from stilt.data.load import fix_data, load_splits
+from stilt.data.load import load_splits, pin_data
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import Start, StartModels, build
@@ -74,7 +74,8 @@ class Worker:
         if settings.device == "gpu" and self.accelerator.device.type == "cpu":
             raise DeviceMissing(
                 f"a GPU was promised and torch {torch.__version__} finds none on "
-                f"{socket.gethostname()}: python launcher/doctor.py tells why."
+                f"{socket.gethostname()}: a broken driver, or a CPU build of "
+                "torch. Run nvidia-smi on that node."
             )
         # after accelerate, which sets a number of its own for several processes
         torch.set_num_threads(settings.threads or default_threads())
@@ -115,7 +116,7 @@ class Worker:
         # where several processes train together, the others read what the first one cached
         with self.accelerator.main_process_first():
             splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
-            fix_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
+            pin_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
             parts = encode_splits(
                 task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
             )
@@ -150,7 +151,10 @@ class Worker:
             if not weights.is_file():
                 raise ResultError(f"{weights}: absent; submit again to train the source again.")
             if file_digest(weights) != result.checkpoint:
-                raise ResultError(f"{folder}: {WEIGHTS} is not the checkpoint of result.json.")
+                raise ResultError(
+                    f"{folder}: {WEIGHTS} is not the checkpoint of result.json. "
+                    "Remove that folder and submit again: the source is trained anew."
+                )
             self._checked.add(source.id)
         return folder
 

@@ -50,7 +50,7 @@ def _shown(value: Any) -> str:
 
 
 class StudyFolder:
-    """Paths of a study on disk; the only place that joins them."""
+    """Where the parts of a study lie."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -191,7 +191,7 @@ class Grid(Frozen):
     title: str = ""
     model: ModelSpec
     recipe: Recipe = "paper"
-    """``paper``: fp32; ``fast``: bfloat16 where that is safe (``training.runtime``)."""
+    """``paper``: fp32; ``fast``: bfloat16 where that is safe (``stilt.training.runtime``)."""
     head: Literal["keep", "reset"] = "keep"
     """``keep``: a source's scoring head is carried where names and shapes allow, as in the paper;
     ``reset``: everything after the encoder starts as it does for ``none``."""

@@ -56,7 +56,7 @@ class Origin(Frozen):
 
 
 class Size(Frozen):
-    """Published row counts, for estimates before the data are there."""
+    """Rows of both splits and tokens of a sequence, for estimates: published, or measured."""
 
     train: Count
     dev: Count

@@ -66,7 +66,8 @@ def test_each_walk_has_at_most_six_functions():
     lives = [walk for walk in walks if walk.startswith("The life of")]
     assert len(lives) == 4
     for walk in lives:
-        assert 3 <= len(re.findall(r"^\d\. ", walk, re.MULTILINE)) <= 6
+        named = re.findall(r"\[`[\w.]+`\]\([^)]+\.py\)", walk)
+        assert 3 <= len(named) == len(re.findall(r"^\d\. ", walk, re.MULTILINE)) <= 6
 
 
 def test_the_page_has_a_line_for_each_room_as_the_room_itself_says():

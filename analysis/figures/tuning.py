@@ -36,7 +36,7 @@ def tuning(cells: pl.DataFrame, study: Study) -> Figure:
         cells: rows of columns.FRAME; only the stage ``target`` is drawn.
         study: for the names of tasks.
 
-    Source: Dodge et al. 2019, with the exact estimator ``stats.inference.expected_best``.
+    Source: Dodge et al. 2019, with the exact estimator ``inference.expected_best``.
     """
     cells = cells.filter(pl.col("stage") == "target")
     targets, sources = present(cells, "target"), present(cells, "source")

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a study: opens from a file, needs no network and no script."""
+"""One self-contained HTML page about a study: opens from a file, needs no network."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Frames -> files: Parquet and CSV of every cell, CSV, JSON, Markdown and LaTeX of the summary."""
+"""Frames -> CSV; a summary -> CSV, JSON, Markdown and LaTeX."""
 
 import json
 from collections.abc import Sequence

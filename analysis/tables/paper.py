@@ -253,7 +253,7 @@ def _sections(
     return sections_by_target(frame, lambda row: target_title(study, row["target"]), line)
 
 
-def write_reports(tables: Sequence[TextTable], folder: Path) -> list[Path]:
+def write_paper_tables(tables: Sequence[TextTable], folder: Path) -> list[Path]:
     """Writes each report as Markdown, LaTeX and CSV; returns the files' paths."""
     paths = []
     for table in tables:

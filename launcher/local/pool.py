@@ -1,4 +1,4 @@
-"""The local executor: a bounded pool of worker processes on this machine, with one progress bar."""
+"""The local executor: a bounded pool of worker processes on this machine, with their progress."""
 
 import os
 import signal
@@ -221,7 +221,7 @@ class Pool:
                 assign([rest], self.folder, self.settings)
                 self.waiting.append(rest)
         if self.slots.all_closed and not self.running:
-            why = "no GPU of this machine works; python launcher/doctor.py tells more"
+            why = "no GPU of this machine works: see nvidia-smi"
             for bundle in self.waiting:
                 self._fail(bundle, bundle.items, "node", why)
             self.waiting.clear()

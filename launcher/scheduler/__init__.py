@@ -1,1 +1,1 @@
-"""What SLURM says of jobs, and what follows for claims."""
+"""A study's jobs: which submit sent them, whether they live, why they ended, how to end them."""

@@ -1,4 +1,4 @@
-"""What SLURM says about a study's jobs: squeue and sacct, each of which may be absent or down.
+"""Which claims of a study are still held: its ledger, squeue and sacct together.
 
 squeue knows what waits and runs, but forgets a job minutes after its end; sacct remembers ends, but
 not every cluster has it, and it does not list elements that have not started (seen with 22.05).
@@ -26,9 +26,9 @@ class Scheduler:
     """One look at the scheduler."""
 
     jobs: dict[str, JobState] = field(default_factory=dict)
-    squeue: str | None = None
+    squeue_problem: str | None = None
     """Why squeue did not answer; None where it did."""
-    sacct: str | None = None
+    sacct_problem: str | None = None
     """Why sacct did not answer; None where it did."""
 
     def job(self, element: str) -> JobState | None:
@@ -59,7 +59,7 @@ def query_jobs(lines: Sequence[LedgerLine]) -> Scheduler:
         lost = {"live": False, "state": LOST}
         known = {job: s.model_copy(update=lost) if s.live else s for job, s in known.items()}
     both = {job: joined(waiting[job], known[job]) for job in waiting.keys() & known.keys()}
-    return Scheduler(jobs=known | waiting | both, squeue=no_squeue, sacct=no_sacct)
+    return Scheduler(jobs=known | waiting | both, squeue_problem=no_squeue, sacct_problem=no_sacct)
 
 
 class ClaimLiveness:
@@ -141,7 +141,7 @@ class ClaimLiveness:
         known = self.job(claim)
         if known is not None:
             return known.live
-        if self.scheduler.squeue is not None or not self._can_be_asked_for(claim):
+        if self.scheduler.squeue_problem is not None or not self._can_be_asked_for(claim):
             # sacct does not list what has not started, so its silence says nothing
             return True
         if self.element(claim) is None:

@@ -20,19 +20,19 @@ Kind = (
 """Why an item has no result: classes of failure records, and what only the launcher can tell."""
 ADVICE: dict[Kind, str] = {
     "timeout": "submit again: it goes on where it was",
-    "oom": "submit again with --chunk 4, or ask for more memory",
+    "oom": "submit again; GPU memory: --chunk 4; the job's memory: --memory 64G",
     "node": "submit again",
     "preempted": "submit again: it goes on where it was",
     "cancelled": "submit again",
-    "source": "mend its source, then submit again",
+    "source": "see why its source failed, then submit again",
     "data": "mend the data, then submit again",
     "disk": "make room (launcher/clean.py), then submit again",
     "launcher": "submit again",
     "dropped": "submit again",
     "lost": "submit again",
-    "diverged": "no remedy: its cells cannot be run",
+    "diverged": "its cells cannot be run: give this source another seed",
     "damaged": "submit again: it is run anew",
-    "bug": "see: status.py why ID",
+    "bug": "see: python launcher/status.py why ID",
 }
 """What a person can do, by class of failure."""
 
@@ -81,7 +81,11 @@ def died(job: JobState | None, log_end: str, *, begun: bool, where: str) -> Reas
         where: the job or process, in words.
     """
     how = "died with no result" if begun else "ended before this one began"
-    told = _told_by_slurm(job) if job is not None else ("lost", "it ended without a word")
+    told = (
+        _told_by_slurm(job)
+        if job is not None
+        else ("lost", "nobody says how: squeue, sacct and its log name no error")
+    )
     if told[0] in ("bug", "lost"):
         # "it failed" is less than what Python said last
         told = _told_by_log(log_end) or told
@@ -102,7 +106,7 @@ def reason_of_end(folder: StudyFolder, liveness: ClaimLiveness, claim: claims.Cl
     """
     element = liveness.element(claim)
     logs = log_files(folder, element=element, bundles=(claim.bundle,))
-    where = f"job {element}" if element else "its job (SLURM never had one)"
+    where = f"job {element}" if element else "its launcher died before SLURM took its job, which"
     job = liveness.job(claim)
     if job is None and element and not logs:
         where += " (forgotten by SLURM)"

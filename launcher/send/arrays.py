@@ -15,9 +15,9 @@ class Array:
     bundles: tuple[Bundle, ...]
     parallel: int
     """Elements that may run at one time."""
-    ok: tuple[int, ...] = ()
-    """Positions of the arrays that make what this one needs, but for what another job makes."""
-    ended: tuple[int, ...] = ()
+    after_ok: tuple[int, ...] = ()
+    """Positions of the arrays that must succeed first; the sender adds jobs of other submits."""
+    after_any: tuple[int, ...] = ()
     """Positions of arrays whose places this one takes: it waits until they end, well or not."""
 
     @property
@@ -149,7 +149,7 @@ def _groups(bundles: Sequence[Bundle]) -> list[_Group]:
 def _shares(
     groups: Sequence[_Group], parallel: int | None
 ) -> tuple[list[int | None], Mapping[int, int]]:
-    """Places of each group, and for each group that must wait for places the group it follows."""
+    """How many elements of each group run at once, and which group each that waits comes after."""
     if parallel is None:
         return [None] * len(groups), {}
     if len(groups) <= parallel:

@@ -1,4 +1,4 @@
-"""Sends claimed bundles to SLURM's queue, and prints what went out and what did not."""
+"""From claimed bundles to arrays that are sent, and what is printed of them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -59,7 +59,7 @@ def dispatch(
     sender = Sender(script, limits.cluster, profile.workers(resolved.study.grid.processes))
     if unused := overriding(script.flags(arrays[0])):
         names = ", ".join(sorted(unused))
-        _warn(console, "not used", f"{names}, for which the profile or the launcher speaks.")
+        _warn(console, "ignored", f"{names}: the profile or the launcher sets it.")
     makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
     outside = OtherSubmits(resolved, (item for bundle in makers for item in bundle.items))
     try:
@@ -79,7 +79,7 @@ def dispatch(
     if sender.left:
         follows = "The same command sends them when jobs have ended."
         if not sender.arrays:
-            follows = "Not one job more fits: some must end first, or the limit is below one."
+            follows = "You may queue no more jobs now: submit again when some have ended."
         problem = str(sender.problem).rstrip(".")
         _warn(console, "not sent", f"{_runs(sender.left)} runs: {problem}. {follows}")
     return [job for _, job in sender.arrays]
@@ -139,7 +139,7 @@ def sent_table(
     numbers = ("elements", "at a time", "runs")
     table = new_table("job", "stage", "waits for", *numbers, title="job arrays", right=numbers)
     for array, job in arrays:
-        ended = [job for position in array.ended for job in jobs.get(position, ())]
+        ended = [job for position in array.after_any for job in jobs.get(position, ())]
         waits = [study.runs[need].title for need in array.needs]
         waits += [f"the end of {', '.join(ended)}"] if ended else []
         table.add_row(

@@ -11,7 +11,9 @@ from typing import Any
 from submitit.slurm.slurm import _make_sbatch_string
 
 from jobs.settings import Settings
+from jobs.slurm_task import BundleTask
 from launcher.cluster.profile import Profile
+from launcher.scheduler.ledger import LedgerLine
 from launcher.send.arrays import Array
 from launcher.study.worker_code import QUIET
 from stilt.errors import ConfigError
@@ -112,3 +114,9 @@ def require_safe_path(folder: StudyFolder) -> None:
                 f"the study's folder {path!r}: with --executor slurm its path cannot have "
                 f"{character!r} ({why}). Choose another --root or --study."
             )
+
+
+def tasks_of(folder: StudyFolder, line: LedgerLine) -> list[BundleTask]:
+    """What the elements of a line's array run."""
+    place = str(folder.path.resolve())
+    return [BundleTask(place, bundle, line.workers) for bundle in line.bundles]

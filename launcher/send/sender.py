@@ -1,4 +1,4 @@
-"""Sends a plan to SLURM as job arrays, through submitit, and waits for none of them.
+"""Calls sbatch for each array, splits what is refused, and finds what SLURM took all the same.
 
 What a launcher leaves behind if it dies at any point is told from
 submissions.jsonl (a line for each array before the first sbatch, and one after it) and from squeue,
@@ -19,8 +19,8 @@ from launcher.scheduler.ledger import LedgerLine, append_lines, new_line, note_j
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.send.arrays import Array
 from launcher.send.environment import without_overriding
-from launcher.send.script import Script
-from launcher.send.takeover import LOOKS, find_array, place_pickles, tasks_of
+from launcher.send.script import Script, tasks_of
+from launcher.send.takeover import LOOKS, find_array, place_pickles
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle
@@ -62,7 +62,7 @@ class Sender:
     ) -> None:
         """Calls sbatch for each array; returns as soon as SLURM has taken them.
 
-        What has neither gone out nor is left needs something that nobody makes.
+        An array that is then in neither ``arrays`` nor ``left`` needs what nobody makes.
 
         Args:
             arrays: in an order in which what one needs comes before it.
@@ -76,7 +76,7 @@ class Sender:
             if self.problem:
                 self.left += array.bundles
                 continue
-            held = outside(array.needs) if set(array.ok) <= set(self.jobs) else None
+            held = outside(array.needs) if set(array.after_ok) <= set(self.jobs) else None
             if held is not None:
                 self._send_parts(position, array, dependency(array, self.jobs, held))
 
@@ -182,10 +182,10 @@ def dependency(
         jobs: job ids of the arrays before it, by position.
         held: job ids of what other submits' jobs make.
     """
-    ok = [job for position in array.ok for job in jobs[position]]
+    ok = [job for position in array.after_ok for job in jobs[position]]
     ok += [held[need] for need in array.needs if need in held]
     parts = [":".join(["afterok", *ok])] if ok else []
-    ended = [job for position in array.ended for job in jobs.get(position, ())]
+    ended = [job for position in array.after_any for job in jobs.get(position, ())]
     if ended:
         parts.append(":".join(["afterany", *ended]))
     return ",".join(parts) or None

@@ -9,9 +9,9 @@ from functools import cache
 
 from submitit.core.utils import DelayedSubmission, JobPaths
 
-from jobs.slurm_task import BundleTask
 from launcher.scheduler.ledger import LedgerLine, note_job, read_ledger, without_job
 from launcher.scheduler.liveness import INTENT_SECONDS
+from launcher.send.script import tasks_of
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.slurm.commands import ask
@@ -36,12 +36,6 @@ def named_arrays(name: str) -> dict[str, str]:
     answer = ask("squeue", "--all", "--noheader", f"--name={name}", "--format=%F|%k")
     pairs = (line.strip().partition("|") for line in answer.output.splitlines())
     return {token: job for job, bar, token in pairs if bar}
-
-
-def tasks_of(folder: StudyFolder, line: LedgerLine) -> list[BundleTask]:
-    """What the elements of a line's array run."""
-    place = str(folder.path.resolve())
-    return [BundleTask(place, bundle, line.workers) for bundle in line.bundles]
 
 
 def place_pickles(folder: StudyFolder, line: LedgerLine, job: str) -> None:

@@ -1,1 +1,1 @@
-"""A command line becomes a study; what the study lacks; claiming it."""
+"""A command line becomes a study; which of its runs are missing; claiming them."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stilt.data.encode import cache_folder
-from stilt.data.load import Splits, data_folder, fix_data, load_splits, measure
+from stilt.data.load import Splits, data_folder, load_splits, measure, pin_data
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, read_study, require_same_study, write_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
@@ -126,4 +126,4 @@ def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> Non
     writable_folder(resolved.cache)
     write_study(resolved.study, resolved.folder)
     for name, (splits, _) in found.items():
-        fix_data(resolved.folder, name, splits)
+        pin_data(resolved.folder, name, splits)

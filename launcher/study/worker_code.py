@@ -1,4 +1,4 @@
-"""The code as it was at the submit: pending jobs run this copy, whatever is edited meanwhile."""
+"""What workers run: the code's copy for SLURM, its commit, the environment, the command."""
 
 import hashlib
 import os

@@ -43,7 +43,7 @@ class Observer:
         items = [look.item(run, blank) for run, blank in self._runs]
         made = {item.source: item for item in items if item.stage == "source"}
         asked = liveness.scheduler if ask or liveness.asked else None
-        problems = [p for p in (asked.squeue, asked.sacct) if p] if asked else []
+        problems = [p for p in (asked.squeue_problem, asked.sacct_problem) if p] if asked else []
         return StudyStatus(
             study=self.study,
             folder=self.folder,
@@ -52,7 +52,7 @@ class Observer:
             unanswered=problems,
             gpu_seconds=_allocated(liveness) if asked else None,
             command=next((li.command for li in reversed(liveness.lines) if li.command), ""),
-            away=look.away if asked and asked.squeue is None else "",
+            away=look.away if asked and asked.squeue_problem is None else "",
         )
 
     def ended(self, run: Run, blank: Item) -> Item:
@@ -230,7 +230,7 @@ def _after(cell: Item, source: Item | None) -> Item:
 
 def _allocated(liveness: ClaimLiveness) -> float | None:
     """Sums the GPU-seconds that SLURM gave to the study; None where it does not tell."""
-    if liveness.scheduler.sacct is not None:
+    if liveness.scheduler.sacct_problem is not None:
         return None
     asked = {line.array: line.gpus or 0 for line in liveness.lines if line.array}
     total = sum(

@@ -46,8 +46,8 @@ class Splits:
         return seen.hexdigest()[:16]
 
 
-def fix_data(folder: StudyFolder, name: str, splits: Splits) -> None:
-    """Fixes a task's rows for the study at first sight, and insists on the same rows after.
+def pin_data(folder: StudyFolder, name: str, splits: Splits) -> None:
+    """Keeps the digest of a task's rows at first sight, and refuses other rows after.
 
     Raises:
         DataError: The rows are not those that the study was begun with.
@@ -221,7 +221,7 @@ def _generated(task: Task, folder: Path | None) -> _Found:
     missing = [path for path in paths if not path.is_file()]
     if missing or folder is None:
         what = missing[0] if missing else "its rows"
-        raise DataError(f"task {task.name!r}: {what} not generated yet.")
+        raise DataError(f"task {task.name!r}: {what} not generated yet: a submit does so first.")
     train, dev = map(tables.read_rows, paths)
     return _Found(str(folder), train, dev, (str(paths[0]), str(paths[1])))
 

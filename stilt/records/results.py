@@ -241,7 +241,7 @@ def _read_slowly(model: type[RecordT], text: bytes, path: Path) -> RecordT:
     version = table.get("schema_version", 1) if isinstance(table, dict) else 1
     if version != 1:
         kind = "newer" if isinstance(version, int) and version > 1 else "schema"
-        reason = f"schema_version {version!r}; this version reads 1."
+        reason = f"schema_version {version!r}; this version reads 1: update this program."
         raise RecordError(path, kind, reason)
     try:
         return model.model_validate(table)
@@ -275,7 +275,7 @@ ROUNDING = 1e-9
 
 
 def agrees(result: RunResult) -> bool:
-    """Whether what a result says of itself agrees, which a change by hand seldom does."""
+    """Whether status, score, predictions and row count fit; an edited result seldom passes."""
     dev = result.dev
     if (result.status == "ok") != (result.score is not None):
         return False

@@ -1,1 +1,1 @@
-"""Files, console, signals, units."""
+"""Files, wheels, console, signals, units, and how a command ends."""

@@ -62,7 +62,10 @@ def exit_code(command: Callable[[], int]) -> int:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     except PermissionError as error:
-        sys.stderr.write(f"error: {error.filename}: permission denied. Choose a folder you own.\n")
+        sys.stderr.write(
+            f"error: {error.filename}: permission denied. Ask its owner, "
+            "or choose another folder (--root, --data-dir).\n"
+        )
         return 2
     except OSError as error:
         if error.errno not in DISK:

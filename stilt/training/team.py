@@ -1,6 +1,7 @@
 """Several processes that train one model together: each takes its share of every batch.
 
-Where one process trains alone, which is usual, every function hands back what it was given.
+Where one process trains alone, which is usual, every function gives what it would
+have without a team.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Training and evaluation of one model on one task, as in the paper, without padded work."""
+"""Fine-tunes one model on one task as the paper does: updates, clipping, saved state."""
 
 import math
 import time

@@ -169,8 +169,8 @@ def test_without_sacct_squeue_is_enough(commands):
     commands.say("squeue", squeue(("12_0", "RUNNING", "None")))
     seen = query_jobs(lines())
     assert seen.jobs["12_0"].live
-    assert seen.squeue is None
-    assert seen.sacct == "sacct is not installed here"
+    assert seen.squeue_problem is None
+    assert seen.sacct_problem == "sacct is not installed here"
 
 
 def test_a_database_that_is_down_is_told_in_its_own_words(commands):
@@ -182,23 +182,23 @@ def test_a_database_that_is_down_is_told_in_its_own_words(commands):
         code=1,
     )
     seen = query_jobs(lines())
-    assert seen.squeue is None
-    assert "Problem talking to the database" in seen.sacct
+    assert seen.squeue_problem is None
+    assert "Problem talking to the database" in seen.sacct_problem
 
 
 def test_nobody_to_ask_is_not_the_same_as_no_jobs(commands):
     seen = query_jobs(lines())
-    assert seen.squeue == "squeue is not installed here"
-    assert seen.sacct == "sacct is not installed here"
+    assert seen.squeue_problem == "squeue is not installed here"
+    assert seen.sacct_problem == "sacct is not installed here"
     commands.say("squeue", "")
     seen = query_jobs(lines())
-    assert (seen.jobs, seen.squeue) == ({}, None)
+    assert (seen.jobs, seen.squeue_problem) == ({}, None)
 
 
 def test_a_scheduler_that_hangs_is_down(commands, monkeypatch):
     monkeypatch.setattr("stilt.slurm.commands.SECONDS", 0.2)
     commands.hang("squeue")
-    assert "did not answer" in query_jobs(lines()).squeue
+    assert "did not answer" in query_jobs(lines()).squeue_problem
 
 
 def test_nothing_is_asked_for_local_submissions(commands):

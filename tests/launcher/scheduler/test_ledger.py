@@ -83,7 +83,7 @@ def test_where_only_slurm_s_lines_count_a_local_one_is_passed_over(folder):
     assert local.elements() == {}
     assert without_job([local]) == []
     # nobody is asked: there is no squeue here that could answer
-    assert query_jobs([local]).squeue is None
+    assert query_jobs([local]).squeue_problem is None
 
 
 def test_an_earlier_version_s_line_of_several_arrays_is_read_as_a_line_for_each(folder):

@@ -48,7 +48,7 @@ def test_a_real_slurm_tells_of_running_failed_waiting_and_cancelled_jobs(cluster
     slurm_cluster.stop_slurmdbd()
     try:
         looked = query_jobs(read_ledger(folder))
-        assert "onnection refused" in looked.sacct
+        assert "onnection refused" in looked.sacct_problem
         assert looked.jobs[f"{array}_1"].state == "FAILED"
     finally:
         slurm_cluster.start_slurmdbd()

@@ -42,7 +42,7 @@ def before(arrays):
     """For each position, every position that must have ended before it can start."""
     closed = []
     for array in arrays:
-        direct = {*array.ended, *array.ok}
+        direct = {*array.after_any, *array.after_ok}
         closed.append(direct.union(*(closed[position] for position in direct)))
     return closed
 
@@ -72,9 +72,9 @@ def test_what_an_array_needs_is_made_by_an_array_before_it(bundles, size, parall
     arrays = arrange(bundles, array_size=size, parallel=parallel)
     makers = {b.items[0] for b in bundles if b.stage != "target"}
     for position, array in enumerate(arrays):
-        assert all(earlier < position for earlier in array.ended)
-        assert all(maker < position for maker in array.ok)
-        made = [bundle.items for maker in array.ok for bundle in arrays[maker].bundles]
+        assert all(earlier < position for earlier in array.after_any)
+        assert all(maker < position for maker in array.after_ok)
+        made = [bundle.items for maker in array.after_ok for bundle in arrays[maker].bundles]
         assert made == [(need,) for need in array.needs if need in makers]
 
 
@@ -88,7 +88,7 @@ def test_the_limit_on_elements_at_a_time_holds_over_all_arrays(bundles, size, pa
 @given(plans(), st.integers(1, 4))
 def test_without_a_limit_nothing_waits_but_for_its_source(bundles, size):
     arrays = arrange(bundles, array_size=size)
-    assert all(not array.ended for array in arrays)
+    assert all(not array.after_any for array in arrays)
     assert all(array.parallel == len(array.bundles) for array in arrays)
 
 
@@ -96,7 +96,7 @@ def test_every_source_is_alone_in_its_array_and_submitted_before_targets():
     sources = [bundle("source", "s0"), bundle("source", "s1")]
     bundles = [*sources, *targets("s0", count=2), *targets(count=2)]
     arrays = arrange(bundles, array_size=10)
-    assert [(a.stage, a.needs, len(a.bundles), a.ok) for a in arrays] == [
+    assert [(a.stage, a.needs, len(a.bundles), a.after_ok) for a in arrays] == [
         ("source", (), 1, ()),
         ("source", (), 1, ()),
         ("target", ("s0",), 2, (0,)),
@@ -108,7 +108,7 @@ def test_a_source_does_not_wait_for_the_rows_that_only_some_of_its_cells_need():
     rows, source = bundle("synthesis", SYNTHESIS), bundle("source", "s0")
     both = [*targets("s0", count=2), *targets("s0", SYNTHESIS, count=1)]
     arrays = arrange([rows, source, *both], array_size=10)
-    assert [(a.stage, a.needs, len(a.bundles), a.ok) for a in arrays] == [
+    assert [(a.stage, a.needs, len(a.bundles), a.after_ok) for a in arrays] == [
         ("synthesis", (), 1, ()),
         ("source", (), 1, ()),
         ("target", ("s0",), 2, (1,)),

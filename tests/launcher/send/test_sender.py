@@ -98,7 +98,7 @@ def test_where_not_one_job_fits_nothing_is_held_and_the_exit_code_is_1(own, fake
     fake.tell("room", "0")
     assert main(arguments(own)) == 1
     told = capsys.readouterr().out
-    assert "Not one job more fits" in told
+    assert "You may queue no more jobs now" in told
     assert told.endswith("nothing was sent.\n")
     assert not list(folder().claims.glob("*.json"))
     fake.tell("limit", "0")

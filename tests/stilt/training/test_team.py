@@ -201,7 +201,7 @@ def test_an_error_in_a_follower_is_recorded_in_its_own_words(roberta, tmp_path):
         import stilt.data.load
         def wrong(folder, name, splits):
             raise stilt.data.load.DataError(f'{name}: rows that only one process saw')
-        stilt.data.load.fix_data = wrong
+        stilt.data.load.pin_data = wrong
 """
     code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
     assert code == 1, said

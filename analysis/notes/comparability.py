@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from analysis.notes.gaps import places
 from analysis.read.collect import Collection
 from analysis.stats.summary import SAME_SOURCE, TRIAL
-from analysis.words.gaps import places
 from stilt.errors import ConfigError
 from stilt.study import Study
 
