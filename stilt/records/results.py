@@ -241,7 +241,7 @@ def _read_slowly(model: type[RecordT], text: bytes, path: Path) -> RecordT:
     version = table.get("schema_version", 1) if isinstance(table, dict) else 1
     if version != 1:
         kind = "newer" if isinstance(version, int) and version > 1 else "schema"
-        reason = f"schema_version {version!r}; this version reads 1: update this program."
+        reason = f"schema_version {version!r}; this version reads 1."
         raise RecordError(path, kind, reason)
     try:
         return model.model_validate(table)
