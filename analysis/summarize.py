@@ -3,7 +3,7 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
-from stilt.system.command import run_command
+from stilt.system.command import run_command, while_read
 
 import sys
 from collections.abc import Sequence
@@ -35,7 +35,6 @@ from analysis.tables.presentation import TextTable
 from analysis.tables.terminal import say, show
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
 from stilt.study import Study
-from stilt.system.stdout import while_read
 
 CELLS = "cells.parquet"
 """Every column of every cell, in a study's summary folder."""

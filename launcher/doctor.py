@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.checks import cluster, machine
-from launcher.checks.finding import Finding
+from launcher.checks.machine import Finding
 from launcher.cluster.profile import read_profile
 from launcher.study.resolve import Places, resolve_study
 from stilt.errors import ConfigError, StiltError

@@ -4,7 +4,7 @@
 its log; a cell is named by the start of its id, a source also by its name.
 """
 
-from stilt.system.command import run_command
+from stilt.system.command import run_command, while_read
 
 import sys
 import time
@@ -25,7 +25,6 @@ from launcher.watch.study_status import STATES, StudyStatus
 from stilt.errors import ConfigError
 from stilt.folder import find_studies, find_study, read_studies
 from stilt.system.console import output
-from stilt.system.stdout import while_read
 
 ITEM_FIELDS = (
     *("id", "stage", "name", "source", "target", "state", "kind", "why", "attempts", "share"),

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable
 from functools import partial
 
-from launcher.checks.finding import Finding
+from launcher.checks.machine import Finding
 from launcher.cluster.limits import read_limits, require_one_cluster
 from launcher.cluster.profile import Profile, profile_paths
 from stilt.errors import ConfigError

@@ -9,12 +9,13 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 
-from launcher.checks.finding import Finding
 from launcher.local.slots import gpu_count
 from launcher.study.resolve import ResolvedStudy
 from stilt.data import tables
@@ -22,9 +23,19 @@ from stilt.data.encode import cache_folder
 from stilt.data.load import data_folder
 from stilt.data.staged import advice
 from stilt.errors import ConfigError, DataError
-from stilt.system.files import create_text, writable_folder
+from stilt.system.files import create_text, wheel_root, writable_folder
 from stilt.system.units import size
-from stilt.system.wheels import wheel_root
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at, how it is, and what a person can do about it."""
+
+    what: str
+    state: Literal["ok", "warning", "bad"]
+    seen: str
+    remedy: str = ""
+
 
 DISTRIBUTION = "stilt-lab"
 SPARE_BYTES = 10e9

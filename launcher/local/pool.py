@@ -1,5 +1,7 @@
 """The local executor: a bounded pool of worker processes on this machine, with their progress."""
 
+from stilt.system.command import discard
+
 import os
 import signal
 import stat
@@ -35,7 +37,6 @@ from stilt.records import claims
 from stilt.records.failures import reason, record_failure
 from stilt.records.finished import finished, read_ending
 from stilt.records.results import FailureKind
-from stilt.system.stdout import discard
 from stilt.task import Size
 
 WORKER_SECONDS = 0.5

@@ -1,5 +1,7 @@
 """One cell or source: what happened to it, and its log."""
 
+from stilt.system.command import while_read
+
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +20,6 @@ from stilt.config import require_counts
 from stilt.records import claims
 from stilt.records.failures import read_failure
 from stilt.system.console import Output
-from stilt.system.stdout import while_read
 from stilt.system.units import clock, span
 
 LOG_SECONDS = 1.0

@@ -16,8 +16,7 @@ from stilt.data import tables
 from stilt.data.tables import Row
 from stilt.errors import DataError, ResultError, first_line
 from stilt.folder import StudyFolder
-from stilt.system.files import create_text
-from stilt.system.wheels import wheel_root
+from stilt.system.files import create_text, wheel_root
 from stilt.task import Origin, Size, Task
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stilt.errors import ConfigError
 from stilt.grid import ModelSpec
-from stilt.system.wheels import require_wheel
+from stilt.system.files import require_wheel
 
 TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),

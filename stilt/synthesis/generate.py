@@ -23,8 +23,7 @@ from stilt.errors import ConfigError, first_line
 from stilt.grid import ModelSpec
 from stilt.model.place import ModelPlace, find_model, identity
 from stilt.synthesis.nucleus import Streams, draw
-from stilt.system.files import file_digest
-from stilt.system.wheels import require_wheel
+from stilt.system.files import file_digest, require_wheel
 
 transformers_logging.set_verbosity_error()
 

@@ -13,8 +13,7 @@ from stilt.cell import digest
 from stilt.data.tables import Row, find, opened, read_rows
 from stilt.errors import DataError, first_line
 from stilt.grid import Synthesis
-from stilt.system.files import replacing
-from stilt.system.wheels import require_wheel
+from stilt.system.files import replacing, require_wheel
 
 PLAIN = (".txt", ".raw", ".tokens")
 TABLES = (".jsonl", ".parquet", ".arrow")

@@ -3,13 +3,14 @@
 Every command imports this module before all that takes time to load.
 """
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from stilt.errors import DISK, REMEDY, StiltError, disk_full
-from stilt.system.stdout import while_read
 
 
 def _while_loading(
@@ -75,3 +76,21 @@ def exit_code(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what is finished is kept, the same command goes on.\n")
         return 130
+
+
+def discard() -> None:
+    """Sends to nowhere what is still printed or buffered: ``head`` may have closed the pipe."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+@contextmanager
+def while_read() -> Iterator[None]:
+    """Ends what is printed within, without complaint, once its reader has enough."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is still buffered would be written, and complained of, when the process exits
+        discard()

@@ -1,5 +1,7 @@
 """The console that every command prints on, and the form of its tables."""
 
+from stilt.system.command import discard
+
 import os
 from collections.abc import Collection
 from typing import Any
@@ -7,8 +9,6 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-
-from stilt.system.stdout import discard
 
 
 class Output(Console):

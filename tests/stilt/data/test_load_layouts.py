@@ -11,7 +11,7 @@ from stilt.data.load import (
     load_splits,
 )
 from stilt.errors import DataError
-from stilt.system.wheels import wheel_root
+from stilt.system.files import wheel_root
 from stilt.task import load_task
 from tests.support.json_lines import write_jsonl
 

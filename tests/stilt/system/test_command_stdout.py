@@ -7,7 +7,7 @@ import pytest
 
 CODE = """
 import sys
-from stilt.system.stdout import discard, while_read
+from stilt.system.command import discard, while_read
 {before}
     for _ in range(100_000):
         print("a line that fills the pipe")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stilt.system.wheels import wheel_root
+from stilt.system.files import wheel_root
 
 
 def test_an_installed_distribution_is_found_under_any_spelling_of_its_name():
