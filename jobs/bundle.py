@@ -16,12 +16,7 @@ from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.failures import attempts, read_failure, record_failure
 from stilt.records.finished import usable
-from stilt.records.results import (
-    FailureKind,
-    Result,
-    SourceResult,
-    write_record,
-)
+from stilt.records.results import FailureKind, Result, SourceResult, write_record
 from stilt.study import Study
 from stilt.system.interrupt import Interrupted
 

@@ -164,9 +164,7 @@ class Task(Frozen):
         tasks of one study may differ in their rows alone.
         """
         kept = self.model_dump(
-            mode="json",
-            exclude={"title", "reference", "size", "data"},
-            exclude_defaults=True,
+            mode="json", exclude={"title", "reference", "size", "data"}, exclude_defaults=True
         )
         cut = [{"by": o.cut_by, "dev": o.cut_dev} for o in self.data if o.cut_by]
         return kept | {"cut": list({str(c): c for c in cut}.values())} if cut else kept

@@ -224,10 +224,7 @@ def _whole_pairs(first: Floats, second: Floats) -> tuple[Floats, Floats]:
     """Pairs of which one is absent become absent; configurations without a pair are dropped."""
     whole = np.isfinite(first) & np.isfinite(second)
     kept = whole.any(axis=1)
-    return (
-        np.where(whole, first, np.nan)[kept],
-        np.where(whole, second, np.nan)[kept],
-    )
+    return (np.where(whole, first, np.nan)[kept], np.where(whole, second, np.nan)[kept])
 
 
 def _chunks(total: int, size: int) -> list[int]:

@@ -229,11 +229,7 @@ def _difference(pairs: pl.DataFrame, seed: int) -> dict[str, object]:
         "p": permutation(first, second, seed=seed),
     }
     for name, interval in bootstrap(first, second, seed=seed).items():
-        found |= {
-            name: interval.value,
-            f"{name}_low": interval.low,
-            f"{name}_high": interval.high,
-        }
+        found |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
     judged = pairs.select("degenerate", "degenerate_other").drop_nulls()
     a, b = judged["degenerate"], judged["degenerate_other"]
     only, only_other = int((a & ~b).sum()), int((b & ~a).sum())

@@ -56,9 +56,7 @@ class Sender:
     """Why it would not."""
 
     def send(
-        self,
-        arrays: Sequence[Array],
-        outside: Callable[[Iterable[str]], Mapping[str, str] | None],
+        self, arrays: Sequence[Array], outside: Callable[[Iterable[str]], Mapping[str, str] | None]
     ) -> None:
         """Calls sbatch for each array; returns as soon as SLURM has taken them.
 
