@@ -6,6 +6,7 @@ never shrinks a mean unseen.
 
 import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +78,11 @@ def collect(
         The frames with the wanted columns, in ``FRAME``'s order.
     """
     wanted = [name for name in FRAME if columns is None or name in columns]
-    with locked(folder):
-        grid = cached_grid(folder, lambda: grid_frame(study))
+    with locked(folder), ThreadPoolExecutor(1) as beside:
+        # where many results are new, other processes read them: this one lists the grid meanwhile
+        listed = beside.submit(cached_grid, folder, lambda: grid_frame(study))
         present, problems = cached_results(folder)
+        grid = listed.result()
         # the first of these are checked; status tells a failed cell from a missing one
         always = ("study_id", "cell", *IDENTITY, "metric", "classes", *STAMP, "status")
         taken = [name for name in wanted if name in COLUMNS]

@@ -1,6 +1,7 @@
 """What a cell leaves behind: one result, or one failure; one line of JSON each."""
 
 import json
+from io import FileIO
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -212,7 +213,9 @@ def read_record(model: type[RecordT], path: Path) -> RecordT | None:
         RecordError: The file is truncated, foreign, or of another schema; the message says which.
     """
     try:
-        text = path.read_bytes()
+        # half the time of Path.read_bytes, which a hundred thousand results show
+        with FileIO(path) as file:
+            text = file.readall()
     except FileNotFoundError:
         return None
     except OSError as error:
