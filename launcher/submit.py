@@ -25,7 +25,7 @@ from launcher.local.slots import gpu_count
 from launcher.scheduler.ledger import append_lines, new_line
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.lost import record_lost_jobs
-from launcher.send.dispatch import BUNDLES, dispatch, preview, within
+from launcher.send.dispatch import BUNDLES, dispatch, show_arrays, within
 from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
@@ -90,7 +90,7 @@ def submit(
     if dry_run:
         whole = show_plan(resolved, console, executor=executor, bundles=work.bundles)
         if asked is not None:
-            preview(resolved, whole, asked, read_limits(asked), console)
+            show_arrays(resolved, whole, asked, read_limits(asked), console)
         console.print("Dry run: nothing was written.")
         return 0
     if asked is not None:

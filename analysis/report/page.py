@@ -18,7 +18,7 @@ from markupsafe import Markup
 from analysis.figures.pictures import PICTURES
 from analysis.read.collect import Collection
 from analysis.report.choices import HEADS, choices
-from analysis.report.origins import origins
+from analysis.report.environments import environments
 from analysis.report.sentences import sentences
 from analysis.stats.degenerate import Definition, degenerate
 from analysis.stats.outcomes import CONVENTION
@@ -100,7 +100,7 @@ def write_report(
             for row in collection.sources.iter_rows(named=True)
         ],
         failures=list(_failures(study, folder, cells, collection.sources)),
-        origins=origins(folder, cells),
+        environments=environments(folder, cells),
         choices=choices(study, definition),
         ended=cells["finished"].max(),
         began=cells["started"].min(),

@@ -98,7 +98,7 @@ def within(whole: Plan, limits: Limits) -> tuple[Plan, Plan]:
     return Plan(bundles=whole.bundles[: limits.room]), Plan(bundles=whole.bundles[limits.room :])
 
 
-def preview(
+def show_arrays(
     resolved: ResolvedStudy, whole: Plan, profile: Profile, limits: Limits, console: Console
 ) -> None:
     """Prints the arrays that a plan would become, and the text that sbatch would be given."""

@@ -9,7 +9,7 @@ from stilt.records.results import Result, read_record
 
 
 @dataclass(frozen=True)
-class Origin:
+class RunEnvironment:
     """Runs that were made on the same machine, on the same device, by the same code."""
 
     host: str
@@ -24,7 +24,7 @@ class Origin:
     """Command of the first of these runs."""
 
 
-def origins(folder: StudyFolder, cells: pl.DataFrame) -> list[Origin]:
+def environments(folder: StudyFolder, cells: pl.DataFrame) -> list[RunEnvironment]:
     """Groups the runs that ended by where they were made.
 
     Only the first result of each group is read: what differs within a group beyond machine and code
@@ -43,7 +43,7 @@ def origins(folder: StudyFolder, cells: pl.DataFrame) -> list[Origin]:
         result = read_record(Result, folder.result(cell))
         made = result.provenance if result else None
         found.append(
-            Origin(
+            RunEnvironment(
                 host=host or "–",
                 device=device or "–",
                 commit=commit or "–",
