@@ -222,7 +222,7 @@ class Pool:
                 assign([rest], self.folder, self.settings)
                 self.waiting.append(rest)
         if self.slots.all_closed and not self.running:
-            why = "no GPU of this machine works: see nvidia-smi"
+            why = "no GPU of this machine works; see nvidia-smi"
             for bundle in self.waiting:
                 self._fail(bundle, bundle.items, "node", why)
             self.waiting.clear()
