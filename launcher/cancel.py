@@ -52,7 +52,7 @@ def cancel(
     processes = held.local(wanted)
     away = [claim for claim in held.away if whole or claim.item in wanted]
     if away:
-        where = f"{len(away)} runs are held by jobs {held.liveness.away}"
+        where = f"{len(away)} runs are held by jobs {held.where_away}"
         console.print(f"left alone: {where}; cancel them there", style="yellow")
     if not elements and not withdrawn and not processes:
         which = "cells" if whole else "such cells"

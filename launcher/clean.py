@@ -53,7 +53,7 @@ def clean(
     held = read_live_claims(folder)
     if held.away:
         raise ResultError(
-            f"{folder.path.name}: {len(held.away)} runs are held by jobs {held.liveness.away}; "
+            f"{folder.path.name}: {len(held.away)} runs are held by jobs {held.where_away}; "
             "cancel them there first."
         )
     if held.live:

@@ -27,7 +27,12 @@ class LiveClaims:
     """Array element -> its claims; also elements that are in the queue and hold nothing."""
     processes: dict[Process, list[claims.Claim]] = field(default_factory=dict)
     away: list[claims.Claim] = field(default_factory=list)
-    """Claims of jobs that can be neither asked for nor ended here: see ``liveness.away``."""
+    """Claims of jobs that can be neither asked for nor ended here: see ``where_away``."""
+
+    @property
+    def where_away(self) -> str:
+        """Where the jobs of ``away`` are, in words that follow "jobs"."""
+        return self.liveness.away or "that an earlier version sent to another cluster"
 
     @property
     def live(self) -> bool:
@@ -60,7 +65,7 @@ def read_live_claims(folder: StudyFolder) -> LiveClaims:
             held.processes.setdefault(_pool(claim), []).append(claim)
             continue
         element, job = liveness.element(claim), liveness.job(claim)
-        if job is None and not liveness.at_home:
+        if job is None and not liveness.can_be_asked_for(claim):
             # a job of the same number here is another one
             held.away.append(claim)
         elif element is not None:

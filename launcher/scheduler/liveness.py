@@ -141,7 +141,7 @@ class ClaimLiveness:
         known = self.job(claim)
         if known is not None:
             return known.live
-        if self.scheduler.squeue_problem is not None or not self._can_be_asked_for(claim):
+        if self.scheduler.squeue_problem is not None or not self.can_be_asked_for(claim):
             # sacct does not list what has not started, so its silence says nothing
             return True
         if self.element(claim) is None:
@@ -152,7 +152,7 @@ class ClaimLiveness:
         """The ledger's lines of the submission that made a claim."""
         return [line for line in self.lines if line.submission == claim.submission]
 
-    def _can_be_asked_for(self, claim: claims.Claim) -> bool:
+    def can_be_asked_for(self, claim: claims.Claim) -> bool:
         """Whether SLURM here has a claim's job: earlier versions sent one study to two clusters."""
         lines = self._lines_of(claim)
         named = next((line.cluster for line in lines if line.cluster), self.cluster)
