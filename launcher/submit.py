@@ -31,7 +31,7 @@ from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
 from launcher.study.claiming import assign, claim_bundles, new_submission
 from launcher.study.lookup import study_argument
-from launcher.study.missing import outstanding
+from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
 from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
 from launcher.study.worker_code import command_line, commit

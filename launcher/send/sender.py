@@ -74,9 +74,9 @@ class Sender:
             if self.problem:
                 self.left += array.bundles
                 continue
-            held = outside(array.needs) if set(array.after_ok) <= set(self.jobs) else None
-            if held is not None:
-                self._send_parts(position, array, dependency(array, self.jobs, held))
+            others = outside(array.needs) if set(array.after_ok) <= set(self.jobs) else None
+            if others is not None:
+                self._send_parts(position, array, dependency(array, self.jobs, others))
 
     def _line(self, array: Array) -> LedgerLine:
         """An array as the ledger holds it: enough for another launcher to take it over."""

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable
 
 from jobs.settings import Assignment, Settings
-from launcher.study.missing import Lives
+from launcher.study.outstanding import Lives
 from stilt.cell import digest
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle, Plan

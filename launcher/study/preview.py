@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.scheduler.liveness import ClaimLiveness
-from launcher.study.missing import outstanding
+from launcher.study.outstanding import outstanding
 from launcher.study.resolve import ResolvedStudy
 from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan, cost, plan
 from stilt.records.finished import read_ending

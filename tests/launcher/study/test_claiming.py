@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 
 from launcher.study.claiming import claim_bundles, new_submission, release
-from launcher.study.missing import outstanding
+from launcher.study.outstanding import outstanding
 from stilt.folder import StudyFolder, read_study
 from stilt.plan import plan
 from stilt.records import claims

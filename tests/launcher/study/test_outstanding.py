@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from launcher.study.missing import outstanding
+from launcher.study.outstanding import outstanding
 from stilt.cell import SYNTHESIS
 from stilt.folder import StudyFolder
 from stilt.grid import Grid
