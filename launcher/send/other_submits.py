@@ -55,12 +55,17 @@ class OtherSubmits:
         end = time.monotonic() + PATIENCE_SECONDS
         while not finished(self.resolved.study, folder, need):
             claim = claims.read(folder.claim(need))
-            element = ClaimLiveness(folder).element(claim) if claim else None
+            liveness = ClaimLiveness(folder)
+            element = liveness.element(claim) if claim else None
             if claim is None:
                 why = "it failed a moment ago; submit again"
             elif not claim.on_slurm:
                 why = f"{claim.submission} on {claim.host} trains it; submit again after it"
             elif element is not None:
+                if liveness.job(claim) is None and not liveness.can_be_asked_for(claim):
+                    # its number may be another job's here
+                    self.unmet[need] = f"job {element}, perhaps of another cluster, makes it"
+                    return None
                 # a source is alone in its array, which makes it a plain job
                 return element.partition("_")[0]
             elif time.monotonic() > end:

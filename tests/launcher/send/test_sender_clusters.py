@@ -133,6 +133,8 @@ def test_a_controller_that_does_not_say_its_name_is_not_another_cluster(own, at_
     assert main(arguments(own, "--bundles", "8")) == 0
     said = capsys.readouterr()
     assert "belongs to cluster" not in said.out + said.err
+    # nor does anything wait for a number that may be another job's
+    assert said.out.count("perhaps of another cluster, makes it") == 3
     # what may be held is not sent again, and no failure is made up
     assert set(sent_items().values()) == {1}
     assert not folder().failures.is_dir()
