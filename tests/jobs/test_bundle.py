@@ -53,7 +53,7 @@ def with_room_for(monkeypatch, examples, cell):
     def run_cell(worker, attempt, progress):
         if attempt.item == cell:
             tried.append(attempt.chunk)
-            if attempt.chunk is None or attempt.chunk > examples:
+            if attempt.chunk > examples:
                 raise torch.OutOfMemoryError("CUDA out of memory")
         return real(worker, attempt, progress)
 
@@ -66,7 +66,7 @@ def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monke
     first, second = items
     tried = with_room_for(monkeypatch, 2, first)
     assert bundles.run_bundle(worker, items) == 0
-    assert tried == [None, 4, 2]
+    assert tried == [8, 4, 2]
     for cell in (first, second):
         folder, study = worker.folder, worker.study
         assert read_result(study.cells[cell], study.digest, folder.result(cell)) is not None
@@ -79,7 +79,7 @@ def test_what_has_no_room_for_one_example_fails_alone(work, monkeypatch):
     first, second = items
     tried = with_room_for(monkeypatch, 0, first)
     assert bundles.run_bundle(worker, items) == 1
-    assert tried == [None, 4, 2, 1]
+    assert tried == [8, 4, 2, 1]
     failure = read_record(Failure, worker.folder.failure(first))
     assert (failure.kind, failure.attempts) == ("oom", 1)
     assert worker.folder.result(second).exists()
@@ -152,7 +152,7 @@ def generation(tmp_path):
     study = bind(load_grid(str(tmp_path / "own.toml")), "tiny")
     folder = StudyFolder(tmp_path / "study")
     write_study(study, folder)
-    settings = Settings(submission="local-1", cache=tmp_path, model="none", device="cpu", chunk=3)
+    settings = Settings(submission="local-1", cache=tmp_path, model="none", device="cpu")
     assert take(new_claim(SYNTHESIS, "local-1", "b"), folder.claim(SYNTHESIS))
     return Worker(study, folder, settings), [SYNTHESIS]
 

@@ -44,7 +44,7 @@ def test_a_cell_that_waited_for_a_launcher_which_is_gone_is_to_submit_and_says_w
         ("OUT_OF_MEMORY", "0:125", "oom", "more memory than it had asked for"),
         ("TIMEOUT", "0:0", "timeout", "time limit"),
         ("NODE_FAIL", "1:0", "node", "its node failed"),
-        ("FAILED", "0:9", "bug", "signal 9 ended it"),
+        ("FAILED", "0:9", "killed", "signal 9 killed it; nothing says that memory ran out"),
         ("FAILED", "3:0", "bug", "exit code 3"),
         ("COMPLETED", "0:0", "bug", "wrote nothing"),
         ("RUNNING", "0:0", "node", "SLURM lost the job"),

@@ -264,7 +264,6 @@ def test_cells_do_not_wait_for_a_source_whose_holder_has_died(
         (["--data-dir", "nowhere"], "data folder nowhere: no such folder"),
         (["--model", "nowhere"], "--model nowhere: no such folder"),
         (["--root", "/proc/x"], "/proc/x/own: cannot be written"),
-        (["--chunk", "0"], "error: --chunk 0: at least 1."),
         (["--threads", "-1"], "error: --threads -1: at least 1."),
         (["--workers", "0"], "error: --workers 0: at least 1."),
         (["--workers", "-1"], "error: --workers -1: at least 1."),
