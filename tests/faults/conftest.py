@@ -1,12 +1,10 @@
-"""Small studies on a real SLURM, and what they come to where nothing goes wrong."""
+"""A small study on a real SLURM, and what it comes to where nothing goes wrong."""
 
 import pytest
 
-from stilt.folder import StudyFolder, read_study
 from tests.support import slurm_cluster
 from tests.support.cluster_study import make_study
-from tests.support.gated_study import GatedStudy
-from tests.support.live_study import PROFILE, numbers, submit
+from tests.support.gated_study import GatedStudy, undisturbed
 
 
 @pytest.fixture(scope="session")
@@ -14,19 +12,12 @@ def own(tmp_path_factory):
     """4 cells of one target, without a source."""
     folder = tmp_path_factory.mktemp("own")
     make_study(folder, sources=0, targets=1, seeds=2)
-    (folder / "cluster.toml").write_text(PROFILE)
     return folder
 
 
 @pytest.fixture(scope="session")
 def calm(own, tmp_path_factory):
-    """What they come to, run on this machine."""
-    root = tmp_path_factory.mktemp("calm")
-    submit(own, root, "--executor", "local", "--workers", "1", "--bundles", "1")
-    folder = StudyFolder(root / "own")
-    found = numbers(read_study(folder), folder)
-    assert len(found) == 4
-    return found
+    return undisturbed(own, tmp_path_factory.mktemp("calm"))
 
 
 @pytest.fixture

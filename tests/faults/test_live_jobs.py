@@ -1,8 +1,5 @@
 """On a real SLURM: single elements are signalled, requeued, cancelled and run out of time."""
 
-import os
-import signal
-
 import pytest
 
 from tests.support.live_study import is_requeued, slurm, wait
@@ -45,11 +42,10 @@ def test_a_cancelled_element_and_a_cancelled_array_are_told_and_submitted_again(
 
 @pytest.mark.nightly
 def test_a_time_limit_that_a_worker_obeys_and_one_that_it_cannot_are_told_as_such(live):
-    profile = (live.own / "cluster.toml").read_text() + "max_timeouts = 0\n"
-    (live.root.parent / "once.toml").write_text(profile)
-    live.submit("--bundles", "2", "--time", "2", "--profile", str(live.root.parent / "once.toml"))
+    once = live.profile("max_timeouts = 0\n")
+    live.submit("--bundles", "2", "--time", "2", "--profile", str(once))
     obeys, stopped = live.at_gate(2)
-    os.kill(stopped.pid, signal.SIGSTOP)
+    live.shut(f"deaf {stopped.pid}")
     shown = live.wait_for(obeys.item, "failed", "timeout")
     assert "What to do: submit again: it goes on where it was." in shown
     assert live.log(obeys) in shown

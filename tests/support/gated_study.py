@@ -12,6 +12,7 @@ from stilt.folder import StudyFolder, read_study
 from stilt.records.claims import Claim
 from stilt.study import Study
 from tests.support.live_study import (
+    PROFILE,
     endings,
     numbers,
     running_cells,
@@ -25,6 +26,16 @@ GATE = Path(__file__).with_name("gate")
 """A folder for PYTHONPATH: see its ``sitecustomize``."""
 
 
+def undisturbed(own: Path, root: Path) -> dict[str, tuple]:
+    """What a study comes to where nothing goes wrong, run on this machine."""
+    submit(own, root, "--executor", "local", "--workers", "1", "--bundles", "1")
+    folder = StudyFolder(root / "own")
+    study = read_study(folder)
+    found = numbers(study, folder)
+    assert len(found) == len(study.cells) + len(study.sources)
+    return found
+
+
 class GatedStudy:
     """One study in a folder of its own; its gate is shut at first."""
 
@@ -34,7 +45,7 @@ class GatedStudy:
         Args:
             own: grid, model and data.
             place: where the study's root and the gate will be.
-            calm: what it comes to where nothing goes wrong, as ``numbers`` tells it.
+            calm: what ``undisturbed`` tells of it.
         """
         self.own = own
         self.root = place / "logs"
@@ -51,7 +62,7 @@ class GatedStudy:
         return read_study(self.folder)
 
     def shut(self, word: str = "wait") -> None:
-        """Shuts the gate; with ``eat N``, runs that come to it take N MiB of memory."""
+        """Shuts the gate; for other words see its ``sitecustomize``."""
         part = self.gate.with_suffix(".part")
         part.write_text(word)
         part.replace(self.gate)
@@ -65,6 +76,13 @@ class GatedStudy:
         here = os.environ.get("PYTHONPATH", "")
         path = os.pathsep.join(filter(None, (str(GATE), here)))
         return os.environ | {"PYTHONPATH": path, "STILT_GATE": str(self.gate)}
+
+    def profile(self, more: str) -> Path:
+        """A profile of the cluster with more lines than the usual one, or others in their place."""
+        lines = {line.partition(" = ")[0]: line for line in (PROFILE + more).splitlines()}
+        path = self.gate.with_name("other.toml")
+        path.write_text("\n".join(lines.values()) + "\n")
+        return path
 
     def submit(self, *more: str, check: bool = True) -> str:
         """Submits to SLURM as a person would; returns what was printed."""
