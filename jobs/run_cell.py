@@ -14,7 +14,7 @@ from stilt.cell import Hyperparameters, Source
 from stilt.model.build import Start, save
 from stilt.records.finished import WEIGHTS
 from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
-from stilt.system.files import file_digest, flush_to_disk
+from stilt.system.files import file_digest, flush_to_disk, make_folder, open_like
 from stilt.training import metrics, train
 from stilt.training.curves import Diverged
 from stilt.training.forward import predict
@@ -44,7 +44,7 @@ def run_cell(worker: Worker, attempt: Attempt, progress: OnProgress) -> Result |
 
 def _save_source(trial: "Trial", source: Source, outcome: "Outcome") -> SourceResult:
     place = trial.worker.folder.source(source.id)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{source.id}.") as temporary:
         saved = Path(temporary) / "checkpoint"
         weights = save(outcome.model, saved)
@@ -53,6 +53,7 @@ def _save_source(trial: "Trial", source: Source, outcome: "Outcome") -> SourceRe
             source=source, checkpoint=weights, files=others, **trial.record(outcome)
         )
         write_record(result, saved / "result.json")
+        open_like(place.parent, saved)
         for path in (*saved.iterdir(), saved):
             flush_to_disk(path)
         if place.exists():

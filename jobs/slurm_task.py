@@ -26,7 +26,7 @@ from stilt.records.deaths import why_ended
 from stilt.records.failures import attempts, reason, record_failure
 from stilt.records.finished import finished
 from stilt.records.results import FailureKind
-from stilt.system.files import write_text
+from stilt.system.files import make_folder, write_text
 from stilt.system.interrupt import Interrupted, StopRequest
 from stilt.system.memory import MemoryWatch
 
@@ -327,7 +327,7 @@ class _WorkerProcess:
         part = Assignment(bundle=bundle, settings=given.settings)
         write_text(folder.bundles / f"{name}.json", part.model_dump_json() + "\n")
         log = folder.path / self.log
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(log.parent)
         environment = os.environ | {"STILT_LOG_FILE": self.log}
         devices = [d for d in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if d]
         if devices:

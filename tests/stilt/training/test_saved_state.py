@@ -1,4 +1,4 @@
-"""A saved state is taken up only where it is whole and the run's own; and a full disk ends no run."""
+"""A saved state is taken up only if whole and the run's own; a full disk ends no run."""
 
 import errno
 
@@ -61,9 +61,7 @@ def interrupt(models, data, what, state, updates, chunk=None):
 
     runtime = Runtime(make_accelerator("cpu"), chunk=chunk, stop=stop)
     with pytest.raises(Interrupted):
-        train.fit(
-            fresh(models, what), data, what, point(), runtime, state=state, progress=progress
-        )
+        train.fit(fresh(models, what), data, what, point(), runtime, state=state, progress=progress)
 
 
 def weights(model):
