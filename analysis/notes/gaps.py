@@ -119,8 +119,8 @@ def _smaller_passes(collection: Collection) -> Iterator[str]:
                 for cell, chunk, examples in small.select("cell", "chunk", "examples").iter_rows()
             ]
             yield (
-                f"Smaller passes: {small.height} {what} ran out of memory and were made in smaller "
-                f"passes than the grid's, so with other dropout masks: {_some(parts)}."
+                f"Smaller passes: {small.height} of {frame.height} {what}, under which memory ran "
+                f"out, so with other dropout masks than planned: {_some(parts)}."
             )
 
 

@@ -74,6 +74,27 @@ def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monke
         assert not folder.claim(cell).exists()
 
 
+def test_what_ran_out_of_memory_says_so_in_its_result(work, monkeypatch):
+    worker, items = work
+    with_room_for(monkeypatch, 2, items[0])
+    assert bundles.run_bundle(worker, items) == 0
+    study, folder = worker.study, worker.folder
+    made = [read_result(study.cells[i], study.digest, folder.result(i)) for i in items]
+    assert [result.training.chunk for result in made] == [2, 8]
+
+
+def test_what_was_killed_begins_with_all_its_examples_and_what_lacked_memory_with_fewer(
+    work, monkeypatch
+):
+    worker, items = work
+    for kind in ("killed", "oom", "killed", "timeout"):
+        record_failure(worker.study, worker.folder, items[0], kind, "made up")
+    tried = with_room_for(monkeypatch, 8, items[0])
+    assert bundles.run_bundle(worker, items) == 0
+    # memory ran out once of four times
+    assert tried == [4]
+
+
 def test_what_has_no_room_for_one_example_fails_alone(work, monkeypatch):
     worker, items = work
     first, second = items
@@ -183,7 +204,8 @@ def test_generation_that_runs_out_of_memory_takes_half_as_many_prompts_at_a_time
     assert not worker.folder.failure(SYNTHESIS).exists()
     sheet = Datasheet.model_validate_json((made / "datasheet.json").read_text())
     assert sheet.batch == 4
-    synthesize(worker.study.grid.synthesis, tmp_path / "again", batch=4)
+    # nor does the number of prompts in a batch decide what is written
+    synthesize(worker.study.grid.synthesis, tmp_path / "again", batch=64)
     for name in ("train.jsonl", "dev.jsonl"):
         assert (made / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 

@@ -188,6 +188,22 @@ def test_a_cell_that_slurm_dropped_although_its_source_is_there_is_to_submit(mad
     assert found.why == "its job was dropped, and the source is there: submit again"
 
 
+def test_what_memory_made_smaller_is_named(made, tmp_path, capsys):
+    study, folder = made
+    first, second, *_ = study.cells.values()
+    whole = first.hyperparameters.batch_size
+    for cell, chunk in ((first, whole // 2), (second, whole)):
+        record = json.loads(folder.result(cell.id).read_text())
+        record["training"]["chunk"] = chunk
+        folder.result(cell.id).write_text(json.dumps(record) + "\n")
+    _, shown = show(tmp_path, capsys)
+    said = " ".join(shown.out.split())
+    assert "made in smaller passes after out of memory, so with other dropout masks: 1" in said
+    assert f"({first.id[:8]})" in said
+    assert state_of(made, first.id).smaller_passes
+    assert not state_of(made, second.id).smaller_passes
+
+
 def test_gpu_hours_are_what_slurm_gave(made, commands):
     study, folder = made
     submitted(folder, array="12", bundles=["b0", "b1"], gpus=2)
