@@ -104,6 +104,17 @@ def test_all_problems_are_listed_at_once_and_end_with_2(own_study, roberta, in_p
     assert "✗ pairs" in said.out
 
 
+def test_what_is_odd_in_the_rows_is_shown_and_all_is_staged(own_study, roberta, in_process, capsys):
+    path = own_study / "data/pairs/dev.jsonl"
+    path.write_text((own_study / "data/pairs/train.jsonl").read_text())
+    assert stage(arguments(own_study, roberta)) == 0
+    said = capsys.readouterr().out
+    assert (
+        "to look at: pairs, dev has the very rows of train (24): its score tells what was "
+        "remembered." in said
+    )
+
+
 def test_a_task_that_cannot_be_had_says_what_to_put_where(own_study, roberta, in_process, capsys):
     (own_study / "data/pairs/dev.jsonl").unlink()
     stage(arguments(own_study, roberta))
