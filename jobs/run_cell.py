@@ -13,6 +13,7 @@ from jobs.worker import Attempt, Clock, Worker
 from stilt.cell import Hyperparameters, Source
 from stilt.model.build import Start, save
 from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
+from stilt.system.files import make_folder, open_like
 from stilt.training import metrics, train
 from stilt.training.curves import Diverged
 from stilt.training.forward import predict
@@ -41,12 +42,13 @@ def run_cell(worker: Worker, attempt: Attempt, progress: OnProgress) -> Result |
 
 def _save_source(trial: "Trial", source: Source, outcome: "Outcome") -> SourceResult:
     place = trial.worker.folder.source(source.id)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{source.id}.") as temporary:
         saved = Path(temporary) / "checkpoint"
         weights = save(outcome.model, saved)
         result = SourceResult(source=source, checkpoint=weights, **trial.record(outcome))
         write_record(result, saved / "result.json")
+        open_like(place.parent, saved)
         if place.exists():
             # left by a run whose result was found invalid; it must not stand in the way
             place.rename(Path(temporary) / "replaced")

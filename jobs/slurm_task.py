@@ -24,7 +24,7 @@ from stilt.records import claims
 from stilt.records.failures import attempts, reason, record_failure
 from stilt.records.finished import finished
 from stilt.records.results import FailureKind
-from stilt.system.files import write_text
+from stilt.system.files import make_folder, write_text
 from stilt.system.interrupt import Interrupted, StopRequest
 
 if TYPE_CHECKING:
@@ -300,7 +300,7 @@ class _WorkerProcess:
         part = Assignment(bundle=bundle, settings=given.settings)
         write_text(folder.bundles / f"{name}.json", part.model_dump_json() + "\n")
         log = folder.logs / f"{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(log.parent)
         environment = os.environ | {"STILT_LOG_FILE": str(log.relative_to(folder.path))}
         devices = [d for d in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if d]
         if devices:

@@ -37,6 +37,7 @@ from stilt.records import claims
 from stilt.records.failures import reason, record_failure
 from stilt.records.finished import finished, read_ending
 from stilt.records.results import FailureKind
+from stilt.system.files import make_folder
 from stilt.task import Size
 
 WORKER_SECONDS = 0.5
@@ -185,7 +186,7 @@ class Pool:
 
     def _start(self, bundle: Bundle, slot: int, bars: Progress) -> None:
         log = self.folder.logs / f"{bundle.id}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(log.parent)
         environment = worker_environment() | self.slots.devices(slot)
         environment["OMP_NUM_THREADS"] = str(self.settings.threads or 1)
         environment["STILT_LOG_FILE"] = str(log.relative_to(self.folder.path))

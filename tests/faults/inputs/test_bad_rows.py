@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from launcher.submit import main as submit
-from tests.faults.conftest import MODEL
+from tests.faults.inputs.conftest import MODEL
 from tests.support.judged import Ended, complaints, ended, survey
 from tests.support.mutations import (
     NUMBERS,

@@ -8,7 +8,7 @@ from pathlib import Path
 from launcher.cluster.profile import read_profile
 from launcher.submit import main as submit
 from stilt.errors import ConfigError
-from tests.faults.conftest import MODEL
+from tests.faults.inputs.conftest import MODEL
 from tests.support.judged import complaints, ended, survey
 from tests.support.mutations import (
     ONLY_TOML,
