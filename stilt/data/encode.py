@@ -3,7 +3,7 @@
 import copy
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from stilt.cell import digest
 from stilt.data.load import Splits
 from stilt.data.oddities import SEPARATOR
 from stilt.data.render import Example
-from stilt.errors import DataError, shown
-from stilt.system.files import replacing
+from stilt.errors import DataError, disk_full, disk_trouble, shown
+from stilt.system.sealed import flaw, sealing
 from stilt.task import Task
 
 ENCODING_VERSION = 2
@@ -60,18 +60,53 @@ def cache_folder() -> Path:
 
 
 def encode_splits(
-    task: Task, splits: Splits, tokenizer: Any, tokenizer_digest: str, folder: Path
+    task: Task,
+    splits: Splits,
+    tokenizer: Any,
+    tokenizer_digest: str,
+    folder: Path,
+    tell: Callable[[str], None] = lambda message: None,
 ) -> tuple[Encoded, Encoded]:
-    """Encodes both splits with a fast tokenizer of transformers, or reads them from the cache."""
+    """Encodes both splits with a fast tokenizer of transformers, or reads them from the cache.
+
+    ``tell`` is told, in a line, of a cached file that is not what it should be: it is replaced. And
+    of a disk that does not take the file: the run goes on without it.
+    """
     parts = []
     for name, examples in (("train", splits.train), ("dev", splits.dev)):
         path = cache_path(task, name, splits.digest(), tokenizer_digest, folder)
-        if not path.is_file():
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, **encode(examples, tokenizer, task.max_length).__dict__)
-        with np.load(path) as arrays:
-            parts.append(Encoded(**{key: arrays[key] for key in arrays.files}))
+        part = _cached(path, tell)
+        if part is None:
+            part = encode(examples, tokenizer, task.max_length)
+            _keep(part, path, tell)
+        parts.append(part)
     return parts[0], parts[1]
+
+
+def _cached(path: Path, tell: Callable[[str], None]) -> Encoded | None:
+    """What a cached file holds; None where there is none, or none that can be trusted."""
+    try:
+        problem = flaw(path, {"file": path.name})
+        if problem is None:
+            with np.load(path) as arrays:
+                return Encoded(**{key: arrays[key] for key in arrays.files})
+        tell(f"{path}: {problem}; its rows are encoded again")
+        path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        tell(f"{path}: cannot be used ({error.strerror}); its rows are encoded again")
+    return None
+
+
+def _keep(part: Encoded, path: Path, tell: Callable[[str], None]) -> None:
+    try:
+        with sealing(path, {"file": path.name}) as file:
+            np.savez(file, **part.__dict__)
+    except OSError as error:
+        if not disk_trouble(error):
+            raise
+        tell(f"disk: {disk_full(error)}: what was encoded is not kept for other runs")
 
 
 def cache_path(
