@@ -150,10 +150,10 @@ class Launched:
         ]
 
     def start(self) -> subprocess.Popen:
-        log = (self.own / "log.txt").open("ab")
-        return subprocess.Popen(
-            self.command, cwd=self.own, stdout=log, stderr=log, start_new_session=True
-        )
+        with (self.own / "log.txt").open("ab") as log:
+            return subprocess.Popen(
+                self.command, cwd=self.own, stdout=log, stderr=log, start_new_session=True
+            )
 
     def said(self) -> str:
         return (self.own / "log.txt").read_text()

@@ -15,11 +15,12 @@ from pathlib import Path
 from jobs import process
 from jobs.settings import Settings
 from launcher.scheduler.liveness import ClaimLiveness
-from launcher.study.claiming import assign, claim_bundles, new_submission
+from launcher.study.claiming import assign, claim_bundles, new_submission, release
 from launcher.study.outstanding import outstanding
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
 from stilt.plan import plan
+from stilt.records.finished import finished
 from stilt.records.results import Failure, Result, read_record, read_result
 from stilt.study import bind
 from tests.support.own_study import make_own_study
@@ -68,6 +69,10 @@ class FaultedStudy:
         assign(mine.bundles, self.folder, settings)
         codes = [0]
         for bundle in mine.bundles:
+            if not all(finished(self.study, self.folder, need) for need in bundle.needs):
+                # another command makes it
+                release(self.folder, settings.submission, bundle.items)
+                continue
             sys.argv = ["process", str(self.folder.path), bundle.id]
             codes.append(process.main())
         return max(codes)
