@@ -82,7 +82,8 @@ def run_as(user: str, live: GatedStudy, *command: str) -> subprocess.CompletedPr
         group=GROUP,
         extra_groups=[],
         cwd=live.own,
-        env=live.environment | {"HOME": str(home), "STILT_CACHE": str(home / "cache")},
+        env=live.environment
+        | {"HOME": str(home), "STILT_CACHE": str(home / "cache"), "COLUMNS": "400"},
         umask=0o002,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -178,10 +178,12 @@ def node_down(node: str) -> None:
 
 
 def node_up(node: str) -> None:
-    """Bring a node back after `node_down`."""
-    if not _is_up(node):
-        _run(f"scontrol update nodename={node} state=resume")
-    _wait_for(lambda: _is_up(node), f"{node} to be up", node)
+    """Bring a node back after `node_down`; a controller that has just begun refuses that at first."""
+
+    def up() -> bool:
+        return _is_up(node) or bool(_run(f"scontrol update nodename={node} state=resume"))
+
+    _wait_for(up, f"{node} to be up", node)
 
 
 def kill_slurmd(node: str, *, wait: bool = True) -> None:
@@ -226,9 +228,9 @@ def heal() -> None:
     if jobs := set(_run("squeue --noheader --format=%A").split()):
         _run(f"scancel {' '.join(jobs)}")
     for node in NODES:
-        if not _pid(node):
-            start_daemon(node)
-        node_up(node)
+        if _pid(node):
+            node_up(node)
+        start_daemon(node)
     _wait_for(lambda: not _run("squeue --noheader"), "an empty queue", seconds=180)
 
 
