@@ -102,6 +102,8 @@ def _rows(file: TextIO, suffix: str, path: Path, columns: Sequence[str] | None) 
     else:
         ipc = pa.ipc.open_file if content.startswith(b"ARROW1") else pa.ipc.open_stream
         table = ipc(content).read_all()
+    # a damaged file's offsets may lead anywhere: unchecked they end the process, without a word
+    table.validate(full=True)
     return list(table.to_pylist())
 
 
