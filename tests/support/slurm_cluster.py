@@ -178,22 +178,19 @@ def node_down(node: str) -> None:
 
 
 def node_up(node: str) -> None:
-    """Bring a node back after `node_down`; a controller that has just begun refuses that at first."""
+    """Bring a node back after `node_down`."""
 
     def up() -> bool:
+        # a controller that has just begun refuses at first
         return _is_up(node) or bool(_run(f"scontrol update nodename={node} state=resume"))
 
     _wait_for(up, f"{node} to be up", node)
 
 
-def kill_slurmd(node: str, *, wait: bool = True) -> None:
-    """Kill a node's daemon; the processes of its jobs live on, as in a crash of the daemon.
-
-    With `wait`, until the controller has noticed and requeued them (see `Settings.node_timeout`).
-    """
+def kill_slurmd(node: str) -> None:
+    """Kill a node's daemon and wait until its jobs are requeued; their old processes live on."""
     stop_daemon(node, signal.SIGKILL)
-    if wait:
-        _wait_for(lambda: _is_down(node), f"{node} to be down", seconds=120)
+    _wait_for(lambda: _is_down(node), f"{node} to be down", seconds=120)
 
 
 def stop_daemon(daemon: str, how: signal.Signals = signal.SIGTERM) -> None:
