@@ -142,3 +142,30 @@ def test_an_element_whose_folder_was_moved_away_under_it_is_told_as_lost_and_run
     shown = live.shown("why", item)
     assert "ended before this one began: FAILED" in shown
     live.finish(submits=1)
+
+
+@pytest.mark.nightly
+def test_a_model_that_is_changed_while_jobs_wait_is_refused_and_runs_once_it_is_put_back(
+    live, tmp_path
+):
+    own = shutil.copytree(live.own, tmp_path / "own")
+    grid = own / "own.toml"
+    grid.write_text(grid.read_text().replace(str(live.own), str(own)))
+    live.own = own
+    live.open()
+    weights = own / "model/model.safetensors"
+    as_it_was = weights.read_bytes()
+    slurm("scontrol", "update", "partitionname=test", "state=down")
+    live.submit("--bundles", "2")
+    weights.write_bytes(as_it_was[:-1] + bytes([as_it_was[-1] ^ 1]))
+    slurm("scontrol", "update", "partitionname=test", "state=up")
+    wait_for_all_jobs()
+    assert live.states() == [("failed", "model")] * 4
+    shown = live.shown("why", next(iter(live.items())))
+    assert f"{own / 'model'}: the model was changed since the study was begun" in shown
+    assert "model.safetensors" in shown
+    assert "Put the folder back as it was and submit again" in shown
+    printed = live.submit("--bundles", "2", check=False)
+    assert "holds a study with another configuration" in printed
+    weights.write_bytes(as_it_was)
+    live.finish(submits=1)

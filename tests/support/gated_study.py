@@ -103,6 +103,8 @@ class GatedStudy:
         """Waits until so many cells are at the gate, in elements other than some."""
 
         def there():
+            if not self.folder.study_file.exists():
+                return None
             found = running_cells(self.folder, self.study, but)
             found = [claim for claim in found if claim.done]
             return found if len(found) >= count else None
