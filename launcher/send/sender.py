@@ -33,6 +33,10 @@ FULL = (*LIMITED, "MaxJobCount")
 """The same, and what it says where nobody can queue more."""
 TOO_LONG = "Invalid job array specification"
 """What it says of an array with more elements than the cluster takes."""
+UNSURE = ("timed out", "contact", "connect")
+"""Words by which sbatch leaves open whether the controller took the job."""
+UNREACHED = "connect failure"
+"""What it says where nothing can have been taken, after trying for 9 s: tried with 22.05."""
 NO_NODE = "node configuration is not available"
 """What sbatch says where no node fits; seen with 22.05, the only fitting node excluded."""
 
@@ -148,7 +152,7 @@ class Sender:
         except (FailedJobError, FailedSubmissionError) as error:
             # sbatch may time out although the controller took the job: look before giving up
             said = _said(error)
-            unsure = any(word in said.lower() for word in ("timed out", "contact", "connect"))
+            unsure = UNREACHED not in said and any(word in said.lower() for word in UNSURE)
             job = find_array(line, LOOKS if unsure else 1)
             if job is not None:
                 place_pickles(script.folder, line, job)

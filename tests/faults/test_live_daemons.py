@@ -77,6 +77,10 @@ def test_a_controller_killed_in_the_middle_of_a_submit_loses_and_doubles_nothing
     printed, _ = started.communicate(timeout=550)
     assert "Traceback" not in printed
     slurm_cluster.start_daemon("slurmctld")
+    live.open()
+    wait_for_all_jobs()
+    # what it forgot counts as being sent for two minutes
+    wait(lambda: {state for state, _ in live.states()} <= {"done", "open"}, "a sure answer", 300)
     live.finish(submits=1)
 
 
