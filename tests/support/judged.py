@@ -15,6 +15,9 @@ MOST_LINES = 60
 MOST_SHOWN = 900
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
+FRAME = re.compile("[ ─│╭╮╰╯]{2,}")
+"""What a box on a wide screen consists of."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -60,7 +63,7 @@ def complaints(end: Ended, *, named: Sequence[str] = ()) -> list[str]:
         if hit := CONTROL.search(text):
             found.append(f"{name} holds {hit[0]!r}: …{text[max(0, hit.start() - 90) :][:120]!r}")
     if end.code == 2:
-        lines = end.err.splitlines()
+        lines = [FRAME.sub(" ", line).strip() for line in end.err.splitlines()]
         longest = max(lines, key=len, default="")
         if not end.err.strip():
             found.append("ended with 2 without a word")

@@ -1,0 +1,125 @@
+"""Command lines with a mistake in them: one message that names the flag, and nothing is lost."""
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from analysis.summarize import main as summarize
+from launcher import stage as stage_module
+from launcher.cancel import main as cancel
+from launcher.clean import main as clean
+from launcher.doctor import main as doctor
+from launcher.stage import main as stage
+from launcher.status import main as status
+from launcher.submit import main as submit
+from tests.support.judged import complaints, ended, survey
+from tests.support.mutations import STRINGS, shown
+from tests.support.spoilt_study import CELLS, MODEL, SpoiltStudy, make_template
+
+PATHS = ("--root", "--data-dir", "--model", "--grid", "--profile", "--study")
+BAD = (
+    *(text for text in STRINGS if text not in ("/", "--help")),
+    *("0", "-1", "1.5", "1e308", "inf", "99999999999999999999", "9" * 4_301, "\udcff", "a\udcffb"),
+    *("name=x", "=", "--", "-", "---", "@file", "own,own", "none", "auto", "slurm", "own/../own"),
+)
+BODIES: dict[str, tuple[Callable[[Sequence[str]], int], list[list[str]]]] = {
+    "submit": (
+        submit,
+        [
+            *(["--grid", "{own}/own.toml"], ["--root", "{own}/logs"], ["--data-dir", "{own}/data"]),
+            *(["--model", str(MODEL)], ["--executor", "local"], ["--workers", "2"], ["--dry-run"]),
+            *(["--threads", "1"], ["--bundles", "4"], ["--chunk", "8"], ["--study", "own"]),
+            *(["--time", "1:00:00"], ["--cpus", "4"], ["--memory", "8G"], ["--parallel", "3"]),
+        ],
+    ),
+    "status": (
+        status,
+        [["own"], ["--root", "{own}/logs"], ["--json"], ["--every", "5"], ["--watch"]],
+    ),
+    "status why": (
+        status,
+        [["why"], ["endings#1"], ["--study", "own"], ["--root", "{own}/logs"], ["--lines", "9"]],
+    ),
+    "stage": (
+        stage,
+        [
+            *(["--grid", "{own}/own.toml"], ["--root", "{own}/logs"], ["--data-dir", "{own}/data"]),
+            *(["--model", str(MODEL)], ["--device", "cpu"], ["--check"], ["--study", "own"]),
+        ],
+    ),
+    "doctor": (
+        doctor,
+        [
+            *(["--grid", "{own}/own.toml"], ["--root", "{own}/logs"], ["--data-dir", "{own}/data"]),
+            *(["--model", str(MODEL)], ["--executor", "local"], ["--profile", "{own}/no.toml"]),
+        ],
+    ),
+    "cancel": (
+        cancel,
+        [
+            *(["own"], ["--root", "{own}/logs"], ["--source", "none"], ["--target", "pairs"]),
+            ["--dry-run"],
+        ],
+    ),
+    "clean": (clean, [["own"], ["--root", "{own}/logs"], ["--dry-run"], ["--yes"]]),
+    "summarize": (
+        summarize,
+        [
+            *(["own"], ["--root", "{own}/logs"], ["--no-figures"], ["--format", "json"]),
+            *(["--degenerate", "loss"], ["--report", "table2"], ["--compare", "own", "own"]),
+        ],
+    ),
+}
+"""A command's ``main``, and a command line that is right: a flag with its values each."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    return make_template(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_staged(monkeypatch):
+    monkeypatch.setattr(stage_module, "run", lambda request, console, online: [])
+
+
+def mutated(rng: random.Random, parts: list[list[str]]) -> tuple[str, list[list[str]], str]:
+    """A command line with a mistake in it: what, the line, and the flag that it is in."""
+    # what is not needed is there in half of the cases
+    parts = [list(part) for part in parts if rng.random() < 0.6 or part is parts[0]]
+    place = rng.randrange(len(parts))
+    part, flag = parts[place], parts[place][0]
+    kind = rng.choice(("value", "value", "value", "gone", "bare", "near", "twice", "more"))
+    if kind == "value":
+        part[-1] = rng.choice(BAD)
+        return f"{flag} {shown(part[-1])}", parts, flag if len(part) > 1 else ""
+    if kind == "gone":
+        del parts[place]
+    elif kind == "bare":
+        del part[1:]
+    elif kind == "near":
+        part[0] = rng.choice((f"{flag}s", flag[:-1], flag.upper(), flag.lstrip("-"), f"-{flag}"))
+    elif kind == "twice":
+        parts.insert(rng.randrange(len(parts) + 1), part)
+    else:
+        parts.insert(rng.randrange(len(parts) + 1), [rng.choice(("--no-such-flag", *BAD))])
+    return f"{kind}: {flag}", parts, ""
+
+
+@pytest.mark.parametrize("command", BODIES)
+def test_a_command_line_is_refused_in_a_message_or_obeyed(seeds, command, template, tmp_path):
+    main, parts = BODIES[command]
+    study = SpoiltStudy(template, tmp_path / "own")
+
+    def case(rng):
+        what, changed, _ = mutated(rng, parts)
+        arguments = [word.replace("{own}", str(study.own)) for part in changed for word in part]
+        end = ended(main, arguments)
+        found = complaints(end)
+        kept = len(list(study.folder.results.glob("*.json")))
+        if kept != CELLS:
+            found.append(f"{kept} results are left of {CELLS}")
+        return [f"{what}: {one}" for one in found]
+
+    survey(seeds, command, case)
