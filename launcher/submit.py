@@ -53,8 +53,6 @@ class WorkFlags:
     bundles: int | None = None
     """bundles of cells to aim at for the whole study: more balance better, fewer load
     less often."""
-    chunk: int | None = None
-    """examples per backward pass at most, where memory is short; changes no result."""
 
 
 def submit(
@@ -188,7 +186,6 @@ class Submit:
             model_revision=self.resolved.model.revision,
             device=device,
             threads=self.work.threads or threads,
-            chunk=self.work.chunk,
             commit=commit(),
             command=command_line(),
         )

@@ -26,7 +26,7 @@ ROOMS = {
         "cell": "config",
         "task": "config errors rows",
         "grid": "cell config errors",
-        "study": "cell config errors grid task",
+        "study": "cell config errors grid schedule task",
         "folder": "cell config errors study system",
         "data": "cell config errors folder rows study system task",
         "model": "config errors grid system task",

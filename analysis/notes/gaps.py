@@ -28,6 +28,7 @@ def describe(collection: Collection) -> list[str]:
         *_failed(cells),
         *_waiting(collection),
         *_left_out(collection),
+        *_smaller_passes(collection),
         *_mixed(cells),
         *_unpaired(cells),
     ]
@@ -106,6 +107,21 @@ def _mixed(cells: pl.DataFrame) -> Iterator[str]:
         if counts.height > 1:
             parts = [f"{name} {count}" for name, count in counts.sort(column).iter_rows()]
             yield f"Mixed: results come from {counts.height} {what}: {_some(parts)}."
+
+
+def _smaller_passes(collection: Collection) -> Iterator[str]:
+    """Runs that ran out of memory and were made with fewer examples at a time than planned."""
+    for what, frame in (("cells", collection.cells), ("sources", collection.sources)):
+        small = frame.filter(pl.col("chunk") < pl.col("examples"))
+        if small.height:
+            parts = [
+                f"{cell} ({chunk} of {examples} examples)"
+                for cell, chunk, examples in small.select("cell", "chunk", "examples").iter_rows()
+            ]
+            yield (
+                f"Smaller passes: {small.height} of {frame.height} {what}, under which memory ran "
+                f"out, so with other dropout masks than planned: {_some(parts)}."
+            )
 
 
 def _unpaired(cells: pl.DataFrame) -> Iterator[str]:

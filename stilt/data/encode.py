@@ -1,6 +1,7 @@
 """Examples -> token ids, once per task and tokenizer, kept in a content-addressed cache."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import platformdirs
 
 from stilt.cell import digest
 from stilt.data.load import SEPARATOR, Example, Splits
-from stilt.errors import DataError
-from stilt.system.files import replacing
+from stilt.errors import DataError, disk_full, disk_trouble
+from stilt.system.sealed import flaw, sealing
 from stilt.task import Task
 
 ENCODING_VERSION = 1
@@ -55,18 +56,53 @@ def cache_folder() -> Path:
 
 
 def encode_splits(
-    task: Task, splits: Splits, tokenizer: Any, tokenizer_digest: str, folder: Path
+    task: Task,
+    splits: Splits,
+    tokenizer: Any,
+    tokenizer_digest: str,
+    folder: Path,
+    tell: Callable[[str], None] = lambda message: None,
 ) -> tuple[Encoded, Encoded]:
-    """Encodes both splits with a fast tokenizer of transformers, or reads them from the cache."""
+    """Encodes both splits with a fast tokenizer of transformers, or reads them from the cache.
+
+    ``tell`` is told, in a line, of a cached file that is not what it should be: it is replaced. And
+    of a disk that does not take the file: the run goes on without it.
+    """
     parts = []
     for name, examples in (("train", splits.train), ("dev", splits.dev)):
         path = cache_path(task, name, splits.digest(), tokenizer_digest, folder)
-        if not path.is_file():
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, **encode(examples, tokenizer, task.max_length).__dict__)
-        with np.load(path) as arrays:
-            parts.append(Encoded(**{key: arrays[key] for key in arrays.files}))
+        part = _cached(path, tell)
+        if part is None:
+            part = encode(examples, tokenizer, task.max_length)
+            _keep(part, path, tell)
+        parts.append(part)
     return parts[0], parts[1]
+
+
+def _cached(path: Path, tell: Callable[[str], None]) -> Encoded | None:
+    """What a cached file holds; None where there is none, or none that can be trusted."""
+    try:
+        problem = flaw(path, {"file": path.name})
+        if problem is None:
+            with np.load(path) as arrays:
+                return Encoded(**{key: arrays[key] for key in arrays.files})
+        tell(f"{path}: {problem}; its rows are encoded again")
+        path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        tell(f"{path}: cannot be used ({error.strerror}); its rows are encoded again")
+    return None
+
+
+def _keep(part: Encoded, path: Path, tell: Callable[[str], None]) -> None:
+    try:
+        with sealing(path, {"file": path.name}) as file:
+            np.savez(file, **part.__dict__)
+    except OSError as error:
+        if not disk_trouble(error):
+            raise
+        tell(f"disk: {disk_full(error)}: what was encoded is not kept for other runs")
 
 
 def cache_path(
