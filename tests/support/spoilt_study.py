@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -81,7 +81,7 @@ class SpoiltStudy:
 
     def summarize(self) -> tuple[Ended, dict, pl.DataFrame]:
         """Runs summarize; returns what it wrote as well."""
-        end = ended(summarize, ["own", "--root", self.own / "logs", "--no-figures"])
+        end = ended(summarize, ["own", "--root", self.own / "logs", "--no-figures", "--format", "csv"])
         if end.code != 0:
             return end, {}, pl.DataFrame()
         summary = self.folder.summary
@@ -89,17 +89,15 @@ class SpoiltStudy:
         return end, content, pl.read_parquet(summary / "cells.parquet")
 
 
-def by_halves(seeds: list[int], crashed: Callable[[list[int]], str]) -> Iterable[tuple[int, str]]:
-    """Which of many cases make a command break down; none where all together do not."""
-    why = crashed(seeds)
-    if not why:
-        return
-    if len(seeds) == 1:
-        yield seeds[0], why
-        return
-    middle = len(seeds) // 2
-    yield from by_halves(seeds[:middle], crashed)
-    yield from by_halves(seeds[middle:], crashed)
+def first_to_break(seeds: list[int], breaks: Callable[[list[int]], str]) -> tuple[int, str] | None:
+    """Which of many cases makes a command break down, and how; None where none does."""
+    why = breaks(seeds)
+    while why and len(seeds) > 1:
+        middle = len(seeds) // 2
+        first = breaks(seeds[:middle])
+        seeds = seeds[:middle] if first else seeds[middle:]
+        why = first or why
+    return (seeds[0], why) if why else None
 
 
 def worst(*ends: Ended) -> list[str]:

@@ -15,7 +15,7 @@ from tests.support.mutations import (
     mutated_table,
     replace_file,
 )
-from tests.support.spoilt_study import CELLS, SOURCES, SpoiltStudy, by_halves, make_template, worst
+from tests.support.spoilt_study import CELLS, SOURCES, SpoiltStudy, first_to_break, make_template, worst
 
 SCORING = (
     *("schema_version", "study", "cell", "source", "status", "metric", "score", "majority"),
@@ -95,7 +95,7 @@ def survey_records(
     for batch in in_batches(seeds, size):
         said: dict[int, str] = {}
 
-        def crashed(some: list[int], said=said) -> str:
+        def breaks(some: list[int], said=said) -> str:
             said.clear()
             said.update(spoilt(some))
             ends, found = check(said)
@@ -104,10 +104,10 @@ def survey_records(
                 lines.extend(found)
             return broken[0] if broken else ""
 
-        for seed, why in by_halves(batch, crashed):
-            lines.append(f"{boundary} {seed}: {said.get(seed)}: {why}")
+        if broken := first_to_break(batch, breaks):
+            lines.append(f"{boundary} {broken[0]}: {broken[1]}")
     if lines:
-        shown = "\n".join(repr(line)[1:-1][:700] for line in lines[:60])
+        shown = "\n".join(repr(line)[1:-1][:700] for line in dict.fromkeys(lines[:60]))
         pytest.fail(f"{len(lines)} complaints in {len(seeds)} cases\n{shown}", pytrace=False)
 
 
