@@ -33,7 +33,14 @@ from launcher.study.claiming import assign, claim_bundles, new_submission
 from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
-from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
+from launcher.study.resolve import (
+    Places,
+    ResolvedStudy,
+    begin,
+    check_data,
+    resolve_study,
+    show_oddities,
+)
 from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
@@ -102,6 +109,7 @@ def submit(
         )
     )
     found = check_data(resolved)
+    show_oddities({name: splits.odd for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
     begin(resolved, found)
     options = Submit(resolved, sizes, executor, work, console)

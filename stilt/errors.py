@@ -33,7 +33,7 @@ def shown(value: object, most: int = WIDEST) -> str:
 
 
 def printable(text: str, most: int = WIDEST) -> str:
-    """Text of a file or a library as messages have it: control characters escaped, cut, one line."""
+    """Text of a file or library as messages have it: one line, nothing unprintable, cut."""
     text = escaped(text[: most + 1])
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
