@@ -91,6 +91,8 @@ def survey(seeds: Iterable[int], boundary: str, case: Callable[[random.Random], 
         lines += [f"{boundary} {seed}: {one}" for one in case(random.Random(f"{boundary} {seed}"))]
     if lines:
         # of complaints that differ in names and numbers alone, one is shown
-        sorts = {re.sub(r"'.*?'|\".*?\"|\d+|/\S+", "", line)[:160]: line for line in reversed(lines)}
+        sorts = {
+            re.sub(r"'.*?'|\".*?\"|\d+|/\S+", "", line)[:160]: line for line in reversed(lines)
+        }
         shown = [repr(line)[1:-1][:MOST_SHOWN] for line in sorts.values()]
         pytest.fail("\n".join([f"{len(lines)} complaints in {count} cases", *shown]), pytrace=False)

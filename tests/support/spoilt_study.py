@@ -81,7 +81,9 @@ class SpoiltStudy:
 
     def summarize(self) -> tuple[Ended, dict, pl.DataFrame]:
         """Runs summarize; returns what it wrote as well."""
-        end = ended(summarize, ["own", "--root", self.own / "logs", "--no-figures", "--format", "csv"])
+        end = ended(
+            summarize, ["own", "--root", self.own / "logs", "--no-figures", "--format", "csv"]
+        )
         if end.code != 0:
             return end, {}, pl.DataFrame()
         summary = self.folder.summary

@@ -15,7 +15,14 @@ from tests.support.mutations import (
     mutated_table,
     replace_file,
 )
-from tests.support.spoilt_study import CELLS, SOURCES, SpoiltStudy, first_to_break, make_template, worst
+from tests.support.spoilt_study import (
+    CELLS,
+    SOURCES,
+    SpoiltStudy,
+    first_to_break,
+    make_template,
+    worst,
+)
 
 SCORING = (
     *("schema_version", "study", "cell", "source", "status", "metric", "score", "majority"),
@@ -128,7 +135,9 @@ def test_a_spoilt_result_is_named_and_left_out_or_means_the_same(seeds, template
         if summed.code or not items:
             return [shown, summed], ["nothing was shown"]
         left_out = {problem["file"] for problem in content["left_out"]}
-        found = [] if sum(content["cells"].values()) == CELLS == cells.height else ["cells are lost"]
+        found = (
+            [] if sum(content["cells"].values()) == CELLS == cells.height else ["cells are lost"]
+        )
         scored = set(cells.filter(cells["status"] == "ok")["cell"])
         for cell, was in good.items():
             path = study.folder.result(cell)
@@ -180,7 +189,10 @@ def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tm
         found = [] if cells.height == CELLS and len(good) == SOURCES else ["cells are lost"]
         for source, was in good.items():
             path = study.folder.source(source) / "result.json"
-            named, done = f"sources/{source}/result.json" in left_out, items[source]["state"] == "done"
+            named, done = (
+                f"sources/{source}/result.json" in left_out,
+                items[source]["state"] == "done",
+            )
             table, what = table_of(path), f"source {source} ({_what(said, source)})"
             if done == named and path.exists():
                 found.append(f"{what}: status {items[source]['state']}, left out: {named}")

@@ -76,8 +76,10 @@ def test_a_spoilt_claim_holds_nothing_for_ever(seeds, empty, tmp_path, claiming)
             end = begin(study)
             found += complaints(end)
             now = table_of(path) if path.is_file() else None
-            mine = isinstance(now, dict) and str(now.get("submission")).startswith("local-1") and (
-                now["submission"] != "local-1"
+            mine = (
+                isinstance(now, dict)
+                and str(now.get("submission")).startswith("local-1")
+                and (now["submission"] != "local-1")
             )
             if held == mine:
                 found.append(f"status says {items[cell]['state']}, then submit has {now}")
@@ -157,7 +159,11 @@ def test_a_spoilt_digest_of_data_is_named(seeds, whole, tmp_path, claiming):
         there = path.exists() or path.is_symlink()
         end = begin(study)
         found = complaints(end, named=["data/pairs" if "pairs" in str(path) else "data/endings"])
-        if end.code == 0 and there and (not isinstance(table, dict) or table["digest"] != good["digest"]):
+        if (
+            end.code == 0
+            and there
+            and (not isinstance(table, dict) or table["digest"] != good["digest"])
+        ):
             found.append("was taken")
         return [f"{what}: {one}" for one in found]
 
