@@ -1,8 +1,11 @@
 """Command lines with a mistake in them: one message that names the flag, and nothing is lost."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +22,7 @@ from tests.support.judged import complaints, ended, survey
 from tests.support.mutations import STRINGS, shown
 from tests.support.spoilt_study import MODEL, SpoiltStudy, make_template
 
+ROOT = Path(__file__).parents[3]
 BAD = (
     # no process can be given a NUL; a study in the root of the disk would be written
     *(text for text in STRINGS if "\0" not in text and text not in ("/", "--help")),
@@ -134,3 +138,22 @@ def test_a_command_line_is_refused_in_a_message_or_obeyed(seeds, command, templa
         return [f"{what}: {one}" for one in found]
 
     survey(seeds, command, case)
+
+
+def test_no_mistake_makes_a_command_of_the_login_node_load_torch(template):
+    code = f"""
+import sys
+from tests.faults.inputs import test_bad_arguments as bad
+from tests.support.judged import ended
+bad.stage_module.run = lambda *_, **__: []
+for main, parts in bad.BODIES.values():
+    words = [word.replace("{{own}}", {str(template)!r}) for part in parts for word in part]
+    nothing = ["nothing" if word == "own" else word for word in words]
+    for line in (words[:-1], [*words, "--nothing"], nothing):
+        ended(main, line)
+print("torch" in sys.modules)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (run.stdout, run.stderr) == ("False\n", "")

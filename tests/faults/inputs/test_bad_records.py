@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.judged import Ended
+from tests.support.judged import Ended, tell
 from tests.support.mutations import (
     ONLY_JSON,
     json_text,
@@ -89,7 +89,7 @@ def survey_records(
     check: Callable[[dict[int, str]], tuple[list[Ended], list[str]]],
     spoilt: Callable[[list[int]], dict[int, str]],
 ) -> None:
-    """Spoils many records of one study at once; fails with every complaint.
+    """Spoils many records of one study at once, prints every complaint and fails with one.
 
     Args:
         seeds: of the cases.
@@ -98,24 +98,23 @@ def survey_records(
         check: runs the commands; returns how they ended, and complaints of single records.
         spoilt: spoils a record for each seed; returns what was done to it.
     """
-    lines: list[str] = []
+    count = 0
     for batch in in_batches(seeds, size):
-        said: dict[int, str] = {}
+        whole: list[str] = []
 
-        def breaks(some: list[int], said=said) -> str:
-            said.clear()
-            said.update(spoilt(some))
+        def breaks(some: list[int], whole=whole) -> str:
+            said = spoilt(some)
             ends, found = check(said)
             broken = worst(*ends)
-            if not broken:
-                lines.extend(found)
+            whole[:] = found
             return broken[0] if broken else ""
 
         if broken := first_to_break(batch, breaks):
-            lines.append(f"{boundary} {broken[0]}: {broken[1]}")
-    if lines:
-        shown = "\n".join(repr(line)[1:-1][:700] for line in dict.fromkeys(lines[:60]))
-        pytest.fail(f"{len(lines)} complaints in {len(seeds)} cases\n{shown}", pytrace=False)
+            count += tell(boundary, broken[0], [broken[1]])
+        else:
+            count += tell(boundary, batch[0], whole)
+    if count:
+        pytest.fail(f"{count} complaints in {len(seeds)} cases", pytrace=False)
 
 
 def test_a_spoilt_result_is_named_and_left_out_or_means_the_same(seeds, template, tmp_path):
