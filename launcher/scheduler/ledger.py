@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from stilt.folder import StudyFolder
-from stilt.records.claims import on_slurm
+from stilt.records.claims import Pid, on_slurm
 from stilt.system.files import append_line
 
 
@@ -30,7 +30,7 @@ class LedgerLine(BaseModel):
     """Id of the whole submit; its arrays are named ``stilt-<submission>``."""
     time: datetime
     host: str = ""
-    pid: int = 0
+    pid: Pid | None = None
     """The launcher's process."""
     command: str = ""
     """The command as typed."""

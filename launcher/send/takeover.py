@@ -73,6 +73,8 @@ def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
 
 def _at_work(line: LedgerLine) -> bool:
     """Whether the launcher that wrote a line may still be calling sbatch."""
+    if line.pid is None:
+        return line.age() < INTENT_SECONDS
     probe = claims.Claim(
         item="", submission=line.submission, bundle="", host=line.host, pid=line.pid
     )

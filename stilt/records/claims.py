@@ -6,15 +6,19 @@ import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from stilt.config import Frozen
 from stilt.errors import disk_trouble
 from stilt.folder import StudyFolder
 from stilt.system import processes
 from stilt.system.files import create_text, write_text
+
+# a signal to 0 or to a number below it goes to many processes
+Pid = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
+"""Number of a process."""
 
 
 class Claim(Frozen):
@@ -29,7 +33,7 @@ class Claim(Frozen):
     """The submission that claimed it."""
     bundle: str
     host: str
-    pid: int
+    pid: Pid
     """Process of the launcher, then of the worker."""
     birth: str | None = None
     """When that process began, as its system tells it: numbers of processes are used again."""
