@@ -11,7 +11,7 @@ from jobs.run_cell import OnProgress, run_cell
 from jobs.settings import Assignment
 from jobs.worker import Attempt, Worker, job_id, log
 from stilt.cell import SYNTHESIS
-from stilt.errors import DISK, ConfigError, DataError, ResultError
+from stilt.errors import DISK, ConfigError, DataError, ModelError, ResultError
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.failures import attempts, read_failure, record_failure
@@ -163,6 +163,8 @@ def classify(error: BaseException) -> FailureKind:
         return "disk"
     if any(words in text for words in DISK_WORDS):
         return "disk"
+    if isinstance(error, ModelError):
+        return "model"
     if isinstance(error, (DataError, ConfigError)):
         # what the study was told to read is not there, or not what it should be
         return "data"

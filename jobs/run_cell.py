@@ -12,6 +12,7 @@ import numpy as np
 from jobs.worker import Attempt, Clock, Worker
 from stilt.cell import Hyperparameters, Source
 from stilt.model.build import Start, save
+from stilt.records.finished import WEIGHTS
 from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
 from stilt.training import metrics, train
 from stilt.training.curves import Diverged
@@ -44,8 +45,9 @@ def _save_source(trial: "Trial", source: Source, outcome: "Outcome") -> SourceRe
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{source.id}.") as temporary:
         saved = Path(temporary) / "checkpoint"
-        weights = save(outcome.model, saved)
-        result = SourceResult(source=source, checkpoint=weights, **trial.record(outcome))
+        files = save(outcome.model, trial.worker.models.tokenizer, saved)
+        fields = trial.record(outcome) | {"checkpoint": files[WEIGHTS], "files": files}
+        result = SourceResult(source=source, **fields)
         write_record(result, saved / "result.json")
         if place.exists():
             # left by a run whose result was found invalid; it must not stand in the way
@@ -89,7 +91,7 @@ class Trial:
         if trained is not None:
             return self._fine_tune(start, trained, progress)
         assert self.cell is not None
-        model: Any = self.worker.build(start, self.cell.seed, self.dev_data)
+        model: Any = self.worker.build(start, self.cell.seed, self.task)
         model.to(self.worker.accelerator.device)
         self.clock.lap("load")
         dev = self._score(model)
@@ -102,7 +104,7 @@ class Trial:
         """Trains a model and scores it once at the end."""
         init_seed = hyperparameters.init_seed
         seed = hyperparameters.seed if init_seed is None else init_seed
-        model = self.worker.build(start, seed, self.dev_data)
+        model = self.worker.build(start, seed, self.task)
         self.clock.lap("load")
         state = self.worker.folder.resume(self.attempt.item)
 

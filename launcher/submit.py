@@ -34,6 +34,7 @@ from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
 from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
+from launcher.study.staging import require_tried
 from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
@@ -104,6 +105,7 @@ def submit(
         )
     )
     found = check_data(resolved)
+    require_tried(resolved, {name: splits for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
     begin(resolved, found)
     options = Submit(resolved, sizes, executor, work, console)
@@ -186,6 +188,7 @@ class Submit:
             cache=self.resolved.cache.resolve(),
             model=self.resolved.model.name,
             model_revision=self.resolved.model.revision,
+            model_files=self.resolved.model_files,
             device=device,
             threads=self.work.threads or threads,
             chunk=self.work.chunk,

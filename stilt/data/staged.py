@@ -22,6 +22,8 @@ class Staged(Frozen):
     where: str = ""
     file: str = ""
     """Cached file of the training split."""
+    note: str = ""
+    """What was found and dealt with."""
     problem: str | None = None
 
     @property

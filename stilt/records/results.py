@@ -15,7 +15,7 @@ from stilt.system.files import write_text
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 """A score as it is kept: never a percentage."""
 
-FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "bug"]
+FailureKind = Literal["oom", "timeout", "node", "disk", "data", "model", "source", "bug"]
 Damage = Literal["empty", "truncated", "foreign", "newer", "schema"]
 """Why a file is no record: nothing in it, cut off, something else, or of another schema."""
 
@@ -158,6 +158,9 @@ class SourceResult(RunResult, _OfSource):
 
     checkpoint: str
     """SHA-256 of model.safetensors."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each file of the checkpoint's folder: weights, config, tokenizer. Earlier code
+    noted none."""
     training: Training
 
     @property
