@@ -7,6 +7,7 @@ import resource
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property, lru_cache
@@ -26,10 +27,9 @@ from stilt.model.build import Start, StartModels, build
 from stilt.model.place import ModelPlace
 from stilt.model.tokenizer import require_telling, tokenizer_digest
 from stilt.model.unchanged import Unchanged
-from stilt.records.finished import WEIGHTS, read_ending
+from stilt.records.finished import checkpoint_flaw, read_ending
 from stilt.records.results import Provenance, SourceResult
 from stilt.study import Study
-from stilt.system.files import file_digest
 from stilt.system.interrupt import StopRequest
 from stilt.task import Task
 from stilt.training.runtime import Runtime, default_threads, make_accelerator
@@ -49,8 +49,8 @@ class Attempt:
     """One try at an item: which one, how often it was begun, and how much memory it may take."""
 
     item: str
-    chunk: int | None = None
-    """Examples per backward pass at most."""
+    chunk: int = 1
+    """Examples in one pass at most; of the generation, prompts in one batch."""
     number: int = 1
     """Counted from 1 since the item last succeeded."""
 
@@ -91,7 +91,7 @@ class Worker:
         self._checked: set[str] = set()
         self._tried: set[tuple[type, Layout]] = set()
 
-    def runtime(self, chunk: int | None) -> Runtime:
+    def runtime(self, chunk: int) -> Runtime:
         """What training is told about the machine."""
         return Runtime(self.accelerator, chunk, self.stop, self.settings.checkpoint_seconds)
 
@@ -124,7 +124,7 @@ class Worker:
             ModelError: See ``_encoded``.
         """
         tokenizer, key = self.models.tokenizer, self.tokenizer_digest
-        parts = encode_splits(task, splits, tokenizer, key, self.settings.cache)
+        parts = encode_splits(task, splits, tokenizer, key, self.settings.cache, log)
         for examples, part in zip((splits.train, splits.dev), parts, strict=True):
             require_telling(*sample(examples, part), tokenizer, task.name)
         return parts
@@ -157,16 +157,9 @@ class Worker:
         if result.status != "ok":
             raise ResultError(f"source {source.name} diverged; its weights are of no use.")
         if source.id not in self._checked:
-            weights = folder / WEIGHTS
-            if not weights.is_file():
-                raise ResultError(f"{weights}: absent; submit again to train the source again.")
-            known = {WEIGHTS: result.checkpoint} | result.files
-            now = {n: file_digest(folder / n) for n in known if (folder / n).is_file()}
-            if changed := [name for name in known if now.get(name) != known[name]]:
-                raise ResultError(
-                    f"{folder}: {', '.join(changed)} is not of the checkpoint of result.json. "
-                    "Remove that folder and submit again: the source is trained anew."
-                )
+            flaw = checkpoint_flaw(self.folder, result)
+            if flaw is not None:
+                raise ResultError(f"{flaw}. Submit again: the source is trained anew.")
             self._checked.add(source.id)
         return folder
 
@@ -231,5 +224,7 @@ class Clock:
 
 def log(message: str) -> None:
     """Writes a line of the job's log."""
-    sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {message}\n")
-    sys.stdout.flush()
+    # a run does not end because its log cannot be written
+    with suppress(OSError):
+        sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {message}\n")
+        sys.stdout.flush()

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.checks.machine import hub_answers, hub_cache
-from launcher.study.resolve import Places, ResolvedStudy, resolve_study
+from launcher.study.resolve import Places, ResolvedStudy, resolve_study, show_oddities
 from launcher.study.staging import as_request, run
 from stilt.data.staged import Staged
 from stilt.errors import DataError
@@ -61,6 +61,7 @@ def stage(
     for item in found:
         if item.note:
             console.print(f"{item.name}: {item.note}.")
+    show_oddities({item.name: item.odd for item in found}, console)
     if problems:
         heading = [f"{len(problems)} problems:"] if len(problems) > 1 else []
         raise DataError("\n  ".join([*heading, *problems]))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from stilt.folder import StudyFolder
 from stilt.records.claims import on_slurm
+from stilt.system.files import append_line
 
 
 class LedgerLine(BaseModel):
@@ -99,10 +100,7 @@ def new_line(submission: str, bundles: Iterable[str], command: str, **more: Any)
 def append_lines(folder: StudyFolder, *lines: LedgerLine) -> None:
     """Appends lines to submissions.jsonl, in one write."""
     text = "".join(f"{line.model_dump_json(exclude_defaults=True)}\n" for line in lines)
-    # without a buffer, which would cut a long text in two
-    with folder.submissions.open("ab", buffering=0) as file:
-        file.write(text.encode())
-        os.fsync(file.fileno())
+    append_line(folder.submissions, text)
 
 
 def note_job(folder: StudyFolder, line: LedgerLine, job: str) -> None:

@@ -24,6 +24,7 @@ from launcher.send.takeover import LOOKS, find_array, place_pickles
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle
+from stilt.system.files import make_folder
 
 LIMITED = ("SubmitJob", "max submit job limit")
 """What sbatch says where a user, an account or a QOS may queue no more: squeue(1), reasons such as
@@ -68,7 +69,7 @@ class Sender:
                 there is nothing to wait for. Asked for one array at a time, as it may take a while.
         """
         folder = self.script.folder
-        folder.slurm.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.slurm)
         append_lines(folder, *map(self._line, arrays))
         for position, array in enumerate(arrays):
             if self.problem:

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from stilt.folder import StudyFolder
+from stilt.system.files import make_folder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUIET = {
@@ -64,14 +65,14 @@ def snapshot(folder: StudyFolder, repository: Path = REPOSITORY) -> Path:
     place = folder.path / "code" / seen.hexdigest()[:12]
     if place.is_dir():
         return place.resolve()
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as temporary:
         copy = Path(temporary) / "code"
         for name, data in content.items():
             target = copy / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-            target.chmod(0o444)
+            target.chmod(target.stat().st_mode & 0o444)
         try:
             copy.rename(place)
         except OSError:

@@ -24,10 +24,11 @@ from transformers.utils import logging as transformers_logging
 
 from stilt.errors import ModelError
 from stilt.model.loading import loading
-from stilt.model.place import ModelPlace, file_digests
+from stilt.model.place import ModelPlace
 from stilt.model.positions import require_positions
 from stilt.model.tokenizer import load_tokenizer
 from stilt.model.unchanged import Unchanged
+from stilt.system.files import file_digest
 from stilt.task import Task
 
 transformers_logging.set_verbosity_error()
@@ -259,12 +260,12 @@ def draw(model: PreTrainedModel, fresh: Iterable[str], init_seed: int) -> PreTra
     return model
 
 
-def save(model: PreTrainedModel, tokenizer: Any, folder: Path) -> dict[str, str]:
+def save(model: PreTrainedModel, tokenizer: Any, folder: Path) -> str:
     """Saves weights, config and tokenizer: a whole model folder.
 
     Returns:
-        SHA-256 of each of its files, see ``file_digests``.
+        SHA-256 of the weights file.
     """
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return file_digests(ModelPlace(str(folder)))
+    return file_digest(folder / "model.safetensors")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stilt.errors import DISK, ModelError, StiltError, first_line
+from stilt.errors import ModelError, StiltError, disk_trouble, first_line
 from stilt.model.place import ModelPlace
 
 LIBRARIES = ("sentencepiece", "tiktoken", "protobuf")
@@ -23,7 +23,7 @@ def loading(place: ModelPlace) -> Iterator[None]:
         raise
     except Exception as error:
         # a library's own errors have no class in common
-        if (isinstance(error, OSError) and error.errno in DISK) or "memory" in str(error):
+        if disk_trouble(error) or "memory" in str(error):
             raise
         said = first_line(error, 240)
         where = f"hub:{place.name}@{place.revision[:8]}" if place.revision else place.name

@@ -1,12 +1,11 @@
 """How long a sequence a model can read, told from its config.json without loading it."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from stilt.config import read_json
-from stilt.errors import ConfigError, ModelError
+from stilt.errors import ConfigError, ModelError, shown
 from stilt.task import Task
 
 FROM_ZERO = frozenset(
@@ -29,8 +28,6 @@ SIZES = {
     "max_position_embeddings": 10**8,
 }
 """Fields that decide a model's size, where a config has them, and far more than any model has."""
-WIDEST = 60
-"""Characters of a value that are shown."""
 PADDING = 1
 """Id of the padding token where the config of such a type leaves it out; MPNet's is always 1."""
 
@@ -76,23 +73,17 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     kind = config.get("model_type", "")
     if not isinstance(kind, str):
         raise ModelError(
-            f"model: {path}: field 'model_type' = {_shown(kind)}: the name of a type of model is "
+            f"model: {path}: field 'model_type' = {shown(kind)}: the name of a type of model is "
             'expected, such as "roberta".'
         )
     for name, most in SIZES.items():
         value = config.get(name)
         if value is not None and (type(value) is not int or not 0 < value <= most):
             raise ModelError(
-                f"model: {path}: field '{name}' = {_shown(value)}: a whole number from 1 to {most} "
+                f"model: {path}: field '{name}' = {shown(value)}: a whole number from 1 to {most} "
                 "is expected."
             )
     return config
-
-
-def _shown(value: Any) -> str:
-    """A value as JSON writes it, cut short."""
-    text = json.dumps(value)
-    return text if len(text) <= WIDEST else f"{text[:WIDEST]}…"
 
 
 def require_positions(tasks: Iterable[Task], config: Mapping[str, Any]) -> None:

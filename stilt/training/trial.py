@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from stilt.data.encode import Encoded, encode
-from stilt.data.load import SEPARATOR, Example
+from stilt.data.oddities import SEPARATOR
+from stilt.data.render import Example
 from stilt.errors import ModelError, first_line
 from stilt.task import Task
 from stilt.training.forward import inputs

@@ -63,15 +63,15 @@ def test_a_config_that_is_no_object_is_named_in_one_line(tmp_path, content):
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("model_type", ["bert"], "field 'model_type' = [\"bert\"]: the name of a type of model"),
+        ("model_type", ["bert"], "field 'model_type' = ['bert']: the name of a type of model"),
         ("model_type", 5, "field 'model_type' = 5: the name"),
-        ("vocab_size", "30522", "field 'vocab_size' = \"30522\": a whole number from 1 to"),
+        ("vocab_size", "30522", "field 'vocab_size' = '30522': a whole number from 1 to"),
         ("vocab_size", 10**12, "field 'vocab_size' = 1000000000000: a whole number"),
         ("num_hidden_layers", 10**6, "field 'num_hidden_layers' = 1000000: a whole number"),
         ("num_hidden_layers", 2.0, "field 'num_hidden_layers' = 2.0: a whole number"),
         ("hidden_size", 0, "field 'hidden_size' = 0: a whole number from 1 to 100000"),
         ("hidden_size", [1] * 99, "field 'hidden_size' = [1, 1, 1"),
-        ("max_position_embeddings", True, "field 'max_position_embeddings' = true: a whole"),
+        ("max_position_embeddings", True, "field 'max_position_embeddings' = True: a whole"),
     ],
 )
 def test_a_field_that_decides_the_models_size_is_of_its_type(tmp_path, field, value, said):
