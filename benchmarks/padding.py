@@ -83,7 +83,7 @@ def main() -> None:
         task = load_task(name)
         splits = load_splits(task, data_folder(arguments.data_dir))
         encoded, _ = encode_splits(
-            task, splits, models.tokenizer(), identity(spec, file_digests(where)), cache_folder()
+            task, splits, models.tokenizer, identity(spec, file_digests(where)), cache_folder()
         )
         model = build(models.start(task, None, "keep"), 0).train()
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)

@@ -71,7 +71,7 @@ def main() -> None:
         task = load_task(name)
         splits = load_splits(task, data_folder(arguments.data_dir))
         encoded, _ = encode_splits(
-            task, splits, models.tokenizer(), identity(spec, file_digests(where)), cache_folder()
+            task, splits, models.tokenizer, identity(spec, file_digests(where)), cache_folder()
         )
         # without dropout, so that the gradients can be compared
         model = build(models.start(task, None, "keep"), 0).eval()
