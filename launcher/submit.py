@@ -41,6 +41,7 @@ from launcher.study.resolve import (
     resolve_study,
     show_oddities,
 )
+from launcher.study.staging import require_tried
 from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
@@ -110,6 +111,7 @@ def submit(
     )
     found = check_data(resolved)
     show_oddities({name: splits.odd for name, (splits, _) in found.items()}, console)
+    require_tried(resolved, {name: splits for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
     begin(resolved, found)
     options = Submit(resolved, sizes, executor, work, console)
@@ -192,6 +194,7 @@ class Submit:
             cache=self.resolved.cache.resolve(),
             model=self.resolved.model.name,
             model_revision=self.resolved.model.revision,
+            model_files=self.resolved.model_files,
             device=device,
             threads=self.work.threads or threads,
             commit=commit(),

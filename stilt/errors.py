@@ -75,6 +75,10 @@ class ConfigError(StiltError):
     """A grid, task, profile or command line says something that is not allowed."""
 
 
+class ModelError(ConfigError):
+    """A model's files, weights or tokenizer are not what they should be, or cannot be used."""
+
+
 class DataError(StiltError):
     """A data file is missing, unreadable, or holds a row that the task cannot use."""
 

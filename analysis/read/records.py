@@ -102,6 +102,8 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
         "study_id": result.study,
         "dev_loss": dev["loss"],
         "constant": None if said is None else said == said[:1] * len(said),
+        "carried": _joined(training["carried"]),
+        "fresh": _joined(training["fresh"]),
         "loss": _packed(training["loss"]),
         "gradient_norm": _packed(training["gradient_norm"]),
         "tokens_real": tokens["real"],
@@ -132,6 +134,11 @@ def identify(item: Cell | Source) -> Row:
         "target": target,
         "seed": seed,
     }
+
+
+def _joined(names: Iterable[str] | None) -> str | None:
+    """Names as one text; None where there is no list of them."""
+    return None if names is None else ", ".join(names)
 
 
 def _packed(curve: Iterable[tuple[int, float | None]] | None) -> Packed | None:

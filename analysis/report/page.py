@@ -20,6 +20,7 @@ from analysis.read.collect import Collection
 from analysis.report.choices import HEADS, choices
 from analysis.report.environments import environments
 from analysis.report.sentences import sentences
+from analysis.report.starts import starts
 from analysis.stats.degenerate import Definition, degenerate
 from analysis.stats.outcomes import CONVENTION
 from analysis.stats.summary import COUNTED_STATUSES, PLACE
@@ -102,6 +103,7 @@ def write_report(
         failures=list(_failures(study, folder, cells, collection.sources)),
         environments=environments(folder, cells),
         choices=choices(study, definition),
+        starts=starts(study, cells),
         ended=cells["finished"].max(),
         began=cells["started"].min(),
         hours=(cells["seconds"].sum() or 0) / 3600,

@@ -15,7 +15,9 @@ from stilt.system.files import write_text
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 """A score as it is kept: never a percentage."""
 
-FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "killed", "lost", "bug"]
+FailureKind = Literal[
+    "oom", "timeout", "node", "disk", "data", "model", "source", "killed", "lost", "bug"
+]
 """Why a run has no result. ``killed``: by signal 9, and nothing says that memory had run out;
 ``lost``: its job is gone, and nobody says how."""
 Damage = Literal["empty", "truncated", "foreign", "newer", "schema"]
