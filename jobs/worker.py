@@ -20,13 +20,15 @@ from transformers import PreTrainedModel
 from jobs.settings import Settings
 from stilt.cell import Source
 from stilt.data.encode import Encoded, encode_splits
-from stilt.data.load import load_splits, pin_data
+from stilt.data.load import load_splits
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import Start, StartModels, build
 from stilt.model.place import TOKENIZER_FILES, ModelPlace, folder_digest
 from stilt.records.finished import WEIGHTS, read_ending
+from stilt.records.pins import new_pin
 from stilt.records.results import Provenance, SourceResult
+from stilt.records.validity import judge_of
 from stilt.study import Study
 from stilt.system.files import file_digest
 from stilt.system.interrupt import StopRequest
@@ -116,11 +118,14 @@ class Worker:
         # where several processes train together, the others read what the first one cached
         with self.accelerator.main_process_first():
             splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
-            pin_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
+            digest = splits.digest()
+            pin = new_pin(digest, len(splits.train), splits.gold, splits.where)
+            if said := judge_of(self.study, self.folder).pin(name, train_size, pin):
+                log(said)
             parts = encode_splits(
                 task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
             )
-        return *parts, splits.digest()
+        return *parts, digest
 
     def build(self, start: Start, seed: int, dev_data: Encoded) -> PreTrainedModel:
         """A model ready to train or to score; each architecture is tried once on padded text.

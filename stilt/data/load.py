@@ -14,9 +14,8 @@ import numpy as np
 from stilt import rows
 from stilt.data import tables
 from stilt.data.tables import Row
-from stilt.errors import DataError, ResultError, first_line
-from stilt.folder import StudyFolder
-from stilt.system.files import create_text, wheel_root
+from stilt.errors import DataError, first_line
+from stilt.system.files import wheel_root
 from stilt.task import Origin, Size, Task
 
 
@@ -35,6 +34,11 @@ class Splits:
     dev: list[Example]
     where: str
 
+    @property
+    def gold(self) -> list[int]:
+        """Classes of the dev examples."""
+        return [example.label for example in self.dev]
+
     def digest(self) -> str:
         """SHA-256 of all examples in order: equal rows are equal data, wherever they came from."""
         seen = hashlib.sha256()
@@ -43,30 +47,6 @@ class Splits:
                 seen.update(json.dumps(example, ensure_ascii=True).encode())
             seen.update(b"--")
         return seen.hexdigest()[:16]
-
-
-def pin_data(folder: StudyFolder, name: str, splits: Splits) -> None:
-    """Keeps the digest of a task's rows at first sight, and refuses other rows after.
-
-    Raises:
-        DataError: The rows are not those that the study was begun with.
-        ResultError: The file that fixes them is damaged.
-    """
-    path = folder.data_digest(name)
-    content = {"digest": splits.digest(), "train": len(splits.train), "dev": len(splits.dev)}
-    if create_text(path, json.dumps(content | {"where": splits.where}) + "\n"):
-        return
-    try:
-        there = json.loads(path.read_bytes())
-        same = there["digest"] == content["digest"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ResultError(f"{path}: not the digest of a task's rows ({error!r}).") from None
-    if not same:
-        raise DataError(
-            f"{splits.where}: task {name!r} has other rows ({content['train']} train, "
-            f"{content['dev']} dev) than this study began with ({there['train']}, "
-            f"{there['dev']} from {there['where']}). Use the same data, or begin another study."
-        )
 
 
 def measure(task: Task, splits: Splits) -> Size:

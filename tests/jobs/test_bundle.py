@@ -18,7 +18,8 @@ from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
 from stilt.records.claims import new_claim, take
 from stilt.records.failures import record_failure
-from stilt.records.results import Failure, read_record, read_result
+from stilt.records.finished import read_ending
+from stilt.records.results import Failure, read_record
 from stilt.study import bind
 from stilt.synthesis.datasheet import Datasheet
 from stilt.system.interrupt import Interrupted
@@ -69,7 +70,7 @@ def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monke
     assert tried == [None, 4, 2]
     for cell in (first, second):
         folder, study = worker.folder, worker.study
-        assert read_result(study.cells[cell], study.digest, folder.result(cell)) is not None
+        assert read_ending(study, folder, study.runs[cell]) is not None
         assert not folder.failure(cell).exists()
         assert not folder.claim(cell).exists()
 
