@@ -33,7 +33,14 @@ from launcher.study.claiming import assign, claim_bundles, new_submission
 from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
-from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
+from launcher.study.resolve import (
+    Places,
+    ResolvedStudy,
+    begin,
+    check_data,
+    resolve_study,
+    show_oddities,
+)
 from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
@@ -53,8 +60,6 @@ class WorkFlags:
     bundles: int | None = None
     """bundles of cells to aim at for the whole study: more balance better, fewer load
     less often."""
-    chunk: int | None = None
-    """examples per backward pass at most, where memory is short; changes no result."""
 
 
 def submit(
@@ -104,6 +109,7 @@ def submit(
         )
     )
     found = check_data(resolved)
+    show_oddities({name: splits.odd for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
     for message in begin(resolved, found):
         console.print(Text.assemble(("mended:", "yellow"), f" {message}"))
@@ -194,7 +200,6 @@ class Submit:
             model_revision=self.resolved.model.revision,
             device=device,
             threads=self.work.threads or threads,
-            chunk=self.work.chunk,
             commit=commit(),
             command=command_line(),
         )

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stilt.errors import ConfigError, unknown
+from stilt.errors import ConfigError, first_line, printable, shown, unknown
 
 
 class Frozen(BaseModel):
@@ -23,7 +23,7 @@ class Frozen(BaseModel):
 
 
 # strict: TOML has types, and neither true nor "8" is meant as a number, nor 1 as true
-Count = Annotated[int, Field(ge=1, strict=True)]
+Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -83,6 +83,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error}).") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from None
+    except ValueError as error:
+        # of a date or a number that no computer writes; tomllib does not say where
+        raise ConfigError(f"{path}: not valid TOML: {first_line(error)}.") from None
 
 
 def read_json(path: Path) -> Any:
@@ -119,10 +122,11 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
     found = error.errors()
     for item in found:
         where = item["loc"]
-        field = ".".join(str(part) for part in where)
+        names = [printable(str(part)) for part in where]
+        field = ".".join(names)
         if item["type"] == "extra_forbidden":
             inner = _model_at(model, where[:-1])
-            place = f"field '{'.'.join(map(str, where[:-1]))}': " if where[:-1] else ""
+            place = f"field '{'.'.join(names[:-1])}': " if where[:-1] else ""
             known = inner.model_fields if inner else ()
             parts.append(place + unknown("field", str(where[-1]), known))
         elif item["type"] == "missing":
@@ -134,12 +138,14 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
         else:
             message = MESSAGES.get(item["type"], item["msg"]).removeprefix("Value error, ")
             message = message.format(**item.get("ctx", {})) if item["type"] in MESSAGES else message
-            value = "" if isinstance(item["input"], dict) else f" = {item['input']!r}"
+            value = "" if isinstance(item["input"], dict) else f" = {shown(item['input'])}"
             place = f"field '{field}'{value}: " if field else ""
-            parts.append(f"{place}{message.rstrip('.')}.")
+            parts.append(f"{place}{printable(message.rstrip('.'), MESSAGE)}.")
     return " ".join(parts)
 
 
+MESSAGE = 400
+"""Characters of what is said of one field."""
 MESSAGES = {
     "tuple_type": "a list is expected",
     "int_type": "a whole number is expected",

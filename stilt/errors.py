@@ -2,17 +2,68 @@
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """What a disk that takes no more says."""
+DISK_WORDS = (*map(os.strerror, DISK), "PytorchStreamWriter failed")
+"""What libraries that raise errors of their own, such as safetensors and torch, say of it."""
 REMEDY = "Free space there, or mend that disk; the same command goes on."
+
+WIDEST = 80
+"""Characters of a value that a message quotes."""
+LONGEST = 20_000
+"""Characters of a whole message."""
+
+
+def shown(value: object, most: int = WIDEST) -> str:
+    """A value as messages quote it: in Python's notation, on one line, cut to ``most`` characters.
+
+    Of what a person typed or a file holds nothing else belongs into a message: it may be endless,
+    and a terminal obeys control characters.
+    """
+    try:
+        text = repr(value)
+    except ValueError:
+        text = "a number of thousands of digits"
+    except RecursionError:
+        text = "a value that is nested too deep"
+    return printable(text, most)
+
+
+def printable(text: str, most: int = WIDEST) -> str:
+    """Text of a file or library as messages have it: one line, nothing unprintable, cut."""
+    text = escaped(text[: most + 1])
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def listed(names: Iterable[object], most: int = 20) -> str:
+    """Names as messages list them, each printable; of more than ``most`` there is the number."""
+    parts = [printable(str(name)) for name in names]
+    more = f" and {len(parts) - most} more" if len(parts) > most else ""
+    return f"{', '.join(parts[:most])}{more}"
+
+
+def escaped(text: str, keep: str = "") -> str:
+    """Text whose characters that do not print (and are not to be kept) are told by their codes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
 class StiltError(Exception):
     """Something the person at the keyboard can mend; shown as one line, without a traceback."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        """Keeps a message that a terminal can be given, whatever it quotes."""
+        text = escaped(message, keep="\n")
+        if len(text) > LONGEST:
+            # the end of a message most often says what to do
+            text = f"{text[: LONGEST - LONGEST // 4]} … {text[-LONGEST // 4 :]}"
+        super().__init__(text)
 
 
 class ConfigError(StiltError):
@@ -34,14 +85,21 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
         For example ``unknown task 'rtee'. Did you mean 'rte'? Known: cola, rte, wic.``
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name[:WIDEST], names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"unknown {what} {name!r}.{hint} Known: {', '.join(names) or 'none'}."
+    return f"unknown {what} {shown(name)}.{hint} Known: {listed(names, 100) or 'none'}."
 
 
 def first_line(error: BaseException, most: int = 200) -> str:
-    """The first line of a library's message, cut to ``most`` characters."""
-    return (str(error).strip().splitlines() or [repr(error)])[0][:most]
+    """The first line of a library's message, printable and cut to ``most`` characters."""
+    return printable((str(error).strip().splitlines() or [repr(error)])[0], most)
+
+
+def disk_trouble(error: BaseException) -> bool:
+    """Whether an error says that a disk takes no more, or gives nothing back."""
+    if isinstance(error, OSError):
+        return error.errno in DISK
+    return any(words in str(error) for words in DISK_WORDS)
 
 
 def disk_full(error: OSError) -> str:

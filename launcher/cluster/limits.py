@@ -64,10 +64,9 @@ def _nodes(profile: Profile) -> frozenset[str]:
     """Nodes that an element fits on, but for those that the profile excludes."""
     # sbatch(1): the variable stands for the flag
     partition = profile.partition or os.environ.get("SBATCH_PARTITION")
-    gpus = profile.element_gpus
     fit = fitting(
         _output(*LIST) or "",
-        gres=profile.gres or (f"gpu:{gpus}" if gpus else None),
+        gres=profile.node_resources,
         constraint=profile.constraint,
         partition=partition,
     )

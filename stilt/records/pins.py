@@ -1,9 +1,10 @@
 """Which rows a study was begun with: a small file for each task, written at first sight of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -28,6 +29,8 @@ class Pin(Frozen):
     gold: str | None = None
     """Labels of the dev rows in order, a base-36 digit each; earlier versions kept none."""
     where: str
+    odd: tuple[dict[str, Any], ...] | None = None
+    """What is odd in the rows, for whoever has not got them; earlier versions did not look."""
 
 
 def pin_name(task: str, train_size: int | None) -> str:
@@ -35,7 +38,9 @@ def pin_name(task: str, train_size: int | None) -> str:
     return f"{task}-{train_size}" if train_size else task
 
 
-def new_pin(digest: str, train: int, labels: Sequence[int], where: str) -> Pin:
+def new_pin(
+    digest: str, train: int, labels: Sequence[int], where: str, odd: Iterable[Frozen] = ()
+) -> Pin:
     """The pin of rows that were just read.
 
     Args:
@@ -43,9 +48,11 @@ def new_pin(digest: str, train: int, labels: Sequence[int], where: str) -> Pin:
         train: training rows.
         labels: classes of the dev rows.
         where: they were found.
+        odd: what is odd in them.
     """
     gold = written(np.asarray(labels, int))
-    return Pin(digest=digest, train=train, dev=len(gold), gold=gold, where=where)
+    tables = tuple(oddity.model_dump() for oddity in odd)
+    return Pin(digest=digest, train=train, dev=len(gold), gold=gold, where=where, odd=tables)
 
 
 def keep(path: Path, name: str, pin: Pin, known: str | None) -> str:
@@ -91,7 +98,7 @@ def keep(path: Path, name: str, pin: Pin, known: str | None) -> str:
             f"this study began with ({there.train} train, {there.dev} dev from {there.where}). "
             "Use the same data, or begin another study."
         )
-    if there.gold != pin.gold:
+    if there.gold != pin.gold or (there.odd is None and pin.odd):
         write_text(path, text)
     return ""
 

@@ -16,7 +16,9 @@ Fraction = Annotated[float, Field(ge=-1, le=1)]
 """A score as it is kept: never a percentage."""
 Seconds = Annotated[float, Field(ge=0)]
 
-FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "bug"]
+FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "killed", "lost", "bug"]
+"""Why a run has no result. ``killed``: by signal 9, and nothing says that memory had run out;
+``lost``: its job is gone, and nobody says how."""
 Damage = Literal["empty", "truncated", "foreign", "newer", "schema", "unreadable"]
 """Why a file is no record: nothing in it, cut off, something else, of another schema, closed."""
 
@@ -69,6 +71,9 @@ class Training(Frozen):
     """What training left besides weights."""
 
     updates: int = Field(ge=0)
+    chunk: int | None = Field(default=None, ge=1)
+    """Examples that one forward and backward pass held at most: fewer than the study asks for
+    where memory ran out. None in records of earlier versions, which do not say."""
     warmup_updates: int = Field(ge=0)
     final_loss: float | None
     """Mean training loss of the last tenth of the updates, in nats; None if not finite."""
@@ -159,6 +164,8 @@ class SourceResult(RunResult, _OfSource):
 
     checkpoint: str
     """SHA-256 of model.safetensors."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each other file of the checkpoint; none in records of earlier versions."""
     training: Training
 
     @property
@@ -177,6 +184,8 @@ class Failure(Record):
     """One line."""
     traceback: str = ""
     attempts: int = Field(ge=1)
+    out_of_memory: int = Field(default=0, ge=0)
+    """How often memory ran out under it: each time the next attempt takes half as many examples."""
     host: str
     job: str | None
     finished: str

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stilt.config import Frozen, parse, read_toml
+from stilt.config import Count, Frozen, parse, read_toml
 from stilt.errors import ConfigError
 
 
@@ -55,6 +55,27 @@ def test_every_wrong_field_is_named_with_its_value_and_what_is_allowed(table, me
     assert str(caught.value) == message
 
 
+def test_endless_and_unprintable_values_and_names_are_cut_and_escaped():
+    table = {"name": ["y\x1b" * 50_000], "z\x1b" * 50_000: 1, "ratio": "\x07", "inner": {"\n": 1}}
+    with pytest.raises(ConfigError) as caught:
+        parse(Outer, table, "here")
+    said = str(caught.value)
+    assert r"field 'name' = ['y\x1by\x1b" in said
+    assert r"field 'ratio' = '\x07': " in said
+    assert r"field 'inner': unknown field '\n'. Known: size." in said
+    assert said.isprintable()
+    assert len(said) < 1_000
+
+
+@pytest.mark.parametrize("number", [2**31, 10**5_000], ids=["2^31", "5000 digits"])
+def test_a_count_that_no_machine_counts_to_is_refused(number):
+    class Counting(Frozen):
+        count: Count
+
+    with pytest.raises(ConfigError, match=r"field 'count' = .*should be less than 2147483648"):
+        parse(Counting, {"count": number}, "here")
+
+
 def test_a_record_cannot_be_changed():
     outer = parse(Outer, {"name": "x"}, "here")
     with pytest.raises(ValueError, match="frozen"):
@@ -66,6 +87,7 @@ def test_a_record_cannot_be_changed():
     [
         (b"a = [", r"a\.toml: not valid TOML: .*\(at end of document\)\."),
         (b"a = 1\na = 2\n", r"a\.toml: not valid TOML: .*\(at line 2, column 6\)\."),
+        (b"a = " + b"9" * 5_000, r"a\.toml: not valid TOML: Exceeds the limit"),
         (b"a = '\xff'", r"a\.toml: cannot be read \('utf-8' codec"),
     ],
 )
