@@ -12,6 +12,7 @@ import numpy as np
 from jobs.worker import Attempt, Clock, Worker, log
 from stilt.cell import Hyperparameters, Source
 from stilt.model.build import Start, save
+from stilt.records.baselines import majority
 from stilt.records.finished import WEIGHTS
 from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
 from stilt.system.files import file_digest, flush_to_disk, make_folder, open_like
@@ -163,7 +164,7 @@ class Trial:
             "metric": self.task.metric,
             "score": None if dev is None else dev.score,
             "dev": dev,
-            "majority": metrics.majority(self.task, self.dev_data.labels),
+            "majority": majority(self.task, self.dev_data.labels),
             "chance": self.task.chance,
             "classes": len(self.task.labels),
             "train_rows": len(self.train_data),

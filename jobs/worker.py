@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from jobs.settings import Settings
 from stilt.cell import Source
 from stilt.data.encode import Encoded, encode_splits
-from stilt.data.load import Splits, load_splits, pin_data
+from stilt.data.load import Splits, load_splits
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import Start, StartModels, build
@@ -28,7 +28,9 @@ from stilt.model.place import ModelPlace
 from stilt.model.tokenizer import require_telling, tokenizer_digest
 from stilt.model.unchanged import Unchanged
 from stilt.records.finished import checkpoint_flaw, read_ending
+from stilt.records.pins import new_pin
 from stilt.records.results import Provenance, SourceResult
+from stilt.records.validity import judge_of
 from stilt.study import Study
 from stilt.system.interrupt import StopRequest
 from stilt.task import Task
@@ -113,9 +115,12 @@ class Worker:
         # where several processes train together, the others read what the first one cached
         with self.accelerator.main_process_first():
             splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
-            pin_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
+            digest = splits.digest()
+            pin = new_pin(digest, len(splits.train), splits.gold, splits.where, splits.odd)
+            if said := judge_of(self.study, self.folder).pin(name, train_size, pin):
+                log(said)
             parts = self.encode(task, splits)
-        return *parts, splits.digest()
+        return *parts, digest
 
     def encode(self, task: Task, splits: Splits) -> tuple[Encoded, Encoded]:
         """Encodes a task's rows, or finds them in the cache.

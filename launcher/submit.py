@@ -113,7 +113,8 @@ def submit(
     show_oddities({name: splits.odd for name, (splits, _) in found.items()}, console)
     require_tried(resolved, {name: splits for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
-    begin(resolved, found)
+    for message in begin(resolved, found):
+        console.print(Text.assemble(("mended:", "yellow"), f" {message}"))
     options = Submit(resolved, sizes, executor, work, console)
     return _send_to_slurm(options, asked) if asked else _run_here(options)
 
@@ -143,10 +144,15 @@ class Submit:
             What was claimed; what exceeds the limits and was not.
         """
         resolved, console = self.resolved, self.console
-        lives = ClaimLiveness(resolved.folder).lives
+        liveness = ClaimLiveness(resolved.folder)
+        for message in liveness.ledger.damaged:
+            console.print(Text(message, "yellow"))
+        lives = liveness.lives
         state = outstanding(resolved.study, resolved.folder, lives)
         for message in state.damaged:
             console.print(Text.assemble(("left out and run again:", "yellow"), f" {message}"))
+        for message in state.closed:
+            console.print(Text.assemble(("left alone:", "yellow"), f" {message}"))
         whole = plan(
             resolved.study,
             cells=state.missing,

@@ -32,7 +32,7 @@ ROOMS = {
         "model": "cell config errors grid system task",
         "synthesis": "cell config data errors grid model system",
         "plan": "cell config schedule study synthesis task",
-        "records": "cell config errors folder study system",
+        "records": "cell config errors folder study system task",
         "training": "cell data errors grid records schedule system task",
     },
     "jobs": {

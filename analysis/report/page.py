@@ -187,7 +187,7 @@ def _log(folder: StudyFolder, log: str | None) -> str | None:
 
 def _relative(folder: StudyFolder, path: Path) -> str:
     """A path in the study's folder as a link from the report, which lies in ``summary``."""
-    return _url(f"../{path.relative_to(folder.path).as_posix()}")
+    return _url(Path(os.path.relpath(path, folder.summary)).as_posix())
 
 
 def _url(path: str) -> str:

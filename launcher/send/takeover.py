@@ -60,7 +60,7 @@ def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
     """
     taken = []
     there = cache(named_arrays)
-    for line in without_job(read_ledger(folder)):
+    for line in without_job(read_ledger(folder).lines):
         if _at_work(line):
             continue
         job = there(line.name).get(line.token)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from stilt.data.encode import cache_folder
-from stilt.data.load import Splits, data_folder, load_splits, measure, pin_data
+from stilt.data.load import Splits, data_folder, load_splits, measure
 from stilt.data.oddities import Oddity
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, read_study, require_same_study, write_study
@@ -16,6 +16,8 @@ from stilt.grid import Grid, ModelSpec, grid_path, load_grid
 from stilt.model.contents import require_whole
 from stilt.model.place import ModelPlace, file_digests, find_model, identity
 from stilt.model.positions import read_config, require_positions
+from stilt.records.pins import new_pin
+from stilt.records.validity import judge_of
 from stilt.study import Study, bind
 from stilt.system.files import writable_folder
 from stilt.task import Size
@@ -134,8 +136,11 @@ def show_oddities(odd: Mapping[str, Sequence[Oddity]], console: Console) -> None
             )
 
 
-def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> None:
+def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> list[str]:
     """Writes study.json and fixes the study's data, or checks that they are what is there.
+
+    Returns:
+        What of it was damaged and is mended, for people.
 
     Raises:
         ConfigError: The folder cannot be written.
@@ -144,6 +149,9 @@ def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> Non
     """
     writable_folder(resolved.folder.path)
     writable_folder(resolved.cache)
-    write_study(resolved.study, resolved.folder)
+    study, folder = resolved.study, resolved.folder
+    mended = [write_study(study, folder)]
     for name, (splits, _) in found.items():
-        pin_data(resolved.folder, name, splits)
+        pin = new_pin(splits.digest(), len(splits.train), splits.gold, splits.where, splits.odd)
+        mended.append(judge_of(study, folder).pin(name, None, pin))
+    return [message for message in mended if message]

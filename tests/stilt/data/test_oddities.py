@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from stilt.data.load import Splits, load_splits, pin_data
+from stilt.data.load import Splits, load_splits
 from stilt.data.oddities import Oddity, Tally, kept_oddities, oddities_of_splits
 from stilt.data.render import Example, render
 from stilt.folder import StudyFolder
+from stilt.records.pins import keep, new_pin
 from stilt.task import load_task
 from tests.support.json_lines import write_jsonl
 from tests.support.plain_task import plain_task
@@ -142,13 +143,18 @@ def test_the_papers_data_have_nothing_odd_but_colas_repeated_sentences(name, dat
     assert [oddity.text for oddity in load_splits(load_task(name), data_dir).odd] == REAL[name]
 
 
+def pin(folder, name, splits):
+    new = new_pin(splits.digest(), len(splits.train), splits.gold, splits.where, splits.odd)
+    keep(folder.data_digest(name), name, new, None)
+
+
 def test_what_is_odd_is_kept_with_the_digest_of_the_rows(tmp_path):
     write_jsonl(tmp_path / "train.jsonl", [{"a": "x", "label": 0}, {"a": "NaN", "label": 1}])
     write_jsonl(tmp_path / "dev.jsonl", [{"a": "x", "label": 0}, {"a": "z", "label": 1}])
     splits = load_splits(plain_task(), tmp_path)
     folder = StudyFolder(tmp_path / "study")
     assert kept_oddities(folder) == {}
-    pin_data(folder, "t", splits)
+    pin(folder, "t", splits)
     assert [oddity.kind for oddity in splits.odd] == ["absent", "overlap"]
     assert kept_oddities(folder) == {"t": splits.odd}
     folder.data_digest("u").write_text("damaged")
@@ -158,13 +164,13 @@ def test_what_is_odd_is_kept_with_the_digest_of_the_rows(tmp_path):
 
 def test_a_study_that_an_earlier_version_began_keeps_what_is_odd_from_now_on(tmp_path):
     found = (Oddity(kind="constant", text="train: every row has the same text."),)
-    old = Splits(examples(("a", 0)), [], "here")
+    old = Splits(examples(("a", 0)), examples(("b", 0)), "here")
     folder = StudyFolder(tmp_path)
-    pin_data(folder, "t", old)
+    pin(folder, "t", old)
     path = Path(folder.data_digest("t"))
     path.write_text(path.read_text().replace(', "odd": []', ""))
     assert '"odd"' not in path.read_text()
-    pin_data(folder, "t", old)
+    pin(folder, "t", old)
     assert kept_oddities(folder) == {}
-    pin_data(folder, "t", Splits(old.train, old.dev, "there", found))
+    pin(folder, "t", Splits(old.train, old.dev, "there", found))
     assert kept_oddities(folder) == {"t": found}
