@@ -15,7 +15,7 @@ from stilt.system.files import write_text
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 """A score as it is kept: never a percentage."""
 
-FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "bug"]
+FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "folder", "bug"]
 Damage = Literal["empty", "truncated", "foreign", "newer", "schema"]
 """Why a file is no record: nothing in it, cut off, something else, or of another schema."""
 
