@@ -36,8 +36,6 @@ class Settings(Frozen):
     """``gpu``: one was asked for, and its absence is a fault; ``auto``: whatever is there."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads per worker; None for what the scheduler gave."""
-    chunk: int | None = Field(default=None, ge=1)
-    """Examples per backward pass at most."""
     checkpoint_seconds: float = Field(default=600.0, gt=0)
     commit: str | None = None
     command: str = ""

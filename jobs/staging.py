@@ -142,7 +142,13 @@ def stage_task(worker: Worker, task: Task, label: str, *, encode: bool) -> Stage
         splits = load_splits(task, data_dir, synthesis)
     except DataError as error:
         raise DataError(f"{error} {advice(task, data_dir)}".strip()) from None
-    found = Staged(name=label, train=len(splits.train), dev=len(splits.dev), where=splits.where)
+    found = Staged(
+        name=label,
+        train=len(splits.train),
+        dev=len(splits.dev),
+        where=splits.where,
+        odd=splits.odd,
+    )
     if not encode:
         return found
     key, cache = worker.tokenizer_digest, worker.settings.cache

@@ -7,6 +7,7 @@ import resource
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property, lru_cache
@@ -25,10 +26,9 @@ from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import Start, StartModels, build
 from stilt.model.place import TOKENIZER_FILES, ModelPlace, folder_digest
-from stilt.records.finished import WEIGHTS, read_ending
+from stilt.records.finished import checkpoint_flaw, read_ending
 from stilt.records.results import Provenance, SourceResult
 from stilt.study import Study
-from stilt.system.files import file_digest
 from stilt.system.interrupt import StopRequest
 from stilt.training.forward import require_padding_invariance
 from stilt.training.runtime import Runtime, default_threads, make_accelerator
@@ -47,8 +47,8 @@ class Attempt:
     """One try at an item: which one, how often it was begun, and how much memory it may take."""
 
     item: str
-    chunk: int | None = None
-    """Examples per backward pass at most."""
+    chunk: int = 1
+    """Examples in one pass at most; of the generation, prompts in one batch."""
     number: int = 1
     """Counted from 1 since the item last succeeded."""
 
@@ -87,7 +87,7 @@ class Worker:
         self._checked: set[str] = set()
         self._tried: set[type] = set()
 
-    def runtime(self, chunk: int | None) -> Runtime:
+    def runtime(self, chunk: int) -> Runtime:
         """What training is told about the machine."""
         return Runtime(self.accelerator, chunk, self.stop, self.settings.checkpoint_seconds)
 
@@ -118,7 +118,7 @@ class Worker:
             splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
             pin_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
             parts = encode_splits(
-                task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
+                task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache, log
             )
         return *parts, splits.digest()
 
@@ -147,14 +147,9 @@ class Worker:
         if result.status != "ok":
             raise ResultError(f"source {source.name} diverged; its weights are of no use.")
         if source.id not in self._checked:
-            weights = folder / WEIGHTS
-            if not weights.is_file():
-                raise ResultError(f"{weights}: absent; submit again to train the source again.")
-            if file_digest(weights) != result.checkpoint:
-                raise ResultError(
-                    f"{folder}: {WEIGHTS} is not the checkpoint of result.json. "
-                    "Remove that folder and submit again: the source is trained anew."
-                )
+            flaw = checkpoint_flaw(self.folder, result)
+            if flaw is not None:
+                raise ResultError(f"{flaw}. Submit again: the source is trained anew.")
             self._checked.add(source.id)
         return folder
 
@@ -219,5 +214,7 @@ class Clock:
 
 def log(message: str) -> None:
     """Writes a line of the job's log."""
-    sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {message}\n")
-    sys.stdout.flush()
+    # a run does not end because its log cannot be written
+    with suppress(OSError):
+        sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {message}\n")
+        sys.stdout.flush()

@@ -22,7 +22,7 @@ from rich.text import Text
 from jobs.settings import Settings, StagingRequest
 from launcher.checks.machine import hub_answers, hub_cache
 from launcher.study.lookup import with_places
-from launcher.study.resolve import Places, ResolvedStudy, resolve_study
+from launcher.study.resolve import Places, ResolvedStudy, resolve_study, show_oddities
 from launcher.study.worker_code import worker_environment
 from stilt.data.staged import Staged
 from stilt.errors import DataError
@@ -65,6 +65,7 @@ def stage(
             f"{item.name}, without the Hub: {item.problem}" for item in again if item.problem
         ]
     console.print(_table(resolved, found))
+    show_oddities({item.name: item.odd for item in found}, console)
     if problems:
         heading = [f"{len(problems)} problems:"] if len(problems) > 1 else []
         raise DataError("\n  ".join([*heading, *problems]))

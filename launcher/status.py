@@ -28,7 +28,8 @@ from stilt.system.console import output
 
 ITEM_FIELDS = (
     *("id", "stage", "name", "source", "target", "state", "kind", "why", "attempts", "share"),
-    *("started", "ended", "seconds", "score", "diverged", "host", "job", "resumable"),
+    *("started", "ended", "seconds", "score", "diverged", "smaller_passes"),
+    *("host", "job", "resumable"),
 )
 """What --json tells of a run."""
 

@@ -35,7 +35,14 @@ from launcher.study.claiming import assign, claim_bundles, new_submission
 from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
-from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
+from launcher.study.resolve import (
+    Places,
+    ResolvedStudy,
+    begin,
+    check_data,
+    resolve_study,
+    show_oddities,
+)
 from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
@@ -56,8 +63,6 @@ class WorkFlags:
     bundles: int | None = None
     """bundles of cells to aim at for the whole study: more balance better, fewer load
     less often."""
-    chunk: int | None = None
-    """examples per backward pass at most, where memory is short; changes no result."""
 
 
 def submit(
@@ -109,6 +114,7 @@ def submit(
         )
     )
     found = check_data(resolved)
+    show_oddities({name: splits.odd for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
     begin(resolved, found)
     options = Submit(resolved, sizes, executor, work, console)
@@ -204,7 +210,6 @@ class Submit:
             model_revision=self.resolved.model.revision,
             device=device,
             threads=self.work.threads or threads,
-            chunk=self.work.chunk,
             commit=commit(),
             command=command_line(),
         )
@@ -270,7 +275,8 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
         return 1
     name = study_argument(resolved.folder)
     console.print(
-        f"In the queue: {counted(len(jobs), 'array')}; this terminal may be closed. Next:\n"
+        f"{counted(len(jobs), 'array')} {'is' if len(jobs) == 1 else 'are'} in the queue; this "
+        "terminal may be closed. Next:\n"
         f"  python launcher/status.py {name} --watch      how it goes\n"
         f"  python launcher/cancel.py {name}              stop it\n"
         f"  python analysis/summarize.py {name}           tables and figures, also of a part\n"

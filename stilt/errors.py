@@ -2,10 +2,13 @@
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """What a disk that takes no more says."""
+DISK_WORDS = (*map(os.strerror, DISK), "PytorchStreamWriter failed")
+"""What libraries that raise errors of their own, such as safetensors and torch, say of it."""
 REMEDY = "Free space there, or mend that disk; the same command goes on."
 
 WIDEST = 80
@@ -30,7 +33,7 @@ def shown(value: object, most: int = WIDEST) -> str:
 
 
 def printable(text: str, most: int = WIDEST) -> str:
-    """Text of a file or a library as messages have it: control characters escaped, cut, one line."""
+    """Text of a file or library as messages have it: one line, nothing unprintable, cut."""
     text = escaped(text[: most + 1])
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -90,6 +93,13 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException, most: int = 200) -> str:
     """The first line of a library's message, printable and cut to ``most`` characters."""
     return printable((str(error).strip().splitlines() or [repr(error)])[0], most)
+
+
+def disk_trouble(error: BaseException) -> bool:
+    """Whether an error says that a disk takes no more, or gives nothing back."""
+    if isinstance(error, OSError):
+        return error.errno in DISK
+    return any(words in str(error) for words in DISK_WORDS)
 
 
 def disk_full(error: OSError) -> str:

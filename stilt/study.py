@@ -21,6 +21,7 @@ from stilt.cell import (
 from stilt.config import Frozen, parse
 from stilt.errors import ConfigError
 from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec
+from stilt.schedule import examples_per_pass
 from stilt.task import Task, load_task
 
 
@@ -95,6 +96,22 @@ class Study(Frozen):
         """Short hash of the whole study; a field that a later version adds does not change it."""
         return digest(self.model_dump(mode="json", exclude_defaults=True))
 
+    def examples(self, task: str, hyperparameters: Hyperparameters) -> int:
+        """Examples that one process of a run passes through the model at a time at most."""
+        whole = self._share(task, hyperparameters)
+        return min(self.grid.chunk or whole, whole)
+
+    def _share(self, task: str, hyperparameters: Hyperparameters) -> int:
+        """A process's share of a batch."""
+        together = examples_per_pass(hyperparameters.batch_size, self.tasks[task].micro_batch)
+        return -(-together // self.grid.processes)
+
+    def _chunked(self, task: str, hyperparameters: Hyperparameters) -> dict[str, int]:
+        """What of an id's content says in how small passes a batch is computed, where it is."""
+        chunk = self.grid.chunk
+        small = chunk is not None and chunk < self._share(task, hyperparameters)
+        return {"chunk": chunk} if chunk is not None and small else {}
+
     def _seeds(self, spec: SourceSpec) -> tuple[int, ...]:
         return spec.seeds or self.grid.source.seeds
 
@@ -110,6 +127,7 @@ class Study(Frozen):
         task = self.tasks[spec.task]
         size = spec.train_size or task.train_size
         content = self._content(spec.task) | {"train_size": size}
+        content |= self._chunked(spec.task, hyperparameters)
         content["hyperparameters"] = _written(hyperparameters)
         name = spec.task + (f"@{spec.train_size}" if spec.train_size else "")
         if len(self._seeds(spec)) > 1 or seed != 42:
@@ -127,12 +145,16 @@ class Study(Frozen):
     ) -> Iterable[Cell]:
         """One cell for each point, which comes with its canonical JSON."""
         content = self._content(target) | self._after(source)
-        # the cells differ in one field alone: to write the others anew for each would take most
-        # of the time of listing a study. A quote within a value has a backslash before it, so
-        # what is looked for stands once
+        # cells differ in few fields: to write the others anew for each would take most of the
+        # time of listing a study. A quote within a value has a backslash before it, so what is
+        # looked for stands once
         field = '"hyperparameters":'
-        before, after = canonical(content | {"hyperparameters": None}).split(f"{field}null")
+        whole, parted = (
+            canonical(content | chunk | {"hyperparameters": None}).split(f"{field}null")
+            for chunk in ({}, {"chunk": self.grid.chunk})
+        )
         for point, text in points:
+            before, after = parted if self._chunked(target, point) else whole
             yield Cell(
                 id=digest_of(f"{before}{field}{text}{after}"),
                 source=source.name if source else NONE,

@@ -33,7 +33,7 @@ SLICE = 8_192
 
 _KNOWN = (
     *("cell", *IDENTITY, "source_task", "source_size", "source_seed"),
-    *("metric", "chance", "classes"),
+    *("metric", "chance", "classes", "examples"),
 )
 """Columns that the grid fills."""
 _FAILURE = ("failure_kind", "failure_message", "log")
@@ -118,6 +118,7 @@ def _known_frame(items: Iterable[Cell | Source], study: Study) -> pl.DataFrame:
     for item in items:
         row = identify(item)
         source, task = study.sources.get(row["source_id"]), study.tasks[row["target"]]
+        point = item.hyperparameters
         row |= {
             "source_task": source.task if source else None,
             "source_size": source.train_size if source else None,
@@ -125,6 +126,7 @@ def _known_frame(items: Iterable[Cell | Source], study: Study) -> pl.DataFrame:
             "metric": task.metric,
             "chance": task.chance,
             "classes": len(task.labels),
+            "examples": None if point is None else study.examples(row["target"], point),
         }
         rows.append(row)
     return frame_of(rows, {name: FRAME[name] for name in _KNOWN})

@@ -49,6 +49,8 @@ FRAME: Schema = {
     "predictions": pl.String,  # one base-36 digit per dev example
     "gold": pl.String,
     "updates": pl.Int64,
+    "examples": pl.Int64,  # of one pass at most, by the grid; null for an evaluation
+    "chunk": pl.Int64,  # the same, as it was: fewer where memory ran out; null where not told
     "final_loss": pl.Float64,  # nats
     "lowest_loss": pl.Float64,
     "loss": CURVE,

@@ -14,14 +14,12 @@ from stilt.records.results import FailureKind
 from stilt.slurm.words import NEVER_STARTS
 from stilt.system.units import span
 
-Kind = (
-    FailureKind
-    | Literal["preempted", "cancelled", "launcher", "dropped", "lost", "diverged", "damaged"]
-)
+Kind = FailureKind | Literal["preempted", "cancelled", "launcher", "dropped", "diverged", "damaged"]
 """Why an item has no result: classes of failure records, and what only the launcher can tell."""
 ADVICE: dict[Kind, str] = {
     "timeout": "submit again: it goes on where it was",
-    "oom": "submit again; GPU memory: --chunk 4; the job's memory: --memory 64G",
+    "oom": "submit again: it runs in smaller passes. The job's memory: --memory 64G",
+    "killed": "submit again: it goes on where it was",
     "node": "submit again",
     "preempted": "submit again: it goes on where it was",
     "cancelled": "submit again",
@@ -61,9 +59,12 @@ _BY_LOG: tuple[tuple[str, Kind, str], ...] = (
     (r"CANCELLED AT", "cancelled", "somebody cancelled it"),
     (r"No space left on device|Disk quota exceeded", "disk", "the disk is full"),
     (r"execve\(\): \S+: No such file", "folder", "its node does not see the Python environment"),
+    (r"Input/output error|Read-only file system", "disk", "the disk does not take what is written"),
     (r"CUDA out of memory|OutOfMemoryError", "oom", "the GPU's memory was full"),
 )
 """What slurmstepd, the kernel and Python write last; tried with SLURM 22.05 where it is theirs."""
+
+_KILLED: tuple[Kind, str] = ("killed", "signal 9 killed it; nothing says that memory ran out")
 
 WITHDRAWN: tuple[Kind, ...] = ("cancelled", "preempted", "launcher")
 """Classes that say nothing against an item: it was merely not run to its end."""
@@ -95,9 +96,12 @@ def died(
         if job is not None
         else ("lost", "nobody says how: squeue, sacct and its log name no error")
     )
-    if told[0] in ("bug", "lost"):
+    if told[0] in ("bug", "lost", "killed"):
         # "it failed" is less than what Python said last
         told = _told_by_log(log_end) or told
+    if told[0] in ("bug", "lost") and job is not None and job.exit_code.startswith("9:"):
+        # so srun tells of a task that signal 9 ended, beside the word in its log
+        told = _KILLED if re.search(r"\bKilled\b", log_end) else told
     said = ""
     if job is not None:
         after = f" after {span(job.elapsed)}" if job.elapsed else ""
@@ -136,9 +140,10 @@ def _told_by_slurm(job: JobState, logs: Path | None) -> tuple[Kind, str]:
             f"writable there? (SLURM says {job.exit_code or job.reason})"
         )
     code, _, signal = job.exit_code.partition(":")
+    if signal == "9" or code == "137":
+        return _KILLED
     if signal.isdigit() and int(signal):
-        hint = " (often the kernel, for want of memory)" if signal == "9" else ""
-        return "bug", f"signal {signal} ended it{hint}"
+        return "bug", f"signal {signal} ended it"
     if job.state == "COMPLETED":
         return "bug", "the job says all is well, but wrote nothing"
     return "bug", f"exit code {code}" if code.isdigit() and int(code) else "it failed"

@@ -53,7 +53,8 @@ def assign(bundles: Iterable[Bundle], folder: StudyFolder, settings: Settings) -
     """Writes what a worker will read: its bundle and its settings."""
     for bundle in bundles:
         content = Assignment(bundle=bundle, settings=settings).model_dump(mode="json")
-        write_text(folder.bundles / f"{bundle.id}.json", json.dumps(content) + "\n")
+        path = folder.bundles / f"{bundle.id}.json"
+        write_text(path, json.dumps(content) + "\n", durable=False)
 
 
 def release(folder: StudyFolder, submission: str, items: Iterable[str]) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.records.finished import usable
+from stilt.records.finished import checkpoint_flaw, read_ending, usable
+from stilt.records.results import SourceResult
 from stilt.study import Study
 
 Lives = Callable[[claims.Claim], bool]
@@ -49,4 +50,16 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.held.add(run.id)
         elif run.cell:
             found.missing.append(run.id)
+    for source in _needed(study, found):
+        record = read_ending(study, folder, study.runs[source])
+        flaw = checkpoint_flaw(folder, record) if isinstance(record, SourceResult) else None
+        if flaw is not None:
+            found.there.discard(source)
+            found.damaged.append(f"{flaw}; the source is trained again")
     return found
+
+
+def _needed(study: Study, found: Outstanding) -> list[str]:
+    """Trained sources that missing cells start from: the only ones that are read whole."""
+    needs = {need for cell in found.missing for need in study.runs[cell].needs}
+    return [source for source in study.sources if source in needs & found.there]

@@ -1,10 +1,15 @@
 """From a command line to a study: grid, model and data checked before anything is written."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
 from stilt.data.encode import cache_folder
 from stilt.data.load import Splits, data_folder, load_splits, measure, pin_data
+from stilt.data.oddities import Oddity
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, read_study, require_same_study, write_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
@@ -112,6 +117,15 @@ def check_data(resolved: ResolvedStudy) -> dict[str, tuple[Splits, Size]]:
         if source.task in tasks and source.train_size not in (None, tasks[source.task].train_size):
             load_splits(tasks[source.task].model_copy(update=own), resolved.data_dir)
     return found
+
+
+def show_oddities(odd: Mapping[str, Sequence[Oddity]], console: Console) -> None:
+    """Prints what is odd in the rows of each task, and may be meant."""
+    for name, oddities in odd.items():
+        for oddity in oddities:
+            console.print(
+                Text.assemble(("to look at:", "yellow"), f" {name}, {oddity.text}"), soft_wrap=True
+            )
 
 
 def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> None:

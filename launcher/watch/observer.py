@@ -16,7 +16,7 @@ from stilt.folder import StudyFolder
 from stilt.plan import cost
 from stilt.records import claims
 from stilt.records.finished import read_ending
-from stilt.records.results import Failure, read_record
+from stilt.records.results import Failure, Result, SourceResult, read_record
 from stilt.study import Study
 
 
@@ -86,6 +86,7 @@ class Observer:
             seconds=sum(record.timings.model_dump().values()),
             on_gpu=not record.provenance.device.startswith("cpu"),
             diverged=record.status == "diverged",
+            smaller_passes=self._in_smaller_passes(run, record),
             score=record.score,
             metric=record.metric,
             host=record.provenance.host,
@@ -95,6 +96,12 @@ class Observer:
             why = "its training diverged, so its weights are of no use"
             return replace(item, state="failed", kind="diverged", why=why)
         return item
+
+    def _in_smaller_passes(self, run: Run, record: Result | SourceResult) -> bool:
+        chunk = record.training.chunk if record.training else None
+        if chunk is None or run.hyperparameters is None:
+            return False
+        return chunk < self.study.examples(run.task, run.hyperparameters)
 
 
 class _Look:

@@ -23,6 +23,8 @@ STYLES: dict[State, str] = {
     "failed": "bold red",
     "open": "dim",
 }
+SMALLER_SHOWN = 8
+"""Runs in smaller passes that are named."""
 RUNNING_SHOWN = 8
 """Rows of the table of what runs."""
 
@@ -42,6 +44,8 @@ def full(status: StudyStatus) -> RenderableType:
     running = [item for item in status.items if item.state == "running"]
     if running:
         parts += ["", _running(running, status)]
+    if smaller := _smaller_passes(status.items):
+        parts += ["", Text(smaller, "yellow")]
     if waits := _waiting(status):
         parts += ["", Text(waits)]
     failures = _failures(status.items)
@@ -223,6 +227,19 @@ def _waiting(status: StudyStatus) -> str:
     if saved:
         lines.append(f"interrupted, to go on where they were once submitted again: {saved}")
     return "\n".join(lines)
+
+
+def _smaller_passes(items: Sequence[Item]) -> str:
+    """Says which runs ran out of memory, and are not what they would be with more of it."""
+    some = [item for item in items if item.smaller_passes]
+    if not some:
+        return ""
+    names = [item.id[:ID_SHOWN] for item in some[:SMALLER_SHOWN]]
+    more = f" and {len(some) - len(names)} more" if len(some) > len(names) else ""
+    return (
+        f"! made in smaller passes after out of memory, so with other dropout masks: {len(some)} "
+        f"({', '.join(names)}{more})"
+    )
 
 
 def _failures(items: Sequence[Item]) -> Table:

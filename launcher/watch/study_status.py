@@ -38,6 +38,8 @@ class Item:
     """Time it took, if done."""
     on_gpu: bool = False
     diverged: bool = False
+    smaller_passes: bool = False
+    """Memory ran out, and it was made with fewer examples at a time than the study asks for."""
     score: float | None = None
     metric: str = ""
     host: str = ""

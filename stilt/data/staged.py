@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from stilt.config import Frozen
+from stilt.data.oddities import Oddity
 from stilt.study import Study
 from stilt.task import Task
 
@@ -23,6 +24,8 @@ class Staged(Frozen):
     file: str = ""
     """Cached file of the training split."""
     problem: str | None = None
+    odd: tuple[Oddity, ...] = ()
+    """What is odd in its rows and may be meant."""
 
     @property
     def of_hub(self) -> bool:

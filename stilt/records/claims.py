@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 
 from stilt.config import Frozen
+from stilt.errors import disk_trouble
 from stilt.folder import StudyFolder
+from stilt.system import processes
 from stilt.system.files import create_text, write_text
 
 
@@ -62,12 +64,12 @@ def new_claim(item: str, submission: str, bundle: str) -> Claim:
 
 def _this_process() -> dict[str, Any]:
     pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "birth": _birth(pid)}
+    return {"host": socket.gethostname(), "pid": pid, "birth": processes.birth(pid)}
 
 
 def take(claim: Claim, path: Path) -> bool:
     """Claims an item; False where another claim is there already."""
-    return create_text(path, claim.model_dump_json() + "\n")
+    return create_text(path, claim.model_dump_json() + "\n", durable=False)
 
 
 def read(path: Path) -> Claim | None:
@@ -101,7 +103,7 @@ def drop_stale(path: Path, seen: Claim | None) -> bool:
         return False
     if _is_newer(read(aside), seen):
         # a newer claim came in between: it goes back, unless a third one is there by now
-        create_text(path, aside.read_text(encoding="utf-8"))
+        create_text(path, aside.read_text(encoding="utf-8"), durable=False)
         aside.unlink(missing_ok=True)
         return False
     aside.unlink(missing_ok=True)
@@ -139,31 +141,22 @@ class ClaimUpdater:
             return
         self._last = now
         changes = {"updated": now, "done": done, "total": total}
-        write_text(self.path, self.claim.model_copy(update=changes).model_dump_json() + "\n")
+        claim = self.claim.model_copy(update=changes)
+        try:
+            write_text(self.path, claim.model_dump_json() + "\n", durable=False)
+        except OSError as error:
+            # a run does not end because its progress cannot be shown
+            if not disk_trouble(error):
+                raise
 
 
 def process_lives(claim: Claim) -> bool | None:
     """Whether the claim's process lives; None where it is on another machine."""
     if claim.host != socket.gethostname():
         return None
-    try:
-        os.kill(claim.pid, 0)
-    except ProcessLookupError:
+    if not processes.lives(claim.pid):
         return False
-    except PermissionError:
-        pass  # it lives, as somebody else's
-    return claim.birth is None or _birth(claim.pid) in (None, claim.birth)
-
-
-def _birth(pid: int) -> str | None:
-    """The boot that a process belongs to and its start in clock ticks; None where not on Linux."""
-    try:
-        # the command's name may hold spaces and brackets; the start is the 20th field after it
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return f"{boot[:8]}-{fields[19]}"
+    return claim.birth is None or processes.birth(claim.pid) in (None, claim.birth)
 
 
 def lives_here(claim: Claim) -> bool:

@@ -5,6 +5,7 @@ from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.records.results import Result, SourceResult, read_record, read_result
 from stilt.study import Study
+from stilt.system.files import file_digest
 
 WEIGHTS = "model.safetensors"
 """A checkpoint's weights, in its source's folder."""
@@ -33,6 +34,22 @@ def usable(study: Study, folder: StudyFolder, run: Run) -> bool:
     if record is None or run.source is None:
         return record is not None
     return record.status == "ok" and (folder.source(run.id) / WEIGHTS).is_file()
+
+
+def checkpoint_flaw(folder: StudyFolder, result: SourceResult) -> str | None:
+    """What is wrong with a source's checkpoint; None where every file is the one that was saved.
+
+    All of it is read, which takes seconds for a large model.
+    """
+    place = folder.source(result.source.id)
+    for name, digest in {WEIGHTS: result.checkpoint, **result.files}.items():
+        path = place / name
+        try:
+            if file_digest(path) != digest:
+                return f"{path}: not the file that was saved with result.json"
+        except OSError as error:
+            return f"{path}: cannot be read ({error.strerror})"
+    return None
 
 
 def read_ending(study: Study, folder: StudyFolder, run: Run) -> Result | SourceResult | None:

@@ -15,7 +15,12 @@ from stilt.system.files import write_text
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 """A score as it is kept: never a percentage."""
 
-FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "folder", "bug"]
+FailureKind = Literal[
+    "oom", "timeout", "node", "disk", "data", "source", "folder", "killed", "lost", "bug"
+]
+"""Why a run has no result. ``folder``: its node did not see the study's folder, or its Python;
+``killed``: by signal 9, and nothing says that memory had run out; ``lost``: its job is gone, and
+nobody says how."""
 Damage = Literal["empty", "truncated", "foreign", "newer", "schema"]
 """Why a file is no record: nothing in it, cut off, something else, or of another schema."""
 
@@ -68,6 +73,9 @@ class Training(Frozen):
     """What training left besides weights."""
 
     updates: int
+    chunk: int | None = Field(default=None, ge=1)
+    """Examples that one forward and backward pass held at most: fewer than the study asks for
+    where memory ran out. None in records of earlier versions, which do not say."""
     warmup_updates: int
     final_loss: float | None
     """Mean training loss of the last tenth of the updates, in nats; None if not finite."""
@@ -158,6 +166,8 @@ class SourceResult(RunResult, _OfSource):
 
     checkpoint: str
     """SHA-256 of model.safetensors."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each other file of the checkpoint; none in records of earlier versions."""
     training: Training
 
     @property
@@ -176,6 +186,8 @@ class Failure(Record):
     """One line."""
     traceback: str = ""
     attempts: int = Field(ge=1)
+    out_of_memory: int = Field(default=0, ge=0)
+    """How often memory ran out under it: each time the next attempt takes half as many examples."""
     host: str
     job: str | None
     finished: str

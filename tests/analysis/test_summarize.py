@@ -213,6 +213,28 @@ def test_results_of_several_commits_are_pointed_out(tmp_path, capsys):
     )
 
 
+def test_cells_and_sources_that_memory_made_smaller_are_named(tmp_path, capsys):
+    study = make_study(tmp_path / "s", grid=TINY)
+    folder = StudyFolder(tmp_path / "s")
+    cells = list(study.cells.values())
+    (source, *_) = study.sources
+    whole = cells[0].hyperparameters.batch_size
+    for path, chunk in (
+        (folder.result(cells[0].id), whole // 2),
+        (folder.result(cells[1].id), whole),
+        (folder.source(source) / "result.json", 1),
+    ):
+        record = json.loads(path.read_text())
+        record["training"]["chunk"] = chunk
+        path.write_text(json.dumps(record) + "\n")
+    assert run(str(folder.path)) == 0
+    shown = capsys.readouterr().out
+    assert "Smaller passes: 1 of 16 cells, under which memory ran out" in " ".join(shown.split())
+    assert f"{cells[0].id} ({whole // 2} of {whole} examples)" in " ".join(shown.split())
+    assert f"Smaller passes: 1 of {len(study.sources)} sources" in " ".join(shown.split())
+    assert f"{source} (1 of 16 examples)" in " ".join(shown.split())
+
+
 def test_cells_that_the_grid_pairs_with_nothing_are_pointed_out_and_their_pairs_counted(
     tmp_path, capsys
 ):

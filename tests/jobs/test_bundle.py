@@ -53,7 +53,7 @@ def with_room_for(monkeypatch, examples, cell):
     def run_cell(worker, attempt, progress):
         if attempt.item == cell:
             tried.append(attempt.chunk)
-            if attempt.chunk is None or attempt.chunk > examples:
+            if attempt.chunk > examples:
                 raise torch.OutOfMemoryError("CUDA out of memory")
         return real(worker, attempt, progress)
 
@@ -66,7 +66,7 @@ def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monke
     first, second = items
     tried = with_room_for(monkeypatch, 2, first)
     assert bundles.run_bundle(worker, items) == 0
-    assert tried == [None, 4, 2]
+    assert tried == [8, 4, 2]
     for cell in (first, second):
         folder, study = worker.folder, worker.study
         assert read_result(study.cells[cell], study.digest, folder.result(cell)) is not None
@@ -74,12 +74,33 @@ def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monke
         assert not folder.claim(cell).exists()
 
 
+def test_what_ran_out_of_memory_says_so_in_its_result(work, monkeypatch):
+    worker, items = work
+    with_room_for(monkeypatch, 2, items[0])
+    assert bundles.run_bundle(worker, items) == 0
+    study, folder = worker.study, worker.folder
+    made = [read_result(study.cells[i], study.digest, folder.result(i)) for i in items]
+    assert [result.training.chunk for result in made] == [2, 8]
+
+
+def test_what_was_killed_begins_with_all_its_examples_and_what_lacked_memory_with_fewer(
+    work, monkeypatch
+):
+    worker, items = work
+    for kind in ("killed", "oom", "killed", "timeout"):
+        record_failure(worker.study, worker.folder, items[0], kind, "made up")
+    tried = with_room_for(monkeypatch, 8, items[0])
+    assert bundles.run_bundle(worker, items) == 0
+    # memory ran out once of four times
+    assert tried == [4]
+
+
 def test_what_has_no_room_for_one_example_fails_alone(work, monkeypatch):
     worker, items = work
     first, second = items
     tried = with_room_for(monkeypatch, 0, first)
     assert bundles.run_bundle(worker, items) == 1
-    assert tried == [None, 4, 2, 1]
+    assert tried == [8, 4, 2, 1]
     failure = read_record(Failure, worker.folder.failure(first))
     assert (failure.kind, failure.attempts) == ("oom", 1)
     assert worker.folder.result(second).exists()
@@ -152,7 +173,7 @@ def generation(tmp_path):
     study = bind(load_grid(str(tmp_path / "own.toml")), "tiny")
     folder = StudyFolder(tmp_path / "study")
     write_study(study, folder)
-    settings = Settings(submission="local-1", cache=tmp_path, model="none", device="cpu", chunk=3)
+    settings = Settings(submission="local-1", cache=tmp_path, model="none", device="cpu")
     assert take(new_claim(SYNTHESIS, "local-1", "b"), folder.claim(SYNTHESIS))
     return Worker(study, folder, settings), [SYNTHESIS]
 
@@ -183,7 +204,8 @@ def test_generation_that_runs_out_of_memory_takes_half_as_many_prompts_at_a_time
     assert not worker.folder.failure(SYNTHESIS).exists()
     sheet = Datasheet.model_validate_json((made / "datasheet.json").read_text())
     assert sheet.batch == 4
-    synthesize(worker.study.grid.synthesis, tmp_path / "again", batch=4)
+    # nor does the number of prompts in a batch decide what is written
+    synthesize(worker.study.grid.synthesis, tmp_path / "again", batch=64)
     for name in ("train.jsonl", "dev.jsonl"):
         assert (made / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 

@@ -44,7 +44,7 @@ def test_a_cell_that_waited_for_a_launcher_which_is_gone_is_to_submit_and_says_w
         ("OUT_OF_MEMORY", "0:125", "oom", "more memory than it had asked for"),
         ("TIMEOUT", "0:0", "timeout", "time limit"),
         ("NODE_FAIL", "1:0", "node", "its node failed"),
-        ("FAILED", "0:9", "bug", "signal 9 ended it"),
+        ("FAILED", "0:9", "killed", "signal 9 killed it; nothing says that memory ran out"),
         ("FAILED", "3:0", "bug", "exit code 3"),
         ("FAILED", "0:53", "folder", "could not open the folder of its log, /"),
         ("COMPLETED", "0:0", "bug", "wrote nothing"),
@@ -223,6 +223,22 @@ def test_a_cell_that_slurm_dropped_although_its_source_is_there_is_to_submit(mad
     found = state_of(made, cell.id)
     assert found.state == "open"
     assert found.why == "its job was dropped, and the source is there: submit again"
+
+
+def test_what_memory_made_smaller_is_named(made, tmp_path, capsys):
+    study, folder = made
+    first, second, *_ = study.cells.values()
+    whole = first.hyperparameters.batch_size
+    for cell, chunk in ((first, whole // 2), (second, whole)):
+        record = json.loads(folder.result(cell.id).read_text())
+        record["training"]["chunk"] = chunk
+        folder.result(cell.id).write_text(json.dumps(record) + "\n")
+    _, shown = show(tmp_path, capsys)
+    said = " ".join(shown.out.split())
+    assert "made in smaller passes after out of memory, so with other dropout masks: 1" in said
+    assert f"({first.id[:8]})" in said
+    assert state_of(made, first.id).smaller_passes
+    assert not state_of(made, second.id).smaller_passes
 
 
 def test_gpu_hours_are_what_slurm_gave(made, commands):

@@ -72,7 +72,7 @@ def test_a_count_that_no_machine_counts_to_is_refused(number):
     class Counting(Frozen):
         count: Count
 
-    with pytest.raises(ConfigError, match="field 'count' = .*should be less than 2147483648"):
+    with pytest.raises(ConfigError, match=r"field 'count' = .*should be less than 2147483648"):
         parse(Counting, {"count": number}, "here")
 
 

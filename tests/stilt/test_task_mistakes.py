@@ -57,7 +57,8 @@ BAD = {
     ),
     "a nameless column": (
         TASK_TEXT.replace("{text}", "{0} {}"),
-        "field 'text_a' = '{0} {}': template '{0} {}': each {} names a column.",
+        "field 'text_a' = '{0} {}': template '{0} {}': each {} names a column, or an "
+        "item of one as {endings[0]}.",
     ),
     "a width": (
         TASK_TEXT.replace("{text}", "{text:>99999999}"),

@@ -4,6 +4,7 @@ Nothing is run: for tests of what reads results. ``own_study`` and ``cluster_stu
 ``make_study(path)`` gives a small study; ``make_study(path, grid="full")`` the paper's 1,152 cells.
 """
 
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -83,6 +84,8 @@ EIGHT_CELLS: dict[str, Any] = {
 """2 sources x 2 targets x 2 configurations."""
 
 KINDS: tuple[FailureKind, ...] = ("oom", "timeout", "node", "data", "bug")
+NO_BYTES = hashlib.sha256(b"").hexdigest()
+"""Digest of the weights of a made-up checkpoint, which are empty."""
 
 
 def make_study(
@@ -145,7 +148,7 @@ def make_study(
         task, gold = bound.tasks[source.task], golds[source.task]
         dev = _score(task, gold, 0.75 + 0.1 * rng.random(), rng)
         shared = _shared(task, gold, dev, source.hyperparameters, points, rng, commits)
-        trained = SourceResult(study=study_id, source=source, checkpoint="0" * 64, **shared)
+        trained = SourceResult(study=study_id, source=source, checkpoint=NO_BYTES, **shared)
         write_record(trained, folder.source(source.id) / "result.json")
         (folder.source(source.id) / "model.safetensors").write_bytes(b"")
     return bound

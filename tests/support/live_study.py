@@ -15,14 +15,21 @@ REPOSITORY = Path(__file__).parents[2]
 PROFILE = "gpus = 0\ncpus = 2\ntime = 10\nsignal_seconds = 20\n"
 
 
-def submit(own: Path, root: Path, *more: str, check: bool = True) -> str:
+def submit(own: Path, root: Path, *more: str, check: bool = True, env=None) -> str:
     """Runs the command as a person would; returns what it printed."""
-    (own / "cluster.toml").write_text(PROFILE)
-    command = [sys.executable, str(REPOSITORY / "launcher/submit.py"), "--grid", "own.toml"]
-    command += ["--data-dir", "data", "--root", str(root), "--threads", "1", *more]
-    run = subprocess.run(command, cwd=own, capture_output=True, text=True, check=False)
+    if not (own / "cluster.toml").exists():
+        (own / "cluster.toml").write_text(PROFILE)
+    run = subprocess.run(
+        submit_command(root, *more), cwd=own, capture_output=True, text=True, check=False, env=env
+    )
     assert run.returncode == 0 or not check, run.stdout + run.stderr
-    return run.stdout
+    return run.stdout + run.stderr
+
+
+def submit_command(root: Path, *more: str) -> list[str]:
+    """The command that submits the study ``own`` of the working folder."""
+    command = [sys.executable, str(REPOSITORY / "launcher/submit.py"), "--grid", "own.toml"]
+    return [*command, "--data-dir", "data", "--root", str(root), "--threads", "1", *more]
 
 
 def slurm(*command: str) -> str:

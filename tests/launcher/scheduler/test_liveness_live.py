@@ -45,13 +45,13 @@ def test_a_real_slurm_tells_of_running_failed_waiting_and_cancelled_jobs(cluster
     assert ClaimLiveness(folder).lives(claim("b0"))
     assert not ClaimLiveness(folder).lives(claim("b1"))
     assert ClaimLiveness(folder).lives(claim("c1"))
-    slurm_cluster.stop_slurmdbd()
+    slurm_cluster.stop_daemon("slurmdbd")
     try:
         looked = query_jobs(read_ledger(folder))
         assert "onnection refused" in looked.sacct_problem
         assert looked.jobs[f"{array}_1"].state == "FAILED"
     finally:
-        slurm_cluster.start_slurmdbd()
+        slurm_cluster.start_daemon("slurmdbd")
     subprocess.run(["scancel", array], check=True)
     until(lambda: not ClaimLiveness(folder).lives(claim("b0")))
     until(lambda: not ClaimLiveness(folder).lives(claim("c1")))

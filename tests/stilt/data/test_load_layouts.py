@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stilt.data.load import (
-    SEPARATOR,
-    Example,
-    load_splits,
-)
+from stilt.data.load import load_splits
+from stilt.data.oddities import SEPARATOR
+from stilt.data.render import Example
 from stilt.errors import DataError
 from stilt.system.files import wheel_root
 from stilt.task import load_task

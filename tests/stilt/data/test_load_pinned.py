@@ -2,7 +2,8 @@
 
 import pytest
 
-from stilt.data.load import Example, Splits, pin_data
+from stilt.data.load import Splits, pin_data
+from stilt.data.render import Example
 from stilt.errors import DataError, ResultError
 from stilt.folder import StudyFolder
 

@@ -146,7 +146,10 @@ BAD = {
     "a.arrow": ("not arrow at all", r"a\.arrow: cannot be read \("),
     "half.arrow": ("ARROW1\0\0 and no more", r"half\.arrow: cannot be read \("),
     "a.jsonl.gz": ("not zipped", r"a\.jsonl\.gz: cannot be read \(Not a gzipped file"),
-    "long.tsv": ("a\n" + "x" * 200_000 + "\n", r"long\.tsv: cannot be read \(field larger than"),
+    "long.tsv": (
+        "a\n" + "x" * 200_000 + "\n",
+        r"long\.tsv, line 2: cannot be read \(field larger than",
+    ),
 }
 
 

@@ -1,0 +1,56 @@
+"""On a real SLURM: single elements are signalled, requeued, cancelled and run out of time."""
+
+import pytest
+
+from tests.support.live_study import is_requeued, slurm, wait
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+
+
+def test_a_signalled_and_a_requeued_element_go_on_where_they_were(live):
+    live.submit("--bundles", "2")
+    first, second = live.at_gate(2)
+    slurm("scancel", "--signal=USR2", first.job)
+    slurm("scontrol", "requeue", second.job)
+    wait(lambda: is_requeued(live.folder, first.job), "a requeue", 300)
+    # nobody submits again: both come back to the gate by themselves
+    for claim in (first, second):
+        wait(lambda old=claim: live.folder.resume(old.item).exists(), "a saved state", 300)
+        shown = live.wait_for(claim.item, "running")
+        assert "a saved state is there to go on from" in shown
+    assert {state for state, _ in live.states()} == {"running", "pending"}
+    live.finish(submits=0)
+    assert all(item["attempts"] == 1 for item in live.items().values())
+
+
+def test_a_cancelled_element_and_a_cancelled_array_are_told_and_submitted_again(live):
+    live.submit("--bundles", "2")
+    first, second = live.at_gate(2)
+    slurm("scancel", first.job)
+    shown = live.wait_for(first.item, "open", "cancelled")
+    assert f"job {first.job} died with no result: CANCELLED" in shown
+    assert "somebody cancelled it" in shown
+    assert "What to do: submit again." in shown
+    assert live.log(first) in shown
+    assert live.items()[second.item]["state"] == "running"
+    slurm("scancel", first.job.partition("_")[0])
+    live.wait_for(second.item, "open", "cancelled")
+    assert {state for state, _ in live.states()} == {"open"}
+    assert "○ cancelled" in live.shown("own")
+    live.finish(submits=1)
+
+
+@pytest.mark.nightly
+def test_a_time_limit_that_a_worker_obeys_and_one_that_it_cannot_are_told_as_such(live):
+    once = live.profile("max_timeouts = 0\n")
+    live.submit("--bundles", "2", "--time", "2", "--profile", str(once))
+    obeys, stopped = live.at_gate(2)
+    live.shut(f"deaf {stopped.pid}")
+    shown = live.wait_for(obeys.item, "failed", "timeout")
+    assert "What to do: submit again: it goes on where it was." in shown
+    assert live.log(obeys) in shown
+    shown = live.wait_for(stopped.item, "failed", "timeout")
+    assert f"job {stopped.job} died with no result: TIMEOUT" in shown
+    assert "the time limit was reached" in shown
+    assert live.log(stopped) in shown
+    live.finish(submits=1)

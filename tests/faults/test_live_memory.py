@@ -1,0 +1,50 @@
+"""On a real SLURM whose kernel kills what takes more memory than it asked for."""
+
+import os
+
+import pytest
+
+from tests.support import slurm_cluster
+from tests.support.gated_study import GatedStudy
+from tests.support.live_study import wait_for_all_jobs
+
+CGROUPS = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.slow,
+    pytest.mark.nightly,
+    pytest.mark.skipif(
+        os.getuid() != 0 or not os.path.exists(CGROUPS),  # noqa: PTH110 - a mark's condition
+        reason="needs root and cgroups of version 1",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with slurm_cluster.cluster(slurm_cluster.Settings(memory_limits=True)):
+        yield
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_the_kernel_kills_for_its_memory_is_told_as_such_and_runs_with_more(
+    own, calm, cluster, tmp_path, workers
+):
+    live = GatedStudy(own, tmp_path, calm)
+    live.shut("eat 1500")
+    try:
+        live.submit("--bundles", "1", "--memory", "1500M", "--workers-per-gpu", str(workers))
+        wait_for_all_jobs()
+        failed = [item for item in live.items().values() if item["kind"] == "oom"]
+        assert failed
+        shown = " ".join(live.shown("why", failed[0]["id"]).split())
+        assert "oom: " in shown
+        assert "submit again; GPU memory: --chunk 4; the job's memory: --memory 64G" in shown
+        assert "_log.out" in shown or ".log, the last" in shown
+        live.shut()
+        live.submit("--bundles", "1", "--memory", "4G", "--workers-per-gpu", str(workers))
+        live.at_gate(1)
+        live.finish(submits=0)
+    finally:
+        live.open()
+        slurm_cluster.heal()
