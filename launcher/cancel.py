@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.text import Text
 from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import LiveClaims, read_live_claims
@@ -44,10 +45,13 @@ def cancel(
         dry_run: say what would be cancelled, and do nothing.
     """
     folder = find_study(study, root)
-    wanted = chosen(read_study(folder), source, target)
+    whole = not source and not target
+    # all can be cancelled even where study.json is damaged
+    wanted = set() if whole else chosen(read_study(folder), source, target)
     held = read_live_claims(folder)
     console = output()
-    whole = not source and not target
+    for message in held.liveness.ledger.damaged:
+        console.print(Text(message, "yellow"))
     elements, withdrawn, spared = divide(held, wanted, whole=whole)
     processes = held.local(wanted)
     away = [claim for claim in held.away if whole or claim.item in wanted]

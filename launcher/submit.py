@@ -33,7 +33,15 @@ from launcher.study.claiming import assign, claim_bundles, new_submission
 from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
-from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
+from launcher.study.resolve import (
+    Places,
+    ResolvedStudy,
+    begin,
+    check_data,
+    resolve_study,
+    show_oddities,
+)
+from launcher.study.staging import require_tried
 from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
@@ -102,8 +110,11 @@ def submit(
         )
     )
     found = check_data(resolved)
+    show_oddities({name: splits.odd for name, (splits, _) in found.items()}, console)
+    require_tried(resolved, {name: splits for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
-    begin(resolved, found)
+    for message in begin(resolved, found):
+        console.print(Text.assemble(("mended:", "yellow"), f" {message}"))
     options = Submit(resolved, sizes, executor, work, console)
     return _send_to_slurm(options, asked) if asked else _run_here(options)
 
@@ -133,10 +144,15 @@ class Submit:
             What was claimed; what exceeds the limits and was not.
         """
         resolved, console = self.resolved, self.console
-        lives = ClaimLiveness(resolved.folder).lives
+        liveness = ClaimLiveness(resolved.folder)
+        for message in liveness.ledger.damaged:
+            console.print(Text(message, "yellow"))
+        lives = liveness.lives
         state = outstanding(resolved.study, resolved.folder, lives)
         for message in state.damaged:
             console.print(Text.assemble(("left out and run again:", "yellow"), f" {message}"))
+        for message in state.closed:
+            console.print(Text.assemble(("left alone:", "yellow"), f" {message}"))
         whole = plan(
             resolved.study,
             cells=state.missing,
@@ -184,6 +200,7 @@ class Submit:
             cache=self.resolved.cache.resolve(),
             model=self.resolved.model.name,
             model_revision=self.resolved.model.revision,
+            model_files=self.resolved.model_files,
             device=device,
             threads=self.work.threads or threads,
             commit=commit(),

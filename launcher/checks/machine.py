@@ -207,7 +207,7 @@ def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
             continue
         if not any(
             (root := wheel_root(origin.wheel) if origin.wheel else resolved.data_dir)
-            and tables.find(root / origin.train)
+            and tables.find_below(root, origin.train)
             for origin in task.data
         ):
             wheels = sorted({origin.wheel for origin in task.data if origin.wheel})

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from launcher.cluster.limits import this_cluster
 from launcher.scheduler.job_states import LOST, JobState, accounted, joined, queued
-from launcher.scheduler.ledger import LedgerLine, read_ledger
+from launcher.scheduler.ledger import Ledger, LedgerLine, read_ledger
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.claims import lives_here
@@ -72,9 +72,14 @@ class ClaimLiveness:
         self.folder = folder
 
     @cached_property
-    def lines(self) -> list[LedgerLine]:
+    def ledger(self) -> Ledger:
         """The study's ledger."""
         return read_ledger(self.folder)
+
+    @property
+    def lines(self) -> list[LedgerLine]:
+        """Its lines."""
+        return self.ledger.lines
 
     @cached_property
     def scheduler(self) -> Scheduler:

@@ -24,6 +24,7 @@ ADVICE: dict[Kind, str] = {
     "cancelled": "submit again",
     "source": "see why its source failed, then submit again",
     "data": "mend the data, then submit again",
+    "model": "put the model right (what is wrong stands beside it), then submit again",
     "disk": "make room (launcher/clean.py), then submit again",
     "launcher": "submit again",
     "dropped": "submit again",

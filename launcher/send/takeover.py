@@ -60,7 +60,7 @@ def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
     """
     taken = []
     there = cache(named_arrays)
-    for line in without_job(read_ledger(folder)):
+    for line in without_job(read_ledger(folder).lines):
         if _at_work(line):
             continue
         job = there(line.name).get(line.token)
@@ -73,6 +73,8 @@ def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
 
 def _at_work(line: LedgerLine) -> bool:
     """Whether the launcher that wrote a line may still be calling sbatch."""
+    if line.pid is None:
+        return line.age() < INTENT_SECONDS
     probe = claims.Claim(
         item="", submission=line.submission, bundle="", host=line.host, pid=line.pid
     )

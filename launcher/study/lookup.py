@@ -61,4 +61,7 @@ def find_run(text: str, name: str | None, root: Path) -> Found:
         f"{found.run.id} in {found.folder.path.name} ({found.run.title})" for found in matching[:6]
     )
     more = f"; and {len(matching) - 6} more" if len(matching) > 6 else ""
+    if len({found.run.id for found in matching}) == 1 or all(x.run.name == text for x in matching):
+        names = " or ".join(f"--study {study_argument(found.folder)}" for found in matching[:6])
+        raise ConfigError(f"{text!r} is in {len(matching)} studies{more}. Name one: {names}.")
     raise ConfigError(f"{text!r} is the start of {len(matching)} ids: {shown}{more}. Type more.")

@@ -52,6 +52,7 @@ class Observer:
             unanswered=problems,
             gpu_seconds=_allocated(liveness) if asked else None,
             command=next((li.command for li in reversed(liveness.lines) if li.command), ""),
+            damaged=liveness.ledger.damaged,
             away=look.away if asked and asked.squeue_problem is None else "",
         )
 
@@ -62,6 +63,9 @@ class Observer:
             found = path.stat()
         except FileNotFoundError:
             return blank
+        except OSError as error:
+            why = f"{path}: no file to be read ({error.strerror})"
+            return replace(blank, state="failed", kind="damaged", why=why)
         stamp = (found.st_mtime_ns, found.st_size)
         known = self._read.get(path)
         if known is None or known[0] != stamp:

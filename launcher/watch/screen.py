@@ -117,6 +117,7 @@ def _times(status: StudyStatus) -> list[Text]:
             else "how jobs ended is told from their logs"
         )
         lines.append(Text(f"! {problem}; {what}", "yellow"))
+    lines += [Text(f"! {message}", "yellow") for message in status.damaged]
     if status.away:
         lines.append(Text(f"! its jobs are {status.away}", "yellow"))
     return lines

@@ -19,6 +19,7 @@ from launcher.watch.study_status import Item
 from stilt.config import require_counts
 from stilt.records import claims
 from stilt.records.failures import read_failure
+from stilt.records.finished import read_ending
 from stilt.system.console import Output
 from stilt.system.units import clock, span
 
@@ -59,6 +60,9 @@ def why(
             console.print(f"Its last attempt failed: {failure.kind}: {failure.message}")
         if failure.traceback:
             console.print(Text(failure.traceback.rstrip(), "dim"))
+    if item.state == "done":
+        for line in _start(found):
+            console.print(line, style="dim")
     paths = _logs(found, item)
     for path in paths[:2]:
         shown = part_of(path, found.run.id, lines)
@@ -147,6 +151,15 @@ def _state(item: Item) -> Text:
     if item.resumable:
         parts.append("a saved state is there to go on from")
     return Text("  ·  ".join(parts), STYLES[item.state])
+
+
+def _start(found: Found) -> list[str]:
+    """Says what of a trained model came from where it started, and what was drawn anew."""
+    ending = read_ending(found.study, found.folder, found.run)
+    if ending is None or ending.training is None:
+        return []
+    parts = {"carried over": ending.training.carried, "fresh": ending.training.fresh}
+    return [f"{what}: {', '.join(names) or 'nothing'}" for what, names in parts.items()]
 
 
 def _logs(found: Found, item: Item) -> list[Path]:

@@ -12,8 +12,11 @@ import pytest
 
 LONGEST_LINE = 600
 MOST_LINES = 60
-MOST_SHOWN = 900
+LONGEST_SHOWN = 900
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+FRAME = re.compile("[ ─│╭╮╰╯]{2,}")
+"""What a box on a wide screen consists of."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def complaints(end: Ended, *, named: Sequence[str] = ()) -> list[str]:
         if hit := CONTROL.search(text):
             found.append(f"{name} holds {hit[0]!r}: …{text[max(0, hit.start() - 90) :][:120]!r}")
     if end.code == 2:
-        lines = end.err.splitlines()
+        lines = [FRAME.sub(" ", line).strip() for line in end.err.splitlines()]
         longest = max(lines, key=len, default="")
         if not end.err.strip():
             found.append("ended with 2 without a word")
@@ -75,19 +78,21 @@ def complaints(end: Ended, *, named: Sequence[str] = ()) -> list[str]:
 
 
 def survey(seeds: Iterable[int], boundary: str, case: Callable[[random.Random], list[str]]) -> None:
-    """Fails with every complaint of many cases, a line each.
+    """Prints every complaint of many cases, a line each, and fails where there is one.
 
     Args:
         seeds: of the cases; each draws from a generator of its own.
         boundary: what is tried, in words: part of the seed, so that boundaries differ.
         case: makes one case and returns its complaints, the mistake first.
     """
-    count, lines = 0, []
-    for seed in seeds:
-        count += 1
-        lines += [f"{boundary} {seed}: {one}" for one in case(random.Random(f"{boundary} {seed}"))]
-    if lines:
-        # of complaints that differ in names and numbers alone, one is shown
-        sorts = {re.sub(r"'.*?'|\".*?\"|\d+|/\S+", "", line)[:160]: line for line in reversed(lines)}
-        shown = [repr(line)[1:-1][:MOST_SHOWN] for line in sorts.values()]
-        pytest.fail("\n".join([f"{len(lines)} complaints in {count} cases", *shown]), pytrace=False)
+    counted = [tell(boundary, seed, case(random.Random(f"{boundary} {seed}"))) for seed in seeds]
+    if sum(counted):
+        pytest.fail(f"{sum(counted)} complaints in {len(counted)} cases", pytrace=False)
+
+
+def tell(boundary: str, seed: int, found: Iterable[str]) -> int:
+    """Prints complaints of one case as they come; returns how many they are."""
+    lines = [repr(f"{boundary} {seed}: {one}")[1:-1][:LONGEST_SHOWN] for one in found]
+    for line in lines:
+        print(line, flush=True)
+    return len(lines)

@@ -46,7 +46,17 @@ class Mutation:
 STRINGS: tuple[str, ...] = (
     *("", " ", "\t", "x", "8", "1e-5", "nan", "true", "None", "null", "none", "label"),
     *("\x00", "a\x00b", "\x1b[31mred\x1b[0m", "\r", "a\nb", "\x1f", "\x7f", "\x85", "\u2028"),
-    *("\u202eback", "\ufeffbom", "é", "日本語", "🙂", "[bold]x[/bold]", "[/]", "<script>", "$x\\y%"),
+    *(
+        "\u202eback",
+        "\ufeffbom",
+        "é",
+        "日本語",
+        "🙂",
+        "[bold]x[/bold]",
+        "[/]",
+        "<script>",
+        "$x\\y%",
+    ),
     *("../../x", "/etc/passwd", "..", ".", "/", "a/../b", "~", "-n", "--help", "a" * 300, "\\"),
     *("{", "}", "{}", "{0}", "{a", "{a!r}", "{a:>9}", "{a.__class__}", "{a[0]}", "{a[b]}"),
     *("{a.__init__.__globals__}", "{a:{b}}", "{{a}}", "{ }", "{a b}", "{sep}", "{label}", "%s"),

@@ -28,7 +28,9 @@ def _quiet(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("STILT_DATA_DIR", raising=False)
     monkeypatch.setattr(submit, "_run_here", lambda options: 0)
-    (tmp_path / "here").mkdir()
+    for name in ("bin", "here"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.chdir(tmp_path / "here")
 
 

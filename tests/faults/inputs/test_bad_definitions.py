@@ -63,7 +63,7 @@ def reading(path: Path):
 
 
 def same(written, kept) -> bool:
-    """Whether a value was taken as it was written: 1 may stand for 1.0, and one spelling for a list."""
+    """Whether a value was taken as written: 1 may stand for 1.0, one spelling for a list."""
     if isinstance(written, bool) or isinstance(kept, bool):
         return written is kept
     if isinstance(written, (int, float)) and isinstance(kept, (int, float)):

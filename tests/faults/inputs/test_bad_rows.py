@@ -100,7 +100,9 @@ def mutated_cells(rng: random.Random, form: str) -> Mutation:
         return Mutation(f"column {column} of {what}", table_bytes(table, form), (column,))
     place, column = rng.randrange(20), rng.choice(("a", "b", "label", "more"))
     if form in ("parquet", "arrow"):
-        rows[place][column] = rng.choice((None, *[text for text in STRINGS if "\ud800" not in text]))
+        rows[place][column] = rng.choice(
+            (None, *[text for text in STRINGS if "\ud800" not in text])
+        )
     else:
         value = rng.choice((*STRINGS, *NUMBERS))
         rows[place][column] = value.text if isinstance(value, Raw) else value
