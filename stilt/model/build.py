@@ -268,4 +268,6 @@ def save(model: PreTrainedModel, tokenizer: Any, folder: Path) -> str:
     """
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    # safetensors makes files that their owner alone may read: a group could not share a study
+    (folder / "model.safetensors").chmod(0o644)
     return file_digest(folder / "model.safetensors")

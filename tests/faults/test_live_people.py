@@ -63,6 +63,7 @@ def shared(calm, cluster):
     with tempfile.TemporaryDirectory(prefix="stilt-shared-") as name:
         place = Path(name)
         make_study(place / "own", sources=0, targets=1, seeds=2)
+        (place / "own/model/model.safetensors").chmod(0o644)
         (place / "own/cluster.toml").write_text(PROFILE)
         (place / "logs").mkdir()
         os.chown(place / "logs", -1, GROUP)
@@ -125,6 +126,7 @@ def files(folder: Path) -> set[tuple[Path, int]]:
 @pytest.mark.nightly
 def test_another_user_reads_a_study_and_cannot_disturb_it(shared):
     live = shared
+    live.root.chmod(0o755)
     live.submit("--bundles", "2")
     [claim, _] = live.at_gate(2)
     seen = run_as(OTHER, live, "launcher/status.py", "own", "--root", str(live.root))

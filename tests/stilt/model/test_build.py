@@ -115,6 +115,8 @@ def test_a_half_precision_checkpoint_is_trained_in_fp32(models, trained, tmp_pat
     path, _ = trained(CHOICE)
     model = build(models.start(CHOICE, path, "keep"), 1).to(torch.bfloat16)
     save(model, models.tokenizer, tmp_path / "half")
+    # a colleague of the group trains from it, too
+    assert all(path.stat().st_mode & 0o044 for path in (tmp_path / "half").iterdir())
     start = models.start(CHOICE, tmp_path / "half", "keep")
     assert {parameter.dtype for parameter in start.model.parameters()} == {torch.float32}
 
