@@ -8,6 +8,7 @@ import polars as pl
 from analysis.read.collect import Collection
 from analysis.stats.summary import COUNTED_STATUSES, PLACE, TRIAL, in_order
 from stilt.cell import NONE
+from stilt.data.oddities import kept_oddities
 
 EXAMPLES = 8
 """Examples of a kind; all of them stand in summary.json."""
@@ -31,6 +32,7 @@ def describe(collection: Collection) -> list[str]:
         *_smaller_passes(collection),
         *_mixed(cells),
         *_unpaired(cells),
+        *_odd(collection),
     ]
 
 
@@ -97,6 +99,8 @@ _KINDS = {
     "study": "of another study",
     "duplicate": "duplicated",
     "grid": "not of this grid",
+    "rows": "scored on other rows, or by other baselines",
+    "unreadable": "that cannot be read",
 }
 
 
@@ -134,6 +138,18 @@ def _unpaired(cells: pl.DataFrame) -> Iterator[str]:
             f"No pair: {places(alone, cells)}. The grid has no run of none with their "
             "hyperparameters and seed, so no difference counts them."
         )
+
+
+def _odd(collection: Collection) -> Iterator[str]:
+    """What is odd in the rows of the study's tasks, as it was kept when they were first seen."""
+    told = set()
+    for name, oddities in kept_oddities(collection.folder).items():
+        # a draw of a task's rows, as HellaSwag-p's 2,000, most often has what all of them have
+        task = name if name in collection.study.tasks else name.rpartition("-")[0]
+        for oddity in oddities:
+            if (line := f"Data of {task}: {oddity.text}") not in told:
+                told.add(line)
+                yield line
 
 
 def _some(parts: list[str]) -> str:

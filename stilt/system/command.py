@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from stilt.errors import DISK, REMEDY, StiltError, disk_full
+from stilt.errors import DISK, NO_PATH, REMEDY, StiltError, disk_full, printable
+
+LONGEST_PATH = 300
+"""Characters of a path that leads nowhere, in a message."""
 
 
 def _while_loading(
@@ -51,8 +54,8 @@ def run_command(function: Callable[..., int], prog: str, argv: Sequence[str] | N
 def exit_code(command: Callable[[], int]) -> int:
     """Runs a command line's body and returns its exit code (0 done, 1 cells failed, 2 mistake).
 
-    A mistake is printed to stderr in one line, and so is a full disk. Anything else is a bug and
-    keeps its traceback.
+    A mistake is printed to stderr in one line, and so is a full disk, or a path that can lead
+    nowhere. Anything else is a bug and keeps its traceback.
     """
     try:
         code = command()
@@ -69,6 +72,10 @@ def exit_code(command: Callable[[], int]) -> int:
         )
         return 2
     except OSError as error:
+        if error.errno in NO_PATH and error.filename:
+            told = StiltError(f"{printable(str(error.filename), LONGEST_PATH)}: {error.strerror}.")
+            sys.stderr.write(f"error: {told}\n")
+            return told.exit_code
         if error.errno not in DISK:
             raise
         sys.stderr.write(f"error: {disk_full(error)}. {REMEDY}\n")

@@ -103,6 +103,7 @@ def make_study(
     sources: bool = True,
     commits: tuple[str, ...] = ("1111111111111111111111111111111111111111",),
     name: str | None = None,
+    bound: Study | None = None,
 ) -> Study:
     """Writes a study's folder and returns the study.
 
@@ -120,8 +121,9 @@ def make_study(
         sources: whether the sources have results of their own.
         commits: the code's commits, drawn from for each cell.
         name: the study's name; the folder's where absent.
+        bound: a study to fill, in place of one that is made of ``grid``.
     """
-    bound = bind(_grid(grid), "made-up-model", name=name or path.name)
+    bound = bound or bind(_grid(grid), "made-up-model", name=name or path.name)
     folder = StudyFolder(path)
     write_study(bound, folder)
     rng = random.Random(seed)

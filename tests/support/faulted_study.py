@@ -20,8 +20,8 @@ from launcher.study.outstanding import outstanding
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
 from stilt.plan import plan
-from stilt.records.finished import finished
-from stilt.records.results import Failure, Result, read_record, read_result
+from stilt.records.finished import finished, read_ending
+from stilt.records.results import Failure, Result, read_record
 from stilt.study import bind
 from tests.support.own_study import make_own_study
 
@@ -124,7 +124,7 @@ class FaultedStudy:
         """All that is to be equal to the bit: score, predictions, losses, norms, token counts."""
         found = {}
         for cell in self.study.cells.values():
-            result = read_result(cell, self.study.digest, self.folder.result(cell.id))
+            result = read_ending(self.study, self.folder, self.study.runs[cell.id])
             if result is not None:
                 found[cell.id] = _comparable(result)
         return found

@@ -8,7 +8,7 @@ import os
 import polars as pl
 import pytest
 
-from stilt.errors import ConfigError, DataError, ResultError, StiltError
+from stilt.errors import NO_PATH, ConfigError, DataError, ResultError, StiltError
 from stilt.system.files import replacing
 
 
@@ -72,6 +72,17 @@ def test_a_full_disk_is_known_from_a_librarys_own_exception_too(capsys, tmp_path
 
     assert exit_code(command) == 2
     assert f"error: {tmp_path / 'x.parquet'}: No space left on device." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", NO_PATH)
+def test_a_path_that_can_lead_nowhere_is_one_line_with_its_beginning(number, capsys):
+    def command():
+        raise OSError(number, os.strerror(number), "x\x1b" + "w" * 100_000)
+
+    assert exit_code(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: x\\x1bwww") and line.endswith(f"…: {os.strerror(number)}.")
+    assert len(line) < 400
 
 
 def test_another_error_of_the_system_keeps_its_traceback():
