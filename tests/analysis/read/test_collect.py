@@ -52,9 +52,8 @@ def test_every_column_holds_what_the_result_file_says(tiny):
             "constant": len(set(result.dev.predictions)) == 1,
             **{
                 name: getattr(result.training, name)
-                for name in ("updates", "chunk", "final_loss", "lowest_loss")
+                for name in ("updates", "final_loss", "lowest_loss")
             },
-            "examples": cell.hyperparameters.batch_size,
             **{name: ", ".join(getattr(result.training, name)) for name in ("carried", "fresh")},
             "loss": [{"step": step, "value": value} for step, value in result.training.loss],
             "gradient_norm": [
