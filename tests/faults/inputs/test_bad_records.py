@@ -132,7 +132,7 @@ def test_a_spoilt_result_is_named_and_left_out_or_means_the_same(seeds, template
         shown, items = study.status()
         summed, content, cells = study.summarize()
         if summed.code or not items:
-            return [shown, summed], ["nothing was shown"]
+            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
         left_out = {problem["file"] for problem in content["left_out"]}
         found = (
             [] if sum(content["cells"].values()) == CELLS == cells.height else ["cells are lost"]
@@ -183,7 +183,7 @@ def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tm
         shown, items = study.status()
         summed, content, cells = study.summarize()
         if summed.code or not items:
-            return [shown, summed], ["nothing was shown"]
+            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
         left_out = {problem["file"] for problem in content["left_out"]}
         found = [] if cells.height == CELLS and len(good) == SOURCES else ["cells are lost"]
         for source, was in good.items():
@@ -215,7 +215,7 @@ def test_a_spoilt_failure_is_named_and_its_cell_is_still_counted(seeds, failing,
         shown, items = study.status()
         summed, content, cells = study.summarize()
         if summed.code or not items:
-            return [shown, summed], ["nothing was shown"]
+            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
         left_out = {problem["file"] for problem in content["left_out"]}
         failed = dict(zip(cells["cell"], cells["failure_kind"], strict=True))
         found = [] if cells.height == CELLS else ["cells are lost"]
