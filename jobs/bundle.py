@@ -11,7 +11,7 @@ from jobs.run_cell import OnProgress, run_cell
 from jobs.settings import Assignment
 from jobs.worker import Attempt, Worker, job_id, log
 from stilt.cell import SYNTHESIS
-from stilt.errors import ConfigError, DataError, ResultError, disk_trouble
+from stilt.errors import ConfigError, DataError, ModelError, ResultError, disk_trouble
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.failures import attempts, out_of_memory, record_failure
@@ -158,6 +158,8 @@ def classify(error: BaseException) -> FailureKind:
         return "oom"
     if disk_trouble(error):
         return "disk"
+    if isinstance(error, ModelError):
+        return "model"
     if isinstance(error, (DataError, ConfigError)):
         # what the study was told to read is not there, or not what it should be
         return "data"

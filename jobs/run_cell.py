@@ -12,6 +12,7 @@ import numpy as np
 from jobs.worker import Attempt, Clock, Worker, log
 from stilt.cell import Hyperparameters, Source
 from stilt.model.build import Start, save
+from stilt.records.baselines import majority
 from stilt.records.finished import WEIGHTS
 from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
 from stilt.system.files import file_digest, flush_to_disk, make_folder, open_like
@@ -47,7 +48,7 @@ def _save_source(trial: "Trial", source: Source, outcome: "Outcome") -> SourceRe
     make_folder(place.parent)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{source.id}.") as temporary:
         saved = Path(temporary) / "checkpoint"
-        weights = save(outcome.model, saved)
+        weights = save(outcome.model, trial.worker.models.tokenizer, saved)
         others = {path.name: file_digest(path) for path in saved.iterdir() if path.name != WEIGHTS}
         result = SourceResult(
             source=source, checkpoint=weights, files=others, **trial.record(outcome)
@@ -99,7 +100,7 @@ class Trial:
         if trained is not None:
             return self._fine_tune(start, trained, progress)
         assert self.cell is not None
-        model: Any = self.worker.build(start, self.cell.seed, self.dev_data)
+        model: Any = self.worker.build(start, self.cell.seed, self.task)
         model.to(self.worker.accelerator.device)
         self.clock.lap("load")
         dev = self._score(model)
@@ -112,7 +113,7 @@ class Trial:
         """Trains a model and scores it once at the end."""
         init_seed = hyperparameters.init_seed
         seed = hyperparameters.seed if init_seed is None else init_seed
-        model = self.worker.build(start, seed, self.dev_data)
+        model = self.worker.build(start, seed, self.task)
         self.clock.lap("load")
         item = self.attempt.item
         state = SavedState(self.worker.folder.resume(item), item, self.data_digest, log)
@@ -163,7 +164,7 @@ class Trial:
             "metric": self.task.metric,
             "score": None if dev is None else dev.score,
             "dev": dev,
-            "majority": metrics.majority(self.task, self.dev_data.labels),
+            "majority": majority(self.task, self.dev_data.labels),
             "chance": self.task.chance,
             "classes": len(self.task.labels),
             "train_rows": len(self.train_data),

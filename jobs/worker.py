@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -21,18 +20,23 @@ from transformers import PreTrainedModel
 from jobs.settings import Settings
 from stilt.cell import Source
 from stilt.data.encode import Encoded, encode_splits
-from stilt.data.load import load_splits, pin_data
+from stilt.data.load import Splits, load_splits
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import Start, StartModels, build
-from stilt.model.place import TOKENIZER_FILES, ModelPlace, folder_digest
+from stilt.model.place import ModelPlace
+from stilt.model.tokenizer import require_telling, tokenizer_digest
+from stilt.model.unchanged import Unchanged
 from stilt.records.finished import checkpoint_flaw, read_ending
+from stilt.records.pins import new_pin
 from stilt.records.results import Provenance, SourceResult
+from stilt.records.validity import judge_of
 from stilt.study import Study
 from stilt.system.interrupt import StopRequest
-from stilt.training.forward import require_padding_invariance
+from stilt.task import Task
 from stilt.training.runtime import Runtime, default_threads, make_accelerator
 from stilt.training.team import Team
+from stilt.training.trial import Layout, require_padding_invariance, sample
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "submitit")
 KEPT_TASKS = 4
@@ -81,34 +85,29 @@ class Worker:
         torch.set_num_threads(settings.threads or default_threads())
         self.team = Team(self.accelerator)
         """The processes that train each cell together: most often this one alone."""
-        self.models = StartModels(ModelPlace(settings.model, settings.model_revision))
+        place = ModelPlace(settings.model, settings.model_revision)
+        unchanged = Unchanged(place, study.model_identity, settings.model_files)
+        self.models = StartModels(place, unchanged)
         self.stop = StopRequest()
         self.encoded = lru_cache(KEPT_TASKS)(self._encoded)
         self._checked: set[str] = set()
-        self._tried: set[type] = set()
+        self._tried: set[tuple[type, Layout]] = set()
 
     def runtime(self, chunk: int) -> Runtime:
         """What training is told about the machine."""
         return Runtime(self.accelerator, chunk, self.stop, self.settings.checkpoint_seconds)
 
     @cached_property
-    def tokenizer(self) -> Any:
-        """The model's tokenizer."""
-        return self.models.tokenizer()
-
-    @cached_property
     def tokenizer_digest(self) -> str:
-        """What identifies the tokenizer: its files, or the Hub's revision."""
-        place = Path(self.settings.model)
-        if place.is_dir():
-            return folder_digest(place, TOKENIZER_FILES)
-        return f"{self.settings.model}@{self.settings.model_revision}"
+        """What identifies the model's tokenizer in the cache of encoded data."""
+        return tokenizer_digest(self.models.tokenizer, self.models.base)
 
     def _encoded(self, name: str, train_size: int | None = None) -> tuple[Encoded, Encoded, str]:
         """A task's encoded train split, or so many of its rows, dev split, and digest of all rows.
 
         Raises:
             DataError: No data, or other data than the study was begun with.
+            ModelError: The tokenizer cannot be had, or cannot tell the task's texts apart.
         """
         task = self.study.tasks[name]
         if train_size is not None:
@@ -116,22 +115,38 @@ class Worker:
         # where several processes train together, the others read what the first one cached
         with self.accelerator.main_process_first():
             splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
-            pin_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
-            parts = encode_splits(
-                task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache, log
-            )
-        return *parts, splits.digest()
+            digest = splits.digest()
+            pin = new_pin(digest, len(splits.train), splits.gold, splits.where, splits.odd)
+            if said := judge_of(self.study, self.folder).pin(name, train_size, pin):
+                log(said)
+            parts = self.encode(task, splits)
+        return *parts, digest
 
-    def build(self, start: Start, seed: int, dev_data: Encoded) -> PreTrainedModel:
-        """A model ready to train or to score; each architecture is tried once on padded text.
+    def encode(self, task: Task, splits: Splits) -> tuple[Encoded, Encoded]:
+        """Encodes a task's rows, or finds them in the cache.
 
         Raises:
-            ConfigError: Its logits depend on padding.
+            ModelError: See ``_encoded``.
+        """
+        tokenizer, key = self.models.tokenizer, self.tokenizer_digest
+        parts = encode_splits(task, splits, tokenizer, key, self.settings.cache, log)
+        for examples, part in zip((splits.train, splits.dev), parts, strict=True):
+            require_telling(*sample(examples, part), tokenizer, task.name)
+        return parts
+
+    def build(self, start: Start, seed: int, task: Task) -> PreTrainedModel:
+        """A model ready to train or to score; each is tried once on each layout of texts.
+
+        Raises:
+            ModelError: It cannot read them, or its logits depend on padding.
         """
         built = build(start, seed)
-        if type(built) not in self._tried:
-            require_padding_invariance(built, dev_data, self.settings.model)
-            self._tried.add(type(built))
+        layout = (type(built), Layout.of(task))
+        if layout not in self._tried:
+            require_padding_invariance(built, layout[1], self.models.tokenizer, self.settings.model)
+            self._tried.add(layout)
+            if start.wrapper:
+                log(f"{start.wrapper!r} was taken off the names of the model's weights")
         return built
 
     def checkpoint(self, source: Source) -> Path:

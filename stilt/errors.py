@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """What a disk that takes no more says."""
-DISK_WORDS = (*map(os.strerror, DISK), "PytorchStreamWriter failed")
+DISK_WORDS = (*map(os.strerror, DISK), "PytorchStreamWriter failed", "] . unexpected pos ")
 """What libraries that raise errors of their own, such as safetensors and torch, say of it."""
 REMEDY = "Free space there, or mend that disk; the same command goes on."
 
@@ -73,6 +73,10 @@ def _shortened(text: str, most: int) -> str:
 
 class ConfigError(StiltError):
     """A grid, task, profile or command line says something that is not allowed."""
+
+
+class ModelError(ConfigError):
+    """A model's files, weights or tokenizer are not what they should be, or cannot be used."""
 
 
 class DataError(StiltError):

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stilt.cell import (
     NONE,
@@ -19,7 +19,7 @@ from stilt.cell import (
     digest_of,
 )
 from stilt.config import Frozen, parse
-from stilt.errors import ConfigError
+from stilt.errors import ConfigError, unknown
 from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec
 from stilt.schedule import examples_per_pass
 from stilt.task import Task, load_task
@@ -38,6 +38,18 @@ class Study(Frozen):
     model_identity: str
     """``hub-id@revision``, or the digest of the model's files."""
     tasks: dict[str, Task]
+
+    @model_validator(mode="after")
+    def _all_tasks(self) -> Self:
+        for key, task in self.tasks.items():
+            if task.name != key:
+                raise ValueError(f"field 'tasks.{key}.name' = {task.name!r}: {key!r} is expected")
+        for name in _named(self.grid):
+            if name not in self.tasks:
+                raise ValueError(
+                    f"'tasks' lacks one that the grid names: {unknown('task', name, self.tasks)}"
+                )
+        return self
 
     @cached_property
     def sources(self) -> dict[str, Source]:
@@ -223,12 +235,7 @@ def bind(
         ConfigError: A task is unknown, or cannot be used the way the grid does.
     """
     extra = [near, near / "tasks"] if near else []
-    fields: dict[str, str] = {}
-    for block in grid.blocks:
-        fields |= dict.fromkeys(block.targets, "targets")
-    for evaluation in grid.evaluate:
-        fields |= dict.fromkeys(evaluation.tasks, "evaluate.tasks")
-    fields |= {spec.task: "sources" for spec in grid.trained}
+    fields = _named(grid)
     tasks = {task: _task(grid, fields[task], task, extra) for task in sorted(fields)}
     needs_text = [task.name for task in tasks.values() if task.synthesis]
     if needs_text and grid.synthesis is None:
@@ -238,6 +245,16 @@ def bind(
         )
     table = {"grid": grid, "model_identity": model_identity, "tasks": tasks}
     return parse(Study, {"name": name or grid.name, **table}, "study")
+
+
+def _named(grid: Grid) -> dict[str, str]:
+    """Every task that a grid names, with the field that does."""
+    fields: dict[str, str] = {}
+    for block in grid.blocks:
+        fields |= dict.fromkeys(block.targets, "targets")
+    for evaluation in grid.evaluate:
+        fields |= dict.fromkeys(evaluation.tasks, "evaluate.tasks")
+    return fields | {spec.task: "sources" for spec in grid.trained}
 
 
 def _task(grid: Grid, field: str, name: str, extra: list[Path]) -> Task:

@@ -29,10 +29,10 @@ ROOMS = {
         "study": "cell config errors grid schedule task",
         "folder": "cell config errors study system",
         "data": "cell config errors folder rows study system task",
-        "model": "config errors grid system task",
+        "model": "cell config errors grid system task",
         "synthesis": "cell config data errors grid model system",
         "plan": "cell config schedule study synthesis task",
-        "records": "cell config errors folder study system",
+        "records": "cell config errors folder study system task",
         "training": "cell data errors grid records schedule system task",
     },
     "jobs": {

@@ -99,6 +99,8 @@ _KINDS = {
     "study": "of another study",
     "duplicate": "duplicated",
     "grid": "not of this grid",
+    "rows": "scored on other rows, or by other baselines",
+    "unreadable": "that cannot be read",
 }
 
 

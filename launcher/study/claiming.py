@@ -1,6 +1,7 @@
 """A submit claims items, writes them down for workers, and releases what it does not run."""
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterable
@@ -45,7 +46,7 @@ def _claim(item: str, bundle: Bundle, folder: StudyFolder, submission: str, live
     if there is not None and lives(there):
         return False
     # given back by now; or stale; or a damaged file, which would hold its cell for ever
-    free = (there is None and not path.exists()) or claims.drop_stale(path, there)
+    free = (there is None and not os.path.lexists(path)) or claims.drop_stale(path, there)
     return free and claims.take(claim, path)
 
 

@@ -63,6 +63,8 @@ class StudyStatus:
     """What SLURM allocated; None where it does not say."""
     command: str = ""
     """The last submit's command line."""
+    damaged: list[str] = field(default_factory=list)
+    """What of submissions.jsonl cannot be read."""
     away: str = ""
     """Where the study's jobs are, if they cannot be asked for here."""
 

@@ -14,9 +14,8 @@ from stilt.data.delimited import Row
 from stilt.data.oddities import Oddity, Tally, oddities_of_splits
 from stilt.data.render import Example, render, spelling
 from stilt.data.tables import Table
-from stilt.errors import DataError, ResultError, first_line, listed, shown
-from stilt.folder import StudyFolder
-from stilt.system.files import create_text, wheel_root, write_text
+from stilt.errors import DataError, first_line, listed, shown
+from stilt.system.files import wheel_root
 from stilt.task import Origin, Size, Task
 
 
@@ -30,6 +29,11 @@ class Splits:
     odd: tuple[Oddity, ...] = ()
     """What is odd in them and may be meant."""
 
+    @property
+    def gold(self) -> list[int]:
+        """Classes of the dev examples."""
+        return [example.label for example in self.dev]
+
     def digest(self) -> str:
         """SHA-256 of all examples in order: equal rows are equal data, wherever they came from."""
         seen = hashlib.sha256()
@@ -38,37 +42,6 @@ class Splits:
                 seen.update(json.dumps(example, ensure_ascii=True).encode())
             seen.update(b"--")
         return seen.hexdigest()[:16]
-
-
-def pin_data(folder: StudyFolder, name: str, splits: Splits) -> None:
-    """Keeps the digest of a task's rows at first sight, and refuses other rows after.
-
-    What is odd in them is kept beside it, for whoever has not the rows.
-
-    Raises:
-        DataError: The rows are not those that the study was begun with.
-        ResultError: The file that fixes them is damaged.
-    """
-    path = folder.data_digest(name)
-    content = {"digest": splits.digest(), "train": len(splits.train), "dev": len(splits.dev)}
-    content["where"] = splits.where
-    odd = {"odd": [oddity.model_dump() for oddity in splits.odd]}
-    if create_text(path, json.dumps(content | odd) + "\n"):
-        return
-    try:
-        there = json.loads(path.read_bytes())
-        same = there["digest"] == content["digest"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ResultError(f"{path}: not the digest of a task's rows ({error!r}).") from None
-    if same and splits.odd and "odd" not in there:
-        # an earlier version began the study
-        write_text(path, json.dumps(there | odd) + "\n")
-    if not same:
-        raise DataError(
-            f"{splits.where}: task {name!r} has other rows ({content['train']} train, "
-            f"{content['dev']} dev) than this study began with ({there['train']}, "
-            f"{there['dev']} from {there['where']}). Use the same data, or begin another study."
-        )
 
 
 def measure(task: Task, splits: Splits) -> Size:

@@ -23,6 +23,8 @@ class Staged(Frozen):
     where: str = ""
     file: str = ""
     """Cached file of the training split."""
+    note: str = ""
+    """What was found and dealt with."""
     problem: str | None = None
     odd: tuple[Oddity, ...] = ()
     """What is odd in its rows and may be meant."""

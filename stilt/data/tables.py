@@ -47,14 +47,11 @@ def find_below(folder: Path, name: str) -> Path | None:
         return found
     *above, last = Path(name).parts
     for part in above:
-        if (folder / part).is_dir():
-            folder /= part
-            continue
-        inside = sorted(folder.iterdir()) if folder.is_dir() else []
-        alike = [path for path in inside if path.name.lower() == part.lower() and path.is_dir()]
+        inside = sorted(path for path in folder.iterdir() if path.is_dir())
+        alike = [path for path in inside if path.name.lower() == part.lower()]
         if not alike:
             return None
-        folder = alike[0]
+        folder = next((path for path in alike if path.name == part), alike[0])
     return find(folder / last)
 
 

@@ -5,6 +5,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,9 +46,9 @@ class Claim(Frozen):
     started: float | None = None
     """Seconds since the epoch, when the worker began."""
     updated: float | None = None
-    done: int = 0
+    done: int = Field(default=0, ge=0, lt=2**63)
     """Work done, in tokens (or sentences)."""
-    total: int = 0
+    total: int = Field(default=0, ge=0, lt=2**63)
 
     @property
     def on_slurm(self) -> bool:
@@ -77,11 +78,26 @@ def take(claim: Claim, path: Path) -> bool:
 
 
 def read(path: Path) -> Claim | None:
-    """Reads a claim; None where there is none or it is being replaced."""
+    """Reads a claim; None where there is none, it is being replaced, or it is damaged.
+
+    One that may not be read is somebody's: it is held as long as another machine's would be.
+    """
     try:
         return Claim.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except PermissionError:
+        return _hidden(path)
+    except (OSError, ValidationError):
         return None
+
+
+def _hidden(path: Path) -> Claim | None:
+    """What is known of a claim that may not be read."""
+    try:
+        taken = path.stat().st_mtime
+    except OSError:
+        return None
+    unknown = {"submission": "hidden", "bundle": "", "host": "hidden", "pid": 0}
+    return Claim(item=path.stem, taken=taken, **unknown)
 
 
 def held(folder: StudyFolder, items: Iterable[str], submission: str) -> dict[str, Claim]:
@@ -110,7 +126,9 @@ def drop_stale(path: Path, seen: Claim | None) -> bool:
         create_text(path, aside.read_text(encoding="utf-8"), durable=False)
         aside.unlink(missing_ok=True)
         return False
-    aside.unlink(missing_ok=True)
+    # a folder in a claim's place stays aside, where it holds nothing
+    with suppress(IsADirectoryError, PermissionError):
+        aside.unlink(missing_ok=True)
     return True
 
 
@@ -158,7 +176,7 @@ def process_lives(claim: Claim) -> bool | None:
     """Whether the claim's process lives; None where it is on another machine."""
     if claim.host != socket.gethostname():
         return None
-    if not processes.lives(claim.pid):
+    if claim.pid == 0 or not processes.lives(claim.pid):
         return False
     return claim.birth is None or processes.birth(claim.pid) in (None, claim.birth)
 

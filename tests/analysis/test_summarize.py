@@ -47,6 +47,21 @@ def test_a_study_is_shown_and_exported_and_every_file_is_named(root, capsys):
     } == EXPORTS
 
 
+def test_what_is_odd_in_the_rows_stands_in_every_note_without_the_rows(root, capsys):
+    odd = [{"kind": "overlap", "text": "dev: 3 of 9 rows have a text that stands in train, too."}]
+    kept = {"digest": "0", "train": 9, "dev": 9, "where": "here", "odd": odd}
+    path = StudyFolder(root / "tiny").data_digest("rte")
+    path.parent.mkdir(exist_ok=True)
+    # a source's draw of them has the same
+    for name in ("rte", "rte-2000"):
+        path.with_stem(name).write_text(json.dumps(kept))
+    assert run("tiny", "--root", str(root), figures=True) == 0
+    line = f"Data of rte: {odd[0]['text']}"
+    assert capsys.readouterr().out.count(line) == 1
+    assert line in summary(root)["notes"]
+    assert line in (root / "tiny/summary/report.html").read_text()
+
+
 def test_a_path_names_a_study_too(root, capsys):
     assert run(str(root / "tiny")) == 0
     assert "16 cells" in capsys.readouterr().out

@@ -13,7 +13,7 @@ import pytest
 
 from stilt.folder import StudyFolder, read_study
 from stilt.records import claims
-from stilt.records.results import read_result
+from stilt.records.finished import read_ending
 from tests.support.faulted_study import FaultedStudy, wait
 from tests.support.own_study import make_own_study
 
@@ -150,10 +150,10 @@ class Launched:
         ]
 
     def start(self) -> subprocess.Popen:
-        log = (self.own / "log.txt").open("ab")
-        return subprocess.Popen(
-            self.command, cwd=self.own, stdout=log, stderr=log, start_new_session=True
-        )
+        with (self.own / "log.txt").open("ab") as log:
+            return subprocess.Popen(
+                self.command, cwd=self.own, stdout=log, stderr=log, start_new_session=True
+            )
 
     def said(self) -> str:
         return (self.own / "log.txt").read_text()
@@ -167,7 +167,7 @@ class Launched:
         found = {}
         study = read_study(self.folder)
         for cell in study.cells.values():
-            result = read_result(cell, study.digest, self.folder.result(cell.id))
+            result = read_ending(study, self.folder, study.runs[cell.id])
             if result is not None:
                 found[cell.id] = (result.score, result.dev, result.training)
         return found

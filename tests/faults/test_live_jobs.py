@@ -1,4 +1,22 @@
-"""On a real SLURM: single elements are signalled, requeued, cancelled and run out of time."""
+"""On a real SLURM: single elements are signalled, requeued, cancelled and run out of time.
+
+Every fault that is tried on a real SLURM, and where::
+
+    USR2, requeue, scancel of an element and of an array, time limit     here
+    a node down and up, slurmd killed; slurmctld, slurmdbd and munged    test_live_daemons
+      stopped or killed under submit, status and jobs
+    MaxArraySize, MaxSubmitJobs, parallel over several arrays            test_live_limits
+    two submits at once, a local pool and SLURM, two Unix users          test_live_people
+    a disk that fills up, a folder that moves, a model that changes,     test_live_places
+      sbatch that times out, submit from inside a job
+    a job that takes more memory than it asked for                       test_live_memory
+    many faults at once; a source that fails; workers that share an      launcher/test_submit_live
+      element or train together; kill -9 of a worker
+    a broken GPU: away from its node, and where no other node is left;   launcher/
+      cancel and clean of a queued study                                 test_submit_live_nodes
+    what squeue and sacct say of ended, waiting and requeued jobs        launcher/scheduler/
+                                                                         test_liveness_live
+"""
 
 import pytest
 

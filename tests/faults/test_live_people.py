@@ -1,9 +1,11 @@
 """On a real SLURM: several people and several launchers at one study."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -61,6 +63,7 @@ def shared(calm, cluster):
     with tempfile.TemporaryDirectory(prefix="stilt-shared-") as name:
         place = Path(name)
         make_study(place / "own", sources=0, targets=1, seeds=2)
+        (place / "own/model/model.safetensors").chmod(0o644)
         (place / "own/cluster.toml").write_text(PROFILE)
         (place / "logs").mkdir()
         os.chown(place / "logs", -1, GROUP)
@@ -76,20 +79,43 @@ def run_as(user: str, live: GatedStudy, *command: str) -> subprocess.CompletedPr
     home = live.root.parent / f"home-{user}"
     home.mkdir(exist_ok=True)
     home.chmod(0o777)
+    packages = sysconfig.get_path("purelib")
+    path = os.pathsep.join((live.environment["PYTHONPATH"], str(REPOSITORY), packages))
+    own = {"HOME": home, "STILT_CACHE": home / "cache", "PYTHONPATH": path, "COLUMNS": "400"}
+    script, *arguments = command
+    return as_user(
+        user,
+        *(python_of(user), str(REPOSITORY / script), *arguments),
+        cwd=live.own,
+        env=live.environment | {name: str(value) for name, value in own.items()},
+    )
+
+
+def as_user(user: str, *command: str, **options) -> subprocess.CompletedProcess:
+    """Runs anything as a user of the group."""
     return subprocess.run(
-        [sys.executable, str(REPOSITORY / command[0]), *command[1:]],
+        command,
         user=user,
         group=GROUP,
         extra_groups=[],
-        cwd=live.own,
-        env=live.environment | {"HOME": str(home), "STILT_CACHE": str(home / "cache")},
         umask=0o002,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
         timeout=500,
+        **options,
     )
+
+
+def python_of(user: str) -> str:
+    """A Python of this version that a user may run: this one may lie in somebody's home."""
+    usual = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    for path in (sys.executable, usual):
+        with contextlib.suppress(OSError):
+            if as_user(user, path, "-c", "").returncode == 0:
+                return path
+    pytest.skip(f"no Python {sys.version} that {user} may run")
 
 
 def files(folder: Path) -> set[tuple[Path, int]]:
@@ -100,6 +126,7 @@ def files(folder: Path) -> set[tuple[Path, int]]:
 @pytest.mark.nightly
 def test_another_user_reads_a_study_and_cannot_disturb_it(shared):
     live = shared
+    live.root.chmod(0o755)
     live.submit("--bundles", "2")
     [claim, _] = live.at_gate(2)
     seen = run_as(OTHER, live, "launcher/status.py", "own", "--root", str(live.root))

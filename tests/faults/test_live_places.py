@@ -36,7 +36,7 @@ def test_an_array_that_slurm_took_although_sbatch_timed_out_is_found(live, tmp_p
     printed = live.submit("--bundles", "2")
     job = (tmp_path / "said").read_text().split()[-1]
     assert job in printed
-    assert "1 arrays are in the queue" in printed
+    assert "1 array is in the queue" in printed
     live.finish(submits=0)
 
 
@@ -52,7 +52,7 @@ def test_a_job_submits_a_study_as_a_person_would(live, tmp_path):
     subprocess.run(["sbatch", str(script)], env=live.environment, check=True)
     wait_for_all_jobs()
     printed = (tmp_path / "out").read_text()
-    assert "1 arrays are in the queue" in printed
+    assert "1 array is in the queue" in printed
     live.finish(submits=0)
 
 
@@ -93,7 +93,7 @@ def test_a_disk_that_fills_up_under_a_study_costs_no_result(live):
         for claim in claims:
             why = live.shown("why", claim.item)
             assert "disk" in why
-            assert "make room (launcher/clean.py), then submit again" in " ".join(why.split())
+            assert "make room (launcher/clean.py), then submit again" in why
         assert not numbers(live.study, live.folder)
         printed = live.submit("--bundles", "2", check=False)
         assert "Traceback" not in printed
@@ -108,9 +108,8 @@ def test_a_study_s_folder_that_is_moved_between_submits_goes_on_where_it_is(live
     first, second = live.at_gate(2)
     slurm("scancel", first.job)
     live.wait_for(first.item, "open", "cancelled")
-    # one element waits for a node while the folder is away for a moment: nothing is lost
-    slurm("scontrol", "hold", second.job.partition("_")[0])
-    slurm("scontrol", "requeue", second.job)
+    # the other element waits while the folder is away for a moment: nothing is lost
+    slurm("scontrol", "requeuehold", second.job)
     live.wait_for(second.item, "pending")
     wait(lambda: not slurm("squeue", "--noheader", "--states=RUNNING,COMPLETING"), "an end", 300)
     old = live.root
@@ -140,6 +139,33 @@ def test_an_element_whose_folder_was_moved_away_under_it_is_told_as_lost_and_run
     assert not old.exists()
     assert {state for state, _ in live.states()} == {"open"}
     item = next(iter(live.items()))
-    shown = " ".join(live.shown("why", item).split())
+    shown = live.shown("why", item)
     assert "ended before this one began: FAILED" in shown
+    live.finish(submits=1)
+
+
+@pytest.mark.nightly
+def test_a_model_that_is_changed_while_jobs_wait_is_refused_and_runs_once_it_is_put_back(
+    live, tmp_path
+):
+    own = shutil.copytree(live.own, tmp_path / "own")
+    grid = own / "own.toml"
+    grid.write_text(grid.read_text().replace(str(live.own), str(own)))
+    live.own = own
+    live.open()
+    weights = own / "model/model.safetensors"
+    as_it_was = weights.read_bytes()
+    slurm("scontrol", "update", "partitionname=test", "state=down")
+    live.submit("--bundles", "2")
+    weights.write_bytes(as_it_was[:-1] + bytes([as_it_was[-1] ^ 1]))
+    slurm("scontrol", "update", "partitionname=test", "state=up")
+    wait_for_all_jobs()
+    assert live.states() == [("failed", "model")] * 4
+    shown = live.shown("why", next(iter(live.items())))
+    assert f"{own / 'model'}: the model was changed since the study was begun" in shown
+    assert "model.safetensors" in shown
+    assert "Put the folder back as it was and submit again" in shown
+    printed = live.submit("--bundles", "2", check=False)
+    assert "holds a study with another configuration" in printed
+    weights.write_bytes(as_it_was)
     live.finish(submits=1)

@@ -18,7 +18,8 @@ from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
 from stilt.records.claims import new_claim, take
 from stilt.records.failures import record_failure
-from stilt.records.results import Failure, read_record, read_result
+from stilt.records.finished import read_ending
+from stilt.records.results import Failure, read_record
 from stilt.study import bind
 from stilt.synthesis.datasheet import Datasheet
 from stilt.system.interrupt import Interrupted
@@ -69,7 +70,7 @@ def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monke
     assert tried == [8, 4, 2]
     for cell in (first, second):
         folder, study = worker.folder, worker.study
-        assert read_result(study.cells[cell], study.digest, folder.result(cell)) is not None
+        assert read_ending(study, folder, study.runs[cell]) is not None
         assert not folder.failure(cell).exists()
         assert not folder.claim(cell).exists()
 
@@ -79,7 +80,7 @@ def test_what_ran_out_of_memory_says_so_in_its_result(work, monkeypatch):
     with_room_for(monkeypatch, 2, items[0])
     assert bundles.run_bundle(worker, items) == 0
     study, folder = worker.study, worker.folder
-    made = [read_result(study.cells[i], study.digest, folder.result(i)) for i in items]
+    made = [read_ending(study, folder, study.runs[i]) for i in items]
     assert [result.training.chunk for result in made] == [2, 8]
 
 
@@ -135,6 +136,9 @@ def test_what_the_system_killed_for_its_memory_begins_with_smaller_steps(
         (OSError(errno.ENOSPC, "No space left on device"), "disk"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk"),
         (RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"), "disk"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 9 vs 8"), "disk"),
+        (OSError(errno.EROFS, "Read-only file system"), "disk"),
+        (RuntimeError("I/O error: Input/output error (os error 5)"), "disk"),
         (FileNotFoundError(errno.ENOENT, "No such file"), "bug"),
         (DataError("rte: no rows"), "data"),
         (ResultError("source cola has no result"), "source"),

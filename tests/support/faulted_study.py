@@ -15,12 +15,13 @@ from pathlib import Path
 from jobs import process
 from jobs.settings import Settings
 from launcher.scheduler.liveness import ClaimLiveness
-from launcher.study.claiming import assign, claim_bundles, new_submission
+from launcher.study.claiming import assign, claim_bundles, new_submission, release
 from launcher.study.outstanding import outstanding
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
 from stilt.plan import plan
-from stilt.records.results import Failure, Result, read_record, read_result
+from stilt.records.finished import finished, read_ending
+from stilt.records.results import Failure, Result, read_record
 from stilt.study import bind
 from tests.support.own_study import make_own_study
 
@@ -68,6 +69,10 @@ class FaultedStudy:
         assign(mine.bundles, self.folder, settings)
         codes = [0]
         for bundle in mine.bundles:
+            if not all(finished(self.study, self.folder, need) for need in bundle.needs):
+                # another command makes it
+                release(self.folder, settings.submission, bundle.items)
+                continue
             sys.argv = ["process", str(self.folder.path), bundle.id]
             codes.append(process.main())
         return max(codes)
@@ -119,7 +124,7 @@ class FaultedStudy:
         """All that is to be equal to the bit: score, predictions, losses, norms, token counts."""
         found = {}
         for cell in self.study.cells.values():
-            result = read_result(cell, self.study.digest, self.folder.result(cell.id))
+            result = read_ending(self.study, self.folder, self.study.runs[cell.id])
             if result is not None:
                 found[cell.id] = _comparable(result)
         return found

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from unittest import mock
 
 from launcher.status import main as status
 from stilt.folder import StudyFolder, read_study
@@ -102,6 +103,8 @@ class GatedStudy:
         """Waits until so many cells are at the gate, in elements other than some."""
 
         def there():
+            if not self.folder.study_file.exists():
+                return None
             found = running_cells(self.folder, self.study, but)
             found = [claim for claim in found if claim.done]
             return found if len(found) >= count else None
@@ -109,10 +112,11 @@ class GatedStudy:
         return wait(there, f"{count} cells at the gate", 300)
 
     def shown(self, *arguments: str) -> str:
-        """What status.py shows."""
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
+        """What status.py shows on a wide screen, with a blank for each space."""
+        wide = mock.patch.dict(os.environ, COLUMNS="400")
+        with wide, contextlib.redirect_stdout(io.StringIO()) as printed:
             status([*arguments, "--root", str(self.root)])
-        return printed.getvalue()
+        return " ".join(printed.getvalue().split())
 
     def items(self) -> dict[str, dict]:
         """What ``status.py --json`` says of each run."""
@@ -130,7 +134,7 @@ class GatedStudy:
             return (found["state"], found["kind"] or "") == (state, kind)
 
         wait(told, f"{item} to be {state} {kind}\n{self.shown('why', item)}", 300)
-        return " ".join(self.shown("why", item).split())
+        return self.shown("why", item)
 
     def log(self, claim: Claim) -> str:
         """Path of the log that a claim's element writes."""

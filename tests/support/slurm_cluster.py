@@ -179,19 +179,18 @@ def node_down(node: str) -> None:
 
 def node_up(node: str) -> None:
     """Bring a node back after `node_down`."""
-    if not _is_up(node):
-        _run(f"scontrol update nodename={node} state=resume")
-    _wait_for(lambda: _is_up(node), f"{node} to be up", node)
+
+    def up() -> bool:
+        # a controller that has just begun refuses at first
+        return _is_up(node) or bool(_run(f"scontrol update nodename={node} state=resume"))
+
+    _wait_for(up, f"{node} to be up", node)
 
 
-def kill_slurmd(node: str, *, wait: bool = True) -> None:
-    """Kill a node's daemon; the processes of its jobs live on, as in a crash of the daemon.
-
-    With `wait`, until the controller has noticed and requeued them (see `Settings.node_timeout`).
-    """
+def kill_slurmd(node: str) -> None:
+    """Kill a node's daemon and wait until its jobs are requeued; their old processes live on."""
     stop_daemon(node, signal.SIGKILL)
-    if wait:
-        _wait_for(lambda: _is_down(node), f"{node} to be down", seconds=120)
+    _wait_for(lambda: _is_down(node), f"{node} to be down", seconds=120)
 
 
 def stop_daemon(daemon: str, how: signal.Signals = signal.SIGTERM) -> None:
@@ -226,9 +225,9 @@ def heal() -> None:
     if jobs := set(_run("squeue --noheader --format=%A").split()):
         _run(f"scancel {' '.join(jobs)}")
     for node in NODES:
-        if not _pid(node):
-            start_daemon(node)
-        node_up(node)
+        if _pid(node):
+            node_up(node)
+        start_daemon(node)
     _wait_for(lambda: not _run("squeue --noheader"), "an empty queue", seconds=180)
 
 

@@ -106,4 +106,4 @@ def test_an_element_asks_for_the_gpus_that_its_workers_are_told_of(
     wanted = "cpu" if "gpus = 0" in profile else "gpu"
     bundles = [json.loads(path.read_text()) for path in folder().bundles.glob("*.json")]
     assert {bundle["settings"]["device"] for bundle in bundles} == {wanted}
-    assert {line.workers for line in read_ledger(folder())} == {2 if number == "2" else 1}
+    assert {line.workers for line in read_ledger(folder()).lines} == {2 if number == "2" else 1}
