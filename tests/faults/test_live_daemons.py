@@ -1,6 +1,5 @@
 """On a real SLURM: its nodes and daemons fail under a study, and under the commands."""
 
-
 import pytest
 
 from tests.support import slurm_cluster
