@@ -13,7 +13,7 @@ from stilt.study import Study
 
 REPOSITORY = Path(__file__).parents[2]
 PROFILE = "gpus = 0\ncpus = 2\ntime = 30\nsignal_seconds = 20\n"
-PATIENCE = 1800
+PATIENCE = 900
 """Seconds for anything to happen, on a machine that may have much else to do."""
 
 
