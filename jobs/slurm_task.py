@@ -29,6 +29,7 @@ from stilt.records.results import FailureKind
 from stilt.system.files import make_folder, write_text
 from stilt.system.interrupt import Interrupted, StopRequest
 from stilt.system.memory import MemoryWatch
+from stilt.system.units import counted
 
 if TYPE_CHECKING:
     from jobs.bundle import DeviceFault
@@ -92,8 +93,8 @@ class _Element:
         failed = self._run() if self.items else 0
         if self.stage == "target":
             if failed:
-                raise CellsFailed(f"{failed} of {len(self.items)} cells failed")
-            return f"{len(self.items)} cells"
+                raise CellsFailed(f"{failed} of {counted(len(self.items), 'cell')} failed")
+            return counted(len(self.items), "cell")
         item = self.assignment.bundle.items[0]
         claim = claims.read(self.folder.claim(item))
         name = self.study.runs[item].title
@@ -187,7 +188,10 @@ class _Element:
         try:
             stop.forward()
         except UncompletedJobError as error:
-            self._fail_the_rest(str(error))
+            self._fail_the_rest(
+                "the time limit was reached once more than field 'max_timeouts' of cluster.toml "
+                f"lets it go on ({error})"
+            )
             raise
         except (OSError, subprocess.SubprocessError) as error:
             # submitit asks the controller once, and has written what the next attempt reads

@@ -23,7 +23,7 @@ from launcher.watch.observer import Observer
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder, find_study, read_study
 from stilt.system.console import new_table, output
-from stilt.system.units import size
+from stilt.system.units import counted, size
 
 EMPTIED = {
     "saved states of interrupted runs": "resume",
@@ -52,15 +52,13 @@ def clean(
     """
     folder = find_study(study, root)
     held = read_live_claims(folder)
-    if held.away:
-        raise ResultError(
-            f"{folder.path.name}: {len(held.away)} runs are held by jobs {held.where_away}; "
-            "cancel them there first."
-        )
+    if beyond := held.beyond_reach():
+        raise ResultError(f"{folder.path.name}: {'; '.join(beyond)}.")
     if held.live:
         number = len(held.elements) + len(held.processes)
+        verb = "still runs or waits" if number == 1 else "still run or wait"
         raise ResultError(
-            f"{folder.path.name}: {number} jobs still run or wait; cancel them first: "
+            f"{folder.path.name}: {counted(number, 'job')} {verb}; cancel first: "
             f"python launcher/cancel.py {study}."
         )
     status = Observer(folder, read_study(folder)).look(ask=False)

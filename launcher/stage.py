@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.checks.machine import hub_answers, hub_cache
+from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, ResolvedStudy, resolve_study, show_oddities
 from launcher.study.staging import as_request, run
 from stilt.data.staged import Staged
@@ -68,7 +69,7 @@ def stage(
     caches = [str(resolved.cache)] + [str(hub_cache())] * any(item.of_hub for item in found)
     console.print(
         f"\nAll is there. Nodes must see {' and '.join(caches)}.\n"
-        f"Next: python launcher/submit.py --grid {grid}",
+        f"Next: python launcher/submit.py {with_places(grid, places, study)}",
         soft_wrap=True,
     )
     return 0

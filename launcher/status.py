@@ -39,7 +39,7 @@ def status(
     root: Path = Path("logs"),
     watch: bool = False,
     json: bool = False,
-    every: float = 10.0,
+    every: float = 30.0,
 ) -> int:
     """Shows how a study stands, or all studies in a line each.
 

@@ -24,7 +24,7 @@ from stilt.data.load import data_folder
 from stilt.data.staged import advice
 from stilt.errors import ConfigError, DataError
 from stilt.system.files import create_text, wheel_root, writable_folder
-from stilt.system.units import size
+from stilt.system.units import counted, size
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
         parallel: runs at a time; a usual number where None.
     """
     study = resolved.study
-    found = [Finding("grid", "ok", f"{study.grid.name}: {len(study.cells)} cells")]
+    found = [Finding("grid", "ok", f"{study.grid.name}: {counted(len(study.cells), 'cell')}")]
     found += _tasks(resolved)
     if study.grid.model.parameters is None:
         return found

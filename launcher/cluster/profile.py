@@ -193,7 +193,7 @@ class Profile(Frozen):
     def node_resources(self) -> str | None:
         """All generic resources that an element wants of its node, as sbatch writes them."""
         gpus = self.gpus_beside_gres
-        return ",".join(filter(None, (self.gres, gpus and f"gpu:{gpus}"))) or None
+        return ",".join(filter(None, (self.gres, f"gpu:{gpus}" if gpus else None))) or None
 
     def workers(self, processes: int) -> int:
         """Workers of one element.

@@ -13,7 +13,7 @@ from launcher.scheduler.reasons import ADVICE, Kind
 from launcher.study.lookup import ID_SHOWN, study_argument
 from launcher.watch.study_status import STATES, Item, State, StudyStatus
 from stilt.system.console import new_table
-from stilt.system.units import clock, span
+from stilt.system.units import clock, counted, span
 
 MARKS: dict[State, str] = {"done": "✓", "running": "▶", "pending": "…", "failed": "✗", "open": "○"}
 STYLES: dict[State, str] = {
@@ -74,7 +74,8 @@ def overview(statuses: Iterable[StudyStatus]) -> Table:
 
 def _heading(status: StudyStatus) -> Text:
     study = status.study
-    said = [f"{len(status.cells)} cells", study.grid.model.name, f"recipe {study.grid.recipe}"]
+    cells = counted(len(status.cells), "cell")
+    said = [cells, study.grid.model.name, f"recipe {study.grid.recipe}"]
     name = Text(status.folder.path.name, "bold")
     return Text("  ·  ").join([name, *map(Text, [*said, str(status.folder.path)])])
 
@@ -112,9 +113,9 @@ def _times(status: StudyStatus) -> list[Text]:
     lines = [Text("  ·  ".join(parts))] if parts else []
     for problem in status.unanswered:
         what = (
-            "what runs and what waits is told from files alone"
-            if problem.startswith("squeue")
-            else "how jobs ended is told from their logs"
+            "how jobs ended is told from their logs"
+            if problem.startswith("sacct")
+            else "what runs and what waits is told from files alone"
         )
         lines.append(Text(f"! {problem}; {what}", "yellow"))
     lines += [Text(f"! {message}", "yellow") for message in status.damaged]

@@ -17,10 +17,11 @@ Fraction = Annotated[float, Field(ge=-1, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
 
 FailureKind = Literal[
-    "oom", "timeout", "node", "disk", "data", "model", "source", "killed", "lost", "bug"
+    "oom", "timeout", "node", "disk", "data", "model", "source", "folder", "killed", "lost", "bug"
 ]
-"""Why a run has no result. ``killed``: by signal 9, and nothing says that memory had run out;
-``lost``: its job is gone, and nobody says how."""
+"""Why a run has no result. ``folder``: its node did not see the study's folder, or its Python;
+``killed``: by signal 9, and nothing says that memory had run out; ``lost``: its job is gone, and
+nobody says how."""
 Damage = Literal["empty", "truncated", "foreign", "newer", "schema", "unreadable"]
 """Why a file is no record: nothing in it, cut off, something else, of another schema, closed."""
 

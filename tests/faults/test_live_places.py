@@ -36,7 +36,7 @@ def test_an_array_that_slurm_took_although_sbatch_timed_out_is_found(live, tmp_p
     printed = live.submit("--bundles", "2")
     job = (tmp_path / "said").read_text().split()[-1]
     assert job in printed
-    assert "1 arrays are in the queue" in printed
+    assert "1 array is in the queue" in printed
     live.finish(submits=0)
 
 
@@ -52,7 +52,7 @@ def test_a_job_submits_a_study_as_a_person_would(live, tmp_path):
     subprocess.run(["sbatch", str(script)], env=live.environment, check=True)
     wait_for_all_jobs()
     printed = (tmp_path / "out").read_text()
-    assert "1 arrays are in the queue" in printed
+    assert "1 array is in the queue" in printed
     live.finish(submits=0)
 
 

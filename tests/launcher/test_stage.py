@@ -1,6 +1,7 @@
 """Staging: everything a job will read is fetched and tokenised, or a person is told what to do."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -55,12 +56,14 @@ def in_process(monkeypatch):
 @pytest.mark.slow
 def test_staging_runs_in_a_process_of_its_own(own_study, roberta, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "140")
-    assert stage(arguments(own_study, roberta)) == 0
+    assert stage(arguments(own_study, roberta, "--study", "mine")) == 0
     said = capsys.readouterr().out
     rows = {line.split()[1]: line.split() for line in said.splitlines() if "✓" in line}
     assert set(rows) == {"model", "pairs", "endings"}
     assert rows["pairs"][2:4] == ["24", "12"]
-    assert f"Next: python launcher/submit.py --grid {own_study / 'own.toml'}" in said
+    grid, places = arguments(own_study, roberta)[:2], arguments(own_study, roberta)[2:]
+    following = shlex.join([*grid, "--study", "mine", *places])
+    assert f"Next: python launcher/submit.py {following}\n" in said
     assert not (own_study / "logs").exists(), "nothing but the cache is written"
 
 
