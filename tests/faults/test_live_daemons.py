@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support import slurm_cluster
-from tests.support.live_study import slurm, wait, wait_for_all_jobs
+from tests.support.live_study import PATIENCE, slurm, wait, wait_for_all_jobs
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -32,7 +32,7 @@ def test_an_element_whose_node_daemon_was_killed_is_run_elsewhere_and_its_old_pr
     node = slurm("squeue", "--noheader", "--format=%N").strip()
     # the old process lives on at the gate: the new one trains the same cell beside it
     slurm_cluster.kill_slurmd(node)
-    wait(lambda: live.at_gate(1)[0].pid != claim.pid, "the next attempt", 300)
+    wait(lambda: live.at_gate(1)[0].pid != claim.pid, "the next attempt")
     assert live.items()[claim.item]["state"] == "running"
     live.finish(once=False, submits=0)
     slurm_cluster.start_daemon(node)
@@ -69,15 +69,15 @@ def test_a_submit_that_meets_no_controller_holds_nothing_and_is_repeated(live, d
 def test_a_controller_that_goes_in_the_middle_of_a_submit_loses_and_doubles_nothing(live):
     # 4 arrays of one element each; the controller goes as soon as it has the first
     started = live.start("--bundles", "4", "--profile", str(live.profile("array_size = 1\n")))
-    wait(lambda: slurm("squeue", "--noheader").strip(), "a first array", 300)
+    wait(lambda: slurm("squeue", "--noheader").strip(), "a first array")
     slurm_cluster.stop_daemon("slurmctld")
-    printed, _ = started.communicate(timeout=550)
+    printed, _ = started.communicate(timeout=PATIENCE)
     assert "Traceback" not in printed
     slurm_cluster.start_daemon("slurmctld")
     live.open()
     wait_for_all_jobs()
     # what it forgot counts as being sent for two minutes
-    wait(lambda: {state for state, _ in live.states()} <= {"done", "open"}, "a sure answer", 300)
+    wait(lambda: {state for state, _ in live.states()} <= {"done", "open"}, "a sure answer")
     live.finish(submits=1)
 
 

@@ -30,10 +30,10 @@ def test_a_signalled_and_a_requeued_element_go_on_where_they_were(live):
     first, second = live.at_gate(2)
     slurm("scancel", "--signal=USR2", first.job)
     slurm("scontrol", "requeue", second.job)
-    wait(lambda: is_requeued(live.folder, first.job), "a requeue", 300)
+    wait(lambda: is_requeued(live.folder, first.job), "a requeue")
     # nobody submits again: both come back to the gate by themselves
     for claim in (first, second):
-        wait(lambda old=claim: live.folder.resume(old.item).exists(), "a saved state", 300)
+        wait(lambda old=claim: live.folder.resume(old.item).exists(), "a saved state")
         shown = live.wait_for(claim.item, "running")
         assert "a saved state is there to go on from" in shown
     assert {state for state, _ in live.states()} == {"running", "pending"}
@@ -60,10 +60,15 @@ def test_a_cancelled_element_and_a_cancelled_array_are_told_and_submitted_again(
 
 @pytest.mark.nightly
 def test_a_time_limit_that_a_worker_obeys_and_one_that_it_cannot_are_told_as_such(live):
+    # submitit takes any signal for the time limit where that is 10 minutes or less
     once = live.profile("max_timeouts = 0\n")
-    live.submit("--bundles", "2", "--time", "2", "--profile", str(once))
+    live.submit("--bundles", "2", "--time", "10", "--profile", str(once))
     obeys, stopped = live.at_gate(2)
     live.shut(f"deaf {stopped.pid}")
+    for claim in (obeys, stopped):
+        taken = slurm("squeue", "--noheader", f"--jobs={claim.job}", "--format=%M")
+        limit = int(taken.partition(":")[0]) + 2
+        slurm("scontrol", "update", f"jobid={claim.job}", f"TimeLimit={limit}")
     shown = live.wait_for(obeys.item, "failed", "timeout")
     assert "What to do: submit again: it goes on where it was." in shown
     assert live.log(obeys) in shown

@@ -41,7 +41,7 @@ def test_what_exceeds_the_queue_s_limit_is_told_and_sent_by_the_same_command(
         printed = live.submit("--bundles", "8")
         assert "exceed the 4 jobs that you may still queue here" in printed
         assert len(elements()) == 4
-        wait(lambda: len(elements("RUNNING")) == 2, "two elements at work", 300)
+        wait(lambda: len(elements("RUNNING")) == 2, "two elements at work")
         printed = live.submit("--bundles", "8", check=False)
         assert "exceed the 0 jobs that you may still queue here" in printed
         assert "nothing was sent." in printed

@@ -14,7 +14,14 @@ import pytest
 from tests.support import slurm_cluster
 from tests.support.cluster_study import make_study
 from tests.support.gated_study import GatedStudy
-from tests.support.live_study import PROFILE, REPOSITORY, slurm, submit_command, wait_for_all_jobs
+from tests.support.live_study import (
+    PATIENCE,
+    PROFILE,
+    REPOSITORY,
+    slurm,
+    submit_command,
+    wait_for_all_jobs,
+)
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -29,7 +36,7 @@ def test_two_submits_at_one_instant_run_everything_once(live):
     live.open()
     both = [live.start("--bundles", "2") for _ in range(2)]
     for started in both:
-        printed, _ = started.communicate(timeout=500)
+        printed, _ = started.communicate(timeout=PATIENCE)
         assert started.returncode == 0, printed
     assert len(live.items()) == 4
     live.finish(submits=0)
@@ -51,7 +58,7 @@ def test_a_pool_of_this_machine_holds_its_cells_and_slurm_goes_on_where_it_was_k
     # and the other way round: what SLURM holds is not run here
     live.at_gate(2)
     local = live.start("--executor", "local")
-    printed, _ = local.communicate(timeout=300)
+    printed, _ = local.communicate(timeout=PATIENCE)
     assert local.returncode == 0
     assert "others hold what is left" in printed
     live.finish(submits=0)
@@ -103,7 +110,7 @@ def as_user(user: str, *command: str, **options) -> subprocess.CompletedProcess:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=500,
+        timeout=PATIENCE,
         **options,
     )
 

@@ -111,7 +111,7 @@ def test_a_study_s_folder_that_is_moved_between_submits_goes_on_where_it_is(live
     # the other element waits while the folder is away for a moment: nothing is lost
     slurm("scontrol", "requeuehold", second.job)
     live.wait_for(second.item, "pending")
-    wait(lambda: not slurm("squeue", "--noheader", "--states=RUNNING,COMPLETING"), "an end", 300)
+    wait(lambda: not slurm("squeue", "--noheader", "--states=RUNNING,COMPLETING"), "an end")
     old = live.root
     live.root = old.rename(tmp_path / "elsewhere")
     assert live.items()[second.item]["state"] == "pending"

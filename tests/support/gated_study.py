@@ -109,7 +109,7 @@ class GatedStudy:
             found = [claim for claim in found if claim.done]
             return found if len(found) >= count else None
 
-        return wait(there, f"{count} cells at the gate", 300)
+        return wait(there, f"{count} cells at the gate")
 
     def shown(self, *arguments: str) -> str:
         """What status.py shows on a wide screen, with a blank for each space."""
@@ -133,7 +133,7 @@ class GatedStudy:
             found = self.items()[item]
             return (found["state"], found["kind"] or "") == (state, kind)
 
-        wait(told, f"{item} to be {state} {kind}\n{self.shown('why', item)}", 300)
+        wait(told, f"{item} to be {state} {kind}\n{self.shown('why', item)}")
         return self.shown("why", item)
 
     def log(self, claim: Claim) -> str:

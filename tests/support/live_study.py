@@ -12,7 +12,9 @@ from stilt.records.results import Result, SourceResult, read_record
 from stilt.study import Study
 
 REPOSITORY = Path(__file__).parents[2]
-PROFILE = "gpus = 0\ncpus = 2\ntime = 10\nsignal_seconds = 20\n"
+PROFILE = "gpus = 0\ncpus = 2\ntime = 30\nsignal_seconds = 20\n"
+PATIENCE = 900
+"""Seconds for anything to happen, on a machine that may have much else to do."""
 
 
 def submit(own: Path, root: Path, *more: str, check: bool = True, env=None) -> str:
@@ -36,7 +38,7 @@ def slurm(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def wait(condition, what: str, seconds: float = 120):
+def wait(condition, what: str, seconds: float = PATIENCE):
     """Waits until a condition gives something and returns that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -62,7 +64,7 @@ def wait_for_all_jobs() -> None:
     Requeued jobs are held back for a few seconds, and that is as it should be: one that is released
     before may start on a node which still takes it for the job that it has just killed.
     """
-    wait(lambda: not slurm("squeue", "--noheader").strip(), "an empty queue", 900)
+    wait(lambda: not slurm("squeue", "--noheader").strip(), "an empty queue")
 
 
 def is_requeued(folder: StudyFolder, job: str) -> bool:
