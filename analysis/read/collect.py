@@ -20,7 +20,7 @@ from analysis.read.cache import STAMP, cached_grid, cached_results, code_version
 from analysis.read.columns import FRAME, IDENTITY
 from analysis.read.problems import MEASURED, Problem, judged, not_of_study, read
 from analysis.read.records import COLUMNS, Row, frame_of, frame_of_records, identify, result_row
-from stilt.cell import Cell, Source, digest
+from stilt.cell import Cell, Run, Source, digest
 from stilt.folder import StudyFolder
 from stilt.records.results import Failure, SourceResult
 from stilt.records.validity import judge_of
@@ -171,7 +171,8 @@ def _sources(
     rows: list[Row] = []
     problems: list[Problem] = []
     for source in study.sources.values():
-        run = study.runs[source.id]
+        # not the study's own, which would list every cell
+        run = Run(source.id, "source", source.task, source=source)
         path = folder.record(run)
         if not os.path.lexists(path):
             continue

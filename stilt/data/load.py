@@ -148,13 +148,18 @@ def _locate(origin: Origin, folder: Path | None, label: str) -> _Found | str:
         str(root),
         _labelled(train.rows, names[0], origin.train_labels, root, label),
         _labelled(dev.rows, names[1], origin.dev_labels, root, label),
-        (str(names[0]), str(names[1])),
+        (_named(names[0], origin.train_labels), _named(names[1], origin.dev_labels)),
         (train.quoting, dev.quoting),
     )
 
 
 def _absence(path: Path) -> str:
     return "a folder, where a file is expected" if path.is_dir() else "no such file"
+
+
+def _named(path: Path, labels: str | None) -> str:
+    """What messages call a file of rows: of a wrong label, the file that it is in is named too."""
+    return f"{path} (labels: {labels})" if labels else str(path)
 
 
 def _labelled(read: list[Row], path: Path, labels: str | None, root: Path, label: str) -> list[Row]:

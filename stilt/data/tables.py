@@ -145,7 +145,7 @@ def _columnar(content: bytes, suffix: str, path: Path) -> list[Row]:
             table = ipc(content).read_all()
         table.validate(full=True)
         return list(table.to_pylist())
-    except (*DAMAGED, pa.ArrowException) as error:
+    except (*DAMAGED, OverflowError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read ({first_line(error)}).") from None
 
 

@@ -96,7 +96,7 @@ def _hidden(path: Path) -> Claim | None:
         taken = path.stat().st_mtime
     except OSError:
         return None
-    unknown = {"submission": "hidden", "bundle": "", "host": "hidden", "pid": 0}
+    unknown = {"submission": "hidden", "bundle": "", "host": "hidden", "pid": 1}
     return Claim(item=path.stem, taken=taken, **unknown)
 
 

@@ -9,9 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from unicodedata import category
 
-from stilt.errors import DISK, NO_PATH, REMEDY, StiltError, disk_full, printable
+from stilt.errors import (
+    DISK,
+    NO_PATH,
+    REMEDY,
+    ConfigError,
+    StiltError,
+    disk_full,
+    printable,
+    shown,
+)
 
+LONGEST_ARGUMENT = 4_096
+"""Characters of an argument: Linux has no longer path."""
 LONGEST_PATH = 300
 """Characters of a path that leads nowhere, in a message."""
 
@@ -48,7 +60,23 @@ def run_command(function: Callable[..., int], prog: str, argv: Sequence[str] | N
     """
     import tyro  # takes time to load: Ctrl-C must be taken care of before
 
-    return exit_code(lambda: tyro.cli(function, args=argv, prog=prog))
+    given = sys.argv[1:] if argv is None else argv
+    return exit_code(lambda: tyro.cli(function, args=[_usable(word) for word in given], prog=prog))
+
+
+def _usable(argument: str) -> str:
+    """An argument that tyro may quote as it is.
+
+    Raises:
+        ConfigError: It is longer than any path, or holds what a terminal obeys.
+    """
+    if len(argument) > LONGEST_ARGUMENT:
+        raise ConfigError(
+            f"argument {shown(argument)}: {len(argument)} characters, at most {LONGEST_ARGUMENT}."
+        )
+    if any(category(character) == "Cc" for character in argument):
+        raise ConfigError(f"argument {shown(argument)}: a control character is not allowed.")
+    return argument
 
 
 def exit_code(command: Callable[[], int]) -> int:

@@ -31,9 +31,10 @@ def naming(path: Path) -> Iterator[None]:
             raise
         # so do polars and safetensors, both written in Rust, end their messages
         quoted = re.search(r"\(os error (\d+)\)", str(error))
-        if quoted is None:
+        if quoted is None and os.statvfs(path.parent).f_bavail:
             raise
-        number = int(quoted[1])
+        # polars also has words of its own for a file that was cut short by a full disk
+        number = int(quoted[1]) if quoted else errno.ENOSPC
         raise OSError(number, os.strerror(number), str(path)) from error
 
 

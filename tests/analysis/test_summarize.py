@@ -236,7 +236,7 @@ def test_cells_and_sources_that_memory_made_smaller_are_named(tmp_path, capsys):
     whole = cells[0].hyperparameters.batch_size
     for path, chunk in (
         (folder.result(cells[0].id), whole // 2),
-        (folder.result(cells[1].id), whole),
+        (folder.result(cells[1].id), cells[1].hyperparameters.batch_size),
         (folder.source(source) / "result.json", 1),
     ):
         record = json.loads(path.read_text())

@@ -247,8 +247,8 @@ def test_a_cell_that_slurm_dropped_although_its_source_is_there_is_to_submit(mad
 def test_what_memory_made_smaller_is_named(made, tmp_path, capsys):
     study, folder = made
     first, second, *_ = study.cells.values()
-    whole = first.hyperparameters.batch_size
-    for cell, chunk in ((first, whole // 2), (second, whole)):
+    sizes = [cell.hyperparameters.batch_size for cell in (first, second)]
+    for cell, chunk in ((first, sizes[0] // 2), (second, sizes[1])):
         record = json.loads(folder.result(cell.id).read_text())
         record["training"]["chunk"] = chunk
         folder.result(cell.id).write_text(json.dumps(record) + "\n")

@@ -13,9 +13,13 @@ import pytest
 LONGEST_LINE = 600
 MOST_LINES = 60
 LONGEST_SHOWN = 900
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# stderr shows half a character by its code; stdout would not take it
+CONTROL = {
+    "out": re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"),
+    "err": re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"),
+}
 
-FRAME = re.compile("[ ─│╭╮╰╯]{2,}")
+FRAME = re.compile("[- ─│╭╮╰╯]{2,}")
 """What a box on a wide screen consists of."""
 
 
@@ -57,11 +61,11 @@ def complaints(end: Ended, *, named: Sequence[str] = ()) -> list[str]:
     found = []
     if end.code not in (0, 1, 2):
         found.append(f"ended with {end.code}")
-    for name, text in (("stdout", end.out), ("stderr", end.err)):
+    for name, text in (("out", end.out), ("err", end.err)):
         if "Traceback (most recent" in text and "made up" not in text:
-            found.append(f"{name} holds a traceback: {text[-300:]}")
-        if hit := CONTROL.search(text):
-            found.append(f"{name} holds {hit[0]!r}: …{text[max(0, hit.start() - 90) :][:120]!r}")
+            found.append(f"std{name} holds a traceback: {text[-300:]}")
+        if hit := CONTROL[name].search(text):
+            found.append(f"std{name} holds {hit[0]!r}: …{text[max(0, hit.start() - 90) :][:120]!r}")
     if end.code == 2:
         lines = [FRAME.sub(" ", line).strip() for line in end.err.splitlines()]
         longest = max(lines, key=len, default="")

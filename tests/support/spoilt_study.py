@@ -11,6 +11,7 @@ from analysis.summarize import main as summarize
 from launcher.status import main as status
 from launcher.study.resolve import Places, begin, check_data, resolve_study
 from stilt.folder import StudyFolder, read_study
+from stilt.records.pins import read_pin
 from stilt.study import Study
 from tests.support.fake_study import make_study
 from tests.support.judged import Ended, complaints, ended
@@ -40,8 +41,9 @@ def make_template(
     (own / "own.toml").write_text(GRID.replace("SEEDS", str(list(range(sources)))))
     resolved = resolve_study(str(own / "own.toml"), places(own))
     begin(resolved, check_data(resolved))
+    pins = {name: read_pin(resolved.folder.data_digest(name)) for name in resolved.study.tasks}
     shares = {"failed": failed, "missing": missing}
-    make_study(resolved.folder.path, bound=resolved.study, dev_rows=12, points=4, **shares)
+    make_study(resolved.folder.path, bound=resolved.study, pins=pins, points=4, **shares)
     return own
 
 

@@ -45,7 +45,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "accuracy that its predictions do not have": (
         lambda path: change(path, lambda t: t["dev"].update(accuracy=0.123, ties=0)),
         "schema",
-        "'dev' has another accuracy",
+        "field 'dev.accuracy' = 0.123: the predictions have",
     ),
     "score and accuracy that its predictions do not have": (
         lambda path: change(
@@ -53,7 +53,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
             lambda t: (t.update(score=0.9875), t["dev"].update(score=0.9875, accuracy=0.9875)),
         ),
         "schema",
-        "field 'dev.accuracy' = 0.9875: the predictions have",
+        "field 'score' = 0.9875: 'dev' has another mcc",
     ),
     "majority in percent": (set_to("majority", 52.7), "schema", "field 'majority' = 52.7"),
     "chance in percent": (set_to("chance", 50.0), "schema", "field 'chance' = 50.0"),
@@ -93,7 +93,7 @@ def test_a_bad_file_is_named_and_left_out_and_the_others_stay(tiny, what):
 def test_an_accuracy_with_ties_need_not_be_that_of_the_predictions(tiny):
     folder, study = tiny
     cell = next(c.id for c in study.cells.values() if c.target == "rte")
-    spread = {"score": 0.75, "accuracy": 0.75, "ties": 3}
+    spread = {"score": 0.75, "accuracy": 0.75, "ties": 5}
     change(folder.result(cell), lambda t: (t.update(score=0.75), t["dev"].update(spread)))
     found = collect(folder, study)
     assert found.problems == ()
@@ -169,7 +169,7 @@ def test_a_source_that_contradicts_itself_is_left_out(tmp_path):
     assert found.sources["status"].to_list() == ["missing"]
 
 
-@pytest.mark.parametrize("value", [10**30, -(2**63) - 1])
+@pytest.mark.parametrize("value", [10**30, 2**63])
 def test_a_number_that_no_column_holds_costs_its_own_file_alone(tmp_path, value):
     study = make_study(tmp_path / "s", grid=TINY, failed=0.5)
     folder = StudyFolder(tmp_path / "s")
@@ -208,11 +208,11 @@ def test_a_text_that_is_not_unicode_is_named_where_it_is_a_column(tiny):
 def test_every_difference_from_the_cell_of_the_grid_is_named(tiny):
     folder, study = tiny
     cell = first_cell(study)
-    edit = {"source": "other", "source_id": "x", "seed": 5}
+    edit = {"source": "other", "source_id": "x", "target": "cola"}
     change(folder.result(cell), lambda table: table["cell"].update(edit))
     (problem,) = collect(folder, study).problems
     assert problem.kind == "grid"
     assert problem.message == (
         "not the grid's cell of this id: field 'cell.source' = 'other', not 'none', field "
-        f"'cell.source_id' = 'x', not None, field 'cell.seed' = 5, not {study.cells[cell].seed}"
+        "'cell.source_id' = 'x', not None, field 'cell.target' = 'cola', not 'rte'"
     )

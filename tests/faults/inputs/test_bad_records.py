@@ -25,8 +25,8 @@ from tests.support.spoilt_study import (
 )
 
 SCORING = (
-    *("schema_version", "study", "cell", "source", "status", "metric", "score", "majority"),
-    *("chance", "classes", "dev_rows", "checkpoint"),
+    *("schema_version", "cell", "source", "status", "metric", "score", "majority", "chance"),
+    *("classes", "train_rows", "dev_rows", "data", "checkpoint"),
 )
 """Fields of a result that decide what a table says of it."""
 OF_DEV = ("score", "accuracy", "mcc", "predictions", "gold")
@@ -118,12 +118,12 @@ def survey_records(
 
 
 def test_a_spoilt_result_is_named_and_left_out_or_means_the_same(seeds, template, tmp_path):
-    study = None
+    study: SpoiltStudy
     good: dict[str, str] = {}
 
     def spoilt(some):
         nonlocal study
-        study = SpoiltStudy(template, tmp_path / "case")
+        study = SpoiltStudy(template, tmp_path / f"case{some[0]}-{len(some)}")
         paths = sorted(study.folder.results.glob("*.json"))
         good.update({path.stem: decides(json.loads(path.read_text())) for path in paths})
         return {seed: _spoil_one(paths, seed, "result") for seed in some}
@@ -132,7 +132,7 @@ def test_a_spoilt_result_is_named_and_left_out_or_means_the_same(seeds, template
         shown, items = study.status()
         summed, content, cells = study.summarize()
         if summed.code or not items:
-            return [shown, summed], ["nothing was shown"]
+            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
         left_out = {problem["file"] for problem in content["left_out"]}
         found = (
             [] if sum(content["cells"].values()) == CELLS == cells.height else ["cells are lost"]
@@ -165,12 +165,12 @@ def _what(said: dict[int, str], name: str) -> str:
 
 
 def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tmp_path):
-    study = None
+    study: SpoiltStudy
     good: dict[str, str] = {}
 
     def spoilt(some):
         nonlocal study
-        study = SpoiltStudy(template, tmp_path / "case")
+        study = SpoiltStudy(template, tmp_path / f"case{some[0]}-{len(some)}")
         paths = [study.folder.source(source) / "result.json" for source in study.study.sources]
         good.update({path.parent.name: decides(json.loads(path.read_text())) for path in paths})
         said = {}
@@ -183,7 +183,7 @@ def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tm
         shown, items = study.status()
         summed, content, cells = study.summarize()
         if summed.code or not items:
-            return [shown, summed], ["nothing was shown"]
+            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
         left_out = {problem["file"] for problem in content["left_out"]}
         found = [] if cells.height == CELLS and len(good) == SOURCES else ["cells are lost"]
         for source, was in good.items():
@@ -203,11 +203,11 @@ def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tm
 
 
 def test_a_spoilt_failure_is_named_and_its_cell_is_still_counted(seeds, failing, tmp_path):
-    study = None
+    study: SpoiltStudy
 
     def spoilt(some):
         nonlocal study
-        study = SpoiltStudy(failing, tmp_path / "case")
+        study = SpoiltStudy(failing, tmp_path / f"case{some[0]}-{len(some)}")
         paths = sorted(study.folder.failures.glob("*.json"))
         return {seed: _spoil_one(paths, seed, "failure") for seed in some}
 
@@ -215,7 +215,7 @@ def test_a_spoilt_failure_is_named_and_its_cell_is_still_counted(seeds, failing,
         shown, items = study.status()
         summed, content, cells = study.summarize()
         if summed.code or not items:
-            return [shown, summed], ["nothing was shown"]
+            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
         left_out = {problem["file"] for problem in content["left_out"]}
         failed = dict(zip(cells["cell"], cells["failure_kind"], strict=True))
         found = [] if cells.height == CELLS else ["cells are lost"]

@@ -63,7 +63,7 @@ def looks(study: SpoiltStudy) -> list:
 
 def test_a_spoilt_claim_holds_nothing_for_ever(seeds, empty, tmp_path, claiming):
     def case(rng):
-        study = SpoiltStudy(empty, tmp_path / "case")
+        study = SpoiltStudy(empty, tmp_path / f"case{rng.random()}")
         cell = rng.choice(list(study.study.cells))
         path = study.folder.claim(cell)
         claim = new_claim(cell, rng.choice(("local-1", "slurm-1")), "bundle")
@@ -99,7 +99,7 @@ LEDGER = (
 
 def test_a_spoilt_ledger_stops_no_command(seeds, whole, tmp_path, claiming):
     def case(rng):
-        study = SpoiltStudy(whole, tmp_path / "case")
+        study = SpoiltStudy(whole, tmp_path / f"case{rng.random()}")
         path = study.folder.submissions
         if rng.random() < 0.5:
             # one line of several
@@ -131,7 +131,7 @@ def test_a_spoilt_study_file_is_named_or_no_result_is_counted_under_it(seeds, wh
     good = json.loads((whole / "logs/own/study.json").read_text())
 
     def case(rng):
-        study = SpoiltStudy(whole, tmp_path / "case")
+        study = SpoiltStudy(whole, tmp_path / f"case{rng.random()}")
         what = spoil(rng, study.folder.study_file)
         table = table_of(study.folder.study_file)
         shown, items = study.status()
@@ -151,7 +151,7 @@ def test_a_spoilt_study_file_is_named_or_no_result_is_counted_under_it(seeds, wh
 
 def test_a_spoilt_digest_of_data_is_named(seeds, whole, tmp_path, claiming):
     def case(rng):
-        study = SpoiltStudy(whole, tmp_path / "case")
+        study = SpoiltStudy(whole, tmp_path / f"case{rng.random()}")
         path = study.folder.data_digest(rng.choice(("pairs", "endings")))
         good = json.loads(path.read_text())
         what = spoil(rng, path)
