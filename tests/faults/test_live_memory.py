@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import slurm_cluster
 from tests.support.gated_study import GatedStudy
-from tests.support.live_study import wait_for_all_jobs
+from tests.support.live_study import numbers, wait_for_all_jobs
 
 CGROUPS = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 pytestmark = [
@@ -45,7 +45,17 @@ def test_what_the_kernel_kills_for_its_memory_is_told_as_such_and_runs_with_more
         live.shut()
         live.submit("--bundles", "1", "--memory", "4G", "--workers-per-gpu", str(workers))
         live.at_gate(1)
-        live.finish(submits=0)
+        live.open()
+        wait_for_all_jobs()
+        # what memory has failed runs in smaller passes, is told, and is all that differs
+        smaller = {item["id"] for item in live.items().values() if item["smaller_passes"]}
+        assert smaller == {item["id"] for item in failed}
+        assert "made in smaller passes after out of memory" in live.shown("own")
+        found = numbers(live.study, live.folder)
+        assert {cell for cell in calm if found[cell] != calm[cell]} <= smaller
+        for cell in smaller:
+            live.folder.result(cell).unlink()
+        live.finish(once=False, submits=1)
     finally:
         live.open()
         slurm_cluster.heal()
