@@ -186,8 +186,8 @@ def kinds(study: FaultedStudy) -> dict[str, Path]:
         "study": root.study_file,
         "data digest": next((root.path / "data").glob("*.json")),
         "bundle": next(root.bundles.glob("*.json")),
-        "encoded": next(study.cache.rglob("*train*.npz")),
-        "encoded dev": next(study.cache.rglob("*dev*.npz")),
+        "encoded": next(study.cache.rglob("pairs-train*.npz")),
+        "encoded dev": next(study.cache.rglob("pairs-dev*.npz")),
     }
 
 
