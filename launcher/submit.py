@@ -32,7 +32,7 @@ from launcher.send.dispatch import BUNDLES, dispatch, show_arrays, within
 from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
-from launcher.study.claiming import assign, claim_bundles, new_submission
+from launcher.study.claiming import assign, claim_bundles, new_submission, remove_broken
 from launcher.study.growth import Asked, next_step
 from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
@@ -202,6 +202,7 @@ class Submit:
         )
         fits, later = within(whole, limits)
         mine = claim_bundles(fits, resolved.folder, settings.submission, lives)
+        remove_broken(mine, resolved.folder, state.broken)
         self.lock.release()
         runs = sum(len(bundle.items) for bundle in mine.bundles)
         cells = counted(len(resolved.study.cells), "cell")

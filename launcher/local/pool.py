@@ -165,12 +165,9 @@ class Pool:
 
     def _need(self, need: str) -> str:
         """Tells whether what a bundle needs is ``ready``, ``failed``, or still to ``wait`` for."""
-        if need in self.open:
-            # a damaged checkpoint is still there until it is made anew
-            return "wait"
         if finished(self.study, self.folder, need):
             return "ready"
-        if self._made_elsewhere(need):
+        if need in self.open or self._made_elsewhere(need):
             return "wait"
         # whoever makes it drops the claim after the last file is written
         return "ready" if finished(self.study, self.folder, need) else "failed"
