@@ -138,9 +138,7 @@ def submit(
     writable_folder(resolved.cache)
     lock = lock_of(resolved.folder.path / ".submit.lock")
     try:
-        wait_for(
-            lock, lambda: console.print("another submit of this study claims its runs: waiting")
-        )
+        wait_for(lock, lambda: console.print("waiting for another submit of this study"))
         lives = ClaimLiveness(resolved.folder).lives
         said, mended = begin(resolved, found, lives, asks)
         for line in said:
