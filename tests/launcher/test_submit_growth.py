@@ -225,3 +225,21 @@ def test_the_history_stands_in_study_json(submit, rewrite, folder, executed):
     assert [one["number"] for one in table["revisions"]] == [1, 2]
     assert [one["cells"] for one in table["revisions"]] == [8, 16]
     assert all(one["command"] for one in table["revisions"])
+
+
+def test_a_file_whose_rows_changed_is_named_with_what_it_differs_from(
+    submit, own_study, folder, executed, capsys
+):
+    assert submit() == 0
+    path = own_study / "data/pairs/dev.jsonl"
+    rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([rows[1], rows[0], *rows[2:]]))
+    moved = own_study / "data2"
+    shutil.copytree(own_study / "data", moved)
+    assert submit() == 2
+    error = capsys.readouterr().err
+    assert f"this study began with (24 train, 12 dev from {own_study / 'data'})" in error
+    assert f": {path} has other rows than it had. Use the same data" in error
+    assert submit("--data-dir", str(moved)) == 2
+    error = capsys.readouterr().err
+    assert f": {moved / 'pairs/dev.jsonl'} has other rows than {path} had. Use the" in error
