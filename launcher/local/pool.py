@@ -32,6 +32,7 @@ from launcher.study.resolve import ResolvedStudy
 from launcher.study.worker_code import worker_environment
 from stilt.cell import digest
 from stilt.errors import ResultError, disk_full
+from stilt.folder import read_study
 from stilt.plan import Bundle, Plan, cost
 from stilt.records import claims
 from stilt.records.deaths import why_ended
@@ -221,6 +222,7 @@ class Pool:
             if code == DEVICE_BROKEN:
                 self._without_device(run)
             left = [item for item in run.bundle.items if item in self.open]
+            left = self._still_planned(left)
             if left and code not in (INTERRUPTED, DEVICE_BROKEN):
                 left = self._crashed(run, left)
             if left:
@@ -233,6 +235,18 @@ class Pool:
             for bundle in self.waiting:
                 self._fail(bundle, bundle.items, "node", why)
             self.waiting.clear()
+
+    def _still_planned(self, left: list[str]) -> list[str]:
+        """Of the runs that an ended worker left, those that it did not give back as unplanned."""
+        given_back = set(left) - claims.held(self.folder, left, self.settings.submission).keys()
+        if not given_back:
+            return left
+        planned = read_study(self.folder).runs
+        for item in given_back - planned.keys():
+            self.open.discard(item)
+            title = self.study.runs[item].title
+            self.console.print(f"{title}: left out, because the study no longer has it")
+        return [item for item in left if item in self.open]
 
     def _note_finished(self) -> None:
         for run in self.running:
