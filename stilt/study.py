@@ -210,10 +210,7 @@ class Study(Frozen):
     def _synthesis(self, task: str) -> Any:
         if not self.tasks[task].synthesis or self.grid.synthesis is None:
             return None
-        spec = self.grid.synthesis
-        # for estimates of time alone
-        generator = spec.generator.model_copy(update={"parameters": None})
-        return spec.model_copy(update={"generator": generator}).model_dump(mode="json")
+        return self.grid.synthesis.identity()
 
 
 def _written(point: Hyperparameters) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.missing.append(run.id)
     for source in _needed(study, found):
         record = read_ending(study, folder, study.runs[source])
-        flaw = checkpoint_flaw(folder, record) if isinstance(record, SourceResult) else None
+        whole = isinstance(record, SourceResult)
+        flaw = checkpoint_flaw(folder.source(source), record) if whole else None
         if flaw is not None:
             found.there.discard(source)
             found.damaged.append(f"{flaw}; the source is trained again")
