@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 
@@ -9,6 +10,7 @@ from analysis.read.collect import Collection
 from analysis.stats.summary import COUNTED_STATUSES, PLACE, TRIAL, in_order
 from stilt.cell import NONE
 from stilt.data.oddities import kept_oddities
+from stilt.system.units import counted
 
 EXAMPLES = 8
 """Examples of a kind; all of them stand in summary.json."""
@@ -78,16 +80,30 @@ def _waiting(collection: Collection) -> Iterator[str]:
 
 
 def _left_out(collection: Collection) -> Iterator[str]:
-    problems = collection.problems
+    yield from _unplanned(collection)
+    problems = [problem for problem in collection.problems if problem.kind != "unplanned"]
     if not problems:
         return
     kinds = Counter(problem.kind for problem in problems)
-    counted = ", ".join(f"{count} {_KINDS[kind]}" for kind, count in sorted(kinds.items()))
-    yield f"Left out: {len(problems)} file{'s' * (len(problems) > 1)} ({counted})."
+    by_kind = ", ".join(f"{count} {_KINDS[kind]}" for kind, count in sorted(kinds.items()))
+    yield f"Left out: {len(problems)} file{'s' * (len(problems) > 1)} ({by_kind})."
     for problem in problems[:EXAMPLES]:
         yield f"  {problem}"
     if len(problems) > EXAMPLES:
         yield f"  and {len(problems) - EXAMPLES} more, named in summary.json."
+
+
+def _unplanned(collection: Collection) -> Iterator[str]:
+    """What the grid does not plan: most often what it planned in an earlier revision."""
+    files = [problem.file for problem in collection.problems if problem.kind == "unplanned"]
+    results = [Path(file).stem for file in files if file.startswith("results/")]
+    if results:
+        one = len(results) == 1
+        yield (
+            f"Not in the grid: {counted(len(results), 'result')} "
+            f"{'is of a cell' if one else 'are of cells'} that the grid does not plan, and counted "
+            f"nowhere until it does: {_some(results)}."
+        )
 
 
 _KINDS = {
@@ -96,7 +112,6 @@ _KINDS = {
     "foreign": "foreign",
     "newer": "of a newer schema",
     "schema": "of a wrong schema",
-    "study": "of another study",
     "duplicate": "duplicated",
     "grid": "not of this grid",
     "rows": "scored on other rows, or by other baselines",

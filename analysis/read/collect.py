@@ -86,7 +86,7 @@ def collect(
         present, problems = cached_results(folder)
         grid = listed.result()
         # the first of these are checked; status tells a failed cell from a missing one
-        always = ("study_id", "cell", *IDENTITY, *MEASURED, *STAMP, "status")
+        always = ("cell", *IDENTITY, *MEASURED, *STAMP, "status")
         taken = [name for name in wanted if name in COLUMNS]
         results = present.select(list(dict.fromkeys([*always, *taken]))).collect()
         if wrong := not_of_study(results, grid, judge_of(study, folder)):
@@ -147,14 +147,11 @@ def _failures(
         if path.stem in done:
             continue
         if path.stem not in study.cells and path.stem not in study.sources:
-            problems.append(Problem(file, "grid", f"{path.stem} is no cell or source of this grid"))
+            problems.append(Problem(file, "unplanned", f"{path.stem} is not in this grid"))
             continue
         verdict = read(Failure, folder.path, file)
         if isinstance(verdict, Problem):
             problems.append(verdict)
-        elif verdict.study != study.digest:
-            text = f"a failure of study {verdict.study}, not of this one ({study.digest})"
-            problems.append(Problem(file, "study", text))
         else:
             row = {"file": file, "cell": path.stem, "attempt": verdict.attempts}
             row |= {"failure_kind": verdict.kind, "failure_message": verdict.message}

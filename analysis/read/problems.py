@@ -9,9 +9,10 @@ import polars as pl
 from analysis.read.columns import IDENTITY
 from stilt.cell import Run
 from stilt.records.results import Damage, RecordError, RecordT, Result, SourceResult, read_record
-from stilt.records.validity import Judge, Measured, contradiction
+from stilt.records.validity import Judge, Measured, contradiction, not_planned
 
-Kind = Literal[Damage, "study", "duplicate", "grid", "rows"]
+Kind = Literal[Damage, "unplanned", "duplicate", "grid", "rows"]
+"""``unplanned``: what the grid does not plan, such as a result of a cell that it planned once."""
 
 
 ResultT = TypeVar("ResultT", Result, SourceResult)
@@ -50,19 +51,19 @@ def read(model: type[RecordT], root: Path, file: str) -> RecordT | Problem:
 
 
 def not_of_study(results: pl.DataFrame, grid: pl.DataFrame, judge: Judge) -> list[Problem]:
-    """Whole results that are not this study's own: of another study, grid or data, or a copy.
+    """Whole results that are not this study's own: of another grid or other rows, or a copy.
 
     Args:
         results: what ``analysis.read.records`` keeps of each.
         grid: what is known of the study's cells.
         judge: who has the last word on a result that stands out.
     """
-    checked = results.select("file", "study_id", "cell", *IDENTITY, *MEASURED)
+    checked = results.select("file", "cell", *IDENTITY, *MEASURED)
     joined = checked.join(grid.select("cell", *IDENTITY), on="cell", how="left", suffix="_grid")
     odd = joined.filter(
-        (pl.col("study_id") != judge.study.digest)
-        | (pl.col("file") != pl.format("results/{}.json", "cell"))
-        | pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_grid")) for name in IDENTITY)
+        (pl.col("file") != pl.format("results/{}.json", "cell"))
+        | pl.col("stage_grid").is_null()
+        | pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_grid")) for name in DECIDING)
     )
     problems = [Problem(row["file"], *_difference(row, judge)) for row in odd.iter_rows(named=True)]
     # thousands of results say the same of a task and its rows: each of their answers is judged once
@@ -77,15 +78,16 @@ def not_of_study(results: pl.DataFrame, grid: pl.DataFrame, judge: Judge) -> lis
 
 MEASURED = Measured._fields
 """Columns of what a result says of its task and rows."""
+DECIDING = tuple(name for name in IDENTITY if name != "source")
+"""Columns of ``IDENTITY`` without the source's name, which changes as a grid grows."""
 
 
 def _difference(row: dict[str, Any], judge: Judge) -> tuple[Kind, str]:
     """Kind and message for an odd row of ``not_of_study``; the grid's values end in ``_grid``."""
-    cell, own_file, digest = row["cell"], f"results/{row['cell']}.json", judge.study.digest
-    if row["study_id"] != digest:
-        return "study", f"a result of study {row['study_id']}, not of this one ({digest})"
+    cell, own_file = row["cell"], f"results/{row['cell']}.json"
     if row["stage_grid"] is None:
-        return "grid", f"cell {cell} is not in this grid"
+        kind: Kind = "unplanned" if row["file"] == own_file else "grid"
+        return kind, f"cell {cell} is not in this grid"
     if row["file"] != own_file:
         return "duplicate", f"holds cell {cell}, whose own file is {own_file}"
     said = judged(Result, judge, judge.study.runs[cell])
@@ -98,5 +100,7 @@ def judged(model: type[ResultT], judge: Judge, run: Run) -> ResultT | Problem:
     record = read(model, judge.folder.path, file)
     if isinstance(record, Problem):
         return record
+    if said := not_planned(record.item, run):
+        return Problem(file, "grid", said)
     said = judge.flaw(record, run)
-    return record if said is None else Problem(file, "study", said)
+    return record if said is None else Problem(file, "rows", said)

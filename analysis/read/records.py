@@ -26,7 +26,6 @@ FROM_ELSEWHERE = (
 
 COLUMNS: Schema = {
     "file": pl.String,
-    "study_id": pl.String,
     "kind": pl.String,  # of task, as far as its score tells
     "gold_id": pl.String,  # of the labels that it was scored on
 } | {name: kind for name, kind in FRAME.items() if name not in FROM_ELSEWHERE}
@@ -104,7 +103,6 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
         **vars(result.provenance),
         **identify(result.item),
         "file": file,
-        "study_id": result.study,
         "kind": said_of_rows.kind,
         "gold_id": said_of_rows.gold_id,
         "dev_loss": dev["loss"],

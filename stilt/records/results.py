@@ -131,7 +131,7 @@ class Record(Frozen):
 
     schema_version: Literal[1] = 1
     study: str
-    """Digest of the study."""
+    """Digest of the study that it was made for: a note, by which nothing is judged."""
 
 
 class RunResult(Record):

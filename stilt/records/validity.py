@@ -2,7 +2,8 @@
 
 A result counts where it does not contradict itself, is of the very run that its place promises, and
 was scored on the same labels as the others of its task. All else that it says of its dev set is
-worked out anew from these labels.
+worked out anew from these labels. Which study it was made for decides nothing: a run's id says all
+that can change its score.
 """
 
 import time
@@ -148,12 +149,10 @@ class Judge:
 
     def flaw(self, record: Ended, run: Run) -> str | None:
         """Why the result of a run cannot be believed, by field; None where it can."""
-        if said := contradiction(record):
-            return said
-        if record.study != self.study.digest:
-            return f"a result of study {record.study}, not of this one ({self.study.digest})"
-        return _other(record.item, run.source or run.cell) or self.misfit(
-            measured(record), *rows_of(run)
+        return (
+            contradiction(record)
+            or not_planned(record.item, run)
+            or self.misfit(measured(record), *rows_of(run))
         )
 
     def misfit(self, found: Measured, task: str, train_size: int | None) -> str | None:
@@ -235,9 +234,9 @@ class Judge:
                 )
             except ResultError:
                 continue
-            if record is None or record.study != self.study.digest or contradiction(record):
+            if record is None or contradiction(record):
                 continue
-            if data in (None, record.data) and not _other(record.item, run.source or run.cell):
+            if data in (None, record.data) and not not_planned(record.item, run):
                 yield record
 
     def pin(self, task: str, train_size: int | None, pin: Pin) -> str:
@@ -276,20 +275,26 @@ def rows_of(run: Run) -> tuple[str, int | None]:
     return run.task, run.source.train_size if run.source is not None else None
 
 
-def _other(found: Cell | Source, planned: Cell | Source | None) -> str | None:
-    """In what a record's run is not the one that was planned; None where it is."""
-    if found == planned or planned is None:
+def not_planned(found: Cell | Source, run: Run) -> str | None:
+    """In what a record's run is not the one that was planned; None where it is.
+
+    What the grid calls its source says nothing: it changes as a grid grows, from ``rte`` to
+    ``rte#42``, and the source's id does not.
+    """
+    planned = run.source or run.cell
+    if planned is None:
         return None
     kind = "source" if isinstance(found, Source) else "cell"
-    there, here = _flat(found.model_dump(), kind), _flat(planned.model_dump(), kind)
     if found.id != planned.id:
         return f"field '{kind}.id' = {found.id!r}: holds {kind} {found.id}, not {planned.id}"
+    name = "name" if isinstance(found, Source) else "source"
+    there, here = (_flat(item.model_dump(exclude={name}), kind) for item in (found, planned))
     said = [
         f"field {name!r} = {there.get(name)!r}, not {here.get(name)!r}"
         for name in dict.fromkeys([*there, *here])
         if there.get(name) != here.get(name)
     ]
-    return f"not the grid's {kind} of this id: {', '.join(said)}"
+    return f"not the grid's {kind} of this id: {', '.join(said)}" if said else None
 
 
 def _flat(table: dict[str, Any], at: str) -> dict[str, Any]:

@@ -6,8 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from analysis.notes.gaps import describe
 from analysis.read.collect import collect
 from stilt.folder import StudyFolder
+from stilt.grid import Grid
+from stilt.study import bind
 from tests.support.fake_study import TINY, make_study
 from tests.support.result_files import change, cut_short, first_cell, row
 
@@ -58,7 +61,6 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "majority in percent": (set_to("majority", 52.7), "schema", "field 'majority' = 52.7"),
     "chance in percent": (set_to("chance", 50.0), "schema", "field 'chance' = 50.0"),
     "wrong row count": (set_to("dev_rows", 7), "schema", "field 'dev_rows' = 7: 'dev.gold' has"),
-    "another study's": (set_to("study", "abc"), "study", "a result of study abc, not of this one"),
     "other hyperparameters": (
         lambda path: change(path, lambda t: t["cell"]["hyperparameters"].update(batch_size=99)),
         "grid",
@@ -130,16 +132,16 @@ def test_bad_failures_and_sources_are_named_too(tmp_path):
     folder = StudyFolder(tmp_path / "s")
     some, other, third = list(study.cells)[:3]
     cut_short(folder.failure(some))
-    change(folder.failure(other), lambda table: table.update(study="abc"))
+    change(folder.failure(other), lambda table: table.update(attempts=0))
     shutil.copy(folder.failure(third), folder.failures / "strange.json")
     source = next(iter(study.sources))
-    change(folder.source(source) / "result.json", lambda table: table.update(study="abc"))
+    change(folder.source(source) / "result.json", lambda t: t["source"].update(task="wic"))
     found = collect(folder, study)
     assert {(p.file, p.kind) for p in found.problems} == {
         (f"failures/{some}.json", "truncated"),
-        (f"failures/{other}.json", "study"),
-        ("failures/strange.json", "grid"),
-        (f"sources/{source}/result.json", "study"),
+        (f"failures/{other}.json", "schema"),
+        ("failures/strange.json", "unplanned"),
+        (f"sources/{source}/result.json", "grid"),
     }
     assert row(found, some)["status"] == "missing"
     assert row(found, third)["status"] == "failed"
@@ -208,11 +210,49 @@ def test_a_text_that_is_not_unicode_is_named_where_it_is_a_column(tiny):
 def test_every_difference_from_the_cell_of_the_grid_is_named(tiny):
     folder, study = tiny
     cell = first_cell(study)
-    edit = {"source": "other", "source_id": "x", "target": "cola"}
+    edit = {"source_id": "x", "target": "cola"}
     change(folder.result(cell), lambda table: table["cell"].update(edit))
     (problem,) = collect(folder, study).problems
     assert problem.kind == "grid"
     assert problem.message == (
-        "not the grid's cell of this id: field 'cell.source' = 'other', not 'none', field "
-        "'cell.source_id' = 'x', not None, field 'cell.target' = 'cola', not 'rte'"
+        "not the grid's cell of this id: field 'cell.source_id' = 'x', not None, field "
+        "'cell.target' = 'cola', not 'rte'"
     )
+
+
+def test_a_record_counts_whatever_its_study_and_its_source_were_called(tmp_path):
+    study = make_study(tmp_path / "s", grid=TINY, failed=0.3)
+    folder = StudyFolder(tmp_path / "s")
+    whole = collect(folder, study)
+    for path in (*folder.results.iterdir(), *folder.failures.iterdir()):
+        change(path, lambda table: table.update(study="f" * 12))
+        change(path, lambda table: table["cell"].update(source="called otherwise"))
+    for source in study.sources:
+        path = folder.source(source) / "result.json"
+        change(path, lambda table: table.update(study="f" * 12))
+        change(path, lambda table: table["source"].update(name="called otherwise"))
+    found = collect(folder, study)
+    assert found.problems == ()
+    assert found.cells.equals(whole.cells)
+    assert found.sources.equals(whole.sources)
+
+
+def test_a_result_that_the_grid_no_longer_plans_counts_nowhere_and_is_named(tmp_path):
+    study = make_study(tmp_path / "s", grid=TINY)
+    folder = StudyFolder(tmp_path / "s")
+    whole = collect(folder, study).cells
+    block = TINY["blocks"][0] | {"targets": ["rte"]}
+    fewer = bind(Grid.model_validate(TINY | {"blocks": [block]}), study.model_identity, name="s")
+    folder.study_file.write_text(fewer.model_dump_json())
+    found = collect(folder, fewer)
+    gone = [cell.id for cell in study.cells.values() if cell.target == "cola"]
+    assert [p.file for p in found.problems] == sorted(f"results/{cell}.json" for cell in gone)
+    assert {p.kind for p in found.problems} == {"unplanned"}
+    assert found.cells.equals(whole.filter(pl.col("target") == "rte"))
+    (said,) = [line for line in describe(found) if "Not in the grid" in line]
+    assert said.startswith(
+        "Not in the grid: 8 results are of cells that the grid does not plan, and counted nowhere "
+        f"until it does: {min(gone)}, "
+    )
+    folder.study_file.write_text(study.model_dump_json())
+    assert collect(folder, study).cells.equals(whole)

@@ -75,7 +75,6 @@ def test_a_changed_result_is_read_as_the_json_module_reads_it_or_named(
     elif not problems:
         read = frame.row(by_predicate=pl.col("file") == "changed.json", named=True)
         assert read["score"] == found.score
-        assert read["study_id"] == found.study
         assert read["host"] == found.provenance.host
         curve = found.training.loss if found.training else ()
         assert [(point["step"], point["value"]) for point in read["loss"] or []] == list(curve)
