@@ -57,9 +57,10 @@ def other_studies(folder: StudyFolder, named: Iterable[Path] = ()) -> list[Study
             raise ConfigError(f"--from {place}: {what}. Name a study's folder, or a root of such.")
         found += [place] if (place / "study.json").is_file() else inside
     found += [path.parent for path in sorted(folder.path.parent.glob("*/study.json"))]
-    own = folder.path.resolve()
-    places = {path.resolve(): path for path in reversed(found)}
-    return [StudyFolder(path) for place, path in reversed(places.items()) if place != own]
+    places = {folder.path.resolve(): folder.path}
+    for path in found:
+        places.setdefault(path.resolve(), path)
+    return [StudyFolder(path) for path in list(places.values())[1:]]
 
 
 def take_over(

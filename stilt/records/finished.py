@@ -40,7 +40,7 @@ def usable(study: Study, folder: StudyFolder, run: Run) -> bool:
 
 
 def checkpoint_flaw(place: Path, result: SourceResult) -> str | None:
-    """What is wrong with the checkpoint in a folder; None where all files are those that were saved.
+    """What is wrong with a checkpoint in a folder; None where all files are those that were saved.
 
     All of it is read, which takes seconds for a large model.
     """
