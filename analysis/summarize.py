@@ -112,11 +112,12 @@ def summarize(
         out: folder that gets a folder for each study, in place of the study's own summary folder:
             for studies of others, which are then only read.
     """
+    if pool is not None and (compare or len(studies) < 2):
+        only = "goes without --compare" if compare else "name the studies, two or more"
+        raise ConfigError(f"--pool {pool}: {only}.")
     if compare:
         first, second = _placed([find_study(name, root) for name in compare], out)
         return _compare(first, second, degenerate, format)
-    if pool is not None and not studies:
-        raise ConfigError(f"--pool {pool}: name the studies, two or more.")
     if studies:
         named = _placed([find_study(name, root) for name in studies], out)
         found = {folder: read_study(folder) for folder in named}
