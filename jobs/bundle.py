@@ -52,6 +52,11 @@ def run_bundle(worker: Worker, items: Sequence[str], compute: Compute | None = N
     for position, item in enumerate(items, 1):
         if worker.stop:
             raise Interrupted
+        if item not in worker.study.runs:
+            if item in claims.held(folder, [item], worker.settings.submission):
+                folder.claim(item).unlink(missing_ok=True)
+            log(f"[{position}/{len(items)}] {item}: left out, because the study no longer has it")
+            continue
         if _done(worker, item):
             folder.claim(item).unlink(missing_ok=True)
             continue

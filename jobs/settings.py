@@ -54,6 +54,17 @@ class Assignment(Frozen):
         """Items that the submission still holds: what has ended, or was cancelled, has no claim."""
         return list(claims.held(folder, self.bundle.items, self.settings.submission))
 
+    def planned(self, study: Study, folder: StudyFolder) -> list[str]:
+        """Of the items that it holds those that the study has; claims on others are given back.
+
+        A study may lose runs while the jobs wait that were to run them.
+        """
+        held = self.held(folder)
+        for item in held:
+            if item not in study.runs:
+                folder.claim(item).unlink(missing_ok=True)
+        return [item for item in held if item in study.runs]
+
 
 class StagingRequest(Frozen):
     """What a staging process is asked for, as one file of JSON."""

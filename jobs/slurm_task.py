@@ -74,7 +74,7 @@ class _Element:
         os.environ["STILT_LOG_FILE"] = log
         self.assignment = read_assignment(self.folder, task.bundle)
         self.stage = self.assignment.bundle.stage
-        self.items = self.assignment.held(self.folder)
+        self.items = self.assignment.planned(self.study, self.folder)
         self.memory = MemoryWatch()
 
     def held(self, items: Iterable[str]) -> dict[str, claims.Claim]:
@@ -96,6 +96,8 @@ class _Element:
                 raise CellsFailed(f"{failed} of {counted(len(self.items), 'cell')} failed")
             return counted(len(self.items), "cell")
         item = self.assignment.bundle.items[0]
+        if item not in self.study.runs:
+            return f"{item}: the study no longer has it"
         claim = claims.read(self.folder.claim(item))
         name = self.study.runs[item].title
         if claim is not None and claim.submission != self.assignment.settings.submission:

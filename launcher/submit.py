@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from filelock import FileLock
 from rich.text import Text
 
 from jobs.settings import Settings
@@ -32,6 +33,7 @@ from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
 from launcher.study.claiming import assign, claim_bundles, new_submission
+from launcher.study.growth import Asked, next_step
 from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
@@ -49,8 +51,11 @@ from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
+from stilt.model.hub import require_here
 from stilt.plan import Plan, plan
 from stilt.system.console import Output
+from stilt.system.files import writable_folder
+from stilt.system.locks import lock_of, wait_for
 from stilt.system.units import counted
 from stilt.task import Size
 
@@ -76,6 +81,7 @@ def submit(
     executor: Literal["local", "slurm"] = "slurm",
     from_: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(name="from")] = (),
     dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"])] = False,
+    revise: bool = False,
     work: Annotated[WorkFlags, tyro.conf.arg(name="")],
     profile: Path | None = None,
     cluster: Annotated[Any, tyro.conf.arg(name="", constructor=Flags)],
@@ -90,6 +96,8 @@ def submit(
         from_: another study, or a folder of studies, whose results are taken over where they are
             of the same cells and data, as those of all studies below root are; may be repeated.
         dry_run: print what would run (slurm: and what sbatch would be given), and write nothing.
+        revise: let cells of the study go, or become others, where the grid, a task or the model is
+            no longer what it was; their results stay on disk. What only adds cells needs no flag.
         work: see ``WorkFlags``.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
@@ -102,7 +110,13 @@ def submit(
         require_safe_path(resolved.folder)
         require_own_cluster(resolved.folder)
     others = other_studies(resolved.folder, from_)
+    asks = Asked(revise, command_line(), commit())
     if dry_run:
+        step = next_step(
+            resolved.study, resolved.folder, ClaimLiveness(resolved.folder).lives, asks
+        )
+        for line in step.said:
+            console.print(Text(line))
         whole = show_plan(resolved, others, console, executor=executor, bundles=work.bundles)
         if asked is not None:
             show_arrays(resolved, whole, asked, read_limits(asked), console)
@@ -115,6 +129,8 @@ def submit(
         require_fitting_nodes(asked)
         # too few GPUs for a run of this grid: said before anything is written
         asked.workers(resolved.study.grid.processes)
+    assert resolved.model is not None
+    require_here(resolved.model)
     console.print(
         Text.assemble(
             "study ", (resolved.study.name, "bold"), f" in {resolved.folder.path}: checking data"
@@ -124,10 +140,23 @@ def submit(
     show_oddities({name: splits.odd for name, (splits, _) in found.items()}, console)
     require_tried(resolved, {name: splits for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
-    for message in begin(resolved, found):
-        console.print(Text.assemble(("mended:", "yellow"), f" {message}"))
-    options = Submit(resolved, others, sizes, executor, work, console)
-    return _send_to_slurm(options, asked) if asked else _run_here(options)
+    writable_folder(resolved.folder.path)
+    writable_folder(resolved.cache)
+    lock = lock_of(resolved.folder.path / ".submit.lock")
+    try:
+        wait_for(
+            lock, lambda: console.print("another submit of this study claims its runs: waiting")
+        )
+        lives = ClaimLiveness(resolved.folder).lives
+        said, mended = begin(resolved, found, lives, asks)
+        for line in said:
+            console.print(Text(line))
+        for message in mended:
+            console.print(Text.assemble(("mended:", "yellow"), f" {message}"))
+        options = Submit(resolved, others, sizes, executor, work, console, lock)
+        return _send_to_slurm(options, asked) if asked else _run_here(options)
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True)
@@ -141,6 +170,8 @@ class Submit:
     executor: str
     work: WorkFlags
     console: Output
+    lock: FileLock
+    """Held until the runs are claimed: meanwhile no other submit changes the study."""
 
     def claim(
         self, aim: int, limits: Limits, settings: Settings, at_least: int = 1
@@ -181,6 +212,7 @@ class Submit:
         )
         fits, later = within(whole, limits)
         mine = claim_bundles(fits, resolved.folder, settings.submission, lives)
+        self.lock.release()
         items = [item for bundle in mine.bundles for item in bundle.items]
         for line in running_elsewhere(resolved.study, items, self.others):
             console.print(Text.assemble(("twice at once:", "yellow"), f" {line}."))

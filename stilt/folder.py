@@ -1,57 +1,16 @@
-"""A study on disk: its paths, and study.json written, read and compared."""
+"""A study on disk: its paths, and study.json written and read."""
 
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from stilt.cell import SYNTHESIS, Run
 from stilt.config import parse, read_json
-from stilt.errors import ConfigError, ResultError, unknown
+from stilt.errors import ConfigError, unknown
 from stilt.study import Study
-from stilt.system.files import create_text, write_text
-
-MOST = 10
-"""Differences that are listed; of more there is the number."""
-ASKED = 25
-"""Records of a sort that are asked which study they are of."""
-WIDEST = 60
-"""Characters of a value that are shown."""
-
-_ABSENT = object()
-
-
-def differences(old: Any, new: Any) -> str:
-    """Lists what differs between two JSON values, as ``tasks.wic.epochs: 1 -> 2`` a line."""
-    found = [f"{path}: {_shown(a)} -> {_shown(b)}" for path, a, b in _changed("", old, new)]
-    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
-    return "\n".join(f"  {line}" for line in found[:MOST] + more)
-
-
-def _changed(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            inner = f"{path}.{key}" if path else key
-            yield from _changed(inner, old.get(key, _ABSENT), new.get(key, _ABSENT))
-    elif _tables(old) and _tables(new) and len(old) == len(new):
-        for place, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _changed(f"{path}[{place}]", one, other)
-    elif old != new:
-        yield path, old, new
-
-
-def _tables(value: Any) -> bool:
-    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
-
-
-def _shown(value: Any) -> str:
-    if value is _ABSENT:
-        return "absent"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+from stilt.system.files import write_text
 
 
 class StudyFolder:
@@ -185,86 +144,7 @@ def read_studies(folders: Iterable[StudyFolder]) -> tuple[dict[StudyFolder, Stud
     return found, problems
 
 
-def write_study(study: Study, folder: StudyFolder) -> str:
-    """Writes study.json, or checks that the folder already holds this very study.
-
-    A study.json that is damaged or gone is made anew where what was run there is of this study.
-
-    Returns:
-        What was mended, for people; most often empty.
-
-    Raises:
-        ResultError: The folder holds a study with another configuration; the message lists what
-            differs.
-        ConfigError: Its study.json is of a newer version.
-    """
+def write_study(study: Study, folder: StudyFolder) -> None:
+    """Writes study.json, whole or not at all; whether it may be is for the caller to know."""
     text = json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-    damage = _damage(folder.study_file)
-    if damage is None:
-        require_same_study(study, read_study(folder), folder)
-        return ""
-    others = _digests(folder) - {study.digest}
-    if others:
-        raise ResultError(
-            f"{folder.study_file}: {damage or 'absent'}, and what was run there is of study "
-            f"{', '.join(sorted(others))}, not of this one ({study.digest}). Put the file back "
-            "from a copy, submit the grid and model that the study was begun with, or give this "
-            "one a name of its own with --study."
-        )
-    if not damage:
-        if not create_text(folder.study_file, text):
-            require_same_study(study, read_study(folder), folder)
-        return ""
-    if folder.study_file.is_dir():
-        raise ResultError(f"{folder.study_file}: a folder, where a file is expected. Remove it.")
     write_text(folder.study_file, text)
-    return f"{folder.study_file}: {damage}. It was made anew."
-
-
-def _damage(path: Path) -> str | None:
-    """Why a study.json is no JSON table; empty where there is none, None where nothing is wrong."""
-    try:
-        return None if isinstance(read_json(path), dict) else "not a table"
-    except FileNotFoundError:
-        return ""
-    except ConfigError as error:
-        return str(error).removeprefix(f"{path}: ").rstrip(".")
-
-
-def _digests(folder: StudyFolder) -> set[str]:
-    """Digests of the studies that some of the records in a folder are of."""
-    paths = chain(
-        islice(folder.results.glob("[!.]*.json"), ASKED),
-        islice(folder.path.glob("sources/*/result.json"), ASKED),
-        islice(folder.failures.glob("[!.]*.json"), ASKED),
-    )
-    found = set()
-    for path in paths:
-        try:
-            table = read_json(path)
-        except (FileNotFoundError, ConfigError):
-            continue
-        if isinstance(table, dict) and isinstance(table.get("study"), str):
-            found.add(table["study"])
-    return found
-
-
-def require_same_study(study: Study, there: Study, folder: StudyFolder) -> None:
-    """Refuses a study where another one is.
-
-    Raises:
-        ResultError: They differ; the message says in what.
-    """
-    if there.name != study.name and there == study.model_copy(update={"name": there.name}):
-        raise ResultError(
-            f"{folder.path}: holds study {there.name!r}, whose folder was renamed, and its results "
-            f"bear that name. Rename it back to {there.name!r}, and the same command goes on with "
-            f"--study {there.name}."
-        )
-    if there != study:
-        changes = differences(there.model_dump(mode="json"), study.model_dump(mode="json"))
-        raise ResultError(
-            f"{folder.path}: holds a study with another configuration, and a study is fixed once "
-            "begun. Give this one a name of its own with --study, or go on with the old files. "
-            f"There -> here:\n{changes}"
-        )

@@ -25,6 +25,25 @@ from stilt.schedule import examples_per_pass
 from stilt.task import Task, load_task
 
 
+class Revision(Frozen):
+    """One shape that a study had: since when, by which command, and what came and went with it."""
+
+    number: int = Field(ge=1)
+    when: str
+    """UTC, ISO 8601."""
+    command: str = ""
+    commit: str | None = None
+    """Of this code."""
+    digest: str
+    """Of the study in this shape."""
+    cells: int = Field(ge=0)
+    came: str = ""
+    """In words, such as ``+288 cells: target wic``; what else changed, where no cell did."""
+    went: str = ""
+    looked: str | None = None
+    """When the results of the shape before were last summarised; None where they never were."""
+
+
 class Study(Frozen):
     """Everything that decides which cells there are and what their scores can be.
 
@@ -38,6 +57,9 @@ class Study(Frozen):
     model_identity: str
     """``hub-id@revision``, or the digest of the model's files."""
     tasks: dict[str, Task]
+    revisions: tuple[Revision, ...] = ()
+    """How it came to be what it is, the last one being this; none in studies of earlier versions
+    that never grew."""
 
     @model_validator(mode="after")
     def _all_tasks(self) -> Self:
@@ -105,8 +127,26 @@ class Study(Frozen):
 
     @cached_property
     def digest(self) -> str:
-        """Short hash of the whole study; a field that a later version adds does not change it."""
-        return digest(self.model_dump(mode="json", exclude_defaults=True))
+        """Short hash of all but its history; a field that a later version adds changes nothing."""
+        return digest(self.model_dump(mode="json", exclude_defaults=True, exclude={"revisions"}))
+
+    @property
+    def revision(self) -> int:
+        """Number of the shape that the study has now, from 1."""
+        return self.revisions[-1].number if self.revisions else 1
+
+    def identity_of(self, run: Run) -> dict[str, Any]:
+        """Everything that decides the result of a run: the id of a cell or source is its digest."""
+        if run.source is not None:
+            return self._source_content(run.source)
+        if run.cell is None:
+            return {"synthesis": self._spec()}
+        cell, point = run.cell, run.cell.hyperparameters
+        content = self._content(cell.target, trains=point is not None)
+        content |= self._after(cell.source_id)
+        if point is None:
+            return content | {"evaluate": True, "seed": cell.seed}
+        return content | self._chunked(cell.target, point) | {"hyperparameters": _written(point)}
 
     def examples(self, task: str, hyperparameters: Hyperparameters) -> int:
         """Examples that one process of a run passes through the model at a time at most."""
@@ -135,28 +175,28 @@ class Study(Frozen):
 
     def _source(self, spec: SourceSpec, seed: int) -> Source:
         training = self.grid.source.model_dump(exclude={"seeds"})
-        hyperparameters = Hyperparameters(**training, seed=seed)
-        task = self.tasks[spec.task]
-        size = spec.train_size or task.train_size
-        content = self._content(spec.task) | {"train_size": size}
-        content |= self._chunked(spec.task, hyperparameters)
-        content["hyperparameters"] = _written(hyperparameters)
         name = spec.task + (f"@{spec.train_size}" if spec.train_size else "")
         if len(self._seeds(spec)) > 1 or seed != 42:
             name += f"#{seed}"
-        return Source(
-            id=digest(content),
+        source = Source(
+            id="",
             task=spec.task,
-            train_size=size,
+            train_size=spec.train_size or self.tasks[spec.task].train_size,
             name=name,
-            hyperparameters=hyperparameters,
+            hyperparameters=Hyperparameters(**training, seed=seed),
         )
+        return source.model_copy(update={"id": digest(self._source_content(source))})
+
+    def _source_content(self, source: Source) -> dict[str, Any]:
+        content = self._content(source.task) | {"train_size": source.train_size}
+        content |= self._chunked(source.task, source.hyperparameters)
+        return content | {"hyperparameters": _written(source.hyperparameters)}
 
     def _cells(
         self, source: Source | None, target: str, points: list[tuple[Hyperparameters, str]]
     ) -> Iterable[Cell]:
         """One cell for each point, which comes with its canonical JSON."""
-        content = self._content(target) | self._after(source)
+        content = self._content(target) | self._after(source.id if source else None)
         # cells differ in few fields: to write the others anew for each would take most of the
         # time of listing a study. A quote within a value has a backslash before it, so what is
         # looked for stands once
@@ -180,7 +220,8 @@ class Study(Frozen):
         for spec in evaluation.sources:
             for source in self._trained(spec):
                 for task in evaluation.tasks:
-                    content = self._content(task, trains=False) | self._after(source)
+                    first = self._after(source.id if source else None)
+                    content = self._content(task, trains=False) | first
                     yield Cell(
                         id=digest(content | {"evaluate": True, "seed": evaluation.seed}),
                         stage="evaluate",
@@ -201,14 +242,18 @@ class Study(Frozen):
             "synthesis": self._synthesis(task),
         } | ({"processes": self.grid.processes} if together else {})
 
-    def _after(self, source: Source | None) -> dict[str, Any]:
+    def _after(self, source_id: str | None) -> dict[str, Any]:
         """What of an id's content depends on the source; ``none`` has no head to keep."""
-        if source is None:
+        if source_id is None:
             return {"source": None}
-        return {"source": source.id} | ({"head": "reset"} if self.grid.head == "reset" else {})
+        return {"source": source_id} | ({"head": "reset"} if self.grid.head == "reset" else {})
 
     def _synthesis(self, task: str) -> Any:
-        if not self.tasks[task].synthesis or self.grid.synthesis is None:
+        return self._spec() if self.tasks[task].synthesis else None
+
+    def _spec(self) -> Any:
+        """How rows are generated, in an id's content; None where none are."""
+        if self.grid.synthesis is None:
             return None
         return self.grid.synthesis.identity()
 

@@ -39,6 +39,7 @@ def test_its_cells_have_the_ids_that_its_files_have(own):
     table = study.model_dump(mode="json")
     # what this code added since
     assert table["grid"].pop("chunk") is None
+    assert table.pop("revisions") == []
     assert json.loads(own.study_file.read_text()) == table
     assert {path.stem for path in own.results.glob("*.json")} == DONE <= set(study.cells)
     assert {path.name for path in own.source("").iterdir()} == set(study.sources)

@@ -7,7 +7,6 @@ The names carry a digest of what made them, so that newer code never reads what 
 
 import os
 import signal
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +17,6 @@ from pathlib import Path
 from types import ModuleType
 
 import polars as pl
-from filelock import FileLock
 from pyarrow.fs import FileSelector, LocalFileSystem
 
 from analysis.read import columns, problems, records
@@ -29,7 +27,8 @@ from stilt import cell, config, grid, study, task
 from stilt.cell import digest
 from stilt.folder import StudyFolder
 from stilt.records import baselines, results, validity
-from stilt.system.files import create_text, replacing
+from stilt.system.files import replacing
+from stilt.system.locks import lock_of
 
 BATCH = 2048
 """Files in a part: at 10 kB a result, some 50 MB in the process that reads them."""
@@ -50,9 +49,7 @@ STAMP: Schema = {"file": pl.String, "changed": pl.Int64, "bytes": pl.Int64}
 @contextmanager
 def locked(folder: StudyFolder) -> Iterator[None]:
     """Keeps a second call on the same study waiting: it would read the same files again."""
-    lock = _where(folder) / ".lock"
-    create_text(lock, "")
-    with FileLock(lock, mode=stat.S_IMODE(lock.stat().st_mode)):
+    with lock_of(_where(folder) / ".lock"):
         yield
 
 

@@ -221,6 +221,7 @@ class Pool:
             if code == DEVICE_BROKEN:
                 self._without_device(run)
             left = [item for item in run.bundle.items if item in self.open]
+            left = self._still_planned(left)
             if left and code not in (INTERRUPTED, DEVICE_BROKEN):
                 left = self._crashed(run, left)
             if left:
@@ -233,6 +234,18 @@ class Pool:
             for bundle in self.waiting:
                 self._fail(bundle, bundle.items, "node", why)
             self.waiting.clear()
+
+    def _still_planned(self, left: list[str]) -> list[str]:
+        """Of the runs that an ended worker left, those that it did not give back as unplanned."""
+        given_back = set(left) - claims.held(self.folder, left, self.settings.submission).keys()
+        if not given_back:
+            return left
+        planned = read_study(self.folder).runs
+        for item in given_back - planned.keys():
+            self.open.discard(item)
+            title = self.study.runs[item].title
+            self.console.print(f"{title}: left out, because the study no longer has it")
+        return [item for item in left if item in self.open]
 
     def _note_finished(self) -> None:
         for run in self.running:

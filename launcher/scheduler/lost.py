@@ -72,7 +72,7 @@ def _told(
     study: Study, folder: StudyFolder, claim: claims.Claim, liveness: ClaimLiveness, begun: bool
 ) -> tuple[FailureKind, str] | None:
     """Why an item of a dead job has no result; None where there is nothing to record."""
-    if finished(study, folder, claim.item):
+    if claim.item not in study.runs or finished(study, folder, claim.item):
         return None
     job = liveness.job(claim)
     if job is not None and job.state == "COMPLETED":

@@ -3,23 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from launcher.study.growth import Asked, next_step, take
+from launcher.study.outstanding import Lives
 from stilt.data.encode import cache_folder
 from stilt.data.load import Splits, data_folder, load_splits, measure
 from stilt.data.oddities import Oddity
 from stilt.errors import ConfigError
-from stilt.folder import StudyFolder, read_study, require_same_study, write_study
+from stilt.folder import StudyFolder, read_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
 from stilt.model.contents import require_whole
+from stilt.model.hub import with_commit
 from stilt.model.place import ModelPlace, file_digests, find_model, identity
 from stilt.model.positions import read_config, require_positions
 from stilt.records.pins import new_pin
 from stilt.records.validity import judge_of
 from stilt.study import Study, bind
-from stilt.system.files import writable_folder
 from stilt.task import Size
 
 
@@ -65,16 +68,18 @@ def resolve_study(
     Raises:
         ConfigError: The grid, a task or the model is not what it should be, or a task's sequences
             are longer than the model can read.
-        ResultError: A dry run would be refused, because another study has this name.
     """
     path = grid_path(grid_name)
     grid = load_grid(grid_name)
     if places.model:
         grid = Grid.model_validate(grid.model_dump() | {"model": _model_spec(places.model)})
+    folder = StudyFolder(places.root / (name or grid.name))
+    there = _there(folder)
     found: ModelPlace | None
     problem = ""
     files: dict[str, str] = {}
     try:
+        grid = _with_commits(grid, there)
         found = find_model(grid.model, path.parent)
         require_whole(found)
         files = file_digests(found)
@@ -82,19 +87,33 @@ def resolve_study(
     except ConfigError as error:
         if not dry_run:
             raise
-        found, known, problem = None, "not found", str(error)
+        # a model that is not here may be the same
+        known = there.model_identity if there else "not found"
+        found, problem = None, str(error)
     study = bind(grid, known, name=name, near=path.parent)
     if found is not None and not grid.model.hub:
         require_positions(study.tasks.values(), read_config(Path(found.name)))
-    folder = StudyFolder(places.root / study.name)
-    if dry_run and folder.study_file.is_file():
-        there = read_study(folder)
-        if found is None:
-            # a model that is not here may be the same
-            there = there.model_copy(update={"model_identity": known})
-        require_same_study(study, there, folder)
     data_dir = data_folder(places.data_dir)
     return ResolvedStudy(study, folder, found, data_dir, cache_folder(), problem, files)
+
+
+def _there(folder: StudyFolder) -> Study | None:
+    """The study that is there already, where it can be read."""
+    try:
+        return read_study(folder)
+    except ConfigError:
+        return None
+
+
+def _with_commits(grid: Grid, there: Study | None) -> Grid:
+    """A grid whose models of the Hub are named by commits, see ``with_commit``."""
+    known = there.grid if there else None
+    changes: dict[str, Any] = {"model": with_commit(grid.model, known.model if known else None)}
+    if grid.synthesis is not None:
+        spec = known.synthesis if known else None
+        generator = with_commit(grid.synthesis.generator, spec.generator if spec else None)
+        changes["synthesis"] = grid.synthesis.model_copy(update={"generator": generator})
+    return grid.model_copy(update=changes)
 
 
 def _model_spec(text: str) -> ModelSpec:
@@ -136,22 +155,30 @@ def show_oddities(odd: Mapping[str, Sequence[Oddity]], console: Console) -> None
             )
 
 
-def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> list[str]:
+def begin(
+    resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]], lives: Lives, asked: Asked
+) -> tuple[list[str], list[str]]:
     """Writes study.json and fixes the study's data, or checks that they are what is there.
 
+    Args:
+        resolved: the study.
+        found: its rows, see ``check_data``.
+        lives: whether a claim's job still lives.
+        asked: what the submit says of itself.
+
     Returns:
-        What of it was damaged and is mended, for people.
+        How the study changed, and what of it was damaged and is mended, both for people.
 
     Raises:
         ConfigError: The folder cannot be written.
-        ResultError: Another study has this name.
+        ResultError: Runs of the study that is there would go.
         DataError: The rows differ from those that the study began with.
     """
-    writable_folder(resolved.folder.path)
-    writable_folder(resolved.cache)
     study, folder = resolved.study, resolved.folder
-    mended = [write_study(study, folder)]
+    step = next_step(study, folder, lives, asked)
+    take(step, folder, lives)
+    mended = [step.mended]
     for name, (splits, _) in found.items():
         pin = new_pin(splits.digest(), len(splits.train), splits.gold, splits.where, splits.odd)
         mended.append(judge_of(study, folder).pin(name, None, pin))
-    return [message for message in mended if message]
+    return list(step.said), [message for message in mended if message]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stilt.grid import load_grid
-from stilt.study import bind
+from stilt.cell import SYNTHESIS, digest
+from stilt.grid import grid_names, load_grid
+from stilt.study import Revision, Study, bind
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden/cell_ids.json").read_text())
 
@@ -24,6 +25,23 @@ def test_ids_are_those_that_studies_on_disk_were_begun_with(grid):
         "sha256": hashlib.sha256("\n".join(ids).encode()).hexdigest(),
         "sources": {source.name: source.id for source in study.sources.values()},
     } == GOLDEN[grid]
+
+
+@pytest.mark.parametrize("grid", grid_names())
+@pytest.mark.parametrize("fields", [{}, {"processes": 2, "chunk": 3, "head": "reset"}])
+def test_an_id_is_the_digest_of_what_identifies_its_run(grid, fields):
+    study = bind(load_grid(grid).model_copy(update=fields), "golden-identity")
+    for run in study.runs.values():
+        if run.id != SYNTHESIS:
+            assert digest(study.identity_of(run)) == run.id
+
+
+def test_the_history_of_a_study_is_no_part_of_its_digest():
+    study = bind(load_grid("demo"), "golden-identity")
+    seen = Revision(number=1, when="2026-11-30T10:00:00+00:00", digest=study.digest, cells=24)
+    again = Study.model_validate(study.model_dump() | {"revisions": [seen]})
+    assert again.digest == study.digest == GOLDEN["demo"]["study"]
+    assert (study.revision, again.revision) == (1, 1)
 
 
 def ids(grid, **fields):

@@ -1,0 +1,67 @@
+"""A model of the Hub: the commit that a branch stands for, and whether its files are here."""
+
+import re
+
+from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from stilt.errors import ConfigError
+from stilt.grid import ModelSpec
+from stilt.model.place import ModelPlace
+
+# the client's errors of the network are those of its HTTP library, which has changed more than once
+_HTTP = tuple(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
+SILENCE = (OSError, HfHubHTTPError, HFValidationError, *_HTTP)
+"""What is raised where the Hub does not answer, or has no such model."""
+ANSWER_SECONDS = 10.0
+"""How long the Hub may take to say which commit a branch stands for."""
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision can never be another model: 40 hexadecimal digits."""
+    return re.fullmatch("[0-9a-f]{40}", revision) is not None
+
+
+def with_commit(spec: ModelSpec, known: ModelSpec | None) -> ModelSpec:
+    """A grid's model with the commit that its branch or tag stands for.
+
+    Args:
+        spec: what the grid says; one that is no model of the Hub comes back as it is.
+        known: what the study that is there was begun with: its commit stays, wherever the branch
+            has gone since.
+
+    Raises:
+        ConfigError: The Hub does not say; the message has the remedy.
+    """
+    if not spec.hub or not spec.revision or is_commit(spec.revision):
+        return spec
+    if known is not None and known.hub == spec.hub and known.revision:
+        return spec.model_copy(update={"revision": known.revision})
+    try:
+        commit = HfApi().model_info(spec.hub, revision=spec.revision, timeout=ANSWER_SECONDS).sha
+        why = "the Hub names no commit for it"
+    except SILENCE as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        commit, why = None, f"the Hub does not say which commit that is ({said[:200]})"
+    if commit is None or not is_commit(commit):
+        raise ConfigError(
+            f"model: 'revision' = {spec.revision!r} of {spec.hub!r} may be another model tomorrow, "
+            f"and {why}; a commit (40 hexadecimal digits) is expected."
+        )
+    return spec.model_copy(update={"revision": commit})
+
+
+def require_here(place: ModelPlace) -> None:
+    """Makes sure that a model's files are on this machine: workers fetch nothing.
+
+    Raises:
+        ConfigError: A model of the Hub is not in its cache.
+    """
+    if place.revision is None:
+        return
+    found = try_to_load_from_cache(place.name, "config.json", revision=place.revision)
+    if not isinstance(found, str):
+        raise ConfigError(
+            f"model: {place.name}@{place.revision} is not in the Hub's cache of this machine. "
+            "Stage it first, where the Hub answers: python launcher/stage.py with the same --grid."
+        )
