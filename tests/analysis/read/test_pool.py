@@ -91,7 +91,7 @@ def test_sources_keep_names_of_their_own(tmp_path):
 )
 def test_what_decides_a_score_must_be_the_same(other, said):
     first = bound(name="a")
-    with pytest.raises(ConfigError, match="--pool both: studies g and g cannot be one table") as e:
+    with pytest.raises(ConfigError, match="--pool both: studies a and b cannot be one table") as e:
         united("both", [first, other])
     assert said in str(e.value)
 
