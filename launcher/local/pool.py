@@ -32,6 +32,7 @@ from launcher.study.resolve import ResolvedStudy
 from launcher.study.worker_code import worker_environment
 from stilt.cell import digest
 from stilt.errors import ResultError, disk_full
+from stilt.folder import read_study
 from stilt.plan import Bundle, Plan, cost
 from stilt.records import claims
 from stilt.records.deaths import why_ended

@@ -68,8 +68,8 @@ def next_step(study: Study, folder: StudyFolder, lives: Lives, asked: Asked) -> 
         return Step(there, writes=False, change=change, begun=begun)
     if not begun:
         what = "; ".join(change.lost() or [change.grown()])
-        said = f"study {there.name} had begun nothing and is replaced: {what}"
-        return Step(_with(study, (), asked), (said,), change=change, begun=False)
+        title = f"study {there.name} had begun nothing and is replaced: {what}"
+        return Step(_with(study, (), asked), (title,), change=change, begun=False)
     history = there.revisions or (_first(there, folder),)
     _require_readers(there, folder, lives)
     if change.gone:
@@ -79,13 +79,10 @@ def next_step(study: Study, folder: StudyFolder, lives: Lives, asked: Asked) -> 
     came = change.grown() if change.came or not change.gone else ""
     bound = _with(study, history, asked, came=came, went="; ".join(lost), looked=looked)
     done = len(_results(folder) & there.cells.keys())
-    said = [f"study {study.name}, revision {bound.revision}: {came}"] if came else []
-    if said:
-        said[0] += f"; {counted(len(there.cells), 'cell')} there, {done} done"
-    else:
-        said = [f"study {study.name}, revision {bound.revision}:"]
-    said += [f"  -{line}" for line in lost]
-    return Step(bound, tuple(said), change=change)
+    title = f"study {study.name}, revision {bound.revision}:"
+    if came:
+        title += f" {came}; {counted(len(there.cells), 'cell')} there, {done} done"
+    return Step(bound, (title, *(f"  -{line}" for line in lost)), change=change)
 
 
 def take(step: Step, folder: StudyFolder, lives: Lives) -> None:

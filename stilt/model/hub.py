@@ -10,8 +10,12 @@ from stilt.grid import ModelSpec
 from stilt.model.place import ModelPlace
 
 # the client's errors of the network are those of its HTTP library, which has changed more than once
-_HTTP = tuple(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
-SILENCE = (OSError, HfHubHTTPError, HFValidationError, *_HTTP)
+_HTTP = tuple(
+    kind
+    for kind in HfHubHTTPError.__mro__
+    if kind.__name__ == "HTTPError" and issubclass(kind, Exception)
+)
+SILENCE: tuple[type[Exception], ...] = (OSError, HfHubHTTPError, HFValidationError, *_HTTP)
 """What is raised where the Hub does not answer, or has no such model."""
 ANSWER_SECONDS = 10.0
 """How long the Hub may take to say which commit a branch stands for."""

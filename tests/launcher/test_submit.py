@@ -284,7 +284,7 @@ def test_a_row_without_its_label_is_named_by_file_and_row(arguments, folder, own
     assert not folder.path.exists()
 
 
-def test_another_configuration_under_the_same_name_is_refused_with_what_differs(
+def test_a_grid_that_drops_cells_is_refused_with_those_that_go(
     arguments, finished, own_study, capsys
 ):
     grid = own_study / "own.toml"
@@ -292,8 +292,8 @@ def test_another_configuration_under_the_same_name_is_refused_with_what_differs(
     for more in ([], ["--dry-run"]):
         assert submit([*arguments, *more]) == 2
         error = capsys.readouterr().err
-        assert "holds a study with another configuration" in error
-        assert "grid.blocks[0].warmup_ratio: [0.0, 0.2] -> [0.1]" in error
+        assert "this study would lose 8 of its 8 cells (8 with a result)" in error
+        assert "no longer in the grid: 8 cells: warmup ratio 0.0, 0.2" in error
 
 
 def test_a_dry_run_says_that_the_model_is_not_here(arguments, folder, capsys):

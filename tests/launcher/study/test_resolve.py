@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from launcher.study.growth import Asked
 from launcher.study.resolve import (
     Places,
     ResolvedStudy,
@@ -48,7 +49,7 @@ def test_what_is_odd_in_a_submits_rows_is_shown_and_kept_in_the_study(own_study,
     found = check_data(resolved)
     show_oddities({name: splits.odd for name, (splits, _) in found.items()}, Output(width=60))
     assert f"to look at: pairs, {text}\n" in capsys.readouterr().out
-    begin(resolved, found)
+    begin(resolved, found, lambda claim: False, Asked())
     kept = kept_oddities(folder)
     assert [oddity.text for oddity in kept["pairs"]] == [text]
 
