@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -16,6 +16,8 @@ from stilt.errors import ConfigError, shown
 from stilt.folder import StudyFolder
 from stilt.grid import Block, Evaluation, Grid, SourceSpec
 from stilt.study import Study
+
+PartT = TypeVar("PartT", Block, Evaluation)
 
 ENDED = ("ok", "diverged")
 """Statuses of a run that has a result."""
@@ -64,7 +66,9 @@ def united(name: str, studies: Sequence[Study]) -> Study:
         update={
             "name": name,
             "title": "",
-            "blocks": tuple(_seeded(x, one.grid) for one in studies for x in one.grid.blocks),
+            "blocks": _joined(
+                tuple(_seeded(x, one.grid) for one in studies for x in one.grid.blocks)
+            ),
             "evaluate": tuple(_seeded(x, one.grid) for one in studies for x in one.grid.evaluate),
             "synthesis": next((one.grid.synthesis for one in studies if one.grid.synthesis), None),
         }
@@ -109,7 +113,7 @@ def _differing(prefix: str, first: dict[str, Any], other: dict[str, Any]) -> Ite
             yield f"{prefix}{key} = {' and '.join(values)}"
 
 
-def _seeded(part: Block | Evaluation, grid: Grid) -> Block | Evaluation:
+def _seeded(part: PartT, grid: Grid) -> PartT:
     """A part of a grid whose sources name their seeds, which another grid's would replace."""
 
     def named(spec: SourceSpec) -> SourceSpec:
@@ -117,6 +121,22 @@ def _seeded(part: Block | Evaluation, grid: Grid) -> Block | Evaluation:
         return spec if spec.is_none else spec.model_copy(update={"seeds": seeds})
 
     return part.model_copy(update={"sources": tuple(map(named, part.sources))})
+
+
+def _joined(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Blocks as a grid would have them that was written whole: one where one axis alone differs."""
+    found: list[Block] = []
+    for block in blocks:
+        for place, there in enumerate(found):
+            unlike = [x for x in Block.model_fields if getattr(there, x) != getattr(block, x)]
+            axes = [(getattr(there, x), getattr(block, x)) for x in unlike]
+            if len(unlike) < 2 and all(first and other for first, other in axes):
+                both = [tuple(dict.fromkeys([*first, *other])) for first, other in axes]
+                found[place] = there.model_copy(update=dict(zip(unlike, both, strict=True)))
+                break
+        else:
+            found.append(block)
+    return blocks if len(found) == len(blocks) else _joined(tuple(found))
 
 
 def pool(

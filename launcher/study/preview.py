@@ -66,7 +66,7 @@ def show_plan(
             lacks,
         )
     )
-    console.print(_matrix(study, state, taken, missing))
+    _show_cells(study, state, taken, missing, console)
     _show_offers(offers, console)
     console.print(_stages(study, whole))
     console.print(_time(resolved, state.done, offers, whole))
@@ -78,17 +78,21 @@ def show_plan(
     return whole
 
 
-def _matrix(study: Study, state: Outstanding, taken: set[str], missing: Sequence[str]) -> Table:
+def _show_cells(
+    study: Study, state: Outstanding, taken: set[str], missing: Sequence[str], console: Console
+) -> None:
     """Counts cells by target and source: done here, to be taken over where any is, and to run."""
     sorts = [state.done, taken, set(missing)] if taken else [state.done, set(missing)]
     words = ["done here", "to be taken over", "to run"] if taken else ["done here", "to run"]
+    # a title would be broken into lines as wide as the table
+    console.print(f"cells by target and source: {' / '.join(words)}")
     counts = [
         Counter((cell.source, cell.target) for cell in study.cells.values() if cell.id in some)
         for some in sorts
     ]
     sources = list(dict.fromkeys(cell.source for cell in study.cells.values()))
     targets = list(dict.fromkeys(cell.target for cell in study.cells.values()))
-    table = new_table(title=f"cells by target and source: {' / '.join(words)}")
+    table = new_table()
     table.add_column("target", no_wrap=True)
 
     def shown(of: Sequence[str], on: Sequence[str]) -> str:
@@ -103,7 +107,7 @@ def _matrix(study: Study, state: Outstanding, taken: set[str], missing: Sequence
     for target in targets:
         table.add_row(target, *(shown(column, [target]) for column in columns))
     table.add_row("all", *(shown(column, targets) for column in columns), style="bold")
-    return table
+    console.print(table)
 
 
 def _show_offers(offers: Offers, console: Console) -> None:

@@ -120,3 +120,18 @@ def test_a_folder_without_any_record_is_that_of_the_pool(tmp_path):
     first, second = make_done(tmp_path, "first"), make_done(tmp_path, "second")
     folder = pooled(tmp_path, first, second).folder
     assert folder.result("unknown") == StudyFolder(tmp_path / "both").result("unknown")
+
+
+def test_the_grid_of_a_pool_is_as_if_it_were_written_whole():
+    whole = bound(**blocks(seed=[1, 2], targets=["rte", "wic"]), evaluate=[])
+    parts = [
+        bound(**blocks(seed=[seed], targets=[target]), evaluate=[])
+        for seed in (1, 2)
+        for target in ("rte", "wic")
+    ]
+    both = united("both", parts)
+    assert len(both.grid.blocks) == 1
+    assert list(both.cells) == list(whole.cells)
+    apart = united("both", [parts[0], parts[3]])
+    assert len(apart.grid.blocks) == 2
+    assert list(apart.cells) == [*parts[0].cells, *parts[3].cells]

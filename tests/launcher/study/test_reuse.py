@@ -286,6 +286,28 @@ def test_a_study_that_vanishes_while_it_is_read_costs_nothing(new, done, capsys,
     assert not weights(new.folder, source_of(new)).exists()
 
 
+@pytest.mark.parametrize("how", ["cleaned", "trained anew"])
+def test_a_source_that_changes_while_it_is_read_is_told_and_left(
+    new, done, capsys, monkeypatch, how
+):
+    theirs = weights(done, source_of(new))
+
+    def changed(there, here):
+        if how == "cleaned":
+            theirs.unlink(missing_ok=True)
+        else:
+            write_text(theirs, "other weights")
+        files.link_or_copy(there, here)
+
+    monkeypatch.setattr(reuse, "link_or_copy", changed)
+    said = taken(new, capsys)
+    why = "No such file" if how == "cleaned" else "not the file that was saved with result.json"
+    assert f"not taken over: {theirs}: {why}" in said
+    assert not weights(new.folder, source_of(new)).exists()
+    assert [path.name for path in new.folder.source("").iterdir()] == [source_of(new)]
+    assert lacks(new).missing == []
+
+
 def test_a_disk_that_is_full_is_no_fault_of_the_other_study(new, capsys, monkeypatch):
     def full(there, here):
         raise OSError(28, os.strerror(28), str(here))
