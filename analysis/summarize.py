@@ -17,6 +17,7 @@ import tyro
 
 from analysis.notes.comparability import refuse_other_metrics, remarks
 from analysis.notes.gaps import describe
+from analysis.notes.history import title
 from analysis.read.collect import Collection, collect
 from analysis.read.columns import NARROW
 from analysis.read.pool import pool as pool_of
@@ -60,14 +61,19 @@ class Summary:
 
     def tables(self) -> list[TextTable]:
         """The tables that are shown."""
-        return tables(self.collection.study, self.frames, self.definition)
+        return self._titled(tables(self.collection.study, self.frames, self.definition))
 
     def paper(self) -> list[TextTable]:
         """The paper's tables: those that were asked for, else all that the study plans whole."""
         frames = self.frames["summary"], self.frames["differences"]
         study, cells = self.collection.study, self.collection.cells
         names = self.reports or covered(frames[0])
-        return [paper_report(name, study, cells, *frames) for name in names]
+        return self._titled([paper_report(name, study, cells, *frames) for name in names])
+
+    def _titled(self, found: Sequence[TextTable]) -> list[TextTable]:
+        """Tables whose captions say which revision of the study they are of."""
+        said = title(self.collection.study)
+        return [replace(t, caption=f"{t.caption} {said}" if said else t.caption) for t in found]
 
     def shown(self) -> list[TextTable]:
         """What is printed: all tables, or only those of the paper that were asked for."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from analysis.notes.history import history
 from analysis.read.collect import Collection
 from analysis.stats.summary import COUNTED_STATUSES, PLACE, TRIAL, in_order
 from stilt.cell import NONE
@@ -26,6 +27,7 @@ def describe(collection: Collection) -> list[str]:
     absent = cells.filter(pl.col("status") == "missing")
     return [
         f"{cells.height} cells: {', '.join(parts)}.",
+        *history(collection.study),
         *(["No result yet."] if not counts["ok"] and not counts["diverged"] else []),
         *([f"Missing: {places(absent, cells)}."] if absent.height else []),
         *_failed(cells),

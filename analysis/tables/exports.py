@@ -74,6 +74,8 @@ def json_content(
         "study": collection.study.name,
         "digest": collection.study.digest,
         "model": collection.study.model_identity,
+        "revision": collection.study.revision,
+        "revisions": [one.model_dump(mode="json") for one in collection.study.revisions],
         "degenerate": {"definition": by, "meaning": DEFINITIONS[by]},
         "notes": list(notes),
         "cells": dict(cells["status"].value_counts().sort("status").iter_rows()),

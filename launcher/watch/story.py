@@ -2,9 +2,10 @@
 
 from stilt.system.command import while_read
 
+import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -12,11 +13,12 @@ from tyro.conf import Positional
 
 from launcher.scheduler.logs import bundles_of, last_lines, log_files, part_of
 from launcher.scheduler.reasons import ADVICE
-from launcher.study.lookup import Found, find_run
+from launcher.study.lookup import Found, find_runs, in_study
 from launcher.watch.observer import Observer
 from launcher.watch.screen import STYLES, marked
 from launcher.watch.study_status import Item
 from stilt.config import require_counts
+from stilt.errors import ResultError
 from stilt.records import claims
 from stilt.records.failures import read_failure
 from stilt.records.finished import read_ending
@@ -35,17 +37,23 @@ def why(
     """Shows how a cell or source stands, what went wrong, and the end of its log.
 
     Args:
-        cell: start of its id; of a source also its name.
+        cell: start of its id; of a source also its name; STUDY/CELL names the study, too.
         study: the study; all below root are searched by default.
         root: folder that holds studies.
         lines: lines of the log.
     """
     require_counts(lines=lines)
-    found = find_run(cell, study, root)
-    item = _look(found)
     console = Output(soft_wrap=True)
+    everywhere = find_runs(cell, study, root)
+    found = _told_in(everywhere)
+    if found is None:
+        _list(everywhere, console)
+        return 0
+    item = _look(found)
     console.print(Text(found.run.title, "bold"))
-    console.print(f"{item.id} of study {found.folder.path.name}")
+    others = [other.folder.path.name for other in everywhere if other is not found]
+    also = f"; the same run is in {', '.join(others)}" if others else ""
+    console.print(f"{item.id} of study {found.folder.path.name}{also}")
     console.print(_state(item))
     failure = read_failure(found.folder.failure(found.run.id))
     if item.kind:
@@ -81,15 +89,19 @@ def tail(
     """Follows the log of a cell or source until it has ended; Ctrl-C stops following.
 
     Args:
-        cell: start of its id; of a source also its name.
+        cell: start of its id; of a source also its name; STUDY/CELL names the study, too.
         study: the study; all below root are searched by default.
         root: folder that holds studies.
         lines: lines to begin with.
     """
     require_counts(lines=lines)
-    found = find_run(cell, study, root)
-    item = _look(found)
     console = Output(soft_wrap=True, stderr=True)
+    everywhere = find_runs(cell, study, root)
+    found = _told_in(everywhere)
+    if found is None:
+        _list(everywhere, console)
+        return 0
+    item = _look(found)
     console.print(Text(f"{item.name} ({item.id})", "bold"), _state(item))
     while not (paths := _logs(found, item)):
         if item.state not in ("running", "pending"):
@@ -104,6 +116,42 @@ def tail(
             sys.stdout.write(line)
             sys.stdout.flush()
     return 0
+
+
+def _told_in(everywhere: Sequence[Found]) -> Found | None:
+    """Of the studies that have a run, the one that tells its story; None where several differ."""
+    news = [(_news(found), found) for found in everywhere]
+    told = [(what, found) for what, found in news if what is not None]
+    if len({what for what, _ in told}) > 1:
+        return None
+    return told[0][1] if told else everywhere[0]
+
+
+def _news(found: Found) -> str | None:
+    """What a study knows of a run, so that two who know the same say the same; None if nothing."""
+    claim = claims.read(found.folder.claim(found.run.id))
+    if claim is not None:
+        return f"{claim.submission} {found.folder.path}"
+    try:
+        ending = read_ending(found.study, found.folder, found.run)
+    except ResultError as error:
+        return str(error)
+    if ending is not None:
+        # a result that was taken over keeps where and when it was made
+        return ending.provenance.model_dump_json()
+    failure = read_failure(found.folder.failure(found.run.id))
+    return None if failure is None else f"{failure.finished} {found.folder.path}"
+
+
+def _list(everywhere: Sequence[Found], console: Output) -> None:
+    """Prints how a run stands in each study that has it, and how to see one of them in full."""
+    run = everywhere[0].run
+    console.print(Text(run.title, "bold"))
+    console.print(f"{run.id} is in {len(everywhere)} studies, each with a story of its own:")
+    for found in everywhere:
+        console.print(Text.assemble("  ", _state(_look(found))))
+        name = shlex.quote(in_study(found, run.id))
+        console.print(f"    python launcher/status.py why {name}")
 
 
 def _follow(found: Found, item: Item, path: Path, lines: int) -> Iterator[str]:

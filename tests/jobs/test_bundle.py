@@ -253,3 +253,19 @@ def test_generation_that_is_asked_to_stop_stops_and_goes_on_to_the_same_rows(
     synthesize(worker.study.grid.synthesis, tmp_path / "again")
     for name in ("train.jsonl", "dev.jsonl"):
         assert (made / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_what_the_study_no_longer_has_is_skipped_and_given_back(work, monkeypatch):
+    worker, (gone, kept) = work
+    cells = [cell.id for cell in worker.study.cells.values()]
+    claimed = next(cell for cell in cells if cell not in (gone, kept))
+    take(new_claim(claimed, "slurm-2", "b"), worker.folder.claim(claimed))
+    runs = {item: run for item, run in worker.study.runs.items() if item not in (gone, claimed)}
+    monkeypatch.setitem(worker.study.__dict__, "runs", runs)
+    assert bundles.run_bundle(worker, [gone, claimed, kept]) == 0
+    assert not worker.folder.claim(gone).exists()
+    assert not worker.folder.failure(gone).exists()
+    assert not worker.folder.result(gone).exists()
+    # another submission's claim is not ours to give back
+    assert worker.folder.claim(claimed).exists()
+    assert worker.folder.result(kept).exists()

@@ -4,7 +4,10 @@ import os
 import threading
 import time
 
+from stilt.folder import StudyFolder
 from stilt.records.results import Failure, write_record
+from tests.support.fake_study import TINY, make_study
+from tests.support.result_files import change
 from tests.support.watched_study import hold, show, undone
 
 
@@ -94,3 +97,42 @@ def test_tail_shows_what_is_added_until_the_cell_has_ended(made, tmp_path, monke
     worker.join()
     assert code == 0
     assert said.out == "first\nsecond\n"
+
+
+def two_studies(tmp_path, **changes):
+    """Two studies of the same cells; the second one's results are the first's, or others."""
+    study = make_study(tmp_path / "one", grid=TINY)
+    make_study(tmp_path / "two", grid=TINY, **changes)
+    return study, StudyFolder(tmp_path / "one"), StudyFolder(tmp_path / "two")
+
+
+def test_why_tells_a_run_of_two_studies_once_where_it_is_the_same(tmp_path, capsys):
+    study, one, two = two_studies(tmp_path)
+    cell = next(iter(study.cells))
+    two.result(cell).write_bytes(one.result(cell).read_bytes())
+    code, said = show(tmp_path, capsys, "why", cell)
+    assert code == 0
+    assert f"{cell} of study one; the same run is in two\n" in said.out
+    code, said = show(tmp_path, capsys, "why", f"two/{cell}")
+    assert code == 0
+    assert f"{cell} of study two\n" in said.out
+
+
+def test_why_tells_of_the_study_that_has_run_it(tmp_path, capsys):
+    study, one, _ = two_studies(tmp_path)
+    cell = next(iter(study.cells))
+    one.result(cell).unlink()
+    code, said = show(tmp_path, capsys, "why", cell)
+    assert code == 0
+    assert f"{cell} of study two; the same run is in one\n" in said.out
+
+
+def test_why_lists_the_studies_where_a_run_has_several_stories(tmp_path, capsys):
+    study, _, two = two_studies(tmp_path)
+    cell = next(iter(study.cells))
+    change(two.result(cell), lambda table: table["provenance"].update(host="elsewhere"))
+    code, said = show(tmp_path, capsys, "why", cell[:8])
+    assert code == 0
+    assert f"{cell} is in 2 studies, each with a story of its own:" in said.out
+    for name in ("one", "two"):
+        assert f"python launcher/status.py why {tmp_path / name}/{cell}\n" in said.out
