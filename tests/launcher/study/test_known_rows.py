@@ -7,9 +7,15 @@ import pytest
 
 from launcher.study.known_rows import KnownRows
 from launcher.study.reuse import other_studies
+from stilt.data.load import load_splits
+from stilt.folder import StudyFolder
 from stilt.grid import Grid
+from stilt.records.pins import new_pin, read_pin
 from stilt.study import bind
+from stilt.system.files import file_digest
+from stilt.task import load_task
 from tests.support.fake_study import EIGHT_CELLS
+from tests.support.json_lines import write_jsonl
 from tests.support.small_synthesis import made, make_text, spec
 from tests.support.taken_study import begun, block, lacks, make_done, taken
 
@@ -65,6 +71,22 @@ def test_generated_rows_are_taken_over_before_what_was_trained_on_them(tmp_path,
     assert "synthesis" in lacks(new).there
 
 
+def test_cells_that_were_trained_on_generated_rows_come_with_them(tmp_path, text, capsys):
+    place = StudyFolder(tmp_path / "done").synthesis()
+    made(text, place)
+    write_plainly(place)
+    found = load_splits(load_task("synthesis-gpt2"), None, place)
+    pin = new_pin(found.digest(), len(found.train), found.gold, found.where)
+    done = make_done(tmp_path, grid=generating(text), pins={"synthesis-gpt2": pin})
+    new = begun(tmp_path, grid=generating(text), like=done)
+    kept = new.folder.data_digest("synthesis-gpt2")
+    kept.unlink()
+    said = taken(new, capsys)
+    assert "taken over: SynthesisGPT2, source hellaswag and 8 cells from study done" in said
+    assert lacks(new).missing == []
+    assert read_pin(kept).digest == pin.digest
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -101,12 +123,25 @@ def test_rows_of_another_text_generator_or_study_are_left(tmp_path, text):
     (own / "text.json").write_text(json.dumps(json.loads(words)[1:]))
     assert "generated from another text than" in left()[0]
     (own / "text.json").write_text(words)
+    write_plainly(done.synthesis())
     pin = {"digest": "e" * 16, "train": 20, "dev": 4, "where": "here"}
     new.folder.data_digest("synthesis-gpt2").parent.mkdir()
     new.folder.data_digest("synthesis-gpt2").write_text(json.dumps(pin))
     assert f"and this study began with {'e' * 16}" in left()[0]
     (done.synthesis() / "train.jsonl").write_text("")
     assert "not the file that datasheet.json describes" in left()[0]
+
+
+def write_plainly(folder):
+    """Generated rows with endings in plain words: a tiny generator writes control characters."""
+    path = folder / "datasheet.json"
+    sheet = json.loads(path.read_text())
+    for split in ("train", "dev"):
+        file = folder / f"{split}.jsonl"
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        write_jsonl(file, [row | {"endings": ["one", "two", "three", "four"]} for row in rows])
+        sheet[split]["sha256"] = file_digest(file)
+    path.write_text(json.dumps(sheet))
 
 
 def test_what_a_generator_costs_says_nothing_of_its_rows(text):
