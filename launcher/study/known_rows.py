@@ -44,7 +44,7 @@ class KnownRows:
         Returns:
             The study that has them, and why those of others are not these, a line each.
         """
-        left = []
+        left: list[str] = []
         for other in others:
             path = other.synthesis()
             try:

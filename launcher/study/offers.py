@@ -275,7 +275,7 @@ class _Search:
         flaw = self.judge.flaw(record, run)
         if flaw is None:
             return record
-        where = f" ({pin.where})" if record.data != pin.digest else ""
+        where = f" (task {task!r}: {pin.where})" if record.data != pin.digest else ""
         self._leave(other, path, f"{flaw}{where}")
         return None
 

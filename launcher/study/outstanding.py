@@ -65,8 +65,8 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.missing.append(run.id)
     for source in _needed(study, found):
         record = read_ending(study, folder, study.runs[source])
-        whole = isinstance(record, SourceResult)
-        flaw = checkpoint_flaw(folder.source(source), record) if whole else None
+        place = folder.source(source)
+        flaw = checkpoint_flaw(place, record) if isinstance(record, SourceResult) else None
         if flaw is not None:
             found.there.discard(source)
             found.damaged.append(f"{flaw}; the source is trained again")

@@ -57,7 +57,7 @@ def test_other_rows_are_never_taken_over(first, capsys):
     assert "8 cells, 0 done, 0 held by live jobs, 8 to run" in said
     (line,) = (line for line in said.splitlines() if line.startswith("not taken over:"))
     assert "logs/own/results/" in line and "and 2 more" in line
-    assert "field 'data' = " in line and "data/easy0" in line
+    assert "field 'data' = " in line and "(task 'easy0': " in line and "own/data)" in line
 
 
 def test_a_study_elsewhere_is_named_with_from(first, capsys):

@@ -111,7 +111,7 @@ def test_results_of_other_rows_are_left_and_the_files_named(tmp_path, done, caps
     assert len(state.missing) == 4
     (line,) = (line for line in said.splitlines() if line.startswith("not taken over:"))
     assert f"{done.results}/" in line and "and 3 more" in line
-    assert "this study's rows have digest eeeeeeeeeeee (rows of the test)" in line
+    assert "this study's rows have digest eeeeeeeeeeee (task 'rte': rows of the test)" in line
 
 
 def test_a_damaged_result_is_told_and_left(new, done, capsys):
