@@ -122,8 +122,10 @@ def summarize(
         only = "goes without --compare" if compare else "name the studies, two or more"
         raise ConfigError(f"--pool {pool}: {only}.")
     if compare:
-        first, second = _placed([find_study(name, root) for name in compare], out)
-        return _compare(first, second, degenerate, format)
+        both = _placed([find_study(name, root) for name in compare], out)
+        if len(both) < 2:
+            raise ConfigError(f"--compare {' '.join(compare)}: one study, named twice.")
+        return _compare(both[0], both[1], degenerate, format)
     if studies:
         named = _placed([find_study(name, root) for name in studies], out)
         found = {folder: read_study(folder) for folder in named}

@@ -117,7 +117,9 @@ class Worker:
         with self.accelerator.main_process_first():
             splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
             digest = splits.digest()
-            pin = new_pin(digest, len(splits.train), splits.gold, splits.where, splits.odd)
+            pin = new_pin(
+                digest, len(splits.train), splits.gold, splits.where, splits.odd, splits.parts
+            )
             if said := judge_of(self.study, self.folder).pin(name, train_size, pin):
                 log(said)
             parts = self.encode(task, splits)

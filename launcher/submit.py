@@ -32,7 +32,7 @@ from launcher.send.dispatch import BUNDLES, dispatch, show_arrays, within
 from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
-from launcher.study.claiming import assign, claim_bundles, new_submission
+from launcher.study.claiming import assign, claim_bundles, new_submission, remove_broken
 from launcher.study.growth import Asked, next_step
 from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
@@ -144,9 +144,7 @@ def submit(
     writable_folder(resolved.cache)
     lock = lock_of(resolved.folder.path / ".submit.lock")
     try:
-        wait_for(
-            lock, lambda: console.print("another submit of this study claims its runs: waiting")
-        )
+        wait_for(lock, lambda: console.print("waiting for another submit of this study"))
         lives = ClaimLiveness(resolved.folder).lives
         said, mended = begin(resolved, found, lives, asks)
         for line in said:
@@ -212,6 +210,7 @@ class Submit:
         )
         fits, later = within(whole, limits)
         mine = claim_bundles(fits, resolved.folder, settings.submission, lives)
+        remove_broken(mine, resolved.folder, state.broken)
         self.lock.release()
         items = [item for bundle in mine.bundles for item in bundle.items]
         for line in running_elsewhere(resolved.study, items, self.others):

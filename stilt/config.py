@@ -96,7 +96,7 @@ def read_json(path: Path) -> Any:
         ConfigError: It is unreadable or not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:

@@ -67,15 +67,23 @@ def frame_of_records(rows: Sequence[Row], schema: Schema) -> Batch:
     except (TypeError, UnicodeEncodeError):
         kept, problems = [], []
     for row in rows:
+        # a command line or a path need not be Unicode: what is not is shown by its code
+        shown = {name: _unicode(value) for name, value in row.items()}
         try:
-            frame_of([row], schema)
+            frame_of([shown], schema)
         except TypeError:
             problems.append(Problem(row["file"], "schema", "a whole number has over 63 bits"))
-        except UnicodeEncodeError:
-            problems.append(Problem(row["file"], "schema", "a text is not Unicode"))
         else:
-            kept.append(row)
+            kept.append(shown)
     return frame_of(kept, schema), problems
+
+
+def _unicode(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    # of other columns with several values, curves hold numbers alone
+    texts = isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value)
+    return [_unicode(part) for part in value] if texts else value
 
 
 def frame_of(rows: Sequence[Row], schema: Schema) -> pl.DataFrame:

@@ -193,7 +193,8 @@ def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
     # weights of every source stay; an interrupted run saves weights and two moments of AdamW
     need = weights * len(study.sources) + 3 * weights * together
     free = shutil.disk_usage(_nearest(resolved.folder.path.absolute())).free
-    seen = f"{size(need)} at most for {len(study.sources)} sources and {together} saved states; "
+    seen = f"{size(need)} at most for {counted(len(study.sources), 'source')} and "
+    seen += f"{counted(together, 'saved state')}; "
     seen += f"{size(free)} free"
     if need > free:
         return [*found, Finding("disk", "warning", seen, "another --root, or fewer 'parallel'")]

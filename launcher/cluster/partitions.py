@@ -61,9 +61,9 @@ def misfit(profile: Profile, nodes: Sequence[Node]) -> str | None:
     unlimited = any(node.limit is None for node in enough)
     if not unlimited and 60 * profile.time > longest and not _overruled(profile):
         return (
-            f"'time' = {profile.time} minutes, and partition {where} allows {span(longest)} "
-            f"({longest // 60} minutes) at most. Lower 'time' (--time {longest // 60}): what does "
-            "not end within it goes on in the next job."
+            f"'time' = {profile.time} minutes, and partition {where} allows {span(longest)} at "
+            f"most. Lower 'time' (--time {longest // 60}): what does not end within it goes on in "
+            "the next job."
         )
     return None
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterable
@@ -49,6 +50,20 @@ def claim(item: str, bundle: str, folder: StudyFolder, submission: str, lives: L
     # given back by now; or stale; or a damaged file, which would hold its cell for ever
     free = (there is None and not os.path.lexists(path)) or claims.drop_stale(path, there)
     return free and claims.take(own, path)
+
+
+def remove_broken(plan: Plan, folder: StudyFolder, broken: Iterable[str]) -> None:
+    """Removes the damaged checkpoints of those sources that a plan trains again.
+
+    Their records are sound, so that they would count as finished before they are trained. Only who
+    holds a source's claim may do so.
+    """
+    planned = {item for bundle in plan.bundles for item in bundle.items}
+    for source in planned.intersection(broken):
+        place = folder.source(source)
+        aside = place.with_name(f".{source}.{uuid.uuid4().hex}")
+        place.rename(aside)
+        shutil.rmtree(aside)
 
 
 def assign(bundles: Iterable[Bundle], folder: StudyFolder, settings: Settings) -> None:

@@ -29,6 +29,8 @@ class Outstanding:
     """Messages on results that may be valid, but may not be read: their cells are left alone."""
     damaged: list[str] = field(default_factory=list)
     """Messages on records that are not what their name says; their runs are run again."""
+    broken: set[str] = field(default_factory=set)
+    """Sources with a sound record beside a damaged checkpoint."""
 
 
 def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
@@ -69,6 +71,7 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
         flaw = checkpoint_flaw(place, record) if isinstance(record, SourceResult) else None
         if flaw is not None:
             found.there.discard(source)
+            found.broken.add(source)
             found.damaged.append(f"{flaw}; the source is trained again")
     return found
 

@@ -179,6 +179,8 @@ def begin(
     take(step, folder, lives)
     mended = [step.mended]
     for name, (splits, _) in found.items():
-        pin = new_pin(splits.digest(), len(splits.train), splits.gold, splits.where, splits.odd)
+        pin = new_pin(
+            splits.digest(), len(splits.train), splits.gold, splits.where, splits.odd, splits.parts
+        )
         mended.append(judge_of(study, folder).pin(name, None, pin))
     return list(step.said), [message for message in mended if message]

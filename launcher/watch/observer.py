@@ -248,7 +248,10 @@ def _waits(claim: claims.Claim, job: JobState | None) -> str:
         return "not seen by SLURM yet" if claim.on_slurm else ""
     if job.state == "RUNNING":
         return "in a running job, not begun"
-    return job.reason or job.state
+    why = job.reason or job.state
+    # an administrator's hold is not for users to end
+    held = "held" in why.lower() and why != "JobHeldAdmin"
+    return f"{why}, until: scontrol release {job.job.partition('_')[0]}" if held else why
 
 
 def _after(cell: Item, source: Item | None) -> Item:

@@ -28,6 +28,16 @@ class Splits:
     where: str
     odd: tuple[Oddity, ...] = ()
     """What is odd in them and may be meant."""
+    files: tuple[str, str] = ("", "")
+    """What messages call the files of both."""
+
+    @property
+    def parts(self) -> tuple[tuple[str, str], ...]:
+        """The file of train and that of dev, each with a digest of its examples in use."""
+        return tuple(
+            (name, _digest_of(split))
+            for name, split in zip(self.files, (self.train, self.dev), strict=True)
+        )
 
     @property
     def gold(self) -> list[int]:
@@ -42,6 +52,14 @@ class Splits:
                 seen.update(json.dumps(example, ensure_ascii=True).encode())
             seen.update(b"--")
         return seen.hexdigest()[:16]
+
+
+def _digest_of(split: list[Example]) -> str:
+    """Short digest of a split's examples in order."""
+    seen = hashlib.sha256()
+    for example in split:
+        seen.update(json.dumps(example, ensure_ascii=True).encode())
+    return seen.hexdigest()[:16]
 
 
 def measure(task: Task, splits: Splits) -> Size:
@@ -96,7 +114,7 @@ def load_splits(task: Task, folder: Path | None, synthesis: Path | None = None) 
         odd += tally.found(split)
     train, dev = drawn
     odd += oddities_of_splits(task, train, dev)
-    return Splits(train, dev, found.where, tuple(odd))
+    return Splits(train, dev, found.where, tuple(odd), found.names)
 
 
 @dataclass(frozen=True)

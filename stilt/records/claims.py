@@ -176,7 +176,7 @@ def process_lives(claim: Claim) -> bool | None:
     """Whether the claim's process lives; None where it is on another machine."""
     if claim.host != socket.gethostname():
         return None
-    if claim.pid == 0 or not processes.lives(claim.pid):
+    if not processes.lives(claim.pid):
         return False
     return claim.birth is None or processes.birth(claim.pid) in (None, claim.birth)
 

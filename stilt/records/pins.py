@@ -29,6 +29,8 @@ class Pin(Frozen):
     gold: str | None = None
     """Labels of the dev rows in order, a base-36 digit each; earlier versions kept none."""
     where: str
+    parts: tuple[tuple[str, str], ...] = ()
+    """The file of train and that of dev, each with a digest; earlier versions kept none."""
     odd: tuple[dict[str, Any], ...] | None = None
     """What is odd in the rows, for whoever has not got them; earlier versions did not look."""
 
@@ -39,7 +41,12 @@ def pin_name(task: str, train_size: int | None) -> str:
 
 
 def new_pin(
-    digest: str, train: int, labels: Sequence[int], where: str, odd: Iterable[Frozen] = ()
+    digest: str,
+    train: int,
+    labels: Sequence[int],
+    where: str,
+    odd: Iterable[Frozen] = (),
+    parts: tuple[tuple[str, str], ...] = (),
 ) -> Pin:
     """The pin of rows that were just read.
 
@@ -49,10 +56,19 @@ def new_pin(
         labels: classes of the dev rows.
         where: they were found.
         odd: what is odd in them.
+        parts: the files of both splits, each with a digest.
     """
     gold = written(np.asarray(labels, int))
     tables = tuple(oddity.model_dump() for oddity in odd)
-    return Pin(digest=digest, train=train, dev=len(gold), gold=gold, where=where, odd=tables)
+    return Pin(
+        digest=digest,
+        train=train,
+        dev=len(gold),
+        gold=gold,
+        where=where,
+        odd=tables,
+        parts=parts,
+    )
 
 
 def keep(path: Path, name: str, pin: Pin, known: str | None) -> str:
@@ -95,12 +111,23 @@ def keep(path: Path, name: str, pin: Pin, known: str | None) -> str:
     if there.digest != pin.digest:
         raise DataError(
             f"{pin.where}: task {name!r} has other rows ({pin.train} train, {pin.dev} dev) than "
-            f"this study began with ({there.train} train, {there.dev} dev from {there.where}). "
-            "Use the same data, or begin another study."
+            f"this study began with ({there.train} train, {there.dev} dev from {there.where})"
+            f"{_differing(pin, there)}. Use the same data, or begin another study."
         )
-    if there.gold != pin.gold or (there.odd is None and pin.odd):
+    lacks = (there.odd is None and pin.odd) or (not there.parts and pin.parts)
+    if there.gold != pin.gold or lacks:
         write_text(path, text)
     return ""
+
+
+def _differing(here: Pin, there: Pin) -> str:
+    """Which files hold other rows, as the end of a sentence; empty where that was not kept."""
+    found = [
+        f"{name} has other rows than {'it had' if name == before else f'{before} had'}"
+        for (name, digest), (before, known) in zip(here.parts, there.parts, strict=False)
+        if digest != known
+    ]
+    return f": {', and '.join(found)}" if found else ""
 
 
 def read_pin(path: Path) -> Pin | None:

@@ -5,10 +5,9 @@ import pytest
 from tests.support import slurm_cluster
 from tests.support.live_study import PATIENCE, slurm, wait, wait_for_all_jobs
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.nightly]
 
 
-@pytest.mark.nightly
 def test_elements_of_a_node_that_goes_down_wait_and_go_on_when_it_is_back(live):
     live.submit("--bundles", "2")
     claims = live.at_gate(2)
@@ -23,7 +22,6 @@ def test_elements_of_a_node_that_goes_down_wait_and_go_on_when_it_is_back(live):
     live.finish(submits=0)
 
 
-@pytest.mark.nightly
 def test_an_element_whose_node_daemon_was_killed_is_run_elsewhere_and_its_old_process_harms_nothing(
     live,
 ):
@@ -53,7 +51,6 @@ def test_a_study_is_submitted_and_looked_at_while_the_controller_is_away(live):
     live.finish(submits=0)
 
 
-@pytest.mark.nightly
 @pytest.mark.parametrize("daemon", ["slurmctld", "munged"])
 def test_a_submit_that_meets_no_controller_holds_nothing_and_is_repeated(live, daemon):
     slurm_cluster.stop_daemon(daemon)
@@ -65,7 +62,6 @@ def test_a_submit_that_meets_no_controller_holds_nothing_and_is_repeated(live, d
     live.finish(submits=1)
 
 
-@pytest.mark.nightly
 def test_a_controller_that_goes_in_the_middle_of_a_submit_loses_and_doubles_nothing(live):
     # 4 arrays of one element each; the controller goes as soon as it has the first
     started = live.start("--bundles", "4", "--profile", str(live.profile("array_size = 1\n")))
@@ -81,7 +77,6 @@ def test_a_controller_that_goes_in_the_middle_of_a_submit_loses_and_doubles_noth
     live.finish(submits=1)
 
 
-@pytest.mark.nightly
 def test_without_accounting_an_end_is_told_by_the_log(live):
     live.submit("--bundles", "2")
     [claim, _] = live.at_gate(2)
@@ -98,7 +93,6 @@ def test_without_accounting_an_end_is_told_by_the_log(live):
     live.finish(submits=0)
 
 
-@pytest.mark.nightly
 def test_nodes_that_lose_munge_for_a_while_go_on(live):
     live.submit("--bundles", "2")
     live.at_gate(2)

@@ -110,7 +110,8 @@ def test_a_study_s_folder_that_is_moved_between_submits_goes_on_where_it_is(live
     live.wait_for(first.item, "open", "cancelled")
     # the other element waits while the folder is away for a moment: nothing is lost
     slurm("scontrol", "requeuehold", second.job)
-    live.wait_for(second.item, "pending")
+    shown = live.wait_for(second.item, "pending")
+    assert f"until: scontrol release {second.job.partition('_')[0]}" in shown
     wait(lambda: not slurm("squeue", "--noheader", "--states=RUNNING,COMPLETING"), "an end")
     old = live.root
     live.root = old.rename(tmp_path / "elsewhere")
@@ -127,9 +128,7 @@ def test_a_study_s_folder_that_is_moved_between_submits_goes_on_where_it_is(live
 
 
 @pytest.mark.nightly
-def test_an_element_whose_folder_was_moved_away_under_it_is_told_as_lost_and_run_again(
-    live, tmp_path
-):
+def test_an_element_whose_folder_was_moved_away_under_it_is_told_and_run_again(live, tmp_path):
     slurm("scontrol", "update", "partitionname=test", "state=down")
     live.submit("--bundles", "2")
     old = live.root
@@ -141,6 +140,8 @@ def test_an_element_whose_folder_was_moved_away_under_it_is_told_as_lost_and_run
     item = next(iter(live.items()))
     shown = live.shown("why", item)
     assert "ended before this one began: FAILED" in shown
+    assert "folder: " in shown
+    assert "its node could not open the folder of its log" in shown
     live.finish(submits=1)
 
 

@@ -200,8 +200,9 @@ def test_generation_that_runs_out_of_memory_takes_half_as_many_prompts_at_a_time
     generation, monkeypatch, tmp_path
 ):
     worker, items = generation
-    tried = with_room_for_prompts(monkeypatch, 4)
-    assert bundles.run_bundle(worker, items) == 0
+    with monkeypatch.context() as small:
+        tried = with_room_for_prompts(small, 4)
+        assert bundles.run_bundle(worker, items) == 0
     # 64, 32, 16 and 8 prompts, of which there are 20, then 4
     assert tried == [20, 20, 16, 8, *[4] * 6]
     made = worker.folder.synthesis()

@@ -169,6 +169,25 @@ def test_pending_cells_say_what_they_wait_for(made, commands, tmp_path, capsys):
     assert "1 in a running job, not begun" in said.out
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("launch failed requeued held", "launch failed requeued held, until: scontrol release 12"),
+        ("JobHeldUser", "JobHeldUser, until: scontrol release 12"),
+        ("JobHeldAdmin", "JobHeldAdmin"),
+    ],
+)
+def test_a_held_job_says_who_ends_the_wait(made, commands, reason, told):
+    _, folder = made
+    [cell] = undone(made)
+    submitted(folder)
+    hold(folder, cell.id)
+    commands.say("squeue", squeue(("12_0", "PENDING", reason)))
+    commands.say("sacct", "")
+    found = state_of(made, cell.id)
+    assert (found.state, found.why) == ("pending", told)
+
+
 def test_a_requeued_cell_waits_although_its_claim_says_running(made, commands):
     _, folder = made
     [cell] = undone(made)

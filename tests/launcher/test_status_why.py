@@ -101,12 +101,12 @@ def test_tail_shows_what_is_added_until_the_cell_has_ended(made, tmp_path, monke
 
 def two_studies(tmp_path, **changes):
     """Two studies of the same cells; the second one's results are the first's, or others."""
-    study = make_study(tmp_path / "one", grid=TINY)
-    make_study(tmp_path / "two", grid=TINY, **changes)
-    return study, StudyFolder(tmp_path / "one"), StudyFolder(tmp_path / "two")
+    study = make_study(tmp_path / "logs/one", grid=TINY)
+    make_study(tmp_path / "logs/two", grid=TINY, **changes)
+    return study, StudyFolder(tmp_path / "logs/one"), StudyFolder(tmp_path / "logs/two")
 
 
-def test_why_tells_a_run_of_two_studies_once_where_it_is_the_same(tmp_path, capsys):
+def test_why_tells_a_run_of_two_studies_once_where_it_is_the_same(tmp_path, commands, capsys):
     study, one, two = two_studies(tmp_path)
     cell = next(iter(study.cells))
     two.result(cell).write_bytes(one.result(cell).read_bytes())
@@ -118,7 +118,7 @@ def test_why_tells_a_run_of_two_studies_once_where_it_is_the_same(tmp_path, caps
     assert f"{cell} of study two\n" in said.out
 
 
-def test_why_tells_of_the_study_that_has_run_it(tmp_path, capsys):
+def test_why_tells_of_the_study_that_has_run_it(tmp_path, commands, capsys):
     study, one, _ = two_studies(tmp_path)
     cell = next(iter(study.cells))
     one.result(cell).unlink()
@@ -127,7 +127,7 @@ def test_why_tells_of_the_study_that_has_run_it(tmp_path, capsys):
     assert f"{cell} of study two; the same run is in one\n" in said.out
 
 
-def test_why_lists_the_studies_where_a_run_has_several_stories(tmp_path, capsys):
+def test_why_lists_the_studies_where_a_run_has_several_stories(tmp_path, commands, capsys):
     study, _, two = two_studies(tmp_path)
     cell = next(iter(study.cells))
     change(two.result(cell), lambda table: table["provenance"].update(host="elsewhere"))
@@ -135,4 +135,4 @@ def test_why_lists_the_studies_where_a_run_has_several_stories(tmp_path, capsys)
     assert code == 0
     assert f"{cell} is in 2 studies, each with a story of its own:" in said.out
     for name in ("one", "two"):
-        assert f"python launcher/status.py why {tmp_path / name}/{cell}\n" in said.out
+        assert f"python launcher/status.py why {tmp_path / 'logs' / name}/{cell}\n" in said.out

@@ -228,11 +228,12 @@ def test_cells_do_not_wait_for_a_source_whose_holder_has_died(
     other = subprocess.Popen(["sleep", "60"])
 
     def hold_and_die(resolved, found, real=submit_module.begin):
-        real(resolved, found)
+        told = real(resolved, found)
         (source,) = resolved.study.sources
         claim = new_claim(source, "local-other", "b").model_copy(update={"pid": other.pid})
         take(claim.model_copy(update={"birth": None}), resolved.folder.claim(source))
         threading.Timer(4, lambda: (other.kill(), other.wait())).start()
+        return told
 
     with monkeypatch.context() as beside:
         beside.setattr(submit_module, "begin", hold_and_die)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stilt.config import Count, Frozen, parse, read_toml
+from stilt.config import Count, Frozen, parse, read_json, read_toml
 from stilt.errors import ConfigError
 
 
@@ -115,3 +115,12 @@ def test_of_many_wrong_fields_five_are_told_and_the_others_counted():
     assert message.startswith("a.toml: field 'numbers.0' = 'x': ")
     assert message.endswith(" And 295 more.")
     assert message.count("field ") == 5
+
+
+def test_a_json_file_in_another_encoding_is_told_by_its_name(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"\xef\xbb\xbf{}")
+    assert read_json(path) == {}
+    path.write_bytes("{}".encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"a\.json: cannot be read \('utf-8' codec"):
+        read_json(path)

@@ -18,7 +18,7 @@ BAD = {
     "a typo in an axis": (
         GRID_TEXT.replace("learning_rate", "learning_rates"),
         "unknown field 'learning_rates'. Did you mean 'learning_rate'? Known: batch_size, blocks, "
-        "curve, evaluate, head, include, init_seed, learning_rate, model, name, order_seed, "
+        "chunk, curve, evaluate, head, include, init_seed, learning_rate, model, name, order_seed, "
         "processes, recipe, seed, source, sources, synthesis, targets, title, warmup_ratio.",
     ),
     "a typo in a table": (

@@ -31,6 +31,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -137,11 +138,7 @@ def start(settings: Settings = DEFAULTS) -> None:
 
 
 def stop() -> None:
-    """Kill the daemons and all jobs; the logs stay in the folder until the next start.
-
-    Nothing is shut down in good order: what the daemons would save is wiped by the next start
-    anyway, and a broken cluster is stopped just like a sound one.
-    """
+    """Kill the daemons and all jobs, sound or not; the logs stay until the next start."""
 
     def gone() -> bool:
         for process in _processes():
@@ -354,7 +351,10 @@ def _wait_for(
 
 def _free_ports(count: int) -> range:
     """Free ports in a row, below those the kernel gives to outgoing connections."""
-    for first in range(17000, 32000, count):
+    # each folder looks from a place of its own: two clusters may start at the same moment
+    places = range(17000, 32000, count)
+    here = zlib.crc32(str(FOLDER).encode()) % len(places)
+    for first in (*places[here:], *places[:here]):
         ports = range(first, first + count)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in ports:

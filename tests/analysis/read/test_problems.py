@@ -197,14 +197,15 @@ def test_a_failure_with_a_number_that_no_column_holds_is_named(tmp_path):
     assert found.cells["status"].to_list().count("failed") == 15
 
 
-def test_a_text_that_is_not_unicode_is_named_where_it_is_a_column(tiny):
+def test_a_text_that_is_not_unicode_is_shown_by_its_code_and_costs_no_result(tiny):
     folder, study = tiny
     some, other = list(study.cells)[:2]
     change(folder.result(some), lambda table: table["provenance"].update(host="\ud800"))
     change(folder.result(other), lambda table: table["provenance"].update(command="\ud800"))
     found = collect(folder, study)
-    assert [str(p) for p in found.problems] == [f"results/{some}.json: a text is not Unicode"]
-    assert row(found, other)["status"] == "ok"
+    assert not found.problems
+    assert row(found, some)["host"] == r"\ud800"
+    assert [row(found, cell)["status"] for cell in (some, other)] == ["ok", "ok"]
 
 
 def test_every_difference_from_the_cell_of_the_grid_is_named(tiny):

@@ -75,11 +75,11 @@ def test_a_changed_result_is_read_as_the_json_module_reads_it_or_named(
     elif not problems:
         read = frame.row(by_predicate=pl.col("file") == "changed.json", named=True)
         assert read["score"] == found.score
-        assert read["host"] == found.provenance.host
+        assert read["host"] == found.provenance.host.encode(errors="backslashreplace").decode()
         curve = found.training.loss if found.training else ()
         assert [(point["step"], point["value"]) for point in read["loss"] or []] == list(curve)
     else:
-        assert problems[0].message in ("a whole number has over 63 bits", "a text is not Unicode")
+        assert problems[0].message == "a whole number has over 63 bits"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,8 @@ def test_a_changed_result_is_read_as_the_json_module_reads_it_or_named(
         ({"dev.accuracy": 0.125}, False),
         ({"score": 0.125, "dev.score": 0.125}, False),
         ({"score": 0.125, "dev.score": 0.125, "dev.accuracy": 0.125}, False),
-        ({"score": 0.125, "dev.score": 0.125, "dev.accuracy": 0.125, "dev.ties": 1}, True),
+        ({"score": 0.125, "dev.score": 0.125, "dev.accuracy": 0.125, "dev.ties": 1}, False),
+        ({"score": 0.125, "dev.score": 0.125, "dev.accuracy": 0.125, "dev.ties": 36}, True),
         ({"dev.predictions": "0"}, False),
         ({"dev.predictions": "\ud800"}, False),
         ({"dev.predictions": "", "dev.gold": ""}, False),

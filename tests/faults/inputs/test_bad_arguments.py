@@ -1,6 +1,7 @@
 """Command lines with a mistake in them: one message that names the flag, and nothing is lost."""
 
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -73,7 +74,7 @@ BODIES: dict[str, tuple[Callable[[Sequence[str]], int], list[list[str]]]] = {
         summarize,
         [
             *(["own"], ["--root", "{own}/logs"], ["--no-figures"], ["--format", "json"]),
-            *(["--degenerate", "loss"], ["--report", "table2"], ["--compare", "own", "own"]),
+            *(["--degenerate", "loss"], ["--report", "table2"], ["--compare", "own", "other"]),
         ],
     ),
 }
@@ -126,6 +127,7 @@ def mutated(rng: random.Random, parts: list[list[str]]) -> tuple[str, list[list[
 def test_a_command_line_is_refused_in_a_message_or_obeyed(seeds, command, template, tmp_path):
     main, parts = BODIES[command]
     study = SpoiltStudy(template, tmp_path / "own")
+    shutil.copytree(study.folder.path, study.folder.path.with_name("other"))
 
     def case(rng):
         what, changed = mutated(rng, parts)

@@ -150,22 +150,22 @@ def test_a_spoilt_study_file_is_named_or_no_result_is_counted_under_it(seeds, wh
     survey(seeds, "study.json", case)
 
 
-def test_a_spoilt_digest_of_data_is_named(seeds, whole, tmp_path, claiming):
+def test_a_spoilt_digest_of_data_is_told_and_mended_or_refused(seeds, whole, tmp_path, claiming):
     def case(rng):
         study = SpoiltStudy(whole, tmp_path / f"case{rng.random()}")
         path = study.folder.data_digest(rng.choice(("pairs", "endings")))
         good = json.loads(path.read_text())
         what = spoil(rng, path)
-        table = table_of(path)
-        there = path.exists() or path.is_symlink()
+        left, table = path.exists() or path.is_symlink(), table_of(path)
         end = begin(study)
-        found = complaints(end, named=["data/pairs" if "pairs" in str(path) else "data/endings"])
-        if (
-            end.code == 0
-            and there
-            and (not isinstance(table, dict) or table["digest"] != good["digest"])
-        ):
-            found.append("was taken")
+        found = complaints(end, named=[path.stem])
+        if end.code == 0:
+            now = table_of(path)
+            if not isinstance(now, dict) or now.get("digest") != good["digest"]:
+                found.append(f"was not mended: {now}")
+            whole_still = isinstance(table, dict) and table.get("digest") == good["digest"]
+            if left and not whole_still and path.name not in end.out:
+                found.append("was mended without a word")
         return [f"{what}: {one}" for one in found]
 
     survey(seeds, "data digest", case)

@@ -27,8 +27,8 @@ def _no_variables(monkeypatch):
     [
         ({}, None),
         ({"time": 2880}, None),
-        ({"time": 2881}, "'time' = 2881 minutes, and partition gpu allows 2 d 0 h (2880 minutes)"),
-        ({"time": 31, "partition": "debug"}, "partition debug allows 30 min (30 minutes) at most"),
+        ({"time": 2881}, "'time' = 2881 minutes, and partition gpu allows 2 d 0 h at most."),
+        ({"time": 31, "partition": "debug"}, "partition debug allows 30 min at most"),
         ({"time": 31, "partition": "debug,gpu"}, None),
         ({"time": 5000, "partition": "debug,gpu"}, "partition debug, gpu allows 2 d 0 h"),
         ({"time": 50_000, "partition": "cpu", "gpus": 0}, None),

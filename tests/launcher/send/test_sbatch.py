@@ -27,7 +27,7 @@ def _no_waiting(monkeypatch):
 def test_the_number_in_a_wrapper_s_banner_is_no_array_s(own, fake, banner):
     fake.tell("banner", banner)
     assert main(arguments(own, "--bundles", "8")) == 0
-    noted = [line.array for line in read_ledger(folder()) if line.array]
+    noted = [line.array for line in read_ledger(folder()).lines if line.array]
     assert noted == [str(script.job) for script in fake.scripts]
     assert "4711" not in noted
     assert sent_items() == everything()
@@ -45,7 +45,7 @@ def test_each_form_of_sbatch_s_answer_is_read_without_a_second_look(own, fake, m
 
     monkeypatch.setattr("launcher.send.sbatch.find_array", look)
     assert main(arguments(own)) == 0
-    noted = [line.array for line in read_ledger(folder()) if line.array]
+    noted = [line.array for line in read_ledger(folder()).lines if line.array]
     assert noted == [str(script.job) for script in fake.scripts]
 
 

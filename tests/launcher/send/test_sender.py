@@ -83,7 +83,7 @@ def test_the_queue_is_watched_for_a_while_only_if_sbatch_reached_the_controller(
 ):
     fake.tell("refuse", f"Batch job submission failed: {said}")
     asked = []
-    monkeypatch.setattr("launcher.send.sender.find_array", lambda _, looks: asked.append(looks))
+    monkeypatch.setattr("launcher.send.sbatch.find_array", lambda _, looks: asked.append(looks))
     assert main(arguments(own)) == 2
     assert said in capsys.readouterr().err
     assert asked == [looks]

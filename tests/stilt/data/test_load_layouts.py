@@ -181,6 +181,13 @@ def test_a_label_file_of_another_length_is_refused(tmp_path):
         DataError, match=r"socialiqa/train-labels\.lst: 3 labels for 2 rows of train\.jsonl\."
     ):
         load_splits(load_task("socialiqa"), tmp_path)
+    for split in ("train", "dev"):
+        (tmp_path / f"socialiqa/{split}-labels.lst").write_text("3\n4\n")
+    with pytest.raises(
+        DataError,
+        match=r"train\.jsonl \(labels: socialiqa/train-labels\.lst\), row 2: field 'label' = '4'",
+    ):
+        load_splits(load_task("socialiqa"), tmp_path)
     (tmp_path / "socialiqa/train-labels.lst").unlink()
     with pytest.raises(
         DataError, match=r"socialiqa/train-labels\.lst: no such file; it holds the labels of train"

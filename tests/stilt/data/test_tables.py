@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from stilt.data.tables import FORMATS, find, find_below, read_lines, read_rows
 from stilt.errors import DataError
+from tests.support.row_files import table_bytes
 
 ROWS = [{"id": "1", "text": "it's “a” test"}, {"id": "2", "text": "naïve, yes; 日本"}]
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
@@ -227,6 +228,17 @@ def test_no_damage_of_an_arrow_file_ends_the_process(tmp_path, write):
         [sys.executable, "-c", DAMAGE, str(path)], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "300\n", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [(pa.duration("s"), "parquet"), (pa.duration("s"), "arrow"), (pa.timestamp("s"), "arrow")],
+)
+def test_times_that_no_clock_has_are_refused_with_the_files_name(tmp_path, kind, form):
+    path = tmp_path / f"rows.{form}"
+    path.write_bytes(table_bytes(pa.table({"a": pa.array([2**60], kind)}), form))
+    with pytest.raises(DataError, match=rf"rows\.{form}: cannot be read \("):
+        read_rows(path)
 
 
 def test_offsets_beyond_the_text_of_an_arrow_file_are_refused(tmp_path):

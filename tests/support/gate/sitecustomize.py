@@ -2,10 +2,11 @@
 
 Python loads this at its start where this folder is on PYTHONPATH. STILT_GATE names a file: while
 it is there, the gate is shut. A run that a signal asks to stop passes, as it would anywhere else.
-Where the file says ``eat N``, a run first takes N MiB of memory; where it says ``deaf P``, process
-P does not pass, whatever it is asked.
+Where the file says ``eat N``, the first run to come takes N MiB of memory, and all pass; where it
+says ``deaf P``, process P does not pass, whatever it is asked.
 """
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -32,8 +33,11 @@ if os.environ.get("STILT_GATE"):
                 return
             if any(requests) and (word, number) != ("deaf", str(os.getpid())):
                 return
-            if word == "eat" and not eaten:
-                eaten.append(b"x" * (int(number) << 20))
+            if word == "eat":
+                with contextlib.suppress(FileExistsError):
+                    gate.with_suffix(".eaten").touch(exist_ok=False)
+                    eaten.append(b"x" * (int(number) << 20))
+                return
             time.sleep(0.05)
 
     StopRequest.__init__, ClaimUpdater.__call__ = begin_and_remember, note_and_wait
