@@ -342,7 +342,7 @@ def test_a_file_system_that_takes_no_link_gets_a_copy(new, done, capsys, monkeyp
 
 
 NOBODY = 65534
-ANOTHER = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\nfolder = "
+ANOTHER = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\nleft, write = "
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
@@ -354,8 +354,8 @@ def test_another_users_study_that_may_only_be_read(new, done, tmp_path):
     before = everything(done)
     for path in (new.folder.path, *new.folder.path.rglob("*")):
         os.chown(path, NOBODY, NOBODY)
-    # it becomes another user after its imports: the interpreter may be root's alone
-    program = KILLED.replace("folder = ", ANOTHER, 1)
+    # it becomes another user after its imports: Python's own files may be root's alone
+    program = KILLED.replace("left, write = ", ANOTHER, 1)
     command = [sys.executable, "-c", program, str(new.folder.path), "-1"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
