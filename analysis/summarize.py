@@ -6,7 +6,7 @@ Works at any moment, also while the study runs: it says what is missing.
 from stilt.system.command import run_command, while_read
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,8 @@ from analysis.notes.gaps import describe
 from analysis.notes.history import title
 from analysis.read.collect import Collection, collect
 from analysis.read.columns import NARROW
+from analysis.read.pool import pool as pool_of
+from analysis.read.pool import united
 from analysis.stats.degenerate import Definition, degenerate
 from analysis.stats.effects import main_effects
 from analysis.stats.summary import (
@@ -94,6 +96,7 @@ def summarize(
     format: Format = "table",  # the flag's name
     report: tuple[Report, ...] = (),
     compare: tuple[str, str] | None = None,
+    pool: str | None = None,
     figures: bool = True,
     out: Path | None = None,
 ) -> int:
@@ -109,10 +112,15 @@ def summarize(
         report: print these tables and figures of the paper alone, with a study's numbers beside the
             paper's. Without it, those of which the study has every row come after its own tables.
         compare: two studies, the second to be subtracted from the first, cell by cell.
+        pool: show the studies as one of this name, each cell counted once; refused where their
+            models, recipes, tasks or data differ. Written to a folder of that name below root.
         figures: also draw figures and write report.html.
         out: folder that gets a folder for each study, in place of the study's own summary folder:
             for studies of others, which are then only read.
     """
+    if pool is not None and (compare or len(studies) < 2):
+        only = "goes without --compare" if compare else "name the studies, two or more"
+        raise ConfigError(f"--pool {pool}: {only}.")
     if compare:
         both = _placed([find_study(name, root) for name in compare], out)
         if len(both) < 2:
@@ -126,9 +134,18 @@ def summarize(
         found, problems = read_studies(_placed(find_studies(root), out))
     for problem in problems:
         sys.stderr.write(f"left out: {problem}\n")
-    summaries, paths = [], []
-    for folder, study in found.items():
-        summaries.append(summary_of(folder, study, degenerate, report))
+    summaries: list[Summary] = []
+    paths: list[Path] = []
+    if pool is not None:
+        collections: Iterable[Collection] = [_pooled(pool, found, root, out)]
+    else:
+        # one after the other: a study's frames go before those of the next one come
+        collections = (
+            collect(folder, study, NARROW, into=folder.summary / CELLS)
+            for folder, study in found.items()
+        )
+    for collection in collections:
+        summaries.append(summary_of(collection, degenerate, report))
         # before anything is printed: a reader that has enough must not cost a file
         paths += write(summaries[-1], figures=figures)
     with while_read():
@@ -162,14 +179,29 @@ def _placed(folders: Sequence[StudyFolder], out: Path | None) -> list[StudyFolde
     return found
 
 
+def _pooled(name: str, found: dict[StudyFolder, Study], root: Path, out: Path | None) -> Collection:
+    """Several studies as one; writes its cells.parquet.
+
+    Raises:
+        ConfigError: They do not agree, see ``united`` and ``pool``; or a study has the name.
+    """
+    study = united(name, list(found.values()))
+    path = root / name
+    if StudyFolder(path).study_file.exists():
+        raise ConfigError(f"--pool {name}: {path} is a study. Choose another name.")
+    parts = [collect(folder, one) for folder, one in found.items()]
+    whole = pool_of(study, parts, path, out / name if out else None)
+    writable_folder(whole.folder.summary)
+    whole.cells.write_parquet(whole.folder.summary / CELLS, compression="zstd")
+    return replace(whole, cells=whole.cells.select(NARROW), sources=whole.sources.select(NARROW))
+
+
 def summary_of(
-    folder: StudyFolder,
-    study: Study,
+    collection: Collection,
     definition: Definition = "majority",
     reports: Sequence[Report] = (),
 ) -> Summary:
-    """Collects a study and derives every frame; writes cells.parquet and the cache alone."""
-    collection = collect(folder, study, NARROW, into=folder.summary / CELLS)
+    """Derives every frame of a study; cells.parquet is written when it is collected."""
     cells = collection.cells
     frames = {
         "summary": summarize_cells(cells, definition),

@@ -1,10 +1,8 @@
 """Trains and scores one cell or source: a source is saved, a cell's result is not."""
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from stilt.model.build import Start, save
 from stilt.records.baselines import majority
 from stilt.records.finished import WEIGHTS
 from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
-from stilt.system.files import file_digest, flush_to_disk, make_folder, open_like
+from stilt.system.files import file_digest, replacing_folder
 from stilt.training import metrics, train
 from stilt.training.curves import Diverged
 from stilt.training.forward import predict
@@ -40,28 +38,19 @@ def run_cell(worker: Worker, attempt: Attempt, progress: OnProgress) -> Result |
     outcome = trial.run(progress)
     if trial.source is not None:
         return _save_source(trial, trial.source, outcome)
-    return Result(cell=worker.study.cells[attempt.item], **trial.record(outcome))
+    cell = worker.study.cells[attempt.item]
+    start = worker.weights[cell.source_id] if cell.source_id else None
+    return Result(cell=cell, start=start, **trial.record(outcome))
 
 
 def _save_source(trial: "Trial", source: Source, outcome: "Outcome") -> SourceResult:
-    place = trial.worker.folder.source(source.id)
-    make_folder(place.parent)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{source.id}.") as temporary:
-        saved = Path(temporary) / "checkpoint"
+    with replacing_folder(trial.worker.folder.source(source.id)) as saved:
         weights = save(outcome.model, trial.worker.models.tokenizer, saved)
         others = {path.name: file_digest(path) for path in saved.iterdir() if path.name != WEIGHTS}
         result = SourceResult(
             source=source, checkpoint=weights, files=others, **trial.record(outcome)
         )
         write_record(result, saved / "result.json")
-        open_like(place.parent, saved)
-        for path in (*saved.iterdir(), saved):
-            flush_to_disk(path)
-        if place.exists():
-            # left by a run whose result was found invalid; it must not stand in the way
-            place.rename(Path(temporary) / "replaced")
-        saved.rename(place)
-        flush_to_disk(place.parent)
     return result
 
 

@@ -17,28 +17,32 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from jobs.sampler import SPLITS, OnRows, Sampler
 from stilt.cell import digest
-from stilt.config import explain, flags_of, parse, require_counts
+from stilt.config import flags_of, parse, require_counts
 from stilt.data.load import data_folder
-from stilt.errors import ConfigError, ResultError
+from stilt.errors import ConfigError
 from stilt.grid import Synthesis
 from stilt.synthesis import generate
-from stilt.synthesis.datasheet import Datasheet, Part, TextSource, markdown, part
+from stilt.synthesis.datasheet import (
+    ROWS,
+    Datasheet,
+    Part,
+    TextSource,
+    markdown,
+    part,
+    whole_rows,
+)
 from stilt.synthesis.generate import LanguageModel
 from stilt.synthesis.halves import halved, pools
 from stilt.synthesis.text import licence, read_passages, text_digest
 from stilt.system.console import Output
-from stilt.system.files import file_digest, writable_folder, write_text
+from stilt.system.files import writable_folder, write_text
 
 BATCH = {"cpu": 64, "cuda": 256}
 """Prompts in one batch: they keep a CPU busy (128 were no faster), a GPU has room for more."""
-
-ROWS = tuple(f"{split}.jsonl" for split in SPLITS)
-"""In the order in which they are written."""
 
 
 def synthesize(
@@ -70,7 +74,7 @@ def synthesize(
         ConfigError: The generator cannot be loaded.
     """
     total = spec.sentences + spec.dev_sentences
-    if is_whole(spec, folder):
+    if whole_rows(spec, folder):
         shutil.rmtree(folder / "parts", ignore_errors=True)
         progress(total, total)
         return
@@ -121,45 +125,6 @@ def synthesize(
 def usual_batch(device: str) -> int:
     """Prompts in one batch on a torch device of some type, where nobody says otherwise."""
     return BATCH.get(device, BATCH["cuda"])
-
-
-def is_whole(spec: Synthesis, folder: Path) -> bool:
-    """Whether a folder holds the whole rows of a synthesis.
-
-    Raises:
-        ResultError: It holds others, or files that are not those of its datasheet.
-    """
-    path = folder / "datasheet.json"
-    try:
-        sheet = Datasheet.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        # the datasheet is written before any rows: these are somebody's own
-        for name in ROWS:
-            if (folder / name).exists():
-                raise ResultError(
-                    f"{folder / name}: is there, and no datasheet.json says that it was generated. "
-                    "Choose another folder."
-                ) from None
-        return False
-    except UnicodeDecodeError as error:
-        raise ResultError(f"{path}: cannot be read ({error}).") from None
-    except ValidationError as error:
-        raise ResultError(f"{path}: {explain(Datasheet, error)[:400]}") from None
-    if sheet.spec != spec:
-        there, asked = sheet.spec.model_dump(mode="json"), spec.model_dump(mode="json")
-        changed = [
-            f"{key} {there[key]!r}, not {asked[key]!r}" for key in asked if there[key] != asked[key]
-        ]
-        raise ResultError(
-            f"{folder}: holds rows generated with {'; '.join(changed)}. Choose another folder."
-        )
-    if not all((folder / name).is_file() for name in ROWS):
-        return False
-    for name, made in zip(ROWS, (sheet.train, sheet.dev), strict=True):
-        file = folder / name
-        if file_digest(file) != made.sha256:
-            raise ResultError(f"{file}: not the file that {path.name} describes. Remove {folder}.")
-    return True
 
 
 def _key(spec: Synthesis, source: TextSource, lm: LanguageModel) -> str:

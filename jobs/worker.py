@@ -90,7 +90,8 @@ class Worker:
         self.models = StartModels(place, unchanged)
         self.stop = StopRequest()
         self.encoded = lru_cache(KEPT_TASKS)(self._encoded)
-        self._checked: set[str] = set()
+        self.weights: dict[str, str] = {}
+        """Source -> SHA-256 of its weights, which were read and are what its record says."""
         self._tried: set[tuple[type, Layout]] = set()
 
     def runtime(self, chunk: int) -> Runtime:
@@ -163,11 +164,11 @@ class Worker:
             raise ResultError(f"source {source.name} ({source.id}) has no result; train it first.")
         if result.status != "ok":
             raise ResultError(f"source {source.name} diverged; its weights are of no use.")
-        if source.id not in self._checked:
-            flaw = checkpoint_flaw(self.folder, result)
+        if source.id not in self.weights:
+            flaw = checkpoint_flaw(folder, result)
             if flaw is not None:
                 raise ResultError(f"{flaw}. Submit again: the source is trained anew.")
-            self._checked.add(source.id)
+            self.weights[source.id] = result.checkpoint
         return folder
 
     def provenance(self, started: datetime, attempt: int) -> Provenance:

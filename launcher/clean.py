@@ -115,8 +115,8 @@ def waste(folder: StudyFolder, sources: Iterable[Path]) -> dict[str, list[Path]]
     sorts |= {what: _own(folder, folder.path / name) for what, name in EMPTIED.items()}
     # this follows no link below the study's own folder
     parts = [path for path in folder.path.rglob(".*") if path.name.endswith(".part")]
-    trained = _own(folder, folder.source(""))
-    parts += [path for path in trained if path.name.startswith(".") and _is_folder(path)]
+    half = [*_own(folder, folder.source("")), *folder.path.glob(f".{folder.synthesis().name}.*")]
+    parts += [path for path in half if path.name.startswith(".") and _is_folder(path)]
     emptied = tuple(folder.path / name for name in EMPTIED.values())
     sorts["half-written files"] = [
         path for path in parts if not any(path.is_relative_to(place) for place in emptied)

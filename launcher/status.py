@@ -29,7 +29,7 @@ from stilt.system.console import output
 ITEM_FIELDS = (
     *("id", "stage", "name", "source", "target", "state", "kind", "why", "attempts", "share"),
     *("started", "ended", "seconds", "score", "diverged", "smaller_passes"),
-    *("host", "job", "resumable"),
+    *("host", "job", "resumable", "taken_from"),
 )
 """What --json tells of a run."""
 
@@ -110,6 +110,7 @@ def _as_table(status: StudyStatus) -> dict[str, Any]:
         "folder": str(status.folder.path.resolve()),
         "cells": len(status.cells),
         "count": {state: count[state] for state in STATES},
+        "taken_over": sum(bool(item.taken_from) for item in status.items),
         "diverged": sum(cell.diverged for cell in status.cells),
         "live": status.live,
         "failed": status.failed,

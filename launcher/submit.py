@@ -45,10 +45,12 @@ from launcher.study.resolve import (
     resolve_study,
     show_oddities,
 )
+from launcher.study.reuse import other_studies, running_elsewhere, take_over
 from launcher.study.staging import require_tried
 from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
+from stilt.folder import StudyFolder
 from stilt.model.hub import require_here
 from stilt.plan import Plan, plan
 from stilt.system.console import Output
@@ -77,6 +79,7 @@ def submit(
     study: str | None = None,
     places: Annotated[Places, tyro.conf.arg(name="")],
     executor: Literal["local", "slurm"] = "slurm",
+    from_: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(name="from")] = (),
     dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"])] = False,
     revise: bool = False,
     work: Annotated[WorkFlags, tyro.conf.arg(name="")],
@@ -90,6 +93,8 @@ def submit(
         study: name of the study's folder below root; the grid's name by default.
         places: see ``Places``.
         executor: where to run: this machine's cores and GPUs, or SLURM job arrays.
+        from_: another study, or a folder of studies, whose results are taken over where they are
+            of the same cells and data, as those of all studies below root are; may be repeated.
         dry_run: print what would run (slurm: and what sbatch would be given), and write nothing.
         revise: let cells of the study go, or become others, where the grid, a task or the model is
             no longer what it was; their results stay on disk. What only adds cells needs no flag.
@@ -104,6 +109,7 @@ def submit(
     if asked is not None:
         require_safe_path(resolved.folder)
         require_own_cluster(resolved.folder)
+    others = other_studies(resolved.folder, from_)
     asks = Asked(revise, command_line(), commit())
     if dry_run:
         step = next_step(
@@ -111,7 +117,7 @@ def submit(
         )
         for line in step.said:
             console.print(Text(line))
-        whole = show_plan(resolved, console, executor=executor, bundles=work.bundles)
+        whole = show_plan(resolved, others, console, executor=executor, bundles=work.bundles)
         if asked is not None:
             show_arrays(resolved, whole, asked, read_limits(asked), console)
         console.print("Dry run: nothing was written.")
@@ -145,7 +151,7 @@ def submit(
             console.print(Text(line))
         for message in mended:
             console.print(Text.assemble(("mended:", "yellow"), f" {message}"))
-        options = Submit(resolved, sizes, executor, work, console, lock)
+        options = Submit(resolved, others, sizes, executor, work, console, lock)
         return _send_to_slurm(options, asked) if asked else _run_here(options)
     finally:
         lock.release()
@@ -156,6 +162,8 @@ class Submit:
     """One submit, as both executors need it."""
 
     resolved: ResolvedStudy
+    others: list[StudyFolder]
+    """Studies that may have done some of it."""
     sizes: dict[str, Size]
     executor: str
     work: WorkFlags
@@ -166,7 +174,7 @@ class Submit:
     def claim(
         self, aim: int, limits: Limits, settings: Settings, at_least: int = 1
     ) -> tuple[Plan, Plan]:
-        """Plans what is missing, claims it, and writes what each worker will read.
+        """Takes over what others have, plans what is missing, claims it, and tells workers.
 
         Args:
             aim: bundles to aim at, for the whole study: what is left of it makes fewer.
@@ -187,6 +195,8 @@ class Submit:
             console.print(Text.assemble(("left out and run again:", "yellow"), f" {message}"))
         for message in state.closed:
             console.print(Text.assemble(("left alone:", "yellow"), f" {message}"))
+        if take_over(resolved, state, self.others, lives, console):
+            state = outstanding(resolved.study, resolved.folder, lives)
         whole = plan(
             resolved.study,
             cells=state.missing,
@@ -202,7 +212,10 @@ class Submit:
         mine = claim_bundles(fits, resolved.folder, settings.submission, lives)
         remove_broken(mine, resolved.folder, state.broken)
         self.lock.release()
-        runs = sum(len(bundle.items) for bundle in mine.bundles)
+        items = [item for bundle in mine.bundles for item in bundle.items]
+        for line in running_elsewhere(resolved.study, items, self.others):
+            console.print(Text.assemble(("twice at once:", "yellow"), f" {line}."))
+        runs = len(items)
         cells = counted(len(resolved.study.cells), "cell")
         console.print(
             f"{len(state.done)} of {cells} done, {len(state.held)} held by live jobs, "

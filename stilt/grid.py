@@ -138,6 +138,11 @@ class Synthesis(Frozen):
             raise ValueError("a wheel's text is named 'wheel:NAME/PATH/OF/FILE'")
         return self
 
+    def identity(self) -> dict[str, Any]:
+        """All that decides the rows, and not what is for estimates of time alone."""
+        generator = self.generator.model_copy(update={"parameters": None})
+        return self.model_copy(update={"generator": generator}).model_dump(mode="json")
+
 
 class Evaluation(Frozen):
     """Sources scored on tasks without training on them (Table 4)."""

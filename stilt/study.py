@@ -255,10 +255,7 @@ class Study(Frozen):
         """How rows are generated, in an id's content; None where none are."""
         if self.grid.synthesis is None:
             return None
-        spec = self.grid.synthesis
-        # for estimates of time alone
-        generator = spec.generator.model_copy(update={"parameters": None})
-        return spec.model_copy(update={"generator": generator}).model_dump(mode="json")
+        return self.grid.synthesis.identity()
 
 
 def _written(point: Hyperparameters) -> dict[str, Any]:

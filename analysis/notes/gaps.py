@@ -34,6 +34,8 @@ def describe(collection: Collection) -> list[str]:
         *_waiting(collection),
         *_left_out(collection),
         *_smaller_passes(collection),
+        *_taken(collection),
+        *_starts(cells),
         *_mixed(cells),
         *_unpaired(cells),
         *_odd(collection),
@@ -130,6 +132,27 @@ def _mixed(cells: pl.DataFrame) -> Iterator[str]:
             yield f"Mixed: results come from {counts.height} {what}: {_some(parts)}."
 
 
+def _taken(collection: Collection) -> Iterator[str]:
+    """How much was run for another study, and taken over from there."""
+    for what, frame in (("cells", collection.cells), ("sources", collection.sources)):
+        counts = frame["taken_from"].drop_nulls().value_counts().sort("taken_from")
+        if counts.height:
+            parts = [f"{number} from study {name}" for name, number in counts.iter_rows()]
+            total = counts["count"].sum()
+            yield f"Taken over: {total} of {frame.height} {what}, not run anew: {_some(parts)}."
+
+
+def _starts(cells: pl.DataFrame) -> Iterator[str]:
+    """Sources that were trained more than once, so that not all cells started from the same."""
+    told = cells.drop_nulls("start").group_by("source", maintain_order=True)
+    counts = told.agg(pl.col("start").n_unique().alias("n")).filter(pl.col("n") > 1)
+    for source, number in counts.iter_rows():
+        yield (
+            f"Mixed: cells of {source} started from {number} sets of weights: it was trained more "
+            "than once, on machines that do not round alike."
+        )
+
+
 def _smaller_passes(collection: Collection) -> Iterator[str]:
     """Runs that ran out of memory and were made with fewer examples at a time than planned."""
     for what, frame in (("cells", collection.cells), ("sources", collection.sources)):
@@ -160,7 +183,8 @@ def _unpaired(cells: pl.DataFrame) -> Iterator[str]:
 def _odd(collection: Collection) -> Iterator[str]:
     """What is odd in the rows of the study's tasks, as it was kept when they were first seen."""
     told = set()
-    for name, oddities in kept_oddities(collection.folder).items():
+    kept = [kept_oddities(folder) for folder in collection.parts or (collection.folder,)]
+    for name, oddities in (pair for part in kept for pair in part.items()):
         # a draw of a task's rows, as HellaSwag-p's 2,000, most often has what all of them have
         task = name if name in collection.study.tasks else name.rpartition("-")[0]
         for oddity in oddities:

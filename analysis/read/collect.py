@@ -54,6 +54,10 @@ class Collection:
     """``FRAME`` with stage ``source``: one row per source, its own dev score on its own task."""
     problems: tuple[Problem, ...]
     """Files that were left out."""
+    parts: tuple[StudyFolder, ...] = ()
+    """Of a pool, the folders of its studies."""
+    arguments: str = ""
+    """Of a pool, what summarize is told of it; else the study's name will do."""
 
 
 def collect(
@@ -113,6 +117,11 @@ def collect(
 def grid_frame(study: Study) -> pl.DataFrame:
     """What is known of every cell before it runs, in the grid's order."""
     return _known_frame(study.cells.values(), study)
+
+
+def source_frame(study: Study) -> pl.DataFrame:
+    """What is known of every source before it is trained."""
+    return _known_frame(study.sources.values(), study)
 
 
 def _known_frame(items: Iterable[Cell | Source], study: Study) -> pl.DataFrame:
@@ -179,8 +188,7 @@ def _sources(
         else:
             rows.append(result_row(str(path.relative_to(folder.path)), verdict))
     results, large = frame_of_records(rows, COLUMNS)
-    grid = _known_frame(study.sources.values(), study)
-    return _assemble(grid, results, failures, study, list(FRAME)), problems + large
+    return _assemble(source_frame(study), results, failures, study, list(FRAME)), problems + large
 
 
 def _assemble(

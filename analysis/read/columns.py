@@ -69,6 +69,8 @@ FRAME: Schema = {
     "device": pl.String,
     "commit": pl.String,
     "code": pl.String,
+    "taken_from": pl.String,  # study that it was taken over from; null where run for this one
+    "start": pl.String,  # SHA-256 of its source's weights; null for none, and where not told
     "failure_kind": pl.String,  # null unless failed
     "failure_message": pl.String,
     "log": pl.String,  # relative to the study's folder

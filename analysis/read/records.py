@@ -111,6 +111,8 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
         **vars(result.provenance),
         **identify(result.item),
         "file": file,
+        "taken_from": result.taken_from.study if result.taken_from else None,
+        "start": result.start if isinstance(result, Result) else None,
         "kind": said_of_rows.kind,
         "gold_id": said_of_rows.gold_id,
         "dev_loss": dev["loss"],

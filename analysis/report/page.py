@@ -76,6 +76,8 @@ def write_report(
     """
     study, folder = collection.study, collection.folder
     cells = collection.cells.with_columns(degenerate(definition))
+    own = cells.filter(pl.col("taken_from").is_null())
+    arguments = collection.arguments or shlex.quote(folder.path.name)
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -105,16 +107,15 @@ def write_report(
         choices=choices(study, definition),
         starts=starts(study, cells),
         ended=cells["finished"].max(),
-        began=cells["started"].min(),
-        hours=(cells["seconds"].sum() or 0) / 3600,
+        began=own["started"].min(),
+        hours=(own["seconds"].sum() or 0) / 3600,
         style=Markup(style),
         script=Markup(script),
         script_digest=_digest(script),
         style_digest=_digest(style),
         heads=HEADS,
         convention=CONVENTION,
-        command=f"python analysis/summarize.py {shlex.quote(folder.path.name)} "
-        f"--degenerate {definition}",
+        command=f"python analysis/summarize.py {arguments} --degenerate {definition}",
     )
     path = folder.summary / "report.html"
     write_text(path, page)

@@ -32,23 +32,24 @@ def claim_bundles(plan: Plan, folder: StudyFolder, submission: str, lives: Lives
         # two submits at once plan the same bundle and get a part each: the parts must not share
         # the file that says what is in them
         bundle = planned.model_copy(update={"id": digest([submission, planned.id])})
-        mine = [item for item in bundle.items if _claim(item, bundle, folder, submission, lives)]
+        mine = [item for item in bundle.items if claim(item, bundle.id, folder, submission, lives)]
         if mine:
             kept.append(bundle.model_copy(update={"items": tuple(mine)}))
     return Plan(bundles=tuple(kept))
 
 
-def _claim(item: str, bundle: Bundle, folder: StudyFolder, submission: str, lives: Lives) -> bool:
+def claim(item: str, bundle: str, folder: StudyFolder, submission: str, lives: Lives) -> bool:
+    """Claims an item of a bundle; False where somebody who lives holds it."""
     path = folder.claim(item)
-    claim = claims.new_claim(item, submission, bundle.id)
-    if claims.take(claim, path):
+    own = claims.new_claim(item, submission, bundle)
+    if claims.take(own, path):
         return True
     there = claims.read(path)
     if there is not None and lives(there):
         return False
     # given back by now; or stale; or a damaged file, which would hold its cell for ever
     free = (there is None and not os.path.lexists(path)) or claims.drop_stale(path, there)
-    return free and claims.take(claim, path)
+    return free and claims.take(own, path)
 
 
 def remove_broken(plan: Plan, folder: StudyFolder, broken: Iterable[str]) -> None:

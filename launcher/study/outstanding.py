@@ -67,7 +67,8 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.missing.append(run.id)
     for source in _needed(study, found):
         record = read_ending(study, folder, study.runs[source])
-        flaw = checkpoint_flaw(folder, record) if isinstance(record, SourceResult) else None
+        place = folder.source(source)
+        flaw = checkpoint_flaw(place, record) if isinstance(record, SourceResult) else None
         if flaw is not None:
             found.there.discard(source)
             found.broken.add(source)

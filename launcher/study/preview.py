@@ -1,19 +1,24 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from launcher.scheduler.liveness import ClaimLiveness
-from launcher.study.outstanding import outstanding
+from launcher.study.offers import Offers, find_offers
+from launcher.study.outstanding import Outstanding, outstanding
 from launcher.study.resolve import ResolvedStudy
+from stilt.cell import Run
+from stilt.folder import StudyFolder
 from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan, cost, plan
 from stilt.records.finished import read_ending
+from stilt.records.results import Ended
 from stilt.study import Study
 from stilt.system.console import new_table
-from stilt.system.units import counted
+from stilt.system.units import counted, span
 
 ASSUMED_FLOPS = 2e13
 """Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
@@ -22,34 +27,49 @@ MEASURED = 200
 
 
 def show_plan(
-    resolved: ResolvedStudy, console: Console, *, executor: str, bundles: int | None
+    resolved: ResolvedStudy,
+    others: Sequence[StudyFolder],
+    console: Console,
+    *,
+    executor: str,
+    bundles: int | None,
 ) -> Plan:
     """Prints and returns the plan of what is still to be run.
 
     Args:
         resolved: the study.
+        others: other studies, from which results may be taken over.
         console: where to print.
         executor: its name, for the text.
         bundles: bundles to aim at; a usual number where None.
     """
     study = resolved.study
     state = outstanding(study, resolved.folder, ClaimLiveness(resolved.folder).lives)
+    offers = find_offers(resolved, state, others)
+    taken = {offer.run.id for offer in offers.cells}
+    missing = [cell for cell in state.missing if cell not in taken]
     whole = plan(
-        study, cells=state.missing, there=state.there, held=state.held, bundles=bundles or 64
+        study,
+        cells=missing,
+        there=state.there | offers.there,
+        held=state.held,
+        bundles=bundles or 64,
     )
     lacks = (f" (not found here: {resolved.problem})", "yellow") if resolved.problem else "."
+    over = f"{len(taken)} to be taken over, " if taken else ""
     console.print(
         Text.assemble(
             "study ",
             (study.name, "bold"),
             f": {counted(len(study.cells), 'cell')}, {len(state.done)} done, {len(state.held)} "
-            f"held by live jobs, {len(state.missing)} to run. Model: {study.grid.model.name}",
+            f"held by live jobs, {over}{len(missing)} to run. Model: {study.grid.model.name}",
             lacks,
         )
     )
-    console.print(_matrix(study, set(state.missing)))
+    _show_cells(study, state, taken, missing, console)
+    _show_offers(offers, console)
     console.print(_stages(study, whole))
-    console.print(_time(resolved, state.done, whole))
+    console.print(_time(resolved, state.done, offers, whole))
     counts = Counter(bundle.stage for bundle in whole.bundles)
     said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     number = counted(len(whole.bundles), "array element")
@@ -58,22 +78,59 @@ def show_plan(
     return whole
 
 
-def _matrix(study: Study, missing: set[str]) -> Table:
-    cells = [cell for cell in study.cells.values() if cell.id in missing]
-    count = Counter((cell.source, cell.target) for cell in cells)
+def _show_cells(
+    study: Study, state: Outstanding, taken: set[str], missing: Sequence[str], console: Console
+) -> None:
+    """Counts cells by target and source: done here, to be taken over where any is, and to run."""
+    sorts = [state.done, taken, set(missing)] if taken else [state.done, set(missing)]
+    words = ["done here", "to be taken over", "to run"] if taken else ["done here", "to run"]
+    # a title would be broken into lines as wide as the table
+    console.print(f"cells by target and source: {' / '.join(words)}")
+    counts = [
+        Counter((cell.source, cell.target) for cell in study.cells.values() if cell.id in some)
+        for some in sorts
+    ]
     sources = list(dict.fromkeys(cell.source for cell in study.cells.values()))
-    table = new_table(title="cells to run, by target and source")
+    targets = list(dict.fromkeys(cell.target for cell in study.cells.values()))
+    table = new_table()
     table.add_column("target", no_wrap=True)
-    # a long name may be broken into lines, a number may not
-    digits = len(str(len(cells)))
-    for source in [*sources, "all"]:
-        table.add_column(source, justify="right", overflow="fold", min_width=digits)
-    for target in dict.fromkeys(cell.target for cell in study.cells.values()):
-        row = [count[source, target] for source in sources]
-        table.add_row(target, *map(str, row), str(sum(row)))
-    sums = [sum(n for (name, _), n in count.items() if name == source) for source in sources]
-    table.add_row("all", *map(str, sums), str(len(cells)), style="bold")
-    return table
+
+    def shown(of: Sequence[str], on: Sequence[str]) -> str:
+        return "/".join(str(sum(c[source, name] for source in of for name in on)) for c in counts)
+
+    columns = [*([source] for source in sources), sources]
+    for name, column in zip([*sources, "all"], columns, strict=True):
+        # a long name may be broken into lines, a number may not
+        table.add_column(
+            name, justify="right", overflow="fold", min_width=len(shown(column, targets))
+        )
+    for target in targets:
+        table.add_row(target, *(shown(column, [target]) for column in columns))
+    table.add_row("all", *(shown(column, targets) for column in columns), style="bold")
+    console.print(table)
+
+
+def _show_offers(offers: Offers, console: Console) -> None:
+    """Shows what would be taken over, from where, and the time that this saves."""
+    for message in offers.left:
+        console.print(Text.assemble(("not taken over:", "yellow"), f" {message}"))
+    if not offers.found:
+        return
+    table = new_table(
+        *("from", "what", "on", "runs", "saves"),
+        title="to be taken over, and the time that it took there",
+        right=("runs", "saves"),
+    )
+    groups: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for offer in offers.found:
+        what, on = offer.run.title, ""
+        if offer.run.cell is not None:
+            what, on = f"cells of {offer.run.source_name}", offer.run.task
+        groups[str(offer.folders[0].path), what, on].append(offer.seconds)
+    for names, seconds in groups.items():
+        table.add_row(*names, str(len(seconds)), span(sum(seconds)))
+    table.add_row("all", "", "", str(len(offers.found)), span(offers.seconds), style="bold")
+    console.print(table)
 
 
 def _stages(study: Study, whole: Plan) -> Table:
@@ -96,13 +153,16 @@ def _stages(study: Study, whole: Plan) -> Table:
     return table
 
 
-def _time(resolved: ResolvedStudy, done: set[str], whole: Plan) -> str:
-    """Estimates how long a plan takes, by the cells that are done where there are any."""
+def _time(resolved: ResolvedStudy, done: set[str], offers: Offers, whole: Plan) -> str:
+    """Estimates how long a plan takes, by cells that are done here or elsewhere, if any are."""
     study = resolved.study
     tokens = seconds = 0.0
+    measured: list[tuple[Run, Ended | None]] = []
     for item in sorted(done)[:MEASURED]:
         run = study.runs[item]
-        record = read_ending(study, resolved.folder, run)
+        measured.append((run, read_ending(study, resolved.folder, run)))
+    measured += [(offer.run, offer.record) for offer in offers.cells]
+    for run, record in measured[:MEASURED]:
         if record is not None and record.training is not None:
             tokens += cost(study, run)
             seconds += sum(record.timings.model_dump().values())

@@ -81,12 +81,13 @@ class Observer:
             return replace(blank, state="failed", kind="damaged", why=str(error))
         if record is None:
             return blank
+        taken = record.taken_from
         item = replace(
             blank,
             state="done",
             attempts=record.provenance.attempt,
             started=_seconds(record.provenance.started),
-            ended=_seconds(record.provenance.finished),
+            ended=_seconds(taken.when if taken else record.provenance.finished),
             seconds=sum(record.timings.model_dump().values()),
             on_gpu=not record.provenance.device.startswith("cpu"),
             diverged=record.status == "diverged",
@@ -94,7 +95,9 @@ class Observer:
             score=record.score,
             metric=record.metric,
             host=record.provenance.host,
-            job=record.provenance.job,
+            # a job of another study has no log here
+            job=None if taken else record.provenance.job,
+            taken_from=taken.study if taken else "",
         )
         if run.source is not None and item.diverged:
             why = "its training diverged, so its weights are of no use"

@@ -44,6 +44,8 @@ def full(status: StudyStatus) -> RenderableType:
     running = [item for item in status.items if item.state == "running"]
     if running:
         parts += ["", _running(running, status)]
+    if taken := _taken(status):
+        parts += ["", Text(taken)]
     if smaller := _smaller_passes(status.items):
         parts += ["", Text(smaller, "yellow")]
     if waits := _waiting(status):
@@ -138,6 +140,8 @@ def _sources(status: StudyStatus) -> Table:
         word = (made if item.stage == "synthesis" else words).get(item.state, item.state)
         if item.state == "running":
             word += f" {_share(item.share)}"
+        if item.taken_from:
+            word = f"taken over from {item.taken_from}"
         if reason := item.kind or item.why:
             word += f": {reason}"
         took = item.seconds if item.state == "done" else None
@@ -228,6 +232,20 @@ def _waiting(status: StudyStatus) -> str:
     if saved:
         lines.append(f"interrupted, to go on where they were once submitted again: {saved}")
     return "\n".join(lines)
+
+
+def _taken(status: StudyStatus) -> str:
+    """Says how much was not run for this study, and which other studies had it."""
+    cells = Counter(cell.taken_from for cell in status.cells if cell.taken_from)
+    sources = Counter(source.taken_from for source in status.sources if source.taken_from)
+    if not cells and not sources:
+        return ""
+    parts = []
+    for name in dict.fromkeys([*cells, *sources]):
+        some = [counted(cells[name], "cell")] if cells[name] else []
+        some += [counted(sources[name], "source")] if sources[name] else []
+        parts.append(f"{' and '.join(some)} from study {name}")
+    return f"taken over, not run here: {', '.join(parts)}"
 
 
 def _smaller_passes(items: Sequence[Item]) -> str:

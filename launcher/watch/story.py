@@ -190,7 +190,8 @@ def _state(item: Item) -> Text:
             score = f"{item.metric} {100 * item.score:.1f}"
         parts += [score, f"in {span(item.seconds)}"] if item.stage != "synthesis" else []
     if item.ended:
-        parts.append(f"ended {clock(item.ended, now)}")
+        how = f"taken over from study {item.taken_from}" if item.taken_from else "ended"
+        parts.append(f"{how} {clock(item.ended, now)}")
     if item.attempts > 1:
         parts.append(f"{item.attempts} attempts")
     if item.job:

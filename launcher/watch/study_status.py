@@ -34,6 +34,7 @@ class Item:
     """Work done of a running item, 0 to 1."""
     started: float | None = None
     ended: float | None = None
+    """When it ended, or was taken over from another study."""
     seconds: float = 0.0
     """Time it took, if done."""
     on_gpu: bool = False
@@ -44,6 +45,8 @@ class Item:
     metric: str = ""
     host: str = ""
     job: str | None = None
+    taken_from: str = ""
+    """The study that it was taken over from, and was run for; empty where it was run for this."""
     resumable: bool = False
     """An interrupted run left its state: the next attempt goes on."""
 
@@ -122,19 +125,24 @@ class StudyStatus:
         # one item is not spread over workers
         return max(sum(todo) / workers, *todo) / self.speed
 
+    @cached_property
+    def own(self) -> list[Item]:
+        """Those that were not taken over from another study, where their time was spent."""
+        return [item for item in self.items if not item.taken_from]
+
     @property
     def began(self) -> float | None:
         """When the first run began."""
-        return min((item.started for item in self.items if item.started), default=None)
+        return min((item.started for item in self.own if item.started), default=None)
 
     @property
     def last(self) -> float | None:
-        """When something last ended."""
+        """When something last ended, or was taken over."""
         return max((item.ended for item in self.items if item.ended), default=None)
 
     @property
     def run_seconds(self) -> float:
         """Seconds of all finished and running items."""
-        begun = (item.started for item in self.items if item.state == "running")
+        begun = (item.started for item in self.own if item.state == "running")
         running = sum(self.now - started for started in begun if started)
-        return running + sum(item.seconds for item in self.items)
+        return running + sum(item.seconds for item in self.own)

@@ -1,5 +1,7 @@
 """Whether a run has ended with something that can be used: told from files alone."""
 
+from pathlib import Path
+
 from stilt.cell import Run
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
@@ -37,12 +39,11 @@ def usable(study: Study, folder: StudyFolder, run: Run) -> bool:
     return record.status == "ok" and (folder.source(run.id) / WEIGHTS).is_file()
 
 
-def checkpoint_flaw(folder: StudyFolder, result: SourceResult) -> str | None:
-    """What is wrong with a source's checkpoint; None where every file is the one that was saved.
+def checkpoint_flaw(place: Path, result: SourceResult) -> str | None:
+    """What is wrong with a checkpoint in a folder; None where all files are those that were saved.
 
     All of it is read, which takes seconds for a large model.
     """
-    place = folder.source(result.source.id)
     for name, digest in {WEIGHTS: result.checkpoint, **result.files}.items():
         path = place / name
         try:

@@ -111,6 +111,21 @@ class Score(Frozen):
     """Examples whose best two or more options had equal scores."""
 
 
+class TakenFrom(Frozen):
+    """Where a record was taken over from, in place of running anew what it is of."""
+
+    study: str
+    """Name of the other study."""
+    folder: str
+    """Where that was."""
+    when: str
+    """UTC, ISO 8601."""
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class Record(Frozen):
     """What every file of a study says about itself."""
 
@@ -142,6 +157,10 @@ class RunResult(Record):
     """None for an evaluation without training."""
     timings: Timings
     provenance: Provenance
+    """Of the run itself, wherever it was."""
+    # not written where it is None: earlier versions know no such field
+    taken_from: TakenFrom | None = Field(default=None, exclude_if=_absent)
+    """The study that it was taken over from; None where it was run for the study that has it."""
 
 
 class _OfCell(Record):
@@ -155,6 +174,9 @@ class _OfSource(Record):
 # a model's fields stand in the order of its last base first: a file says first what it is of
 class Result(RunResult, _OfCell):
     """How a cell ended."""
+
+    start: str | None = Field(default=None, exclude_if=_absent)
+    """SHA-256 of its source's weights; None without a source, and in earlier versions' records."""
 
     @property
     def item(self) -> Cell:

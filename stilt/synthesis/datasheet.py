@@ -2,12 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from stilt.config import Frozen
+from pydantic import ValidationError
+
+from stilt.config import Frozen, explain
+from stilt.errors import ResultError
 from stilt.grid import Synthesis
 from stilt.synthesis.halves import Drawn
+from stilt.system.files import file_digest
+
+ROWS = ("train.jsonl", "dev.jsonl")
+"""Files of the rows, in the order in which they are written."""
 
 
 class Lengths(Frozen):
@@ -77,6 +85,45 @@ class Datasheet(Frozen):
     """Prompts drawn together, by which sums are rounded; not noted by earlier versions."""
     train: Part
     dev: Part
+
+
+def whole_rows(spec: Synthesis, folder: Path) -> Datasheet | None:
+    """The datasheet of a folder that holds the whole rows of a synthesis; None where it does not.
+
+    Raises:
+        ResultError: It holds others, or files that are not those of its datasheet.
+    """
+    path = folder / "datasheet.json"
+    try:
+        sheet = Datasheet.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        # the datasheet is written before any rows: these are somebody's own
+        for name in ROWS:
+            if (folder / name).exists():
+                raise ResultError(
+                    f"{folder / name}: is there, and no datasheet.json says that it was generated. "
+                    "Choose another folder."
+                ) from None
+        return None
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path}: cannot be read ({error}).") from None
+    except ValidationError as error:
+        raise ResultError(f"{path}: {explain(Datasheet, error)[:400]}") from None
+    there, asked = sheet.spec.identity(), spec.identity()
+    if there != asked:
+        changed = [
+            f"{key} {there[key]!r}, not {asked[key]!r}" for key in asked if there[key] != asked[key]
+        ]
+        raise ResultError(
+            f"{folder}: holds rows generated with {'; '.join(changed)}. Choose another folder."
+        )
+    if not all((folder / name).is_file() for name in ROWS):
+        return None
+    for name, made in zip(ROWS, (sheet.train, sheet.dev), strict=True):
+        file = folder / name
+        if file_digest(file) != made.sha256:
+            raise ResultError(f"{file}: not the file that {path.name} describes. Remove {folder}.")
+    return sheet
 
 
 def lengths(values: Sequence[int]) -> Lengths:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from inspect import signature
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +20,8 @@ from transformers.utils import logging as transformers_logging
 
 from stilt.errors import ConfigError, first_line
 from stilt.grid import ModelSpec
-from stilt.model.place import ModelPlace, file_digests, find_model, identity
+from stilt.synthesis.generator import find_generator
 from stilt.synthesis.nucleus import Streams, draw
-from stilt.system.files import file_digest, require_wheel
 
 transformers_logging.set_verbosity_error()
 
@@ -125,17 +123,7 @@ def load(spec: ModelSpec, gguf: str | None = None, device: str = "cpu") -> Langu
     """
     if gguf and importlib.util.find_spec("gguf") is None:
         raise ConfigError(f"synthesis field 'gguf' = {gguf!r} needs a package: pip install gguf.")
-    if gguf and not spec.hub:
-        file = _gguf_file(spec, gguf)
-        found, who = ModelPlace(str(file.parent)), f"sha256:{file_digest(file)[:32]}"
-    else:
-        try:
-            found = find_model(spec)
-            who = identity(spec, file_digests(found)) + (f"/{gguf}" if gguf else "")
-        except ConfigError as error:
-            # a study has another model too
-            what = str(error).removeprefix("model: ")
-            raise ConfigError(f"synthesis generator: {what}") from None
+    found, who = find_generator(spec, gguf)
     options = {"revision": found.revision} | ({"gguf_file": gguf} if gguf else {})
     try:
         tokenizer = AutoTokenizer.from_pretrained(found.name, **options)
@@ -186,14 +174,6 @@ def _goes_on(model: Any) -> bool:
     """Whether a model keeps a cache that sampling can take rows out of; an encoder keeps none."""
     out = model(torch.ones(1, 1, dtype=torch.long, device=model.device), use_cache=True)
     return hasattr(getattr(out, "past_key_values", None), "batch_select_indices")
-
-
-def _gguf_file(spec: ModelSpec, gguf: str) -> Path:
-    root = require_wheel(spec.wheel, "synthesis generator") if spec.wheel else Path()
-    file = root / str(spec.path) / gguf
-    if not file.is_file():
-        raise ConfigError(f"synthesis field 'gguf' = {gguf!r}: no such file ({file}).")
-    return file.resolve()
 
 
 def batches(prompts: Iterable[Prompt], size: int) -> list[list[Prompt]]:

@@ -5,11 +5,12 @@ import hashlib
 import importlib.metadata
 import os
 import re
+import shutil
 import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -66,8 +67,12 @@ def open_like(folder: Path, tree: Path) -> None:
     """Gives a tree the modes of what is made in a folder: some libraries hide what they write."""
     with _beside(folder / tree.name) as (_, mode):
         for path in (tree, *tree.rglob("*")):
-            # who may read a folder may enter it
-            path.chmod(mode | (mode & 0o444) >> 2 if path.is_dir() else mode)
+            if path.is_dir():
+                # who may read a folder may enter it
+                path.chmod(mode | (mode & 0o444) >> 2)
+            elif path.stat().st_nlink == 1:
+                # of a link, the mode would change in the other folder too
+                path.chmod(mode)
 
 
 @contextmanager
@@ -102,6 +107,43 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.replace(path)
         if durable:
             flush_to_disk(path.parent)
+
+
+@contextmanager
+def replacing_folder(place: Path) -> Iterator[Path]:
+    """Yields a new folder, and puts it where another one is, or none, if the body succeeds."""
+    make_folder(place.parent)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
+        new = Path(temporary) / "new"
+        new.mkdir()
+        yield new
+        open_like(place.parent, new)
+        for path in (*new.iterdir(), new):
+            flush_to_disk(path)
+        if os.path.lexists(place):
+            place.rename(Path(temporary) / "replaced")
+        new.rename(place)
+        flush_to_disk(place.parent)
+
+
+def link_or_copy(there: Path, here: Path) -> None:
+    """Puts a file in a second place: by a hard link where it is as good as a copy, else copied.
+
+    Only a file of this user's own is linked, and only where who may read what is made in the new
+    place may read it: another user may change hers in place, and its mode is hers.
+    """
+    found = there.stat()
+    with _beside(here) as (temporary, mode):
+        if found.st_uid == os.geteuid() and not mode & 0o444 & ~found.st_mode:
+            # another file system, or one without links, or one that has no more of them
+            with suppress(OSError):
+                os.link(there.resolve(), here)
+                return
+        with naming(here):
+            shutil.copyfile(there, temporary)
+            flush_to_disk(temporary)
+        temporary.chmod(mode)
+        temporary.replace(here)
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:

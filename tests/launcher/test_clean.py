@@ -150,3 +150,14 @@ def test_a_study_whose_own_folder_is_a_link_is_cleaned(study, folder, tmp_path, 
     code, _ = run(clean, tmp_path, capsys, "--yes")
     assert code == 0
     assert not any(path.exists() for path in files if path.parent == folder.logs)
+
+
+def test_what_a_killed_submit_left_of_rows_that_it_took_over_goes(study, folder, tmp_path, capsys):
+    finish(study, tmp_path)
+    half = folder.path / ".synthesis.abc/new"
+    half.mkdir(parents=True)
+    (half / "train.jsonl").write_text("{}")
+    code, said = run(clean, tmp_path, capsys, "--yes")
+    assert code == 0
+    assert "half-written files" in said.out
+    assert not half.parent.exists()

@@ -65,6 +65,8 @@ def test_every_column_holds_what_the_result_file_says(tiny):
             "tokens_computed": result.training.tokens.computed,
             "seconds": pytest.approx(sum(result.timings.model_dump().values())),
             "train_seconds": result.timings.train,
+            "taken_from": None,
+            "start": None,
             **{
                 name: getattr(result.provenance, name)
                 for name in ("host", "job", "attempt", "device", "commit", "code")

@@ -6,14 +6,17 @@ from rich.console import Console
 
 from launcher.study.preview import show_plan
 from launcher.study.resolve import ResolvedStudy
-from stilt.records.results import Result, read_record, write_record
+from stilt.folder import read_study
+from stilt.records.results import Result, SourceResult, read_record, write_record
+from stilt.system.units import span
 from tests.support.fake_study import damage
+from tests.support.taken_study import begun, block, make_done
 
 
-def shown(study, folder, tmp_path):
+def shown(study, folder, tmp_path, others=()):
     console = Console(file=io.StringIO(), width=160, color_system=None)
     resolved = ResolvedStudy(study, folder, None, None, tmp_path / "cache")
-    show_plan(resolved, console, executor="local", bundles=None)
+    show_plan(resolved, others, console, executor="local", bundles=None)
     return console.file.getvalue()
 
 
@@ -26,7 +29,8 @@ def test_a_dry_run_tells_what_is_to_run_and_writes_nothing(empty, tmp_path):
     )
     target = next(iter(study.cells.values())).target
     (row,) = (line for line in text.splitlines() if line.strip(" │┃|").startswith(f"{target} "))
-    assert [part for part in row.split() if part.isdigit()] == ["2", "2", "4"]
+    assert [part for part in row.split() if "/" in part] == ["0/2", "0/2", "0/4"]
+    assert "cells by target and source: done here / to run" in text
     assert "source hellaswag" in text
     assert "GPU-hours, if a GPU does" in text
     assert sorted(folder.path.rglob("*")) == before
@@ -54,3 +58,43 @@ def test_a_dry_run_goes_on_past_a_damaged_or_foreign_result(finished, tmp_path):
     text = shown(study, folder, tmp_path)
     assert "0 done, 0 held by live jobs, 8 to run" in text
     assert "GPU-hours, if a GPU does" in text
+
+
+def test_a_dry_run_tells_what_is_to_be_taken_over_from_where_and_what_that_saves(tmp_path):
+    done = make_done(tmp_path, "elsewhere")
+    new = begun(tmp_path, grid=block(batch_size=[8, 16, 32]), like=done)
+    records = {cell: read_record(Result, done.result(cell)) for cell in read_study(done).cells}
+    here = next(iter(records))
+    write_record(records[here], new.folder.result(here))
+    before = sorted(tmp_path.rglob("*"))
+    text = shown(new.study, new.folder, tmp_path, [done])
+    assert "12 cells, 1 done, 0 held by live jobs, 7 to be taken over, 4 to run" in text
+    assert "cells by target and source: done here / to be taken over / to run" in text
+    (row,) = (line for line in text.splitlines() if line.strip(" │┃|").startswith("rte "))
+    assert [part for part in row.split() if "/" in part] == ["1/1/1", "0/2/1", "1/3/2"]
+    lines = [line.split() for line in text.splitlines() if str(done.path) in line]
+    assert [line[1:-2] for line in lines] == [
+        ["source", "hellaswag", "1"],
+        ["cells", "of", "none", "rte", "1"],
+        ["cells", "of", "none", "cola", "2"],
+        ["cells", "of", "hellaswag", "rte", "2"],
+        ["cells", "of", "hellaswag", "cola", "2"],
+    ]
+    spent = [sum(records[c].timings.model_dump().values()) for c in records if c != here]
+    source = read_record(SourceResult, next(done.path.glob("sources/*/result.json")))
+    saved = sum(spent) + sum(source.timings.model_dump().values())
+    assert f" 8 {span(saved)}" in " ".join(text.split())
+    # the source is there for the cells that are to be run
+    assert "source hellaswag" not in text.partition("stages, in order")[2]
+    assert "worker-hours, at the finished cells' speed" in text
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_dry_run_names_what_cannot_be_taken_over(tmp_path):
+    done = make_done(tmp_path, "elsewhere")
+    new = begun(tmp_path, like=done)
+    cell = next(iter(new.study.cells))
+    damage(done.result(cell))
+    text = shown(new.study, new.folder, tmp_path, [done])
+    assert f"not taken over: {done.result(cell)}" in "".join(text.split("\n"))
+    assert "7 to be taken over, 1 to run" in text
