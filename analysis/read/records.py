@@ -18,7 +18,7 @@ from stilt.config import Frozen
 from stilt.records.results import Result, Score, SourceResult, Tokens, Training
 
 FROM_ELSEWHERE = (
-    *("study", "source_task", "source_size", "source_seed"),
+    *("study", "source_task", "source_size", "source_seed", "kind"),
     *("failure_kind", "failure_message", "log"),
 )
 """Columns of ``FRAME`` that no result holds."""

@@ -19,7 +19,8 @@ from tests.support.fake_study import SMALL, TINY, fail_source, make_study
 
 EXPORTS = {
     "cells.parquet", "cells.csv", "summary.csv", "summary.json", "summary.md", "summary.tex",
-    "differences.csv", "effects.csv", "expected_best.csv",
+    "differences.csv", "pooled.csv", "variance.csv", "effects.csv", "expected_best.csv",
+    "csv-metadata.json",
 }  # fmt: skip
 
 
@@ -105,7 +106,8 @@ def test_latex_has_as_many_columns_as_it_says_and_no_bare_special_character(tmp_
         line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
     ]
     widths = {line.replace(r"\&", "").count("&") for line in body}
-    assert widths == {9, 10, 4}  # ten columns of results, 11 of details; 5 of scores and effects
+    # ten columns of results, 13 of details, 6 of variance; 5 of scores and effects
+    assert widths == {9, 12, 5, 4}
     assert not {character for character in text if ord(character) > 127}
 
 
@@ -153,7 +155,7 @@ def test_csv_of_several_studies_is_one_table(root, capsys):
 
 def test_the_definition_of_a_degenerate_run_can_be_chosen(root, capsys):
     counts = {}
-    for name in ("majority", "margin", "constant", "loss"):
+    for name in ("auto", "majority", "margin", "constant", "loss"):
         assert run("tiny", "--root", str(root), "--degenerate", name) == 0
         table = summary(root)
         assert table["degenerate"]["definition"] == name
@@ -224,7 +226,44 @@ def test_cells_that_the_grid_pairs_with_nothing_are_pointed_out_and_their_pairs_
     assert "No pair: hellaswag on rte 2 of 6. The grid has no run of none with their" in shown
     details = (tmp_path / "s" / "summary" / "summary.md").read_text().partition("| pairs |")[2]
     rows = [line.split("|") for line in details.splitlines() if "| hellaswag |" in line]
-    assert [row[9].strip() for row in rows[:2]] == ["4 of 6", "4"]
+    assert [row[11].strip() for row in rows[:2]] == ["4 of 6", "4"]
+
+
+def test_without_common_predictions_the_intervals_are_narrow_and_it_is_said(root, capsys):
+    # another order of the dev rows: what is stored is not of the same examples
+    path = min((root / "tiny" / "results").glob("*.json"))
+    result = json.loads(path.read_text())
+    for name in ("predictions", "gold"):
+        result["dev"][name] = result["dev"][name][::-1]
+    path.write_text(json.dumps(result))
+    assert run("tiny", "--root", str(root)) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"Dev examples are held fixed on {result['cell']['target']}: not every run has stored "
+        "predictions for the same examples"
+    ) in shown
+    kinds = {(row["target"], row["interval"]) for row in summary(root)["differences"]}
+    other = {"rte": "cola", "cola": "rte"}[result["cell"]["target"]]
+    assert kinds == {(result["cell"]["target"], "narrow"), (other, "whole")}
+
+
+def test_narrow_intervals_are_an_option(root, capsys):
+    assert run("tiny", "--root", str(root), "--interval", "narrow") == 0
+    shown = capsys.readouterr().out
+    assert "new dev" not in shown and "this dev" in shown
+    assert "held fixed on" not in shown
+    assert summary(root)["interval"]["asked"] == "narrow"
+
+
+def test_every_csv_file_is_described(root):
+    run("tiny", "--root", str(root))
+    folder = root / "tiny" / "summary"
+    said = json.loads((folder / "csv-metadata.json").read_text())
+    files = {table["url"]: table["tableSchema"]["columns"] for table in said["tables"]}
+    assert set(files) == {path.name for path in folder.glob("*.csv")}
+    for name, columns in files.items():
+        head = (folder / name).read_text().splitlines()[0].split(",")
+        assert head == [column["name"] for column in columns]
 
 
 def test_a_study_without_a_result_says_so_and_is_no_mistake(tmp_path, capsys):
@@ -250,7 +289,9 @@ def test_a_narrow_terminal_does_without_some_columns(root, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert run("tiny", "--root", str(root)) == 0
     shown = capsys.readouterr().out
-    heads = next(line for line in shown.splitlines() if "source" in line and "mean" in line)
+    lines = shown.splitlines()
+    last = next(n for n, line in enumerate(lines) if "source" in line and "mean" in line)
+    heads = " ".join(lines[last - 1 : last + 1])
     assert "Δ mean" in heads and "Δ best" not in heads
     assert all(len(line) <= 80 for line in shown.splitlines() if " none " in line)
     assert "Δ best" in (root / "tiny" / "summary" / "summary.md").read_text()
@@ -290,8 +331,8 @@ def test_an_unknown_flag_is_a_usage_error(capsys):
 def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     seen = {}
 
-    def write_figures(cells: pl.DataFrame, study: Study, folder: Path) -> list[Path]:
-        seen.update(cells=cells, study=study, folder=folder)
+    def write_figures(cells: pl.DataFrame, study: Study, folder: Path, frames) -> list[Path]:
+        seen.update(cells=cells, study=study, folder=folder, frames=frames)
         return [folder / "violins.png"]
 
     def write_report(collection, summary, differences, figures, notes, **more) -> Path:
@@ -306,7 +347,9 @@ def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     assert seen["study"].name == "tiny"
     assert seen["folder"] == root / "tiny" / "summary"
     assert {*NARROW, "loss", "degenerate"} == set(seen["cells"].columns)
-    assert seen["definition"] == "loss"
+    assert seen["asked"].definition == "loss"
+    assert seen["frames"]["variance"].height == 4
+    assert [table.name for table in seen["variance"]] == ["variance"]
     assert seen["notes"] == [], "there is nothing to know besides the count of cells"
     assert seen["sources"]["source"].to_list() == ["hellaswag"]
     err = capsys.readouterr().err
