@@ -44,7 +44,7 @@ def components(variance: pl.DataFrame, study: Study) -> Figure:
             ax.plot(
                 there[cause] * 100, [sources.index(name) for name in there["source"]],
                 linestyle="none", marker=MARKS[cause], ms=3.4, color=COLOURS[cause],
-                fillstyle="none",
+                fillstyle="none", clip_on=False,
             )  # fmt: skip
         ax.set_yticks(range(len(sources)), titles)
         ax.set_ylim(len(sources) - 0.5, -0.5)

@@ -40,7 +40,7 @@ def sentences(
     return [
         *_progress(summary),
         *_gains(study, differences, asked),
-        *(f"All seeds together: {line}" for line in _gains(study, pooled, asked)),
+        *(f"All seeds together, i{line[1:]}" for line in _gains(study, pooled, asked)),
         *_open(study, differences),
         *_best(study, targets),
         *_degenerate(study, targets, asked.definition),

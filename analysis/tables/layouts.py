@@ -206,6 +206,8 @@ def _pooled(study: Study, pooled: pl.DataFrame, asked: Question) -> TextTable:
         if scope == "whole"
         else THIS_MEANS
     )
+    if scope == "whole" and asked.interim:
+        means += f" {THIS_MEANS}"
     p = AT_ANY_LOOK if asked.interim else f"p: that the mean difference is 0, {HOLM}. {NOT_YET}"
     caption = (
         f"{study.name}: sources trained with several seeds, which are taken together: difference "

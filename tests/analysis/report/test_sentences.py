@@ -75,7 +75,7 @@ def test_an_interim_look_says_that_its_bound_is_valid_at_any_look(tmp_path):
 def test_seeds_of_a_source_are_spoken_of_together(tmp_path):
     sources = ("none", {"task": "hellaswag", "seeds": [1, 2]})
     found = words(tmp_path, lambda cell: 0.75, sources=sources)
-    (line,) = [line for line in found if line.startswith("All seeds together: ")]
+    (line,) = [line for line in found if line.startswith("All seeds together, in these runs ")]
     assert "for new dev examples, configurations, seeds and source seeds)." in line
 
 
