@@ -1,11 +1,12 @@
 # make demo   a whole study in minutes: real model, real text, table and violin plot
 # make test   lint, types, tests
+# make nightly   the tests that take long
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 TORCH  := 2.13.0
 
-.PHONY: demo test setup lint clean
+.PHONY: demo test nightly setup lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python launcher/submit.py --grid demo --executor local
@@ -18,6 +19,9 @@ test: $(VENV)/.dev $(VENV)/.demo lint
 	$(BIN)/python -m pytest -m "not slurm"; rest=$$?; \
 	wait $$on_slurm; on_slurm=$$?; cat $(VENV)/slurm.log; \
 	test $$rest = 0 && test $$on_slurm = 0
+
+nightly: $(VENV)/.dev $(VENV)/.demo
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m nightly
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -38,9 +38,10 @@ from analysis.tables.paper import Report, covered, text_csv, write_paper_tables
 from analysis.tables.paper import report as paper_report
 from analysis.tables.presentation import TextTable
 from analysis.tables.terminal import say, show
+from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
 from stilt.study import Study
-from stilt.system.files import write_text
+from stilt.system.files import writable_folder, write_text
 
 CELLS = "cells.parquet"
 """Every column of every cell, in a study's summary folder."""
@@ -96,6 +97,7 @@ def summarize(
     report: tuple[Report, ...] = (),
     compare: tuple[str, str] | None = None,
     figures: bool = True,
+    out: Path | None = None,
 ) -> int:
     """Turns the results of studies into what goes in the paper.
 
@@ -116,16 +118,21 @@ def summarize(
             paper's. Without it, those of which the study has every row come after its own tables.
         compare: two studies, the second to be subtracted from the first, cell by cell.
         figures: also draw figures and write report.html.
+        out: folder that gets a folder for each study, in place of the study's own summary folder:
+            for studies of others, which are then only read.
     """
     asked = Question(degenerate, interval, interim)
     if compare:
-        first, second = (find_study(name, root) for name in compare)
-        return _compare(first, second, asked, format)
+        both = _placed([find_study(name, root) for name in compare], out)
+        if len(both) < 2:
+            raise ConfigError(f"--compare {' '.join(compare)}: one study, named twice.")
+        return _compare(both[0], both[1], asked, format)
     if studies:
-        found = {f: read_study(f) for f in [find_study(name, root) for name in studies]}
+        named = _placed([find_study(name, root) for name in studies], out)
+        found = {folder: read_study(folder) for folder in named}
         problems: list[str] = []
     else:
-        found, problems = read_studies(find_studies(root))
+        found, problems = read_studies(_placed(find_studies(root), out))
     for problem in problems:
         sys.stderr.write(f"left out: {problem}\n")
     summaries, paths = [], []
@@ -137,6 +144,31 @@ def summarize(
         _print(format, summaries)
     say(paths)
     return 0
+
+
+def _placed(folders: Sequence[StudyFolder], out: Path | None) -> list[StudyFolder]:
+    """Folders of studies whose summaries can be written: to their own folders, or below ``out``.
+
+    Raises:
+        ConfigError: One cannot be, or two would be written to one place.
+    """
+    found = list({folder.path.resolve(): folder for folder in folders}.values())
+    if out is not None:
+        names = [folder.path.resolve().name for folder in found]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(
+                    f"--out {out}: two of the studies are called {name!r}. Name one at a time, "
+                    "each into a folder of its own."
+                )
+        found = [StudyFolder(f.path, out / name) for f, name in zip(found, names, strict=True)]
+    for folder in found:
+        try:
+            writable_folder(folder.summary)
+        except ConfigError as error:
+            why = str(error).removesuffix(" Choose another folder.")
+            raise ConfigError(f"{why} Name a folder of your own with --out.") from None
+    return found
 
 
 def summary_of(
@@ -287,7 +319,7 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
                 )
                 for summary in summaries
             ]
-            sys.stdout.write(pl.concat(named).write_csv())
+            sys.stdout.write(exports.inert(pl.concat(named)).write_csv())
         case "json":
             sys.stdout.write(exports.json_text([summary.content() for summary in summaries]))
 

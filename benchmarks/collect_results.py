@@ -34,6 +34,10 @@ from analysis.read.collect import collect, grid_frame
 from analysis.read.columns import NARROW
 from stilt.folder import StudyFolder, read_study, write_study
 from stilt.grid import Grid, load_grid
+from stilt.records.baselines import classes_of
+from stilt.records.pins import new_pin
+from stilt.records.results import Result
+from stilt.records.validity import judge_of
 from stilt.study import Study, bind
 from tests.support.fake_study import make_study
 
@@ -76,6 +80,13 @@ def write_results(path: Path, results: int) -> Study:
         tail = rng.choice(tails[cell.source, cell.target])
         head = f'{{"schema_version":1,"study":"{digest}","cell":{cell.model_dump_json()},'
         folder.result(cell.id).write_text(head + tail)
+        if not folder.data_digest(cell.target).exists():
+            # as a submit does, before anything is run
+            result = Result.model_validate_json(head + tail)
+            if result.dev is not None:
+                labels = classes_of(result.dev.gold).tolist()
+                pin = new_pin(result.data, result.train_rows, labels, "made up")
+                judge_of(study, folder).pin(cell.target, None, pin)
     return study
 
 

@@ -22,7 +22,7 @@ from stilt.data.encode import Encoded, cache_folder, encode_splits
 from stilt.data.load import data_folder, load_splits
 from stilt.grid import Recipe, load_grid
 from stilt.model.build import StartModels, build
-from stilt.model.place import find_model, identity
+from stilt.model.place import file_digests, find_model, identity
 from stilt.task import load_task
 from stilt.training.forward import forward
 from stilt.training.runtime import make_accelerator
@@ -71,7 +71,7 @@ def main() -> None:
         task = load_task(name)
         splits = load_splits(task, data_folder(arguments.data_dir))
         encoded, _ = encode_splits(
-            task, splits, models.tokenizer(), identity(spec, where), cache_folder()
+            task, splits, models.tokenizer, identity(spec, file_digests(where)), cache_folder()
         )
         # without dropout, so that the gradients can be compared
         model = build(models.start(task, None, "keep"), 0).eval()

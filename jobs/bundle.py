@@ -11,10 +11,10 @@ from jobs.run_cell import OnProgress, run_cell
 from jobs.settings import Assignment
 from jobs.worker import Attempt, Worker, job_id, log
 from stilt.cell import SYNTHESIS
-from stilt.errors import DISK, ConfigError, DataError, ResultError
+from stilt.errors import ConfigError, DataError, ModelError, ResultError, disk_trouble
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.records.failures import attempts, read_failure, record_failure
+from stilt.records.failures import attempts, out_of_memory, record_failure
 from stilt.records.finished import usable
 from stilt.records.results import FailureKind, Result, SourceResult, write_record
 from stilt.study import Study
@@ -99,27 +99,24 @@ def _run_item(worker: Worker, item: str, progress: OnProgress, compute: Compute)
                 return False
         else:
             path.unlink(missing_ok=True)
+            # not before the result is there: until then the state is all that there is
+            worker.folder.resume(item).unlink(missing_ok=True)
             return True
         # only here is the error gone, and with it all that its frames held in memory
-        chunk = max(1, (chunk or _examples(worker, item)) // 2)
-        what = "prompts per batch" if item == SYNTHESIS else "examples per backward pass"
+        chunk = max(1, chunk // 2)
+        what = "prompts per batch" if item == SYNTHESIS else "examples per pass"
         log(f"out of memory; again with {chunk} {what}")
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
 
-def _chunk(worker: Worker, item: str) -> int | None:
-    """Examples per backward pass: half as many for each time that memory ran out.
+def _chunk(worker: Worker, item: str) -> int:
+    """Examples in one pass, or prompts in one batch: half as many for each time memory ran out.
 
-    For generated text these are prompts per batch, which no setting limits. What a process could
-    not catch itself (the system killed it) is known from the record.
+    What a process could not catch itself (the system killed it) is known from the record.
     """
-    chunk = None if item == SYNTHESIS else worker.settings.chunk
-    record = read_failure(worker.folder.failure(item))
-    if record is None or record.kind != "oom":
-        return chunk
-    return max(1, (chunk or _examples(worker, item)) >> record.attempts)
+    return max(1, _examples(worker, item) >> out_of_memory(worker.folder, item))
 
 
 def _execute(worker: Worker, attempt: Attempt, progress: OnProgress, compute: Compute) -> None:
@@ -159,10 +156,10 @@ def classify(error: BaseException) -> FailureKind:
         ("memory" in text and "alloc" in text) or "out of memory" in text or "ALLOC_FAILED" in text
     ):
         return "oom"
-    if isinstance(error, OSError) and error.errno in DISK:
+    if disk_trouble(error):
         return "disk"
-    if any(words in text for words in DISK_WORDS):
-        return "disk"
+    if isinstance(error, ModelError):
+        return "model"
     if isinstance(error, (DataError, ConfigError)):
         # what the study was told to read is not there, or not what it should be
         return "data"
@@ -171,10 +168,6 @@ def classify(error: BaseException) -> FailureKind:
     if _is_of_device(error) and "device-side assert" not in text:
         return "node"
     return "bug"
-
-
-DISK_WORDS = ("No space left on device", "Disk quota exceeded", "PytorchStreamWriter failed")
-"""What safetensors and torch, which raise errors of their own, say of a full disk."""
 
 
 def _is_of_device(error: BaseException) -> bool:
@@ -192,8 +185,7 @@ def _examples(worker: Worker, item: str) -> int:
     run = study.runs[item]
     if run.hyperparameters is None:
         return 1
-    size = run.hyperparameters.batch_size
-    return -(-min(size, study.tasks[run.task].micro_batch or size) // study.grid.processes)
+    return study.examples(run.task, run.hyperparameters)
 
 
 def record_error(

@@ -8,7 +8,9 @@ from jobs.bundle import DeviceFault, record_error, record_missing_device, run_bu
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment, read_assignment
 from jobs.worker import DeviceMissing, Worker, forget_launchers, log
 from stilt.cell import SYNTHESIS
+from stilt.errors import disk_full, disk_trouble
 from stilt.folder import StudyFolder, read_study
+from stilt.records.deaths import DISK_FULL
 from stilt.study import Study
 from stilt.system.interrupt import Interrupted
 
@@ -17,7 +19,8 @@ def main() -> int:
     """Runs one bundle in this process, or with the followers that it starts.
 
     Returns:
-        Exit code: 1 if a cell failed, ``INTERRUPTED`` if there is work left, ``DEVICE_BROKEN``.
+        Exit code: 1 if a cell failed, ``INTERRUPTED`` if there is work left, ``DEVICE_BROKEN``,
+        ``DISK_FULL``.
     """
     folder = StudyFolder(Path(sys.argv[1]))
     study, assignment = read_study(folder), read_assignment(folder, sys.argv[2])
@@ -35,6 +38,12 @@ def main() -> int:
     except Interrupted:
         log("asked to stop; the state is saved")
         return INTERRUPTED
+    except OSError as error:
+        # not even the record of a failure could be written
+        if not disk_trouble(error):
+            raise
+        log(f"disk: {disk_full(error)}")
+        return DISK_FULL
 
 
 def run_alone(study: Study, folder: StudyFolder, assignment: Assignment) -> int:

@@ -2,6 +2,9 @@
 
 A busy controller may not answer for minutes, so the requeue is asked for several times. A compute
 node may lack some of SLURM's commands: then the element is requeued and kept off no node.
+
+Nothing here sets StartTime or releases the element: until the credential of its last start expires,
+a node may take it for the job that it has just killed (seen with 22.05).
 """
 
 import re

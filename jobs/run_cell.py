@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from jobs.worker import Attempt, Clock, Worker
+from jobs.worker import Attempt, Clock, Worker, log
 from stilt.cell import Hyperparameters, Source
 from stilt.model.build import Start, save
+from stilt.records.baselines import majority
+from stilt.records.finished import WEIGHTS
 from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
-from stilt.system.files import make_folder, open_like
+from stilt.system.files import file_digest, flush_to_disk, make_folder, open_like
 from stilt.training import metrics, train
 from stilt.training.curves import Diverged
 from stilt.training.forward import predict
+from stilt.training.saved_state import SavedState
 
 OnProgress = Callable[[int, int], None]
 """Is told how much work of how much is done: tokens, or generated rows."""
@@ -45,14 +48,20 @@ def _save_source(trial: "Trial", source: Source, outcome: "Outcome") -> SourceRe
     make_folder(place.parent)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{source.id}.") as temporary:
         saved = Path(temporary) / "checkpoint"
-        weights = save(outcome.model, saved)
-        result = SourceResult(source=source, checkpoint=weights, **trial.record(outcome))
+        weights = save(outcome.model, trial.worker.models.tokenizer, saved)
+        others = {path.name: file_digest(path) for path in saved.iterdir() if path.name != WEIGHTS}
+        result = SourceResult(
+            source=source, checkpoint=weights, files=others, **trial.record(outcome)
+        )
         write_record(result, saved / "result.json")
         open_like(place.parent, saved)
+        for path in (*saved.iterdir(), saved):
+            flush_to_disk(path)
         if place.exists():
             # left by a run whose result was found invalid; it must not stand in the way
             place.rename(Path(temporary) / "replaced")
         saved.rename(place)
+        flush_to_disk(place.parent)
     return result
 
 
@@ -91,7 +100,7 @@ class Trial:
         if trained is not None:
             return self._fine_tune(start, trained, progress)
         assert self.cell is not None
-        model: Any = self.worker.build(start, self.cell.seed, self.dev_data)
+        model: Any = self.worker.build(start, self.cell.seed, self.task)
         model.to(self.worker.accelerator.device)
         self.clock.lap("load")
         dev = self._score(model)
@@ -104,9 +113,10 @@ class Trial:
         """Trains a model and scores it once at the end."""
         init_seed = hyperparameters.init_seed
         seed = hyperparameters.seed if init_seed is None else init_seed
-        model = self.worker.build(start, seed, self.dev_data)
+        model = self.worker.build(start, seed, self.task)
         self.clock.lap("load")
-        state = self.worker.folder.resume(self.attempt.item)
+        item = self.attempt.item
+        state = SavedState(self.worker.folder.resume(item), item, self.data_digest, log)
 
         def dev_score(trained: Any) -> float | None:
             found = self._score(trained)
@@ -125,7 +135,6 @@ class Trial:
             )
         except Diverged as diverged:
             curves, schedule = diverged.args
-            state.unlink(missing_ok=True)
             self.clock.lap("train")
             dev = None
         else:
@@ -155,7 +164,7 @@ class Trial:
             "metric": self.task.metric,
             "score": None if dev is None else dev.score,
             "dev": dev,
-            "majority": metrics.majority(self.task, self.dev_data.labels),
+            "majority": majority(self.task, self.dev_data.labels),
             "chance": self.task.chance,
             "classes": len(self.task.labels),
             "train_rows": len(self.train_data),

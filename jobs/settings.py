@@ -23,7 +23,8 @@ The item that it broke under has its record and keeps its claim: who started the
 class Settings(Frozen):
     """Where a worker finds things and what it may use.
 
-    The submit has checked that the model is the study's; the worker checks the rows.
+    Neither is taken on trust: a worker asks itself, before it trains, whether the model's files and
+    the rows are those that the study was begun with.
     """
 
     submission: str
@@ -32,12 +33,12 @@ class Settings(Frozen):
     model: str
     """Hub id or folder that the study's model is loaded from."""
     model_revision: str | None = None
+    model_files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each file of a model folder, as the submit saw it: tells which one changed."""
     device: Literal["auto", "gpu", "cpu"] = "auto"
     """``gpu``: one was asked for, and its absence is a fault; ``auto``: whatever is there."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads per worker; None for what the scheduler gave."""
-    chunk: int | None = Field(default=None, ge=1)
-    """Examples per backward pass at most."""
     checkpoint_seconds: float = Field(default=600.0, gt=0)
     commit: str | None = None
     command: str = ""
@@ -65,6 +66,8 @@ class StagingRequest(Frozen):
     """Generate SynthesisGPT2's rows, too."""
     device: str = "cpu"
     """Where they are generated."""
+    trial: tuple[str, ...] | None = None
+    """Tasks that the model is only tried on; None to stage everything."""
 
 
 def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:

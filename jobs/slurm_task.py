@@ -19,13 +19,17 @@ from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
 from jobs.requeue import requeue, requeue_elsewhere
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment, read_assignment
+from stilt.errors import disk_full, disk_trouble
 from stilt.folder import StudyFolder, read_study
 from stilt.records import claims
+from stilt.records.deaths import why_ended
 from stilt.records.failures import attempts, reason, record_failure
 from stilt.records.finished import finished
 from stilt.records.results import FailureKind
 from stilt.system.files import make_folder, write_text
 from stilt.system.interrupt import Interrupted, StopRequest
+from stilt.system.memory import MemoryWatch
+from stilt.system.units import counted
 
 if TYPE_CHECKING:
     from jobs.bundle import DeviceFault
@@ -71,6 +75,7 @@ class _Element:
         self.assignment = read_assignment(self.folder, task.bundle)
         self.stage = self.assignment.bundle.stage
         self.items = self.assignment.held(self.folder)
+        self.memory = MemoryWatch()
 
     def held(self, items: Iterable[str]) -> dict[str, claims.Claim]:
         """Claims of those of some items that this submission holds: what ended has none."""
@@ -88,8 +93,8 @@ class _Element:
         failed = self._run() if self.items else 0
         if self.stage == "target":
             if failed:
-                raise CellsFailed(f"{failed} of {len(self.items)} cells failed")
-            return f"{len(self.items)} cells"
+                raise CellsFailed(f"{failed} of {counted(len(self.items), 'cell')} failed")
+            return counted(len(self.items), "cell")
         item = self.assignment.bundle.items[0]
         claim = claims.read(self.folder.claim(item))
         name = self.study.runs[item].title
@@ -148,6 +153,7 @@ class _Element:
         pool = [_WorkerProcess(self, slot, self.items[slot::workers]) for slot in range(workers)]
         asked = False
         while any(worker.runs() for worker in pool):
+            self.memory.look()
             if not asked and (stop or any(worker.broken for worker in pool)):
                 asked = True
                 for worker in pool:
@@ -182,7 +188,10 @@ class _Element:
         try:
             stop.forward()
         except UncompletedJobError as error:
-            self._fail_the_rest(str(error))
+            self._fail_the_rest(
+                "the time limit was reached once more than field 'max_timeouts' of cluster.toml "
+                f"lets it go on ({error})"
+            )
             raise
         except (OSError, subprocess.SubprocessError) as error:
             # submitit asks the controller once, and has written what the next attempt reads
@@ -235,17 +244,26 @@ class _Element:
                 message = f"a GPU broke under its element, which SLURM did not requeue: {problem}"
                 self.fail(item, "node", message)
 
-    def fail(self, item: str, kind: FailureKind, message: str, *, keep: bool = False) -> None:
-        """Records that an item failed, and drops its claim unless it is to be tried again."""
-        record_failure(
-            self.study,
-            self.folder,
-            item,
-            kind,
-            message,
-            job=self.environment.job_id,
-            log=os.environ["STILT_LOG_FILE"],
-        )
+    def fail(
+        self,
+        item: str,
+        kind: FailureKind,
+        message: str,
+        *,
+        keep: bool = False,
+        log: str | None = None,
+    ) -> None:
+        """Records that an item failed, and drops its claim unless it is to be tried again.
+
+        ``log`` is the worker's own, where it has one; else this element's.
+        """
+        job, log = self.environment.job_id, log or os.environ["STILT_LOG_FILE"]
+        try:
+            record_failure(self.study, self.folder, item, kind, message, job=job, log=log)
+        except OSError as error:
+            if not disk_trouble(error):
+                raise
+            sys.stdout.write(f"{item} failed ({kind}): {message}; {disk_full(error)}\n")
         if not keep:
             self.folder.claim(item).unlink(missing_ok=True)
 
@@ -269,9 +287,22 @@ class _WorkerProcess:
         self.element = element
         self.slot = slot
         self.items = list(items)
+        self.killed: set[str] = set()
+        """Items whose process was killed once: they are tried again, but not for ever."""
         self.began_nothing = False
         """Whether the process before this one died before it began anything."""
         self.process = self._start()
+
+    @property
+    def name(self) -> str:
+        """Of its part of the bundle, and of its log."""
+        return f"{self.element.task.bundle}.{self.slot}"
+
+    @property
+    def log(self) -> str:
+        """Its own log, relative to the study's folder."""
+        folder = self.element.folder
+        return str((folder.logs / f"{self.name}.log").relative_to(folder.path))
 
     def runs(self) -> bool:
         return self.process.poll() is None
@@ -294,14 +325,14 @@ class _WorkerProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         element = self.element
         folder = element.folder
-        name = f"{element.task.bundle}.{self.slot}"
+        name = self.name
         given = element.assignment
         bundle = given.bundle.model_copy(update={"items": tuple(self.items), "id": name})
         part = Assignment(bundle=bundle, settings=given.settings)
         write_text(folder.bundles / f"{name}.json", part.model_dump_json() + "\n")
-        log = folder.logs / f"{name}.log"
+        log = folder.path / self.log
         make_folder(log.parent)
-        environment = os.environ | {"STILT_LOG_FILE": str(log.relative_to(folder.path))}
+        environment = os.environ | {"STILT_LOG_FILE": self.log}
         devices = [d for d in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if d]
         if devices:
             each = element.study.grid.processes
@@ -319,19 +350,24 @@ class _WorkerProcess:
             )
 
     def start_again(self) -> None:
-        """Records the item under which the process died as failed, and starts one for the rest."""
+        """Records the item under which the process died as failed, and starts one for the rest.
+
+        What was killed, and nothing says that memory ran out, is among the rest once.
+        """
         left = self.element.held(self.items)
         code = self.process.returncode
         if not left or code == 0:
             return
         if code not in (INTERRUPTED, -signal.SIGTERM):
-            kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
+            kind, how = why_ended(code, self.process.pid, self.element.memory)
             begun = self._running(left)
             # one that dies before it begins anything may have met a moment's fault: once more
             lost = begun if begun or not self.began_nothing else list(left)
             self.began_nothing = not begun
             for item in lost:
-                self.element.fail(item, kind, f"the worker ended with exit code {code}")
+                again = kind == "killed" and item not in self.killed
+                self.killed.add(item)
+                self.element.fail(item, kind, how, keep=again, log=self.log)
             left = self.element.held(left)
         if left:
             self.items = list(left)

@@ -5,8 +5,9 @@ Run by ``launcher/stage.py``. Each line of standard output is a JSON list: ``["d
 """
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +15,17 @@ from jobs.settings import StagingRequest
 from jobs.worker import Worker
 from stilt.cell import SYNTHESIS
 from stilt.config import parse, read_json
-from stilt.data.encode import cache_path, encode_splits
+from stilt.data.encode import cache_path, encode
 from stilt.data.load import load_splits
 from stilt.data.staged import Staged, advice, needed
-from stilt.errors import DataError, StiltError, first_line
+from stilt.errors import DataError, ModelError, StiltError
 from stilt.folder import StudyFolder
+from stilt.model.build import draw, labels_of, load_start
 from stilt.model.positions import require_positions
+from stilt.model.tokenizer import require_telling
+from stilt.model.tried import remember, tried_file
 from stilt.task import Task
+from stilt.training.trial import SAMPLE, Layout, require_padding_invariance, sample
 
 Doing = Callable[[str], None]
 """Is told what is being done."""
@@ -30,9 +35,15 @@ def stage_all(request: StagingRequest, doing: Doing) -> Iterator[Staged]:
     """Stages model, synthesis and every task; a problem with one does not keep back the others."""
     # it runs nothing, but finds all as a job does
     worker = Worker(request.study, StudyFolder(request.folder), request.settings)
+    tasks = request.study.tasks if request.trial is None else request.trial
     doing(f"model {request.settings.model}")
-    model = _attempt("model", partial(load_model, worker))
+    model = _attempt("model", partial(try_model, worker, [request.study.tasks[n] for n in tasks]))
     yield model
+    if request.trial is not None:
+        for name in request.trial if not model.problem else ():
+            doing(name)
+            yield _attempt(name, partial(try_rows, worker, request.study.tasks[name]))
+        return
     if SYNTHESIS in request.study.runs:
         yield from _synthesis(request, doing)
     for name, size in needed(request.study):
@@ -41,7 +52,7 @@ def stage_all(request: StagingRequest, doing: Doing) -> Iterator[Staged]:
         doing(label)
         if size is not None:
             task = task.model_copy(update={"train_size": size})
-        yield _attempt(label, partial(stage_task, worker, task, label, encode=not model.problem))
+        yield _attempt(label, partial(stage_task, worker, task, label, encoded=not model.problem))
 
 
 def _attempt(name: str, get: Callable[[], Staged]) -> Staged:
@@ -52,36 +63,61 @@ def _attempt(name: str, get: Callable[[], Staged]) -> Staged:
         return Staged(name=name, problem=str(error))
 
 
-def load_model(worker: Worker) -> Staged:
-    """Loads the model, which fetches whatever is not there yet.
+def try_model(worker: Worker, tasks: Sequence[Task]) -> Staged:
+    """Loads the model, which fetches whatever is not there yet, and tries it on made-up texts.
+
+    Each kind of head that a task needs is tried, on texts laid out as the task's.
 
     Raises:
-        DataError: It cannot be had, or tokenizer and weights are not of one kind.
+        ModelError: It cannot be had, or cannot be used for a task; the message names the tasks.
         ConfigError: A task's sequences are longer than it can read.
     """
-    name, revision = worker.settings.model, worker.settings.model_revision
-    where = f"hub:{name}@{revision[:8]}" if revision else name
-    tasks = worker.study.tasks
-    try:
-        size = len(worker.tokenizer)
-        require_positions(tasks.values(), worker.models.config)
-        start = worker.models.start(next(iter(tasks.values())), None, "keep")
-    except (OSError, ValueError) as error:
-        said = first_line(error, 240)
-        # where the tokenizer's library is absent, transformers names another one first
-        wanted = any(name in said for name in ("sentencepiece", "tiktoken", "protobuf"))
-        hint = ' Its tokenizer wants: pip install ".[sentencepiece]".' if wanted else ""
-        raise DataError(
-            f"{where} cannot be loaded ({said}). Run this where the Hub can be reached, or name a "
-            f"folder with --model.{hint}"
-        ) from None
-    vocabulary = start.model.get_input_embeddings().weight.shape[0]
-    if size > vocabulary:
-        raise DataError(
-            f"{where}: the tokenizer has {size} tokens, the model {vocabulary}; they are "
-            "not of one kind."
-        )
-    return Staged(name="model", where=where)
+    models, place = worker.models, worker.models.base
+    require_positions(tasks, models.config)
+    tokenizer, note = models.tokenizer, ""
+    heads: dict[int | None, list[Task]] = {}
+    for task in tasks:
+        heads.setdefault(labels_of(task), []).append(task)
+    for labels, same in heads.items():
+        try:
+            # none is kept: a login node has little memory
+            start = load_start(labels, place)
+            draw(start.model, start.fresh, 0)
+            for layout in dict.fromkeys(map(Layout.of, same)):
+                require_padding_invariance(start.model, layout, tokenizer, place.name)
+        except ModelError as error:
+            names = ", ".join(task.name for task in same)
+            raise ModelError(f"{error} Wanted for: {names}.") from None
+        if start.wrapper:
+            note = f"{start.wrapper!r} was taken off the names of the model's weights"
+    where = f"hub:{place.name}@{place.revision[:8]}" if place.revision else place.name
+    return Staged(name="model", where=where, note=note)
+
+
+def try_rows(worker: Worker, task: Task) -> Staged:
+    """Tries the tokenizer on some of a task's rows, and remembers a model that has passed.
+
+    Raises:
+        DataError: The rows cannot be had or used.
+        ModelError: The tokenizer cannot tell the task's texts apart.
+    """
+    found = Staged(name=task.name)
+    if task.synthesis:
+        _remember(worker, task, "")
+        return found
+    splits = load_splits(task, worker.settings.data_dir, worker.folder.synthesis())
+    for rows in (splits.train[:SAMPLE], splits.dev[:SAMPLE]):
+        part = encode(rows, worker.models.tokenizer, task.max_length)
+        require_telling(*sample(rows, part), worker.models.tokenizer, task.name)
+    _remember(worker, task, splits.digest())
+    return found
+
+
+def _remember(worker: Worker, task: Task, data: str) -> None:
+    """Spares a submit the trial of a model that has just passed it, as a job will find it."""
+    if worker.models.base.revision is None or os.environ.get("HF_HUB_OFFLINE"):
+        identity = worker.study.model_identity
+        remember(tried_file(worker.settings.cache, identity, task, data), identity)
 
 
 def _synthesis(request: StagingRequest, doing: Doing) -> Iterator[Staged]:
@@ -126,7 +162,7 @@ def _synthesis(request: StagingRequest, doing: Doing) -> Iterator[Staged]:
     yield from found
 
 
-def stage_task(worker: Worker, task: Task, label: str, *, encode: bool) -> Staged:
+def stage_task(worker: Worker, task: Task, label: str, *, encoded: bool) -> Staged:
     """Loads, renders and tokenises a task, so that a job finds it in the cache.
 
     Without a tokenizer, it is loaded and rendered only. ``label`` is its name in the table.
@@ -137,16 +173,25 @@ def stage_task(worker: Worker, task: Task, label: str, *, encode: bool) -> Stage
     synthesis, data_dir = worker.folder.synthesis(), worker.settings.data_dir
     if task.synthesis and not (synthesis / "dev.jsonl").is_file():
         where = "generated by the study's first job (or here: --synthesise)"
+        if encoded:
+            _remember(worker, task, "")
         return Staged(name=label, where=where)
     try:
         splits = load_splits(task, data_dir, synthesis)
     except DataError as error:
         raise DataError(f"{error} {advice(task, data_dir)}".strip()) from None
-    found = Staged(name=label, train=len(splits.train), dev=len(splits.dev), where=splits.where)
-    if not encode:
+    found = Staged(
+        name=label,
+        train=len(splits.train),
+        dev=len(splits.dev),
+        where=splits.where,
+        odd=splits.odd,
+    )
+    if not encoded:
         return found
+    train, _ = worker.encode(task, splits)
+    _remember(worker, task, "" if task.synthesis else splits.digest())
     key, cache = worker.tokenizer_digest, worker.settings.cache
-    train, _ = encode_splits(task, splits, worker.tokenizer, key, cache)
     file = cache_path(task, "train", splits.digest(), key, cache)
     lengths = train.lengths
     update = {

@@ -7,12 +7,12 @@ import resource
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -20,19 +20,23 @@ from transformers import PreTrainedModel
 from jobs.settings import Settings
 from stilt.cell import Source
 from stilt.data.encode import Encoded, encode_splits
-from stilt.data.load import load_splits, pin_data
+from stilt.data.load import Splits, load_splits
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import Start, StartModels, build
-from stilt.model.place import TOKENIZER_FILES, ModelPlace, folder_digest
-from stilt.records.finished import WEIGHTS, read_ending
+from stilt.model.place import ModelPlace
+from stilt.model.tokenizer import require_telling, tokenizer_digest
+from stilt.model.unchanged import Unchanged
+from stilt.records.finished import checkpoint_flaw, read_ending
+from stilt.records.pins import new_pin
 from stilt.records.results import Provenance, SourceResult
+from stilt.records.validity import judge_of
 from stilt.study import Study
-from stilt.system.files import file_digest
 from stilt.system.interrupt import StopRequest
-from stilt.training.forward import require_padding_invariance
+from stilt.task import Task
 from stilt.training.runtime import Runtime, default_threads, make_accelerator
 from stilt.training.team import Team
+from stilt.training.trial import Layout, require_padding_invariance, sample
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "numpy", "submitit")
 KEPT_TASKS = 4
@@ -47,8 +51,8 @@ class Attempt:
     """One try at an item: which one, how often it was begun, and how much memory it may take."""
 
     item: str
-    chunk: int | None = None
-    """Examples per backward pass at most."""
+    chunk: int = 1
+    """Examples in one pass at most; of the generation, prompts in one batch."""
     number: int = 1
     """Counted from 1 since the item last succeeded."""
 
@@ -81,34 +85,29 @@ class Worker:
         torch.set_num_threads(settings.threads or default_threads())
         self.team = Team(self.accelerator)
         """The processes that train each cell together: most often this one alone."""
-        self.models = StartModels(ModelPlace(settings.model, settings.model_revision))
+        place = ModelPlace(settings.model, settings.model_revision)
+        unchanged = Unchanged(place, study.model_identity, settings.model_files)
+        self.models = StartModels(place, unchanged)
         self.stop = StopRequest()
         self.encoded = lru_cache(KEPT_TASKS)(self._encoded)
         self._checked: set[str] = set()
-        self._tried: set[type] = set()
+        self._tried: set[tuple[type, Layout]] = set()
 
-    def runtime(self, chunk: int | None) -> Runtime:
+    def runtime(self, chunk: int) -> Runtime:
         """What training is told about the machine."""
         return Runtime(self.accelerator, chunk, self.stop, self.settings.checkpoint_seconds)
 
     @cached_property
-    def tokenizer(self) -> Any:
-        """The model's tokenizer."""
-        return self.models.tokenizer()
-
-    @cached_property
     def tokenizer_digest(self) -> str:
-        """What identifies the tokenizer: its files, or the Hub's revision."""
-        place = Path(self.settings.model)
-        if place.is_dir():
-            return folder_digest(place, TOKENIZER_FILES)
-        return f"{self.settings.model}@{self.settings.model_revision}"
+        """What identifies the model's tokenizer in the cache of encoded data."""
+        return tokenizer_digest(self.models.tokenizer, self.models.base)
 
     def _encoded(self, name: str, train_size: int | None = None) -> tuple[Encoded, Encoded, str]:
         """A task's encoded train split, or so many of its rows, dev split, and digest of all rows.
 
         Raises:
             DataError: No data, or other data than the study was begun with.
+            ModelError: The tokenizer cannot be had, or cannot tell the task's texts apart.
         """
         task = self.study.tasks[name]
         if train_size is not None:
@@ -116,22 +115,38 @@ class Worker:
         # where several processes train together, the others read what the first one cached
         with self.accelerator.main_process_first():
             splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
-            pin_data(self.folder, f"{name}-{train_size}" if train_size else name, splits)
-            parts = encode_splits(
-                task, splits, self.tokenizer, self.tokenizer_digest, self.settings.cache
-            )
-        return *parts, splits.digest()
+            digest = splits.digest()
+            pin = new_pin(digest, len(splits.train), splits.gold, splits.where, splits.odd)
+            if said := judge_of(self.study, self.folder).pin(name, train_size, pin):
+                log(said)
+            parts = self.encode(task, splits)
+        return *parts, digest
 
-    def build(self, start: Start, seed: int, dev_data: Encoded) -> PreTrainedModel:
-        """A model ready to train or to score; each architecture is tried once on padded text.
+    def encode(self, task: Task, splits: Splits) -> tuple[Encoded, Encoded]:
+        """Encodes a task's rows, or finds them in the cache.
 
         Raises:
-            ConfigError: Its logits depend on padding.
+            ModelError: See ``_encoded``.
+        """
+        tokenizer, key = self.models.tokenizer, self.tokenizer_digest
+        parts = encode_splits(task, splits, tokenizer, key, self.settings.cache, log)
+        for examples, part in zip((splits.train, splits.dev), parts, strict=True):
+            require_telling(*sample(examples, part), tokenizer, task.name)
+        return parts
+
+    def build(self, start: Start, seed: int, task: Task) -> PreTrainedModel:
+        """A model ready to train or to score; each is tried once on each layout of texts.
+
+        Raises:
+            ModelError: It cannot read them, or its logits depend on padding.
         """
         built = build(start, seed)
-        if type(built) not in self._tried:
-            require_padding_invariance(built, dev_data, self.settings.model)
-            self._tried.add(type(built))
+        layout = (type(built), Layout.of(task))
+        if layout not in self._tried:
+            require_padding_invariance(built, layout[1], self.models.tokenizer, self.settings.model)
+            self._tried.add(layout)
+            if start.wrapper:
+                log(f"{start.wrapper!r} was taken off the names of the model's weights")
         return built
 
     def checkpoint(self, source: Source) -> Path:
@@ -147,14 +162,9 @@ class Worker:
         if result.status != "ok":
             raise ResultError(f"source {source.name} diverged; its weights are of no use.")
         if source.id not in self._checked:
-            weights = folder / WEIGHTS
-            if not weights.is_file():
-                raise ResultError(f"{weights}: absent; submit again to train the source again.")
-            if file_digest(weights) != result.checkpoint:
-                raise ResultError(
-                    f"{folder}: {WEIGHTS} is not the checkpoint of result.json. "
-                    "Remove that folder and submit again: the source is trained anew."
-                )
+            flaw = checkpoint_flaw(self.folder, result)
+            if flaw is not None:
+                raise ResultError(f"{flaw}. Submit again: the source is trained anew.")
             self._checked.add(source.id)
         return folder
 
@@ -219,5 +229,7 @@ class Clock:
 
 def log(message: str) -> None:
     """Writes a line of the job's log."""
-    sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {message}\n")
-    sys.stdout.flush()
+    # a run does not end because its log cannot be written
+    with suppress(OSError):
+        sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {message}\n")
+        sys.stdout.flush()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.text import Text
 from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import LiveClaims, read_live_claims
@@ -21,10 +22,11 @@ from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.stopping import cancel_jobs, stop_processes
 from stilt.cell import NONE
 from stilt.errors import ConfigError, unknown
-from stilt.folder import StudyFolder, find_study, read_study
+from stilt.folder import find_study, read_study
 from stilt.records import claims
 from stilt.study import Study
 from stilt.system.console import output
+from stilt.system.units import counted
 
 
 def cancel(
@@ -44,21 +46,23 @@ def cancel(
         dry_run: say what would be cancelled, and do nothing.
     """
     folder = find_study(study, root)
-    wanted = chosen(read_study(folder), source, target)
+    whole = not source and not target
+    # all can be cancelled even where study.json is damaged
+    wanted = set() if whole else chosen(read_study(folder), source, target)
     held = read_live_claims(folder)
     console = output()
-    whole = not source and not target
+    for message in held.liveness.ledger.damaged:
+        console.print(Text(message, "yellow"))
     elements, withdrawn, spared = divide(held, wanted, whole=whole)
     processes = held.local(wanted)
-    away = [claim for claim in held.away if whole or claim.item in wanted]
-    if away:
-        where = f"{len(away)} runs are held by jobs {held.where_away}"
-        console.print(f"left alone: {where}; cancel them there", style="yellow")
+    beyond = held.beyond_reach(None if whole else wanted)
+    for what in beyond:
+        console.print(f"left alone: {what}", style="yellow")
     if not elements and not withdrawn and not processes:
         which = "cells" if whole else "such cells"
-        if not away:
+        if not beyond:
             console.print(f"nothing to cancel: no job holds {which} of {folder.path.name}.")
-        return 1 if away else 0
+        return 1 if beyond else 0
     if processes and not whole:
         raise ConfigError(
             f"{folder.path.name} runs on this machine, as a whole: it can only be cancelled "
@@ -68,16 +72,19 @@ def cancel(
     if elements:
         jobs = ", ".join(_ranges(elements))
         runs = sum(map(len, elements.values()))
-        console.print(f"{said} {len(elements)} array elements with {runs} runs: {jobs}")
+        number = f"{counted(len(elements), 'array element')} with {counted(runs, 'run')}"
+        console.print(f"{said} {number}: {jobs}")
     if withdrawn:
         taken = "would take" if dry_run else "taking"
-        console.print(f"{taken} {len(withdrawn)} runs out of elements that wait and keep others")
+        number = counted(len(withdrawn), "run")
+        console.print(f"{taken} {number} out of elements that wait and keep others")
     for process, found in processes.items():
-        console.print(f"{said} process {process.pid} on {process.host} with {len(found)} runs")
+        number = counted(len(found), "run")
+        console.print(f"{said} process {process.pid} on {process.host} with {number}")
     if spared:
         console.print(
-            f"left alone: {len(spared)} chosen runs in elements that already run and hold others "
-            "too"
+            f"left alone: {counted(len(spared), 'chosen run')} in elements that already run and "
+            "hold others too"
         )
     if dry_run:
         console.print("Dry run: nothing was done.")
@@ -87,24 +94,27 @@ def cancel(
         claims.drop_stale(folder.claim(claim.item), claim)
     problems = cancel_jobs(list(elements)) if elements else []
     problems += stop_processes(list(processes), console)
-    left = _free_ended(folder, chain(*elements.values(), *processes.values()))
+    after = ClaimLiveness(folder)
+    left = _free_ended(after, chain(*elements.values(), *processes.values()))
     for problem in problems:
         console.print(problem, style="red")
     if left:
-        console.print(f"{left} are still ending; status.py shows when they are gone.")
+        unsure = after.asked and after.unanswered
+        ending = f"may still be ending, and SLURM does not answer ({unsure})"
+        ending = ending if unsure else "still ending"
+        console.print(f"{counted(left, 'run')} {ending}; status.py shows when they are gone.")
     console.print("Results are kept. The same submit goes on where this stopped.")
-    return 1 if problems or away else 0
+    return 1 if problems or beyond else 0
 
 
-def _free_ended(folder: StudyFolder, mine: Iterable[claims.Claim]) -> int:
+def _free_ended(after: ClaimLiveness, mine: Iterable[claims.Claim]) -> int:
     """Removes those of some claims whose jobs have ended; returns how many have not."""
-    after = ClaimLiveness(folder)
     left = 0
     for claim in mine:
         if after.lives(claim):
             left += 1
         else:
-            claims.drop_stale(folder.claim(claim.item), claim)
+            claims.drop_stale(after.folder.claim(claim.item), claim)
     return left
 
 

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import tyro
 from rich.prompt import Confirm
+from rich.text import Text
 from tyro.conf import Positional
 
 from launcher.scheduler.live_claims import read_live_claims
@@ -22,7 +23,7 @@ from launcher.watch.observer import Observer
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder, find_study, read_study
 from stilt.system.console import new_table, output
-from stilt.system.units import size
+from stilt.system.units import counted, size
 
 EMPTIED = {
     "saved states of interrupted runs": "resume",
@@ -51,22 +52,23 @@ def clean(
     """
     folder = find_study(study, root)
     held = read_live_claims(folder)
-    if held.away:
-        raise ResultError(
-            f"{folder.path.name}: {len(held.away)} runs are held by jobs {held.where_away}; "
-            "cancel them there first."
-        )
+    if beyond := held.beyond_reach():
+        raise ResultError(f"{folder.path.name}: {'; '.join(beyond)}.")
     if held.live:
         number = len(held.elements) + len(held.processes)
+        verb = "still runs or waits" if number == 1 else "still run or wait"
         raise ResultError(
-            f"{folder.path.name}: {number} jobs still run or wait; cancel them first: "
+            f"{folder.path.name}: {counted(number, 'job')} {verb}; cancel first: "
             f"python launcher/cancel.py {study}."
         )
     status = Observer(folder, read_study(folder)).look(ask=False)
     needed = {cell.source for cell in status.cells if cell.state != "done"}
     sources = {source.name: folder.source(source.id) for source in status.sources}
-    found = waste(folder, (place for name, place in sources.items() if name not in needed))
+    places = [place for name, place in sources.items() if name not in needed]
+    found = waste(folder, places)
     console = output()
+    for link in linked(folder, places):
+        console.print(Text(f"left alone: {link}, a link to {link.readlink()}", "yellow"))
     if not found:
         console.print(f"{folder.path}: nothing to remove.")
         return 0
@@ -107,16 +109,32 @@ def waste(folder: StudyFolder, sources: Iterable[Path]) -> dict[str, list[Path]]
         folder: the study's folder.
         sources: folders of the sources that no cell needs any more.
     """
-    weights = [path for place in sources for path in place.glob("*") if path.name != "result.json"]
+    weights = [path for place in sources for path in _own(folder, place)]
+    weights = [path for path in weights if path.name != "result.json"]
     sorts = {"weights of sources": weights}
-    sorts |= {what: sorted((folder.path / name).glob("*")) for what, name in EMPTIED.items()}
+    sorts |= {what: _own(folder, folder.path / name) for what, name in EMPTIED.items()}
+    # this follows no link below the study's own folder
     parts = [path for path in folder.path.rglob(".*") if path.name.endswith(".part")]
-    parts += [path for path in (folder.path / "sources").glob(".*") if path.is_dir()]
+    trained = _own(folder, folder.source(""))
+    parts += [path for path in trained if path.name.startswith(".") and _is_folder(path)]
     emptied = tuple(folder.path / name for name in EMPTIED.values())
     sorts["half-written files"] = [
         path for path in parts if not any(path.is_relative_to(place) for place in emptied)
     ]
     return {what: paths for what, paths in sorts.items() if paths}
+
+
+def linked(folder: StudyFolder, sources: Iterable[Path]) -> list[Path]:
+    """Links in the places of folders to be emptied: what they lead to is not the study's own."""
+    places = [*(folder.path / name for name in EMPTIED.values()), folder.source(""), *sources]
+    return [place for place in places if place.is_symlink()]
+
+
+def _own(folder: StudyFolder, place: Path) -> list[Path]:
+    """What lies in a folder of a study; nothing where a link leads there."""
+    if any(path.is_symlink() for path in (place, place.parent) if path != folder.path):
+        return []
+    return sorted(place.iterdir()) if place.is_dir() else []
 
 
 def _bytes(path: Path) -> int:

@@ -20,9 +20,11 @@ from rich.text import Text
 from launcher.checks import cluster, machine
 from launcher.checks.machine import Finding
 from launcher.cluster.profile import read_profile
+from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, resolve_study
 from stilt.errors import ConfigError, StiltError
 from stilt.system.console import new_table, output
+from stilt.system.units import counted
 
 MARK_AND_COLOUR = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "bold red")}
 """Mark and colour of a finding, by its state."""
@@ -73,11 +75,12 @@ def doctor(
     console = output()
     console.print(_table(found))
     count = Counter(finding.state for finding in found)
-    noted = f", {count['warning']} warnings" if count["warning"] else ""
+    noted = f", {counted(count['warning'], 'warning')}" if count["warning"] else ""
     if count["bad"]:
         console.print(f"\n{count['bad']} to be mended first{noted}.")
         return 1
-    console.print(f"\nReady{noted}. Next: python launcher/stage.py --grid {grid or 'full'}")
+    flags = with_places(grid or "full", places)
+    console.print(f"\nReady{noted}. Next: python launcher/stage.py {flags}", soft_wrap=True)
     return 0
 
 

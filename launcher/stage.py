@@ -5,24 +5,19 @@
 
 from stilt.system.command import run_command
 
-import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.settings import Settings, StagingRequest
 from launcher.checks.machine import hub_answers, hub_cache
-from launcher.study.resolve import Places, ResolvedStudy, resolve_study
-from launcher.study.worker_code import worker_environment
+from launcher.study.lookup import with_places
+from launcher.study.resolve import Places, ResolvedStudy, resolve_study, show_oddities
+from launcher.study.staging import as_request, run
 from stilt.data.staged import Staged
 from stilt.errors import DataError
 from stilt.system.console import new_table, output
@@ -64,72 +59,20 @@ def stage(
             f"{item.name}, without the Hub: {item.problem}" for item in again if item.problem
         ]
     console.print(_table(resolved, found))
+    for item in found:
+        if item.note:
+            console.print(f"{item.name}: {item.note}.")
+    show_oddities({item.name: item.odd for item in found}, console)
     if problems:
         heading = [f"{len(problems)} problems:"] if len(problems) > 1 else []
         raise DataError("\n  ".join([*heading, *problems]))
     caches = [str(resolved.cache)] + [str(hub_cache())] * any(item.of_hub for item in found)
     console.print(
         f"\nAll is there. Nodes must see {' and '.join(caches)}.\n"
-        f"Next: python launcher/submit.py --grid {grid}",
+        f"Next: python launcher/submit.py {with_places(grid, places, study)}",
         soft_wrap=True,
     )
     return 0
-
-
-def as_request(resolved: ResolvedStudy, *, generate: bool, device: str) -> StagingRequest:
-    """Returns what the staging process is asked for."""
-    assert resolved.model is not None
-    settings = Settings(
-        submission="stage",
-        data_dir=resolved.data_dir,
-        cache=resolved.cache.absolute(),
-        model=resolved.model.name,
-        model_revision=resolved.model.revision,
-        device="cpu",
-    )
-    return StagingRequest(
-        study=resolved.study,
-        folder=resolved.folder.path.absolute(),
-        settings=settings,
-        generate=generate,
-        device=device,
-    )
-
-
-def run(request: StagingRequest, console: Console, *, online: bool) -> list[Staged]:
-    """Stages in a process of its own, which alone loads torch; shows what it does.
-
-    Raises:
-        DataError: The process broke down; the message has its last line.
-    """
-    environment = worker_environment()
-    if online:
-        environment.pop("HF_HUB_OFFLINE")
-    with tempfile.TemporaryDirectory(prefix="stilt-stage-") as folder:
-        path = Path(folder) / "request.json"
-        path.write_text(request.model_dump_json(), encoding="utf-8")
-        errors = Path(folder) / "errors"
-        with errors.open("wb") as talk, console.status("loading torch") as status:
-            found = []
-            with subprocess.Popen(
-                [sys.executable, "-m", "jobs.staging", str(path)],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=talk,
-                text=True,
-            ) as process:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    # other lines are of libraries
-                    kind, content = json.loads(line) if line.startswith('["') else ("", None)
-                    if kind == "doing":
-                        status.update(str(content))
-                    elif kind == "staged":
-                        found.append(Staged.model_validate(content))
-        if process.returncode:
-            lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise DataError(f"staging broke down: {lines[-1] if lines else 'without a word'}")
-    return found
 
 
 def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:

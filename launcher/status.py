@@ -28,7 +28,8 @@ from stilt.system.console import output
 
 ITEM_FIELDS = (
     *("id", "stage", "name", "source", "target", "state", "kind", "why", "attempts", "share"),
-    *("started", "ended", "seconds", "score", "diverged", "host", "job", "resumable"),
+    *("started", "ended", "seconds", "score", "diverged", "smaller_passes"),
+    *("host", "job", "resumable"),
 )
 """What --json tells of a run."""
 
@@ -38,7 +39,7 @@ def status(
     root: Path = Path("logs"),
     watch: bool = False,
     json: bool = False,
-    every: float = 10.0,
+    every: float = 30.0,
 ) -> int:
     """Shows how a study stands, or all studies in a line each.
 

@@ -18,7 +18,9 @@ import tyro
 from rich.text import Text
 
 from jobs.settings import Settings
-from launcher.cluster.limits import Limits, read_limits, require_one_cluster
+from launcher.cluster.controller import require_controller, require_one_cluster
+from launcher.cluster.limits import Limits, read_limits
+from launcher.cluster.partitions import require_fitting_nodes
 from launcher.cluster.profile import Flags, Profile, read_profile
 from launcher.local.pool import Pool
 from launcher.local.slots import gpu_count
@@ -33,12 +35,21 @@ from launcher.study.claiming import assign, claim_bundles, new_submission
 from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
-from launcher.study.resolve import Places, ResolvedStudy, begin, check_data, resolve_study
+from launcher.study.resolve import (
+    Places,
+    ResolvedStudy,
+    begin,
+    check_data,
+    resolve_study,
+    show_oddities,
+)
+from launcher.study.staging import require_tried
 from launcher.study.worker_code import command_line, commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
 from stilt.plan import Plan, plan
 from stilt.system.console import Output
+from stilt.system.units import counted
 from stilt.task import Size
 
 
@@ -53,8 +64,6 @@ class WorkFlags:
     bundles: int | None = None
     """bundles of cells to aim at for the whole study: more balance better, fewer load
     less often."""
-    chunk: int | None = None
-    """examples per backward pass at most, where memory is short; changes no result."""
 
 
 def submit(
@@ -96,6 +105,8 @@ def submit(
     if asked is not None:
         require_slurm()
         require_one_cluster()
+        require_controller(console.print)
+        require_fitting_nodes(asked)
         # too few GPUs for a run of this grid: said before anything is written
         asked.workers(resolved.study.grid.processes)
     console.print(
@@ -104,8 +115,11 @@ def submit(
         )
     )
     found = check_data(resolved)
+    show_oddities({name: splits.odd for name, (splits, _) in found.items()}, console)
+    require_tried(resolved, {name: splits for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
-    begin(resolved, found)
+    for message in begin(resolved, found):
+        console.print(Text.assemble(("mended:", "yellow"), f" {message}"))
     options = Submit(resolved, sizes, executor, work, console)
     return _send_to_slurm(options, asked) if asked else _run_here(options)
 
@@ -135,10 +149,15 @@ class Submit:
             What was claimed; what exceeds the limits and was not.
         """
         resolved, console = self.resolved, self.console
-        lives = ClaimLiveness(resolved.folder).lives
+        liveness = ClaimLiveness(resolved.folder)
+        for message in liveness.ledger.damaged:
+            console.print(Text(message, "yellow"))
+        lives = liveness.lives
         state = outstanding(resolved.study, resolved.folder, lives)
         for message in state.damaged:
             console.print(Text.assemble(("left out and run again:", "yellow"), f" {message}"))
+        for message in state.closed:
+            console.print(Text.assemble(("left alone:", "yellow"), f" {message}"))
         whole = plan(
             resolved.study,
             cells=state.missing,
@@ -153,16 +172,26 @@ class Submit:
         fits, later = within(whole, limits)
         mine = claim_bundles(fits, resolved.folder, settings.submission, lives)
         runs = sum(len(bundle.items) for bundle in mine.bundles)
+        cells = counted(len(resolved.study.cells), "cell")
         console.print(
-            f"{len(state.done)} of {len(resolved.study.cells)} cells done, {len(state.held)} held "
-            f"by live jobs, {runs} runs to do in {len(mine.bundles)} bundles"
+            f"{len(state.done)} of {cells} done, {len(state.held)} held by live jobs, "
+            f"{counted(runs, 'run')} to do in {counted(len(mine.bundles), 'bundle')}"
         )
-        if later.bundles:
+        if state.held and liveness.asked and liveness.unanswered:
             console.print(
                 Text.assemble(
-                    (f"{sum(len(b.items) for b in later.bundles)} more runs", "yellow"),
-                    f" exceed the {limits.room} jobs that you may still queue here; the same "
-                    "command sends them when jobs have ended.",
+                    ("SLURM does not answer:", "yellow"),
+                    f" {liveness.unanswered}; what its jobs may hold is left to them.",
+                )
+            )
+        if later.bundles:
+            more = sum(len(b.items) for b in later.bundles)
+            console.print(
+                Text.assemble(
+                    (counted(more, "more run"), "yellow"),
+                    f" {'exceeds' if more == 1 else 'exceed'} the "
+                    f"{counted(limits.room or 0, 'job')} that you may still queue here; the same "
+                    "command sends the rest when jobs have ended.",
                 )
             )
         if not runs and not later.bundles:
@@ -186,9 +215,9 @@ class Submit:
             cache=self.resolved.cache.resolve(),
             model=self.resolved.model.name,
             model_revision=self.resolved.model.revision,
+            model_files=self.resolved.model_files,
             device=device,
             threads=self.work.threads or threads,
-            chunk=self.work.chunk,
             commit=commit(),
             command=command_line(),
         )
@@ -224,7 +253,7 @@ def _run_here(options: Submit) -> int:
     elif outcome.failed:
         following += f"   (why: python launcher/status.py {name})"
     console.print(
-        f"{len(outcome.done)} runs done, {len(outcome.failed)} failed. Results: "
+        f"{counted(len(outcome.done), 'run')} done, {len(outcome.failed)} failed. Results: "
         f"{resolved.folder.results}\n{following}"
     )
     if outcome.interrupted:
@@ -239,7 +268,7 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
         console.print(f"taken over from a launcher that died: jobs {', '.join(taken)}")
     lost = record_lost_jobs(resolved.study, resolved.folder, ClaimLiveness(resolved.folder))
     for message, runs in Counter(lost.values()).items():
-        console.print(Text.assemble(("lost:", "yellow"), f" {runs} runs: {message}"))
+        console.print(Text.assemble(("lost:", "yellow"), f" {counted(runs, 'run')}: {message}"))
     limits = read_limits(profile)
     settings = options.settings(
         threads=profile.threads(resolved.study.grid.processes),
@@ -254,7 +283,8 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
         return 1
     name = study_argument(resolved.folder)
     console.print(
-        f"{len(jobs)} arrays are in the queue; this terminal may be closed. Next:\n"
+        f"{counted(len(jobs), 'array')} {'is' if len(jobs) == 1 else 'are'} in the queue; this "
+        "terminal may be closed. Next:\n"
         f"  python launcher/status.py {name} --watch      how it goes\n"
         f"  python launcher/cancel.py {name}              stop it\n"
         f"  python analysis/summarize.py {name}           tables and figures, also of a part\n"

@@ -96,7 +96,7 @@ def read_json(path: Path) -> Any:
         ConfigError: It is unreadable or not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -141,11 +141,14 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
             value = "" if isinstance(item["input"], dict) else f" = {shown(item['input'])}"
             place = f"field '{field}'{value}: " if field else ""
             parts.append(f"{place}{printable(message.rstrip('.'), MESSAGE)}.")
-    return " ".join(parts)
+    more = f" And {len(parts) - MOST} more." if len(parts) > MOST else ""
+    return f"{' '.join(parts[:MOST])}{more}"
 
 
 MESSAGE = 400
 """Characters of what is said of one field."""
+MOST = 5
+"""Fields that one message speaks of."""
 MESSAGES = {
     "tuple_type": "a list is expected",
     "int_type": "a whole number is expected",

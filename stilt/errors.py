@@ -2,14 +2,19 @@
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """What a disk that takes no more says."""
+DISK_WORDS = (*map(os.strerror, DISK), "PytorchStreamWriter failed", "] . unexpected pos ")
+"""What libraries that raise errors of their own, such as safetensors and torch, say of it."""
 REMEDY = "Free space there, or mend that disk; the same command goes on."
 
 WIDEST = 80
 """Characters of a value that a message quotes."""
+LONGEST_LINE = 600
+"""Characters of a line of a message."""
 LONGEST = 20_000
 """Characters of a whole message."""
 
@@ -30,7 +35,7 @@ def shown(value: object, most: int = WIDEST) -> str:
 
 
 def printable(text: str, most: int = WIDEST) -> str:
-    """Text of a file or a library as messages have it: control characters escaped, cut, one line."""
+    """Text of a file or library as messages have it: one line, nothing unprintable, cut."""
     text = escaped(text[: most + 1])
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -56,15 +61,22 @@ class StiltError(Exception):
 
     def __init__(self, message: str) -> None:
         """Keeps a message that a terminal can be given, whatever it quotes."""
-        text = escaped(message, keep="\n")
-        if len(text) > LONGEST:
-            # the end of a message most often says what to do
-            text = f"{text[: LONGEST - LONGEST // 4]} … {text[-LONGEST // 4 :]}"
-        super().__init__(text)
+        lines = escaped(message, keep="\n").split("\n")
+        super().__init__(_shortened("\n".join(_shortened(x, LONGEST_LINE) for x in lines), LONGEST))
+
+
+def _shortened(text: str, most: int) -> str:
+    """Text without its middle where it is too long: the end of a message says what to do."""
+    end = most // 4
+    return text if len(text) <= most else f"{text[: most - end - 3]} … {text[-end:]}"
 
 
 class ConfigError(StiltError):
     """A grid, task, profile or command line says something that is not allowed."""
+
+
+class ModelError(ConfigError):
+    """A model's files, weights or tokenizer are not what they should be, or cannot be used."""
 
 
 class DataError(StiltError):
@@ -92,6 +104,17 @@ def first_line(error: BaseException, most: int = 200) -> str:
     return printable((str(error).strip().splitlines() or [repr(error)])[0], most)
 
 
+def disk_trouble(error: BaseException) -> bool:
+    """Whether an error says that a disk takes no more, or gives nothing back."""
+    if isinstance(error, OSError):
+        return error.errno in DISK
+    return any(words in str(error) for words in DISK_WORDS)
+
+
 def disk_full(error: OSError) -> str:
     """Which file could not be written, and why."""
     return f"{error.filename or 'a file'}: {error.strerror}"
+
+
+NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
+"""What the system says of a path that can lead to no file, or to no folder."""

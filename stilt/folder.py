@@ -1,7 +1,10 @@
 """A study on disk: its paths, and study.json written, read and compared."""
 
+import errno
 import json
+import os
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,12 @@ from stilt.cell import SYNTHESIS, Run
 from stilt.config import parse, read_json
 from stilt.errors import ConfigError, ResultError, unknown
 from stilt.study import Study
-from stilt.system.files import create_text
+from stilt.system.files import create_text, write_text
 
 MOST = 10
 """Differences that are listed; of more there is the number."""
+ASKED = 25
+"""Records of a sort that are asked which study they are of."""
 WIDEST = 60
 """Characters of a value that are shown."""
 
@@ -52,7 +57,8 @@ def _shown(value: Any) -> str:
 class StudyFolder:
     """Where the parts of a study lie."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, summary: Path | None = None) -> None:
+        """Knows where they are; ``summary`` is where else its tables, figures and cache go."""
         self.path = path
         self.study_file = path / "study.json"
         self.results = path / "results"
@@ -61,7 +67,7 @@ class StudyFolder:
         self.bundles = path / "bundles"
         self.logs = path / "logs"
         self.slurm = path / "slurm"
-        self.summary = path / "summary"
+        self.summary = summary or path / "summary"
         self.submissions = path / "submissions.jsonl"
 
     def source(self, source_id: str) -> Path:
@@ -105,15 +111,27 @@ def find_study(name: str, root: Path) -> StudyFolder:
     Raises:
         ConfigError: There is none; the message has what was probably meant.
     """
-    places = [root / name, Path(name)]
+    places = [path for path in (root / name, Path(name)) if _can_be(path)]
     for path in places:
-        if StudyFolder(path).study_file.is_file():
+        # a link to nowhere, or a folder, is told when it is read
+        if os.path.lexists(StudyFolder(path).study_file):
             return StudyFolder(path)
     for path in places:
         if path.is_dir():
             raise ConfigError(f"{path}: no study here (study.json is absent).")
     known = [folder.path.name for folder in find_studies(root)]
     raise ConfigError(f"{unknown('study', name, known)} Studies are looked for in {root}.")
+
+
+def _can_be(path: Path) -> bool:
+    """Whether a text can be the name of a file at all: no NUL, no name of over 255 bytes."""
+    try:
+        os.lstat(path / "study.json")
+    except ValueError:
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def find_studies(root: Path) -> list[StudyFolder]:
@@ -141,6 +159,11 @@ def read_study(folder: StudyFolder) -> Study:
         table = read_json(folder.study_file)
     except FileNotFoundError:
         raise ConfigError(f"{folder.path}: no study here (study.json is absent).") from None
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error} The same submit that began the study makes it anew; or put it back from a "
+            "copy."
+        ) from None
     return parse(Study, table, folder.study_file)
 
 
@@ -162,16 +185,68 @@ def read_studies(folders: Iterable[StudyFolder]) -> tuple[dict[StudyFolder, Stud
     return found, problems
 
 
-def write_study(study: Study, folder: StudyFolder) -> None:
+def write_study(study: Study, folder: StudyFolder) -> str:
     """Writes study.json, or checks that the folder already holds this very study.
+
+    A study.json that is damaged or gone is made anew where what was run there is of this study.
+
+    Returns:
+        What was mended, for people; most often empty.
 
     Raises:
         ResultError: The folder holds a study with another configuration; the message lists what
             differs.
+        ConfigError: Its study.json is of a newer version.
     """
     text = json.dumps(study.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-    if not create_text(folder.study_file, text):
+    damage = _damage(folder.study_file)
+    if damage is None:
         require_same_study(study, read_study(folder), folder)
+        return ""
+    others = _digests(folder) - {study.digest}
+    if others:
+        raise ResultError(
+            f"{folder.study_file}: {damage or 'absent'}, and what was run there is of study "
+            f"{', '.join(sorted(others))}, not of this one ({study.digest}). Put the file back "
+            "from a copy, submit the grid and model that the study was begun with, or give this "
+            "one a name of its own with --study."
+        )
+    if not damage:
+        if not create_text(folder.study_file, text):
+            require_same_study(study, read_study(folder), folder)
+        return ""
+    if folder.study_file.is_dir():
+        raise ResultError(f"{folder.study_file}: a folder, where a file is expected. Remove it.")
+    write_text(folder.study_file, text)
+    return f"{folder.study_file}: {damage}. It was made anew."
+
+
+def _damage(path: Path) -> str | None:
+    """Why a study.json is no JSON table; empty where there is none, None where nothing is wrong."""
+    try:
+        return None if isinstance(read_json(path), dict) else "not a table"
+    except FileNotFoundError:
+        return ""
+    except ConfigError as error:
+        return str(error).removeprefix(f"{path}: ").rstrip(".")
+
+
+def _digests(folder: StudyFolder) -> set[str]:
+    """Digests of the studies that some of the records in a folder are of."""
+    paths = chain(
+        islice(folder.results.glob("[!.]*.json"), ASKED),
+        islice(folder.path.glob("sources/*/result.json"), ASKED),
+        islice(folder.failures.glob("[!.]*.json"), ASKED),
+    )
+    found = set()
+    for path in paths:
+        try:
+            table = read_json(path)
+        except (FileNotFoundError, ConfigError):
+            continue
+        if isinstance(table, dict) and isinstance(table.get("study"), str):
+            found.add(table["study"])
+    return found
 
 
 def require_same_study(study: Study, there: Study, folder: StudyFolder) -> None:
@@ -180,6 +255,12 @@ def require_same_study(study: Study, there: Study, folder: StudyFolder) -> None:
     Raises:
         ResultError: They differ; the message says in what.
     """
+    if there.name != study.name and there == study.model_copy(update={"name": there.name}):
+        raise ResultError(
+            f"{folder.path}: holds study {there.name!r}, whose folder was renamed, and its results "
+            f"bear that name. Rename it back to {there.name!r}, and the same command goes on with "
+            f"--study {there.name}."
+        )
     if there != study:
         changes = differences(there.model_dump(mode="json"), study.model_dump(mode="json"))
         raise ResultError(

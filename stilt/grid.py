@@ -200,6 +200,10 @@ class Grid(Frozen):
     processes: Count = 1
     """Data-parallel processes of one run, each with a GPU (or cores) of its own and its share of
     every batch. Each draws its own dropout, so another number makes other cells."""
+    chunk: Count | None = None
+    """Examples that one process passes through the model at a time at most, where memory is short;
+    the whole of its batch where absent. Fewer draw other dropout masks, so where it is less than a
+    batch it makes other cells."""
     source: SourceTraining = SourceTraining()
     synthesis: Synthesis | None = None
     blocks: tuple[Block, ...] = ()

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stilt.errors import DataError
+from stilt.errors import DataError, shown
 
 Row = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ def split_at_blank(row: Row) -> dict[str, Any]:
     """
     before, blank, after = str(row["sentence"]).partition("_")
     if not blank:
-        raise DataError(f"field 'sentence' has no blank '_': {row['sentence']!r}")
+        raise DataError(f"field 'sentence' has no blank '_': {shown(row['sentence'])}")
     return {**row, "before": before, "after": after.strip()}
 
 
@@ -43,7 +43,9 @@ def shuffle_fakes(row: Row) -> dict[str, Any]:
     try:
         gold = range(len(endings))[int(row["label"])]
     except (ValueError, IndexError):
-        raise DataError(f"field 'label' = {row['label']!r} is not the index of an ending") from None
+        raise DataError(
+            f"field 'label' = {shown(row['label'])} is not the index of an ending"
+        ) from None
     shuffled = [text if i == gold else _shuffled(text) for i, text in enumerate(endings)]
     return {**row, "endings": shuffled}
 

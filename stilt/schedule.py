@@ -45,8 +45,13 @@ def plan_updates(
 
     Leftover micro-batches at an epoch's end make no update of their own.
     """
-    micro = micro_batch if micro_batch and batch_size % micro_batch == 0 else batch_size
+    micro = examples_per_pass(batch_size, micro_batch)
     accumulation = batch_size // micro
     steps = -(-rows // micro)
     total = max(1, steps // accumulation) * epochs
     return Schedule(micro, accumulation, total, int(warmup_ratio * total))
+
+
+def examples_per_pass(batch_size: int, micro_batch: int | None) -> int:
+    """Examples of one backward pass, of all processes together."""
+    return micro_batch if micro_batch and batch_size % micro_batch == 0 else batch_size

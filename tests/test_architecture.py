@@ -26,13 +26,13 @@ ROOMS = {
         "cell": "config",
         "task": "config errors rows",
         "grid": "cell config errors",
-        "study": "cell config errors grid task",
+        "study": "cell config errors grid schedule task",
         "folder": "cell config errors study system",
         "data": "cell config errors folder rows study system task",
-        "model": "config errors grid system task",
+        "model": "cell config errors grid system task",
         "synthesis": "cell config data errors grid model system",
         "plan": "cell config schedule study synthesis task",
-        "records": "cell config errors folder study system",
+        "records": "cell config errors folder study system task",
         "training": "cell data errors grid records schedule system task",
     },
     "jobs": {
@@ -224,7 +224,8 @@ def test_tests_stand_where_what_they_test_stands():
         rooms[path.parent].add(path.stem)
     for path in TESTS:
         inner = path.parent.relative_to("tests")
-        if not path.name.startswith("test_") or inner == Path():
+        # what breaks from outside is of no room
+        if not path.name.startswith("test_") or inner.parts[:1] in ((), ("faults",)):
             continue
         subject = path.stem.removeprefix("test_")
         # a second file on a module is called after it: test_submit_live.py

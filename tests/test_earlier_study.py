@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
 
 from analysis.summarize import main as summarize
 from launcher.status import main as status
@@ -37,7 +36,10 @@ def own(tmp_path, monkeypatch):
 
 def test_its_cells_have_the_ids_that_its_files_have(own):
     study = read_study(own)
-    assert json.loads(own.study_file.read_text()) == study.model_dump(mode="json")
+    table = study.model_dump(mode="json")
+    # what this code added since
+    assert table["grid"].pop("chunk") is None
+    assert json.loads(own.study_file.read_text()) == table
     assert {path.stem for path in own.results.glob("*.json")} == DONE <= set(study.cells)
     assert {path.name for path in own.source("").iterdir()} == set(study.sources)
     for cell in DONE:
@@ -69,7 +71,6 @@ def test_the_same_command_finishes_it(own, capsys):
     before = {cell: own.result(cell).read_bytes() for cell in DONE}
     source = next(own.source("").iterdir())
     trained = (source / "model.safetensors").stat().st_mtime_ns
-    losses = torch.load(own.resume(RESUMABLE), weights_only=True)["loss"]
     assert (
         submit(
             ["--grid", "own.toml", "--data-dir", "data", "--executor", "local", "--workers", "2"]
@@ -84,12 +85,9 @@ def test_the_same_command_finishes_it(own, capsys):
     records = {cell: read_record(Result, own.result(cell)) for cell in study.cells}
     assert {record.status for record in records.values()} == {"ok"}
     assert not list(own.failures.iterdir())
-    # the curve's points before the interruption are those of the saved state
-    curve = [point for point in records[RESUMABLE].training.loss if point[0] <= len(losses)]
-    assert len(curve) == 2
-    start = 0
-    for updates, mean in curve:
-        assert mean == pytest.approx(sum(losses[start:updates]) / (updates - start), rel=1e-12)
-        start = updates
+    # nothing proves that the state of an interrupted run is whole: older code wrote no digest
+    said = "".join(path.read_text() for path in own.logs.glob("*.log"))
+    assert f"{RESUMABLE}.pt: it has no digest" in said
+    assert not own.resume(RESUMABLE).exists()
     assert summarize(["own", "--no-figures"]) == 0
     assert "8 cells: 8 scored." in capsys.readouterr().out

@@ -13,7 +13,8 @@ import pytest
 
 from launcher.submit import main as submit
 from stilt.cell import Hyperparameters
-from stilt.data.load import Example, load_splits, sample
+from stilt.data.load import load_splits, sample
+from stilt.data.render import Example
 from stilt.grid import load_grid
 from stilt.schedule import plan_updates
 from stilt.study import bind

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from stilt.data.encode import encode
-from stilt.data.load import Example, render
+from stilt.data.render import Example, render
 from stilt.errors import DataError
 from stilt.synthesis.halves import Drawn, halve
 from stilt.task import load_task

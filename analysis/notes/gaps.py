@@ -8,6 +8,7 @@ import polars as pl
 from analysis.read.collect import Collection
 from analysis.stats.summary import COUNTED_STATUSES, PLACE, TRIAL, in_order
 from stilt.cell import NONE
+from stilt.data.oddities import kept_oddities
 
 EXAMPLES = 8
 """Examples of a kind; all of them stand in summary.json."""
@@ -28,8 +29,10 @@ def describe(collection: Collection) -> list[str]:
         *_failed(cells),
         *_waiting(collection),
         *_left_out(collection),
+        *_smaller_passes(collection),
         *_mixed(cells),
         *_unpaired(cells),
+        *_odd(collection),
     ]
 
 
@@ -96,6 +99,8 @@ _KINDS = {
     "study": "of another study",
     "duplicate": "duplicated",
     "grid": "not of this grid",
+    "rows": "scored on other rows, or by other baselines",
+    "unreadable": "that cannot be read",
 }
 
 
@@ -108,6 +113,21 @@ def _mixed(cells: pl.DataFrame) -> Iterator[str]:
             yield f"Mixed: results come from {counts.height} {what}: {_some(parts)}."
 
 
+def _smaller_passes(collection: Collection) -> Iterator[str]:
+    """Runs that ran out of memory and were made with fewer examples at a time than planned."""
+    for what, frame in (("cells", collection.cells), ("sources", collection.sources)):
+        small = frame.filter(pl.col("chunk") < pl.col("examples"))
+        if small.height:
+            parts = [
+                f"{cell} ({chunk} of {examples} examples)"
+                for cell, chunk, examples in small.select("cell", "chunk", "examples").iter_rows()
+            ]
+            yield (
+                f"Smaller passes: {small.height} of {frame.height} {what}, under which memory ran "
+                f"out, so with other dropout masks than planned: {_some(parts)}."
+            )
+
+
 def _unpaired(cells: pl.DataFrame) -> Iterator[str]:
     """Cells whose hyperparameters and seed the grid does not plan for ``none``."""
     trained = cells.filter(pl.col("stage") == "target")
@@ -118,6 +138,18 @@ def _unpaired(cells: pl.DataFrame) -> Iterator[str]:
             f"No pair: {places(alone, cells)}. The grid has no run of none with their "
             "hyperparameters and seed, so no difference counts them."
         )
+
+
+def _odd(collection: Collection) -> Iterator[str]:
+    """What is odd in the rows of the study's tasks, as it was kept when they were first seen."""
+    told = set()
+    for name, oddities in kept_oddities(collection.folder).items():
+        # a draw of a task's rows, as HellaSwag-p's 2,000, most often has what all of them have
+        task = name if name in collection.study.tasks else name.rpartition("-")[0]
+        for oddity in oddities:
+            if (line := f"Data of {task}: {oddity.text}") not in told:
+                told.add(line)
+                yield line
 
 
 def _some(parts: list[str]) -> str:

@@ -7,6 +7,7 @@ The names carry a digest of what made them, so that newer code never reads what 
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -27,8 +28,8 @@ from analysis.read.records import read_results
 from stilt import cell, config, grid, study, task
 from stilt.cell import digest
 from stilt.folder import StudyFolder
-from stilt.records import results
-from stilt.system.files import replacing
+from stilt.records import baselines, results, validity
+from stilt.system.files import create_text, replacing
 
 BATCH = 2048
 """Files in a part: at 10 kB a result, some 50 MB in the process that reads them."""
@@ -49,9 +50,9 @@ STAMP: Schema = {"file": pl.String, "changed": pl.Int64, "bytes": pl.Int64}
 @contextmanager
 def locked(folder: StudyFolder) -> Iterator[None]:
     """Keeps a second call on the same study waiting: it would read the same files again."""
-    where = _where(folder)
-    where.mkdir(parents=True, exist_ok=True)
-    with FileLock(where / ".lock"):
+    lock = _where(folder) / ".lock"
+    create_text(lock, "")
+    with FileLock(lock, mode=stat.S_IMODE(lock.stat().st_mode)):
         yield
 
 
@@ -63,7 +64,7 @@ def cached_results(folder: StudyFolder, batch: int = BATCH) -> tuple[pl.LazyFram
         files that are no results.
     """
     listing, left_out = _listing(folder)
-    version = code_version(columns, problems, records, results, cell, config)
+    version = code_version(columns, problems, records, results, validity, baselines, cell, config)
     parts, stamps = _parts(folder, version)
     unread = listing.join(stamps, on=list(STAMP), how="anti")
     last = int(parts[-1].stem.rsplit("-", 1)[1]) if parts else 0

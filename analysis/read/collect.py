@@ -4,6 +4,7 @@ The rows come from the grid, so that a cell without a result shows as ``missing`
 never shrinks a mean unseen.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,12 @@ from pyarrow.parquet import ParquetWriter, read_metadata
 from analysis.read import columns, records
 from analysis.read.cache import STAMP, cached_grid, cached_results, code_version, locked
 from analysis.read.columns import FRAME, IDENTITY
-from analysis.read.problems import Problem, judge, not_of_study
+from analysis.read.problems import MEASURED, Problem, judged, not_of_study, read
 from analysis.read.records import COLUMNS, Row, frame_of, frame_of_records, identify, result_row
-from stilt.cell import Cell, Source, digest
+from stilt.cell import Cell, Run, Source, digest
 from stilt.folder import StudyFolder
 from stilt.records.results import Failure, SourceResult
+from stilt.records.validity import judge_of
 from stilt.study import Study
 from stilt.system.files import replacing
 
@@ -33,7 +35,7 @@ SLICE = 8_192
 
 _KNOWN = (
     *("cell", *IDENTITY, "source_task", "source_size", "source_seed"),
-    *("kind", "metric", "chance", "classes"),
+    *("kind", "metric", "chance", "classes", "examples"),
 )
 """Columns that the grid fills."""
 _FAILURE = ("failure_kind", "failure_message", "log")
@@ -84,10 +86,10 @@ def collect(
         present, problems = cached_results(folder)
         grid = listed.result()
         # the first of these are checked; status tells a failed cell from a missing one
-        always = ("study_id", "cell", *IDENTITY, "metric", "classes", *STAMP, "status")
+        always = ("study_id", "cell", *IDENTITY, *MEASURED, *STAMP, "status")
         taken = [name for name in wanted if name in COLUMNS]
         results = present.select(list(dict.fromkeys([*always, *taken]))).collect()
-        if wrong := not_of_study(results, grid, study.digest):
+        if wrong := not_of_study(results, grid, judge_of(study, folder)):
             own = ~pl.col("file").is_in([problem.file for problem in wrong])
             results, present = results.filter(own), present.filter(own)
             problems += wrong
@@ -118,6 +120,7 @@ def _known_frame(items: Iterable[Cell | Source], study: Study) -> pl.DataFrame:
     for item in items:
         row = identify(item)
         source, task = study.sources.get(row["source_id"]), study.tasks[row["target"]]
+        point = item.hyperparameters
         row |= {
             "source_task": source.task if source else None,
             "source_size": source.train_size if source else None,
@@ -126,6 +129,7 @@ def _known_frame(items: Iterable[Cell | Source], study: Study) -> pl.DataFrame:
             "metric": task.metric,
             "chance": task.chance,
             "classes": len(task.labels),
+            "examples": None if point is None else study.examples(row["target"], point),
         }
         rows.append(row)
     return frame_of(rows, {name: FRAME[name] for name in _KNOWN})
@@ -146,7 +150,7 @@ def _failures(
         if path.stem not in study.cells and path.stem not in study.sources:
             problems.append(Problem(file, "grid", f"{path.stem} is no cell or source of this grid"))
             continue
-        verdict = judge(Failure, folder.path, file)
+        verdict = read(Failure, folder.path, file)
         if isinstance(verdict, Problem):
             problems.append(verdict)
         elif verdict.study != study.digest:
@@ -168,18 +172,16 @@ def _sources(
     rows: list[Row] = []
     problems: list[Problem] = []
     for source in study.sources.values():
-        path = folder.source(source.id) / "result.json"
-        if not path.exists():
+        # not the study's own, which would list every cell
+        run = Run(source.id, "source", source.task, source=source)
+        path = folder.record(run)
+        if not os.path.lexists(path):
             continue
-        file = str(path.relative_to(folder.path))
-        verdict = judge(SourceResult, folder.path, file)
+        verdict = judged(SourceResult, judge_of(study, folder), run)
         if isinstance(verdict, Problem):
             problems.append(verdict)
-        elif verdict.study != study.digest or verdict.source != source:
-            text = f"not source {source.id} of study {study.digest}"
-            problems.append(Problem(file, "study", text))
         else:
-            rows.append(result_row(file, verdict))
+            rows.append(result_row(str(path.relative_to(folder.path)), verdict))
     results, large = frame_of_records(rows, COLUMNS)
     grid = _known_frame(study.sources.values(), study)
     return _assemble(grid, results, failures, study, list(FRAME)), problems + large

@@ -49,7 +49,11 @@ FRAME: Schema = {
     "constant": pl.Boolean,  # predictions all of one class
     "predictions": pl.String,  # one base-36 digit per dev example
     "gold": pl.String,
+    "carried": pl.String,  # modules whose weights came from the start model
+    "fresh": pl.String,  # modules that were drawn anew; both null without training
     "updates": pl.Int64,
+    "examples": pl.Int64,  # of one pass at most, by the grid; null for an evaluation
+    "chunk": pl.Int64,  # the same, as it was: fewer where memory ran out; null where not told
     "final_loss": pl.Float64,  # nats
     "lowest_loss": pl.Float64,
     "loss": CURVE,

@@ -2,25 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import polars as pl
 
 from analysis.read.columns import IDENTITY
-from stilt.records.results import (
-    DISAGREES,
-    Damage,
-    RecordError,
-    RecordT,
-    RunResult,
-    agrees,
-    read_record,
-)
+from stilt.cell import Run
+from stilt.records.results import Damage, RecordError, RecordT, Result, SourceResult, read_record
+from stilt.records.validity import Judge, Measured, contradiction
 
-Kind = Literal[Damage, "study", "duplicate", "grid"]
+Kind = Literal[Damage, "study", "duplicate", "grid", "rows"]
 
-_SAME = (*IDENTITY, "metric", "classes")
-"""Columns in which a result and the grid's cell of the same id must agree."""
+
+ResultT = TypeVar("ResultT", Result, SourceResult)
 
 
 @dataclass(frozen=True)
@@ -36,7 +30,7 @@ class Problem:
         return f"{self.file}: {self.message}"
 
 
-def judge(model: type[RecordT], root: Path, file: str) -> RecordT | Problem:
+def read(model: type[RecordT], root: Path, file: str) -> RecordT | Problem:
     """Reads one record; a file that holds none, or a result that contradicts itself, is a problem.
 
     Args:
@@ -50,46 +44,59 @@ def judge(model: type[RecordT], root: Path, file: str) -> RecordT | Problem:
         return Problem(file, error.kind, error.reason.removesuffix("."))
     if record is None:
         return Problem(file, "empty", "gone while it was read")
-    if isinstance(record, RunResult) and not agrees(record):
-        return Problem(file, "schema", DISAGREES)
+    if isinstance(record, (Result, SourceResult)) and (said := contradiction(record)):
+        return Problem(file, "schema", said)
     return record
 
 
-def not_of_study(results: pl.DataFrame, grid: pl.DataFrame, study: str) -> list[Problem]:
-    """Whole results that are not this study's own: of another study or grid, or a copy.
+def not_of_study(results: pl.DataFrame, grid: pl.DataFrame, judge: Judge) -> list[Problem]:
+    """Whole results that are not this study's own: of another study, grid or data, or a copy.
 
     Args:
         results: what ``analysis.read.records`` keeps of each.
         grid: what is known of the study's cells.
-        study: the study's digest.
+        judge: who has the last word on a result that stands out.
     """
-    checked = results.select("file", "study_id", "cell", *_SAME)
-    joined = checked.join(grid.select("cell", *_SAME), on="cell", how="left", suffix="_grid")
+    checked = results.select("file", "study_id", "cell", *IDENTITY, *MEASURED)
+    joined = checked.join(grid.select("cell", *IDENTITY), on="cell", how="left", suffix="_grid")
     odd = joined.filter(
-        (pl.col("study_id") != study)
+        (pl.col("study_id") != judge.study.digest)
         | (pl.col("file") != pl.format("results/{}.json", "cell"))
-        | pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_grid")) for name in _SAME)
+        | pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_grid")) for name in IDENTITY)
     )
-    return [Problem(row["file"], *_difference(row, study)) for row in odd.iter_rows(named=True)]
+    problems = [Problem(row["file"], *_difference(row, judge)) for row in odd.iter_rows(named=True)]
+    # thousands of results say the same of a task and its rows: each of their answers is judged once
+    own = checked.join(odd.select("file"), on="file", how="anti")
+    for row in own.unique(["target", *MEASURED]).iter_rows(named=True):
+        found = Measured(*(row[name] for name in MEASURED))
+        if said := judge.misfit(found, row["target"], None):
+            same = [pl.col(name).eq_missing(pl.lit(row[name])) for name in ("target", *MEASURED)]
+            problems += [Problem(file, "rows", said) for file in own.filter(*same)["file"]]
+    return problems
 
 
-def _difference(row: dict[str, Any], study: str) -> tuple[Kind, str]:
-    """Kind and message for a row of ``not_of_study``; the grid's values end in ``_grid``."""
-    cell, own_file = row["cell"], f"results/{row['cell']}.json"
-    if row["study_id"] != study:
-        return "study", f"a result of study {row['study_id']}, not of this one ({study})"
+MEASURED = Measured._fields
+"""Columns of what a result says of its task and rows."""
+
+
+def _difference(row: dict[str, Any], judge: Judge) -> tuple[Kind, str]:
+    """Kind and message for an odd row of ``not_of_study``; the grid's values end in ``_grid``."""
+    cell, own_file, digest = row["cell"], f"results/{row['cell']}.json", judge.study.digest
+    if row["study_id"] != digest:
+        return "study", f"a result of study {row['study_id']}, not of this one ({digest})"
     if row["stage_grid"] is None:
         return "grid", f"cell {cell} is not in this grid"
     if row["file"] != own_file:
         return "duplicate", f"holds cell {cell}, whose own file is {own_file}"
-    pairs = {name: (row[name], row[f"{name}_grid"]) for name in _SAME}
-    differences = [
-        f"{name}={_shown(found)}, not {_shown(expected)}"
-        for name, (found, expected) in pairs.items()
-        if found != expected
-    ]
-    return "grid", f"not the grid's cell of this id: {', '.join(differences)}"
+    said = judged(Result, judge, judge.study.runs[cell])
+    return "grid", str(said.message if isinstance(said, Problem) else "not the cell of this id")
 
 
-def _shown(value: object) -> str:
-    return "null" if value is None else str(value)
+def judged(model: type[ResultT], judge: Judge, run: Run) -> ResultT | Problem:
+    """Reads the result of a run and judges it against the study."""
+    file = str(judge.folder.record(run).relative_to(judge.folder.path))
+    record = read(model, judge.folder.path, file)
+    if isinstance(record, Problem):
+        return record
+    said = judge.flaw(record, run)
+    return record if said is None else Problem(file, "study", said)

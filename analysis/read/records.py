@@ -12,21 +12,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.read.columns import CURVE, FRAME, TIME, DataType, Schema
-from analysis.read.problems import Problem, judge
+from analysis.read.problems import Problem, read
 from stilt.cell import Cell, Hyperparameters, Source
 from stilt.config import Frozen
 from stilt.records.results import Result, Score, SourceResult, Tokens, Training
+from stilt.records.validity import measured
 
 FROM_ELSEWHERE = (
-    *("study", "source_task", "source_size", "source_seed", "kind"),
+    *("study", "source_task", "source_size", "source_seed", "kind", "examples"),
     *("failure_kind", "failure_message", "log"),
 )
 """Columns of ``FRAME`` that no result holds."""
 
-COLUMNS: Schema = {"file": pl.String, "study_id": pl.String} | {
-    name: kind for name, kind in FRAME.items() if name not in FROM_ELSEWHERE
-}
-"""What is kept of a result: its file, its study's digest, and columns of ``FRAME``."""
+COLUMNS: Schema = {
+    "file": pl.String,
+    "study_id": pl.String,
+    "kind": pl.String,  # of task, as far as its score tells
+    "gold_id": pl.String,  # of the labels that it was scored on
+} | {name: kind for name, kind in FRAME.items() if name not in FROM_ELSEWHERE}
+"""What is kept of a result: what it is judged by, and columns of ``FRAME``."""
 
 Row = dict[str, Any]
 """Values by column; a curve is ``Packed``, a time is ISO 8601 text."""
@@ -48,7 +52,7 @@ def read_results(root: Path, files: Iterable[str]) -> Batch:
     """
     rows, problems = [], []
     for file in files:
-        verdict = judge(Result, root, file)
+        verdict = read(Result, root, file)
         if isinstance(verdict, Problem):
             problems.append(verdict)
         else:
@@ -64,15 +68,23 @@ def frame_of_records(rows: Sequence[Row], schema: Schema) -> Batch:
     except (TypeError, UnicodeEncodeError):
         kept, problems = [], []
     for row in rows:
+        # a command line or a path need not be Unicode: what is not is shown by its code
+        shown = {name: _unicode(value) for name, value in row.items()}
         try:
-            frame_of([row], schema)
+            frame_of([shown], schema)
         except TypeError:
             problems.append(Problem(row["file"], "schema", "a whole number has over 63 bits"))
-        except UnicodeEncodeError:
-            problems.append(Problem(row["file"], "schema", "a text is not Unicode"))
         else:
-            kept.append(row)
+            kept.append(shown)
     return frame_of(kept, schema), problems
+
+
+def _unicode(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    # of other columns with several values, curves hold numbers alone
+    texts = isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value)
+    return [_unicode(part) for part in value] if texts else value
 
 
 def frame_of(rows: Sequence[Row], schema: Schema) -> pl.DataFrame:
@@ -91,6 +103,7 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
     """What is kept of a result."""
     dev, training = _fields(Score, result.dev), _fields(Training, result.training)
     tokens, seconds, said = _fields(Tokens, training["tokens"]), result.timings, dev["predictions"]
+    said_of_rows = measured(result)
     found = {
         # fields whose column has their name; a score's loss gives way to the curve of that name
         **dev,
@@ -100,8 +113,12 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
         **identify(result.item),
         "file": file,
         "study_id": result.study,
+        "kind": said_of_rows.kind,
+        "gold_id": said_of_rows.gold_id,
         "dev_loss": dev["loss"],
         "constant": None if said is None else said == said[:1] * len(said),
+        "carried": _joined(training["carried"]),
+        "fresh": _joined(training["fresh"]),
         "loss": _packed(training["loss"]),
         "gradient_norm": _packed(training["gradient_norm"]),
         "tokens_real": tokens["real"],
@@ -132,6 +149,11 @@ def identify(item: Cell | Source) -> Row:
         "target": target,
         "seed": seed,
     }
+
+
+def _joined(names: Iterable[str] | None) -> str | None:
+    """Names as one text; None where there is no list of them."""
+    return None if names is None else ", ".join(names)
 
 
 def _packed(curve: Iterable[tuple[int, float | None]] | None) -> Packed | None:

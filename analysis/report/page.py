@@ -20,6 +20,7 @@ from analysis.read.collect import Collection
 from analysis.report.choices import HEADS, choices
 from analysis.report.environments import environments
 from analysis.report.sentences import sentences
+from analysis.report.starts import starts
 from analysis.stats.degenerate import degenerate
 from analysis.stats.differences import DIFFERENCES, Question
 from analysis.stats.outcomes import CONVENTION
@@ -127,6 +128,7 @@ def write_report(
         failures=list(_failures(study, folder, cells, collection.sources)),
         environments=environments(folder, cells),
         choices=choices(study, asked.definition),
+        starts=starts(study, cells),
         ended=cells["finished"].max(),
         began=cells["started"].min(),
         hours=(cells["seconds"].sum() or 0) / 3600,
@@ -215,7 +217,7 @@ def _log(folder: StudyFolder, log: str | None) -> str | None:
 
 def _relative(folder: StudyFolder, path: Path) -> str:
     """A path in the study's folder as a link from the report, which lies in ``summary``."""
-    return _url(f"../{path.relative_to(folder.path).as_posix()}")
+    return _url(Path(os.path.relpath(path, folder.summary)).as_posix())
 
 
 def _url(path: str) -> str:

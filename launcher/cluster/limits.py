@@ -1,13 +1,12 @@
 """How much a cluster takes at a time: its longest array, and how many jobs a user may queue."""
 
 import getpass
-import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from launcher.cluster.controller import ask_controller
+from launcher.cluster.partitions import partition_of
 from launcher.cluster.profile import Profile
-from stilt.errors import ConfigError
 from stilt.slurm.commands import ask
 from stilt.slurm.nodes import LIST, fitting
 from stilt.slurm.words import setting
@@ -39,11 +38,11 @@ def read_limits(profile: Profile) -> Limits:
         profile: what is asked for: any account of the user's where it names none, and the user's
             default quality of service.
     """
-    config = _output("scontrol", "show", "config")
-    if config is None:
-        return Limits(problem="scontrol does not answer")
-    size = array_size(config)
-    cluster = setting(config, "ClusterName")
+    controller = ask_controller()
+    if controller.problem is not None:
+        return Limits(problem=controller.problem)
+    size = array_size(controller.config)
+    cluster = controller.cluster
     queued = _output("squeue", "--all", "--me", "--array", "--noheader", "--format=%i")
     user = getpass.getuser()
     associations = _output(
@@ -62,14 +61,11 @@ def read_limits(profile: Profile) -> Limits:
 
 def _nodes(profile: Profile) -> frozenset[str]:
     """Nodes that an element fits on, but for those that the profile excludes."""
-    # sbatch(1): the variable stands for the flag
-    partition = profile.partition or os.environ.get("SBATCH_PARTITION")
-    gpus = profile.element_gpus
     fit = fitting(
         _output(*LIST) or "",
-        gres=profile.gres or (f"gpu:{gpus}" if gpus else None),
+        gres=profile.node_resources,
         constraint=profile.constraint,
-        partition=partition,
+        partition=partition_of(profile),
     )
     if profile.exclude is None:
         return fit
@@ -113,34 +109,3 @@ def submit_limit(
 def _output(*command: str) -> str | None:
     answer = ask(*command)
     return answer.output if answer.problem is None else None
-
-
-def this_cluster() -> str | None:
-    """Name of the cluster whose controller answers here; None where it does not say.
-
-    Source: scontrol(1), ``show config``; slurm.conf(5), ClusterName.
-    """
-    return setting(_output("scontrol", "show", "config") or "", "ClusterName")
-
-
-def require_one_cluster(environment: Mapping[str, str] = os.environ) -> None:
-    """Makes sure that jobs are sent to the cluster that will be asked about them.
-
-    sbatch reads SBATCH_CLUSTERS or SLURM_CLUSTERS, the other commands the latter alone; with
-    several names, sbatch takes the cluster that would start a job first: sbatch(1), --clusters.
-
-    Raises:
-        ConfigError: They name several clusters, or not the same one.
-    """
-    ours = environment.get("SLURM_CLUSTERS", "")
-    if "," in ours or ours == "all":
-        raise ConfigError(
-            f"SLURM_CLUSTERS={ours}: jobs could go to any of these clusters, and each knows its "
-            "own alone. Export the name of one."
-        )
-    theirs = environment.get("SBATCH_CLUSTERS", ours)
-    if theirs != ours:
-        raise ConfigError(
-            f"SBATCH_CLUSTERS={theirs}: jobs would go where squeue and scancel do not look. "
-            f"Export SLURM_CLUSTERS={theirs} instead, which all of SLURM's commands obey."
-        )

@@ -14,15 +14,18 @@ An example; every field may be left out::
     mail-type = "FAIL"
 """
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from stilt.config import Frozen, flags_of, parse, read_toml
+from stilt.config import Count, Frozen, flags_of, parse, read_toml
 from stilt.errors import ConfigError
-from stilt.slurm.words import gpu_number, seconds
+from stilt.slurm.resources import ALLOWED, as_sbatch_takes_it, gpu_number, resources
+from stilt.slurm.words import seconds
 
 FILE = "cluster.toml"
 LAUNCHER_FLAGS = (
@@ -40,11 +43,40 @@ FIELD_OF = {name: name for name in SAME} | {
     "gpus-per-socket": "gpus",
     "gpus-per-task": "gpus",
     "mem": "memory",
+    "tres-per-job": "gres",
+    "tres-per-node": "gres",
+    "tres-per-socket": "gres",
+    "tres-per-task": "gres",
 }
 """Flags of sbatch that a field of the profile stands for."""
+MOST_GPUS = 64
+"""GPUs of one element; no node has more, and ``gpu:3090`` is a number without its type."""
+MOST_MINUTES = 366 * 24 * 60
+QUOTING = "'\"`\\"
+"""Signs that would end or change a quoted word of the job's script."""
 
-AtLeastOne = Annotated[int, Field(ge=1)]
-Text = Annotated[str, Field(pattern=r"^\S+$")]
+
+def _plain_word(text: str) -> str:
+    """Makes sure that a value is one word, which stays one in the job's script."""
+    if not text.isprintable() or set(text) & set(QUOTING + " ") or not text:
+        raise ValueError("one word is expected, without spaces, quotes or control characters")
+    return text
+
+
+def _shell_lines(text: str) -> str:
+    """Makes sure that lines of the shell hold nothing that a terminal would not show."""
+    if not text.replace("\n", "").replace("\t", "").isprintable():
+        raise ValueError("lines of the shell are expected, without control characters")
+    return text
+
+
+def _memory(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,9}[KMGT]?", text):
+        raise ValueError("a number with K, M, G or T behind it is expected")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_plain_word)]
 
 
 class Profile(Frozen):
@@ -60,29 +92,29 @@ class Profile(Frozen):
     """Quality of service."""
     gres: Text | None = None
     """Generic resources of one element, such as gpu:a100:1."""
-    constraint: str | None = None
+    constraint: Text | None = None
     """Features a node must have."""
     exclude: Text | None = None
     """Nodes not to use."""
-    time: int = Field(default=240, ge=2)
+    time: int = Field(default=240, ge=2, le=MOST_MINUTES, strict=True)
     """Time limit of one element: minutes, or hours:minutes:seconds."""
-    memory: str | None = Field(default=None, pattern=r"^\d+[KMGT]?$")
+    memory: Annotated[str, AfterValidator(_memory)] | None = None
     """Memory of one element, such as 32G."""
-    cpus: AtLeastOne = 4
+    cpus: Count = 4
     """CPUs of one element."""
-    gpus: Annotated[int, Field(ge=0)] | None = None
+    gpus: Annotated[int, Field(ge=0, le=MOST_GPUS, strict=True)] | None = None
     """GPUs of one element; 0 for none."""
-    workers_per_gpu: AtLeastOne = 1
+    workers_per_gpu: Count = 1
     """Processes that share an element and its GPU."""
-    parallel: AtLeastOne | None = None
+    parallel: Count | None = None
     """Elements that run at one time at most."""
-    array_size: AtLeastOne | None = None
+    array_size: Count | None = None
     """Elements of one array at most; asked of the cluster where absent."""
-    signal_seconds: int = Field(default=120, ge=10)
+    signal_seconds: int = Field(default=120, ge=10, le=65_535, strict=True)
     """How long before the time limit a worker is told to save its state."""
-    max_timeouts: int = Field(default=20, ge=0)
+    max_timeouts: int = Field(default=20, ge=0, le=10_000, strict=True)
     """How often an element is requeued after the time limit."""
-    setup: tuple[str, ...] = ()
+    setup: tuple[Annotated[str, AfterValidator(_shell_lines)], ...] = ()
     """Shell lines run before the worker: modules, proxies, scratch folders."""
     extra: dict[str, str | int | bool] = Field(default_factory=dict)
     """Any other flags of sbatch; true for a flag without a value."""
@@ -92,11 +124,31 @@ class Profile(Frozen):
     def _time(cls, value: Any) -> Any:
         return minutes(value) if isinstance(value, str) else value
 
+    @field_validator("gres")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        wanted = resources(value or "")
+        if wanted is None:
+            raise ValueError(f"expected is {ALLOWED}")
+        if gpu_number(wanted) > MOST_GPUS:
+            raise ValueError(
+                f"that is {gpu_number(wanted)} GPUs for one element, and {MOST_GPUS} are the most; "
+                "a type stands before the number, as in gpu:3090:1"
+            )
+        return value and as_sbatch_takes_it(value)
+
     @field_validator("extra")
     @classmethod
     def _not_ours(cls, value: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
         plain = {key.lstrip("-").replace("_", "-"): flag for key, flag in value.items()}
-        for name in sorted(plain):
+        for name, flag in sorted(plain.items()):
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+                raise ValueError(f"{name!r} is no flag of sbatch: small letters and dashes")
+            if isinstance(flag, str) and (not flag.isprintable() or set(flag) & set(QUOTING)):
+                raise ValueError(
+                    f"'{name}' = {flag!r}: one line without quotes or control characters is "
+                    "expected"
+                )
             why = _taken(name)
             if why:
                 raise ValueError(f"'{name}' {why}")
@@ -108,6 +160,15 @@ class Profile(Frozen):
         for name in ("mem-per-cpu", "mem-per-gpu"):
             if name in self.extra and self.memory is not None:
                 raise ValueError(f"field 'extra': '{name}' and 'memory' exclude each other")
+        named = gpu_number(resources(self.gres or "") or Counter())
+        if self.gres and not named and self.gpus is None:
+            raise ValueError(
+                f"'gres' = {self.gres!r} names no GPU: add gpu:1, or say gpus = 0 for CPUs alone"
+            )
+        if named and self.gpus not in (None, named):
+            raise ValueError(
+                f"'gres' = {self.gres!r} and 'gpus' = {self.gpus} disagree: give one of them"
+            )
         if self.signal_seconds > 30 * self.time:
             raise ValueError(
                 f"'signal_seconds' = {self.signal_seconds}: at most half of 'time' "
@@ -118,7 +179,21 @@ class Profile(Frozen):
     @property
     def element_gpus(self) -> int:
         """GPUs that one element gets."""
-        return gpu_number(self.gres or "gpu:1") if self.gpus is None else self.gpus
+        if self.gpus is not None:
+            return self.gpus
+        return gpu_number(resources(self.gres or "gpu:1") or Counter())
+
+    @property
+    def gpus_beside_gres(self) -> int | None:
+        """GPUs that are asked for by their number, as ``gres`` names none; None for none."""
+        named = gpu_number(resources(self.gres or "") or Counter())
+        return None if named else self.element_gpus or None
+
+    @property
+    def node_resources(self) -> str | None:
+        """All generic resources that an element wants of its node, as sbatch writes them."""
+        gpus = self.gpus_beside_gres
+        return ",".join(filter(None, (self.gres, f"gpu:{gpus}" if gpus else None))) or None
 
     def workers(self, processes: int) -> int:
         """Workers of one element.
@@ -163,8 +238,18 @@ def read_profile(file: Path | None = None, **flags: Any) -> Profile:
     path = file or next((place for place in profile_paths() if place.is_file()), None)
     table = read_toml(path) if path else {}
     given = {name: value for name, value in flags.items() if value is not None}
+    # both say how many GPUs: what is typed counts, unless the file's names other things too
+    if "gres" in given or set(_names(table.get("gres"))) <= {"gpu"}:
+        for one, other in (("gres", "gpus"), ("gpus", "gres")):
+            if one in given and other not in given:
+                table.pop(other, None)
     where = f"{path} with flags" if path and given else path or "flags"
     return parse(Profile, table | given, where)
+
+
+def _names(gres: Any) -> list[str]:
+    """Names of the resources that a file asks for, whatever stands there."""
+    return [name for name, _ in (resources(gres) or ())] if isinstance(gres, str) else []
 
 
 def profile_paths() -> list[Path]:

@@ -34,10 +34,12 @@ from stilt.cell import digest
 from stilt.errors import ResultError, disk_full
 from stilt.plan import Bundle, Plan, cost
 from stilt.records import claims
+from stilt.records.deaths import why_ended
 from stilt.records.failures import reason, record_failure
 from stilt.records.finished import finished, read_ending
 from stilt.records.results import FailureKind
 from stilt.system.files import make_folder
+from stilt.system.memory import MemoryWatch
 from stilt.task import Size
 
 WORKER_SECONDS = 0.5
@@ -102,6 +104,9 @@ class Pool:
         self.costs = {item: cost(study, study.runs[item], sizes) for item in items}
         self.open = set(self.costs)
         """Runs that have neither result nor failure yet."""
+        self._memory = MemoryWatch()
+        self._killed: set[str] = set()
+        """Runs whose worker was killed once: they are tried again, but not for ever."""
         self._looked: dict[str, tuple[float, bool]] = {}
         """What another launcher makes -> when its holder was looked for, and whether it lived."""
 
@@ -139,6 +144,7 @@ class Pool:
                 self._start_ready(bars)
                 time.sleep(WORKER_SECONDS)
                 self._collect(bars)
+                self._memory.look()
                 self._show(bars, overall)
 
     def _start_ready(self, bars: Progress) -> None:
@@ -216,7 +222,7 @@ class Pool:
                 self._without_device(run)
             left = [item for item in run.bundle.items if item in self.open]
             if left and code not in (INTERRUPTED, DEVICE_BROKEN):
-                left = self._crashed(run.bundle, left, code)
+                left = self._crashed(run, left)
             if left:
                 ids = {"items": tuple(left), "id": digest([run.bundle.id, *left])}
                 rest = run.bundle.model_copy(update=ids)
@@ -265,39 +271,51 @@ class Pool:
         seconds = sum(record.timings.model_dump().values())
         return f"  {score}, {seconds:.0f} s"
 
-    def _begun(self, items: list[str]) -> list[str]:
+    def _begun(self, run: _Running, items: list[str]) -> list[str]:
         """Returns the items that a worker was running; all of its items where it had begun none."""
         held = claims.held(self.folder, items, self.settings.submission)
-        return [item for item, claim in held.items() if claim.running] or items
+        pid = run.process.pid
+        return [i for i, claim in held.items() if claim.running and claim.pid == pid] or items
 
     def _without_device(self, run: _Running) -> None:
         """Fails the item under which a worker's GPU broke; the worker has written its record."""
         self.slots.broke(run.slot)
         left = [item for item in run.bundle.items if item in self.open]
-        for item in self._begun(left)[:1]:
+        for item in self._begun(run, left)[:1]:
             self.folder.claim(item).unlink(missing_ok=True)
             self._note(item, reason(self.folder, item) or "its GPU is broken")
 
-    def _crashed(self, bundle: Bundle, left: list[str], code: int) -> list[str]:
-        """Fails what a worker ran when it died without a word; returns what it had not begun."""
-        victims = self._begun(left)
-        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
-        kind: FailureKind = "oom" if code == -signal.SIGKILL else "bug"
-        log = self.folder.logs / f"{bundle.id}.log"
-        self._fail(bundle, victims, kind, f"the worker ended with {how}; see {log}")
-        return [item for item in left if item not in victims]
+    def _crashed(self, run: _Running, left: list[str]) -> list[str]:
+        """Fails what a worker ran when it died without a word; returns what is to be run yet.
+
+        What was killed, and nothing says that memory ran out, is run once more, as it was.
+        """
+        bundle, victims = run.bundle, self._begun(run, left)
+        kind, how = why_ended(run.process.returncode, run.process.pid, self._memory)
+        message = f"{how}; see {self.folder.logs / f'{bundle.id}.log'}"
+        again = [item for item in victims if kind == "killed" and item not in self._killed]
+        self._killed.update(again)
+        for item in again:
+            self.console.print(f"{self.study.runs[item].title}: {how}; it is run again")
+            self._record(bundle, item, kind, message)
+        self._fail(bundle, [item for item in victims if item not in again], kind, message)
+        return [item for item in left if item in again or item not in victims]
 
     def _fail(self, bundle: Bundle, items: Iterable[str], kind: FailureKind, message: str) -> None:
         """Fails items of a bundle, of which no worker could write a failure record."""
-        log = f"logs/{bundle.id}.log"
         for item in items:
-            why = f"{kind}: {message}"
-            try:
-                record_failure(self.study, self.folder, item, kind, message, log=log)
-            except OSError as error:
-                why = f"{message}; and no record of it can be written: {disk_full(error)}"
+            problem = self._record(bundle, item, kind, message)
             self.folder.claim(item).unlink(missing_ok=True)
-            self._note(item, why)
+            self._note(item, f"{kind}: {message}{problem}")
+
+    def _record(self, bundle: Bundle, item: str, kind: FailureKind, message: str) -> str:
+        """Writes a failure record; returns what to add to the message where that cannot be done."""
+        log = f"logs/{bundle.id}.log"
+        try:
+            record_failure(self.study, self.folder, item, kind, message, log=log)
+        except OSError as error:
+            return f"; and no record of it can be written: {disk_full(error)}"
+        return ""
 
     def _show(self, bars: Progress, overall: TaskID) -> None:
         worked = sum(self.costs[item] for item in self.costs.keys() - self.open)

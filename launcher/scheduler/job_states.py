@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from stilt.config import Frozen
 from stilt.slurm.commands import Answer, ask
-from stilt.slurm.words import LIVE, NEVER_STARTS, expand, gpu_number, seconds
+from stilt.slurm.resources import tracked_gpus
+from stilt.slurm.words import LIVE, NEVER_STARTS, expand, seconds
 
 LOST = "LOST"
 """Our own word: sacct takes the job to be running, the controller does not know it."""
@@ -101,7 +102,7 @@ def _read(answer: Answer, columns: int) -> Iterator[tuple[JobState, list[str]]]:
                     spent=took or 0,
                     reason=reason,
                     node="" if node in ("None assigned", "(null)", "n/a") else node,
-                    gpus=gpu_number(tres),
+                    gpus=tracked_gpus(tres),
                     name=name,
                 ),
                 more,

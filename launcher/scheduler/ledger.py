@@ -6,15 +6,16 @@ without a job, and the same line with its job as soon as SLURM has the array.
 
 import json
 import os
+import re
 import socket
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from stilt.folder import StudyFolder
-from stilt.records.claims import on_slurm
+from stilt.records.claims import Pid, on_slurm, read
 from stilt.system.files import append_line
 
 
@@ -30,7 +31,7 @@ class LedgerLine(BaseModel):
     """Id of the whole submit; its arrays are named ``stilt-<submission>``."""
     time: datetime
     host: str = ""
-    pid: int = 0
+    pid: Pid | None = None
     """The launcher's process."""
     command: str = ""
     """The command as typed."""
@@ -56,6 +57,11 @@ class LedgerLine(BaseModel):
     workers: int = 1
     """Worker processes of one element."""
 
+    @field_validator("time")
+    @classmethod
+    def _of_utc(cls, value: datetime) -> datetime:
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+
     @property
     def name(self) -> str:
         """SLURM's job name."""
@@ -73,8 +79,7 @@ class LedgerLine(BaseModel):
 
     def age(self) -> float:
         """Seconds since it was written."""
-        written = self.time if self.time.tzinfo else self.time.replace(tzinfo=UTC)
-        return (datetime.now(UTC) - written).total_seconds()
+        return (datetime.now(UTC) - self.time).total_seconds()
 
 
 def new_line(submission: str, bundles: Iterable[str], command: str, **more: Any) -> LedgerLine:
@@ -108,22 +113,68 @@ def note_job(folder: StudyFolder, line: LedgerLine, job: str) -> None:
     append_lines(folder, line.model_copy(update={"array": job, "time": now()}))
 
 
-def read_ledger(folder: StudyFolder) -> list[LedgerLine]:
-    """Every whole line of a study's ledger; a line cut off by a full disk is left out."""
+class Ledger(NamedTuple):
+    """What a study's ledger says, and what of it cannot be read."""
+
+    lines: list[LedgerLine]
+    damaged: list[str]
+    """Messages, each with file and line."""
+
+
+def read_ledger(folder: StudyFolder) -> Ledger:
+    """Reads a study's ledger; a damaged line hides no other, and no job of its submit.
+
+    Of a submit whose lines are lost, a line with nothing but its id stands for them: SLURM is asked
+    for jobs by that. The id is found in what is left of the line, or in claims.
+    """
+    file = folder.submissions
     try:
-        text = folder.submissions.read_text(encoding="utf-8")
+        texts = file.read_bytes().split(b"\n")
     except FileNotFoundError:
-        return []
+        return Ledger([], [])
+    except OSError as error:
+        said = f"{file}: cannot be read ({error.strerror}); jobs are found by claims alone"
+        return Ledger(_lost(folder, [], b""), [said])
     found: list[LedgerLine] = []
-    for line in text.splitlines():
+    damaged: list[str] = []
+    rest = b""
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            continue
         try:
-            table = json.loads(line)
+            table = json.loads(text.decode())
             # earlier versions wrote one line for all arrays that a submit was about to send
             arrays = table.get("arrays") or [{}]
             found += [LedgerLine.model_validate(table | array) for array in arrays]
-        except (ValueError, TypeError, AttributeError):
-            continue
-    return found
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            rest += text + b"\n"
+            damaged.append(f"{file}, line {number}: damaged, and passed over")
+    return Ledger([*found, *(_lost(folder, found, rest) if damaged else [])], damaged)
+
+
+def _lost(folder: StudyFolder, found: list[LedgerLine], rest: bytes) -> list[LedgerLine]:
+    """Stands for SLURM submits that no line is left of.
+
+    Args:
+        folder: the study's.
+        found: lines that are whole.
+        rest: what is left of the others.
+    """
+    known = {line.submission for line in found}
+    first = min((line.time for line in found), default=now() - timedelta(days=LONGEST))
+    lost = dict.fromkeys(name.decode() for name in SUBMISSION.findall(rest))
+    for path in folder.claims.glob("[!.]*.json"):
+        claim = read(path)
+        if claim is not None and claim.on_slurm:
+            lost[claim.submission] = None
+    unknown = [name for name in lost if name not in known]
+    return [LedgerLine(submission=name, time=first) for name in unknown]
+
+
+SUBMISSION = re.compile(rb"slurm-[0-9]{10}-[0-9a-f]{6}")
+"""What the id of a submit to SLURM looks like."""
+LONGEST = 60
+"""Days back that jobs are asked for where nothing says when they were sent."""
 
 
 def without_job(lines: Sequence[LedgerLine]) -> list[LedgerLine]:

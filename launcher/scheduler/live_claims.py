@@ -2,12 +2,14 @@
 
 import os
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from launcher.scheduler.liveness import ClaimLiveness
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.slurm.words import NEVER_STARTS
+from stilt.system.units import counted
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,35 @@ class LiveClaims:
     """Array element -> its claims; also elements that are in the queue and hold nothing."""
     processes: dict[Process, list[claims.Claim]] = field(default_factory=dict)
     away: list[claims.Claim] = field(default_factory=list)
-    """Claims of jobs that can be neither asked for nor ended here: see ``where_away``."""
-
-    @property
-    def where_away(self) -> str:
-        """Where the jobs of ``away`` are, in words that follow "jobs"."""
-        return self.liveness.away or "that an earlier version sent to another cluster"
+    """Claims of another cluster's jobs, which can be neither asked for nor ended here."""
+    unsure: list[claims.Claim] = field(default_factory=list)
+    """Claims of jobs of which nothing is known, because SLURM does not answer."""
 
     @property
     def live(self) -> bool:
         """Whether anything is held at all."""
-        return bool(self.elements or self.processes or self.away)
+        return bool(self.elements or self.processes or self.away or self.unsure)
+
+    def beyond_reach(self, wanted: Collection[str] | None = None) -> list[str]:
+        """What cannot be ended here, and what to do about it, in a sentence each.
+
+        Args:
+            wanted: items that matter; all where None.
+        """
+        away, unsure = (
+            sum(wanted is None or claim.item in wanted for claim in some)
+            for some in (self.away, self.unsure)
+        )
+        said = []
+        if away:
+            where = self.liveness.away or "that an earlier version sent to another cluster"
+            said.append(f"{counted(away, 'run')} held by jobs {where}: cancel them there")
+        if unsure:
+            said.append(
+                f"{counted(unsure, 'run')} that jobs may hold, and SLURM does not answer "
+                f"({self.liveness.unanswered}): try again when it does"
+            )
+        return said
 
     def waits(self, element: str) -> bool:
         """Whether an element is in the queue and has not begun."""
@@ -67,7 +87,7 @@ def read_live_claims(folder: StudyFolder) -> LiveClaims:
         element, job = liveness.element(claim), liveness.job(claim)
         if job is None and not liveness.can_be_asked_for(claim):
             # a job of the same number here is another one
-            held.away.append(claim)
+            (held.away if liveness.here else held.unsure).append(claim)
         elif element is not None:
             # squeue's name for the only element of array 12 is ``12``
             held.elements.setdefault(job.job if job else element, []).append(claim)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from launcher.cluster.limits import this_cluster
+from launcher.cluster.controller import Controller, ask_controller
 from launcher.scheduler.job_states import LOST, JobState, accounted, joined, queued
-from launcher.scheduler.ledger import LedgerLine, read_ledger
+from launcher.scheduler.ledger import Ledger, LedgerLine, read_ledger
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.claims import lives_here
@@ -72,9 +72,14 @@ class ClaimLiveness:
         self.folder = folder
 
     @cached_property
-    def lines(self) -> list[LedgerLine]:
+    def ledger(self) -> Ledger:
         """The study's ledger."""
         return read_ledger(self.folder)
+
+    @property
+    def lines(self) -> list[LedgerLine]:
+        """Its lines."""
+        return self.ledger.lines
 
     @cached_property
     def scheduler(self) -> Scheduler:
@@ -112,9 +117,14 @@ class ClaimLiveness:
         return next((line.cluster for line in self.lines if line.cluster), None)
 
     @cached_property
+    def controller(self) -> Controller:
+        """What answers here."""
+        return ask_controller()
+
+    @property
     def here(self) -> str | None:
         """The cluster whose controller answers here; None where none says its name."""
-        return this_cluster()
+        return self.controller.cluster
 
     @property
     def at_home(self) -> bool | None:
@@ -125,11 +135,19 @@ class ClaimLiveness:
 
     @property
     def away(self) -> str:
-        """Where the study's jobs are, if they cannot be asked for here; else empty."""
-        if self.at_home:
+        """Where the study's jobs are, if that is another cluster than the one here; else empty."""
+        if self.at_home is not False:
             return ""
-        here = f"is cluster {self.here}" if self.here else "does not say which cluster it is"
-        return f"on cluster {self.cluster}, and SLURM here {here}"
+        return f"on cluster {self.cluster}, and SLURM here is cluster {self.here}"
+
+    @property
+    def unanswered(self) -> str:
+        """Why nothing here tells whether the study's jobs live; empty where something does."""
+        if self.scheduler.squeue_problem is not None:
+            return self.scheduler.squeue_problem
+        if self.at_home is None:
+            return self.controller.problem or "scontrol does not say which cluster this is"
+        return ""
 
     def lives(self, claim: claims.Claim) -> bool:
         """Whether a claim's job runs or can still run.

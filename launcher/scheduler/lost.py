@@ -4,7 +4,7 @@ from typing import get_args
 
 from launcher.scheduler.live_claims import read_claims
 from launcher.scheduler.liveness import ClaimLiveness
-from launcher.scheduler.reasons import WITHDRAWN, reason_of_end
+from launcher.scheduler.reasons import Reason, reason_of_end
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.failures import read_failure, reason, record_failure
@@ -12,8 +12,7 @@ from stilt.records.finished import finished
 from stilt.records.results import FailureKind
 from stilt.study import Study
 
-RECORDED: dict[str, FailureKind] = {kind: kind for kind in get_args(FailureKind)}
-"""Classes of failure that a record has; whatever else ended a run is a ``bug``."""
+FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
 
 
 def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness) -> dict[str, str]:
@@ -81,17 +80,23 @@ def _told(
         return None
     end = reason_of_end(folder, liveness, claim)
     if claim.running:
-        return None if end.kind in WITHDRAWN else (RECORDED.get(end.kind, "bug"), end.text)
+        return _recorded(end)
     needs = study.runs[claim.item].needs
     missing = [need for need in needs if not finished(study, folder, need)]
     if not missing:
         # "source": SLURM dropped what waited for a job that did not end well, and the source is
         # there all the same
-        if begun or job is None or end.kind in (*WITHDRAWN, "source"):
+        if begun or job is None or end.kind == "source":
             return None
-        return RECORDED.get(end.kind, "bug"), end.text
+        return _recorded(end)
     need = missing[0]
     why = reason(folder, need)
     if why is None and not (job and "Dependency" in job.reason):
         return None
     return "source", f"its {study.runs[need].title} failed: {why or 'its job did not succeed'}"
+
+
+def _recorded(end: Reason) -> tuple[FailureKind, str] | None:
+    """A reason as a record has it, in the same word; None for what says nothing against a run."""
+    kind = next((kind for kind in FAILURE_KINDS if kind == end.kind), None)
+    return None if kind is None else (kind, end.text)

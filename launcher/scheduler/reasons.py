@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from launcher.scheduler.job_states import LOST, JobState
@@ -13,19 +14,20 @@ from stilt.records.results import FailureKind
 from stilt.slurm.words import NEVER_STARTS
 from stilt.system.units import span
 
-Kind = (
-    FailureKind
-    | Literal["preempted", "cancelled", "launcher", "dropped", "lost", "diverged", "damaged"]
-)
+Kind = FailureKind | Literal["preempted", "cancelled", "launcher", "dropped", "diverged", "damaged"]
 """Why an item has no result: classes of failure records, and what only the launcher can tell."""
 ADVICE: dict[Kind, str] = {
     "timeout": "submit again: it goes on where it was",
-    "oom": "submit again; GPU memory: --chunk 4; the job's memory: --memory 64G",
+    "oom": "submit again: it runs in smaller passes. The job's memory: --memory 64G",
+    "killed": "submit again: it goes on where it was",
     "node": "submit again",
     "preempted": "submit again: it goes on where it was",
     "cancelled": "submit again",
     "source": "see why its source failed, then submit again",
     "data": "mend the data, then submit again",
+    "model": "put the model right (what is wrong stands beside it), then submit again",
+    "folder": "let all nodes see it: a --root and a Python environment on a file system that they "
+    "share; then submit again",
     "disk": "make room (launcher/clean.py), then submit again",
     "launcher": "submit again",
     "dropped": "submit again",
@@ -48,6 +50,8 @@ _BY_STATE: dict[str, tuple[Kind, str]] = {
     "REVOKED": ("cancelled", "the job was revoked"),
     LOST: ("node", "SLURM lost the job: accounting has it running, the controller knows nothing"),
 }
+_UNSEEN = "0:53"
+"""Exit code of a job whose node cannot open its log; squeue calls it JobLaunchFailure (22.05)."""
 _BY_LOG: tuple[tuple[str, Kind, str], ...] = (
     (r"DUE TO TIME LIMIT", "timeout", "the time limit was reached"),
     (r"oom.?kill|Out Of Memory|OUT_OF_MEMORY", "oom", "the job used more memory than it had"),
@@ -55,9 +59,13 @@ _BY_LOG: tuple[tuple[str, Kind, str], ...] = (
     (r"DUE TO PREEMPTION", "preempted", "a job of higher priority took its place"),
     (r"CANCELLED AT", "cancelled", "somebody cancelled it"),
     (r"No space left on device|Disk quota exceeded", "disk", "the disk is full"),
+    (r"execve\(\): \S+: No such file", "folder", "its node does not see the Python environment"),
+    (r"Input/output error|Read-only file system", "disk", "the disk does not take what is written"),
     (r"CUDA out of memory|OutOfMemoryError", "oom", "the GPU's memory was full"),
 )
 """What slurmstepd, the kernel and Python write last; tried with SLURM 22.05 where it is theirs."""
+
+_KILLED: tuple[Kind, str] = ("killed", "signal 9 killed it; nothing says that memory ran out")
 
 WITHDRAWN: tuple[Kind, ...] = ("cancelled", "preempted", "launcher")
 """Classes that say nothing against an item: it was merely not run to its end."""
@@ -71,7 +79,9 @@ class Reason:
     text: str
 
 
-def died(job: JobState | None, log_end: str, *, begun: bool, where: str) -> Reason:
+def died(
+    job: JobState | None, log_end: str, *, begun: bool, where: str, logs: Path | None = None
+) -> Reason:
     """Why an item whose job is gone has neither result nor failure record.
 
     Args:
@@ -79,16 +89,20 @@ def died(job: JobState | None, log_end: str, *, begun: bool, where: str) -> Reas
         log_end: last lines of the job's log.
         begun: whether the item itself had begun.
         where: the job or process, in words.
+        logs: folder that the job's log was to be written in.
     """
     how = "died with no result" if begun else "ended before this one began"
     told = (
-        _told_by_slurm(job)
+        _told_by_slurm(job, logs)
         if job is not None
         else ("lost", "nobody says how: squeue, sacct and its log name no error")
     )
-    if told[0] in ("bug", "lost"):
+    if told[0] in ("bug", "lost", "killed"):
         # "it failed" is less than what Python said last
         told = _told_by_log(log_end) or told
+    if told[0] in ("bug", "lost") and job is not None and job.exit_code.startswith("9:"):
+        # so srun tells of a task that signal 9 ended, beside the word in its log
+        told = _KILLED if re.search(r"\bKilled\b", log_end) else told
     said = ""
     if job is not None:
         after = f" after {span(job.elapsed)}" if job.elapsed else ""
@@ -110,18 +124,27 @@ def reason_of_end(folder: StudyFolder, liveness: ClaimLiveness, claim: claims.Cl
     job = liveness.job(claim)
     if job is None and element and not logs:
         where += " (forgotten by SLURM)"
-    return died(job, log_end(logs), begun=claim.running, where=where)
+    place = folder.slurm.resolve()
+    return died(job, log_end(logs), begun=claim.running, where=where, logs=place)
 
 
-def _told_by_slurm(job: JobState) -> tuple[Kind, str]:
+def _told_by_slurm(job: JobState, logs: Path | None) -> tuple[Kind, str]:
     if job.reason == NEVER_STARTS:
         return "source", f"{NEVER_STARTS}: what it waits for has failed, so it can never start"
     if job.state in _BY_STATE:
         return _BY_STATE[job.state]
+    unsaid = job.state == "FAILED" and job.reason == "JobLaunchFailure" and not job.exit_code
+    if job.exit_code == _UNSEEN or unsaid:
+        place = f"the folder of its log, {logs}" if logs else "its folder"
+        return "folder", (
+            f"its node could not open {place}: is it on a file system that the nodes share, and "
+            f"writable there? (SLURM says {job.exit_code or job.reason})"
+        )
     code, _, signal = job.exit_code.partition(":")
+    if signal == "9" or code == "137":
+        return _KILLED
     if signal.isdigit() and int(signal):
-        hint = " (often the kernel, for want of memory)" if signal == "9" else ""
-        return "bug", f"signal {signal} ended it{hint}"
+        return "bug", f"signal {signal} ended it"
     if job.state == "COMPLETED":
         return "bug", "the job says all is well, but wrote nothing"
     return "bug", f"exit code {code}" if code.isdigit() and int(code) else "it failed"

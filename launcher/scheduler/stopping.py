@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
-from launcher.scheduler.live_claims import Process, ps
+from launcher.scheduler.live_claims import Process
 from stilt.slurm.commands import ask
+from stilt.system.processes import lives
 
 AT_ONCE = 200
 """Elements named to one scancel."""
@@ -77,16 +78,7 @@ def stop_processes(processes: Iterable[Process], console: Console) -> list[str]:
         console.print("waiting for the workers to save their state")
     end = time.monotonic() + SAVE_SECONDS
     while asked and time.monotonic() < end:
-        asked = [pid for pid in asked if _runs(pid)]
+        asked = [pid for pid in asked if lives(pid)]
         time.sleep(0.2)
     problems += [f"process {pid} does not stop; kill it: kill -9 {pid}" for pid in asked]
     return problems
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # Z: it has ended, and only waits for its parent to notice
-    return not ps("stat", pid).startswith("Z")

@@ -23,6 +23,7 @@ from stilt.folder import StudyFolder
 from stilt.plan import Bundle, Plan
 from stilt.study import Study
 from stilt.system.console import new_table
+from stilt.system.units import counted
 
 BUNDLES = 64
 """Bundles aimed at where nobody says: the paper's 1,152 cells make 18 runs in each."""
@@ -56,7 +57,8 @@ def dispatch(
     exclude = away_from(bad_nodes(resolved.folder), limits)
     folder = StudyFolder(resolved.folder.path.resolve())
     script = Script(folder, profile, settings, snapshot(folder), exclude)
-    sender = Sender(script, limits.cluster, profile.workers(resolved.study.grid.processes))
+    workers = profile.workers(resolved.study.grid.processes)
+    sender = Sender(script, limits.cluster, workers, console.print)
     if unused := overriding(script.flags(arrays[0])):
         names = ", ".join(sorted(unused))
         _warn(console, "ignored", f"{names}: the profile or the launcher sets it.")
@@ -74,14 +76,14 @@ def dispatch(
     for need, why in outside.unmet.items():
         _warn(console, "not sent", f"what needs {resolved.study.runs[need].title}: {why}.")
     if sender.problem and not any(word in sender.problem for word in FULL):
-        went = f"{len(sender.arrays)} arrays went out before. " if sender.arrays else ""
+        went = f"{counted(len(sender.arrays), 'array')} went out before. " if sender.arrays else ""
         raise ConfigError(f"{went}sbatch: {sender.problem}")
     if sender.left:
         follows = "The same command sends them when jobs have ended."
         if not sender.arrays:
             follows = "You may queue no more jobs now: submit again when some have ended."
         problem = str(sender.problem).rstrip(".")
-        _warn(console, "not sent", f"{_runs(sender.left)} runs: {problem}. {follows}")
+        _warn(console, "not sent", f"{counted(_runs(sender.left), 'run')}: {problem}. {follows}")
     return [job for _, job in sender.arrays]
 
 

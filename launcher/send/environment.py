@@ -11,14 +11,13 @@ KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
 ALWAYS = (
     *("ARRAY_INX", "COMMENT", "DEPENDENCY", "ERROR", "JOB_NAME", "NO_REQUEUE", "OPEN_MODE"),
     *("OUTPUT", "REQUEUE", "SIGNAL", "WAIT"),
+    # of GPUs the profile always says something, be it none
+    *("GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET", "GPUS_PER_TASK", "GRES"),
 )
-"""Ends of SBATCH_ variables by which jobs would be lost, or waited for."""
-_GPUS = ("GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET", "GPUS_PER_TASK", "GRES")
+"""Ends of SBATCH_ variables by which jobs would be lost, waited for, or get other GPUs."""
 _MEMORY = ("MEM_PER_CPU", "MEM_PER_GPU", "MEM_PER_NODE")
 RULED = {
     "cpus-per-task": ("CPUS_PER_GPU",),
-    "gpus-per-node": _GPUS,
-    "gres": _GPUS,
     "mem": _MEMORY,
     "mem-per-cpu": _MEMORY,
     "mem-per-gpu": _MEMORY,

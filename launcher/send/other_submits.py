@@ -64,7 +64,8 @@ class OtherSubmits:
             elif element is not None:
                 if liveness.job(claim) is None and not liveness.can_be_asked_for(claim):
                     # its number may be another job's here
-                    self.unmet[need] = f"job {element}, perhaps of another cluster, makes it"
+                    unknown = "another cluster has" if liveness.here else "SLURM tells nothing of"
+                    self.unmet[need] = f"it is made by job {element}, which {unknown}"
                     return None
                 # a source is alone in its array, which makes it a plain job
                 return element.partition("_")[0]

@@ -60,7 +60,7 @@ class Script:
             # since SLURM 22.05, srun inside a job no longer takes this from sbatch
             # and where jobs are sent without an environment, it would drop what the set-up exports
             "srun_args": [f"--cpus-per-task={profile.cpus}", "--export=ALL"],
-            "gpus_per_node": None if profile.gres else (profile.element_gpus or None),
+            "gpus_per_node": profile.gpus_beside_gres,
             "nodes": 1,
             "ntasks_per_node": 1,
             "signal_delay_s": profile.signal_seconds,

@@ -8,23 +8,18 @@ by job name.
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import redirect_stderr
 from dataclasses import dataclass, field, replace
-from io import StringIO
-
-from submitit import SlurmExecutor
-from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from launcher.scheduler.ledger import LedgerLine, append_lines, new_line, note_job
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.send.arrays import Array
-from launcher.send.environment import without_overriding
-from launcher.send.script import Script, tasks_of
-from launcher.send.takeover import LOOKS, find_array, place_pickles
+from launcher.send.pickles import place_pickles, write_pickles
+from launcher.send.sbatch import Refused, send
+from launcher.send.script import Script
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle
-from stilt.system.files import make_folder
+from stilt.system.files import write_text
 
 LIMITED = ("SubmitJob", "max submit job limit")
 """What sbatch says where a user, an account or a QOS may queue no more: squeue(1), reasons such as
@@ -46,6 +41,8 @@ class Sender:
     """Name of the cluster that they go to, where it says."""
     workers: int
     """Worker processes of one element."""
+    waiting: Callable[[str], object]
+    """Told what is waited for, where SLURM takes more than a moment."""
 
     arrays: list[tuple[Array, str]] = field(default_factory=list)
     """Each array that went out, with its job id."""
@@ -69,7 +66,6 @@ class Sender:
                 there is nothing to wait for. Asked for one array at a time, as it may take a while.
         """
         folder = self.script.folder
-        make_folder(folder.slurm)
         append_lines(folder, *map(self._line, arrays))
         for position, array in enumerate(arrays):
             if self.problem:
@@ -117,7 +113,7 @@ class Sender:
             turn = f"afterany:{behind[-1]}" if behind and not places else None
             try:
                 job = self._sbatch(part, line, ",".join(filter(None, (waits, turn))) or None)
-            except _Refused as refusal:
+            except Refused as refusal:
                 said = str(refusal)
                 if count > 1 and any(word in said for word in (TOO_LONG, *LIMITED)):
                     count = (count + 1) // 2
@@ -136,39 +132,28 @@ class Sender:
         """Sends one array; returns its job id.
 
         Raises:
-            _Refused: SLURM took nothing.
+            Refused: SLURM took nothing.
         """
         script = self.script
-        executor = SlurmExecutor(script.folder.slurm, max_num_timeout=line.timeouts)
-        executor.update_parameters(**script.parameters(array, waits))
+        slurm = script.folder.slurm
+        # written before: an element waits only a minute for its task
+        pickles = write_pickles(script.folder, line)
+        text = slurm / f".{line.token}.sh"
+        write_text(text, script.text(array, waits))
         try:
-            # submitit shows sbatch's words as they come; they are told once, in one line
-            with without_overriding(script.flags(array)), redirect_stderr(StringIO()):
-                jobs = executor.submit_array(tasks_of(script.folder, line))
-        except (FailedJobError, FailedSubmissionError) as error:
-            # sbatch may time out although the controller took the job: look before giving up
-            said = _said(error)
-            unsure = any(word in said.lower() for word in ("timed out", "contact", "connect"))
-            job = find_array(line, LOOKS if unsure else 1)
-            if job is not None:
-                place_pickles(script.folder, line, job)
-                return job
-            if script.exclude and NO_NODE in said:
+            job = send(text, line, script.flags(array), self.waiting)
+            place_pickles(script.folder, job, pickles)
+            text.replace(slurm / f"{job}_submission.sh")
+            return job
+        except Refused as refusal:
+            if script.exclude and NO_NODE in str(refusal):
                 # better a node that broke before than none: the list of others may be wrong
                 script.exclude = ()
                 return self._sbatch(array, line, waits)
-            raise _Refused(said) from None
-        return str(jobs[0].job_id).partition("_")[0]
-
-
-class _Refused(Exception):  # noqa: N818 - the caller tells the person
-    """SLURM took nothing; the message is sbatch's."""
-
-
-def _said(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line.startswith("sbatch: error:")]
-    return " ".join(line.removeprefix("sbatch: error:").strip() for line in told) or lines[-1]
+            raise
+        finally:
+            for path in (*pickles, text):
+                path.unlink(missing_ok=True)
 
 
 def dependency(

@@ -7,15 +7,12 @@ each sbatch. Between the two, SLURM's queue knows more than the study's folder.
 import time
 from functools import cache
 
-from submitit.core.utils import DelayedSubmission, JobPaths
-
 from launcher.scheduler.ledger import LedgerLine, note_job, read_ledger, without_job
 from launcher.scheduler.liveness import INTENT_SECONDS
-from launcher.send.script import tasks_of
+from launcher.send.pickles import place_pickles, write_pickles
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.slurm.commands import ask
-from stilt.system.files import replacing
 
 LOOKS = 10
 """How often squeue is asked, a second apart, for an array whose sbatch failed."""
@@ -38,20 +35,6 @@ def named_arrays(name: str) -> dict[str, str]:
     return {token: job for job, bar, token in pairs if bar}
 
 
-def place_pickles(folder: StudyFolder, line: LedgerLine, job: str) -> None:
-    """Gives an array's elements their tasks, where submitit could not: they wait 60 s for them."""
-    tasks = tasks_of(folder, line)
-    for index, task in enumerate(tasks):
-        name = f"{job}_{index}" if len(tasks) > 1 else job
-        place = JobPaths(folder.slurm.resolve(), job_id=name).submitted_pickle
-        if place.exists():
-            continue
-        delayed = DelayedSubmission(task)
-        delayed.set_timeout(line.minutes, line.timeouts)
-        with replacing(place) as temporary:
-            delayed.dump(temporary)
-
-
 def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
     """Takes over arrays that SLURM has but whose launcher died before it could note them.
 
@@ -60,12 +43,12 @@ def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
     """
     taken = []
     there = cache(named_arrays)
-    for line in without_job(read_ledger(folder)):
+    for line in without_job(read_ledger(folder).lines):
         if _at_work(line):
             continue
         job = there(line.name).get(line.token)
         if job is not None:
-            place_pickles(folder, line, job)
+            place_pickles(folder, job, write_pickles(folder, line))
             note_job(folder, line, job)
             taken.append(job)
     return taken
@@ -73,6 +56,8 @@ def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
 
 def _at_work(line: LedgerLine) -> bool:
     """Whether the launcher that wrote a line may still be calling sbatch."""
+    if line.pid is None:
+        return line.age() < INTENT_SECONDS
     probe = claims.Claim(
         item="", submission=line.submission, bundle="", host=line.host, pid=line.pid
     )

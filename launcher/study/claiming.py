@@ -1,6 +1,7 @@
 """A submit claims items, writes them down for workers, and releases what it does not run."""
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterable
@@ -45,7 +46,7 @@ def _claim(item: str, bundle: Bundle, folder: StudyFolder, submission: str, live
     if there is not None and lives(there):
         return False
     # given back by now; or stale; or a damaged file, which would hold its cell for ever
-    free = (there is None and not path.exists()) or claims.drop_stale(path, there)
+    free = (there is None and not os.path.lexists(path)) or claims.drop_stale(path, there)
     return free and claims.take(claim, path)
 
 
@@ -53,7 +54,8 @@ def assign(bundles: Iterable[Bundle], folder: StudyFolder, settings: Settings) -
     """Writes what a worker will read: its bundle and its settings."""
     for bundle in bundles:
         content = Assignment(bundle=bundle, settings=settings).model_dump(mode="json")
-        write_text(folder.bundles / f"{bundle.id}.json", json.dumps(content) + "\n")
+        path = folder.bundles / f"{bundle.id}.json"
+        write_text(path, json.dumps(content) + "\n", durable=False)
 
 
 def release(folder: StudyFolder, submission: str, items: Iterable[str]) -> None:

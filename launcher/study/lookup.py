@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from launcher.study.resolve import Places
 from stilt.cell import Run
 from stilt.errors import ConfigError, unknown
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies
@@ -26,6 +27,19 @@ def study_argument(folder: StudyFolder) -> str:
     """Returns what a person types to name a study: its name below logs/, else its path."""
     path = folder.path
     return shlex.quote(path.name if path.parent == Path("logs") else str(path))
+
+
+def with_places(grid: str, places: Places, study: str | None = None) -> str:
+    """Returns the flags with which another command finds the same study, as a person types them."""
+    given = {"study": study, **vars(places)}
+    usual = {"study": None, **vars(Places())}
+    flags = [
+        word
+        for name, value in given.items()
+        if value != usual[name]
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    return shlex.join(["--grid", grid, *flags])
 
 
 def find_run(text: str, name: str | None, root: Path) -> Found:
@@ -61,4 +75,7 @@ def find_run(text: str, name: str | None, root: Path) -> Found:
         f"{found.run.id} in {found.folder.path.name} ({found.run.title})" for found in matching[:6]
     )
     more = f"; and {len(matching) - 6} more" if len(matching) > 6 else ""
+    if len({found.run.id for found in matching}) == 1 or all(x.run.name == text for x in matching):
+        names = " or ".join(f"--study {study_argument(found.folder)}" for found in matching[:6])
+        raise ConfigError(f"{text!r} is in {len(matching)} studies{more}. Name one: {names}.")
     raise ConfigError(f"{text!r} is the start of {len(matching)} ids: {shown}{more}. Type more.")

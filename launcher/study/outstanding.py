@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.records import claims
-from stilt.records.finished import usable
+from stilt.records.finished import checkpoint_flaw, read_ending, usable
+from stilt.records.results import RecordError, SourceResult
 from stilt.study import Study
 
 Lives = Callable[[claims.Claim], bool]
@@ -24,6 +25,8 @@ class Outstanding:
     """Of the rest, what a live job holds."""
     missing: list[str] = field(default_factory=list)
     """Cells to submit, in the grid's order."""
+    closed: list[str] = field(default_factory=list)
+    """Messages on results that may be valid, but may not be read: their cells are left alone."""
     damaged: list[str] = field(default_factory=list)
     """Messages on records that are not what their name says; their runs are run again."""
 
@@ -35,6 +38,9 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
         study: the study.
         folder: where it lives.
         lives: whether a claim's job still lives.
+
+    Raises:
+        ResultError: The record of a source may not be read.
     """
     found = Outstanding()
     for run in study.runs.values():
@@ -42,6 +48,14 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             if usable(study, folder, run):
                 (found.done if run.cell else found.there).add(run.id)
                 continue
+        except RecordError as error:
+            if error.kind == "unreadable":
+                # it may well be valid: to run it again would replace it
+                if run.cell is None:
+                    raise
+                found.closed.append(str(error))
+                continue
+            found.damaged.append(str(error))
         except ResultError as error:
             found.damaged.append(str(error))
         claim = claims.read(folder.claim(run.id))
@@ -49,4 +63,16 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.held.add(run.id)
         elif run.cell:
             found.missing.append(run.id)
+    for source in _needed(study, found):
+        record = read_ending(study, folder, study.runs[source])
+        flaw = checkpoint_flaw(folder, record) if isinstance(record, SourceResult) else None
+        if flaw is not None:
+            found.there.discard(source)
+            found.damaged.append(f"{flaw}; the source is trained again")
     return found
+
+
+def _needed(study: Study, found: Outstanding) -> list[str]:
+    """Trained sources that missing cells start from: the only ones that are read whole."""
+    needs = {need for cell in found.missing for need in study.runs[cell].needs}
+    return [source for source in study.sources if source in needs & found.there]

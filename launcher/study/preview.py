@@ -13,6 +13,7 @@ from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan, cost, plan
 from stilt.records.finished import read_ending
 from stilt.study import Study
 from stilt.system.console import new_table
+from stilt.system.units import counted
 
 ASSUMED_FLOPS = 2e13
 """Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
@@ -41,8 +42,8 @@ def show_plan(
         Text.assemble(
             "study ",
             (study.name, "bold"),
-            f": {len(study.cells)} cells, {len(state.done)} done, {len(state.held)} held by live "
-            f"jobs, {len(state.missing)} to run. Model: {study.grid.model.name}",
+            f": {counted(len(study.cells), 'cell')}, {len(state.done)} done, {len(state.held)} "
+            f"held by live jobs, {len(state.missing)} to run. Model: {study.grid.model.name}",
             lacks,
         )
     )
@@ -51,7 +52,8 @@ def show_plan(
     console.print(_time(resolved, state.done, whole))
     counts = Counter(bundle.stage for bundle in whole.bundles)
     said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
-    elements = f"{executor}: {len(whole.bundles)} array elements ({said})."
+    number = counted(len(whole.bundles), "array element")
+    elements = f"{executor}: {number} ({said})."
     console.print(elements if whole.bundles else "nothing to run.")
     return whole
 

@@ -1,15 +1,23 @@
 """From a command line to a study: grid, model and data checked before anything is written."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
 from stilt.data.encode import cache_folder
-from stilt.data.load import Splits, data_folder, load_splits, measure, pin_data
+from stilt.data.load import Splits, data_folder, load_splits, measure
+from stilt.data.oddities import Oddity
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, read_study, require_same_study, write_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
-from stilt.model.place import ModelPlace, find_model, identity
+from stilt.model.contents import require_whole
+from stilt.model.place import ModelPlace, file_digests, find_model, identity
 from stilt.model.positions import read_config, require_positions
+from stilt.records.pins import new_pin
+from stilt.records.validity import judge_of
 from stilt.study import Study, bind
 from stilt.system.files import writable_folder
 from stilt.task import Size
@@ -39,6 +47,8 @@ class ResolvedStudy:
     cache: Path
     problem: str = ""
     """Why the model is None; else empty."""
+    model_files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file of a model folder; empty for a model of the Hub."""
 
 
 def resolve_study(
@@ -63,9 +73,12 @@ def resolve_study(
         grid = Grid.model_validate(grid.model_dump() | {"model": _model_spec(places.model)})
     found: ModelPlace | None
     problem = ""
+    files: dict[str, str] = {}
     try:
         found = find_model(grid.model, path.parent)
-        known = identity(grid.model, found)
+        require_whole(found)
+        files = file_digests(found)
+        known = identity(grid.model, files)
     except ConfigError as error:
         if not dry_run:
             raise
@@ -81,7 +94,7 @@ def resolve_study(
             there = there.model_copy(update={"model_identity": known})
         require_same_study(study, there, folder)
     data_dir = data_folder(places.data_dir)
-    return ResolvedStudy(study, folder, found, data_dir, cache_folder(), problem)
+    return ResolvedStudy(study, folder, found, data_dir, cache_folder(), problem, files)
 
 
 def _model_spec(text: str) -> ModelSpec:
@@ -114,8 +127,20 @@ def check_data(resolved: ResolvedStudy) -> dict[str, tuple[Splits, Size]]:
     return found
 
 
-def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> None:
+def show_oddities(odd: Mapping[str, Sequence[Oddity]], console: Console) -> None:
+    """Prints what is odd in the rows of each task, and may be meant."""
+    for name, oddities in odd.items():
+        for oddity in oddities:
+            console.print(
+                Text.assemble(("to look at:", "yellow"), f" {name}, {oddity.text}"), soft_wrap=True
+            )
+
+
+def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> list[str]:
     """Writes study.json and fixes the study's data, or checks that they are what is there.
+
+    Returns:
+        What of it was damaged and is mended, for people.
 
     Raises:
         ConfigError: The folder cannot be written.
@@ -124,6 +149,9 @@ def begin(resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]]) -> Non
     """
     writable_folder(resolved.folder.path)
     writable_folder(resolved.cache)
-    write_study(resolved.study, resolved.folder)
+    study, folder = resolved.study, resolved.folder
+    mended = [write_study(study, folder)]
     for name, (splits, _) in found.items():
-        pin_data(resolved.folder, name, splits)
+        pin = new_pin(splits.digest(), len(splits.train), splits.gold, splits.where, splits.odd)
+        mended.append(judge_of(study, folder).pin(name, None, pin))
+    return [message for message in mended if message]

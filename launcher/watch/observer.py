@@ -16,7 +16,7 @@ from stilt.folder import StudyFolder
 from stilt.plan import cost
 from stilt.records import claims
 from stilt.records.finished import read_ending
-from stilt.records.results import Failure, read_record
+from stilt.records.results import Failure, Result, SourceResult, read_record
 from stilt.study import Study
 
 
@@ -43,16 +43,17 @@ class Observer:
         items = [look.item(run, blank) for run, blank in self._runs]
         made = {item.source: item for item in items if item.stage == "source"}
         asked = liveness.scheduler if ask or liveness.asked else None
-        problems = [p for p in (asked.squeue_problem, asked.sacct_problem) if p] if asked else []
+        silent = (asked.squeue_problem or look.unanswered, asked.sacct_problem) if asked else ()
         return StudyStatus(
             study=self.study,
             folder=self.folder,
             items=[_after(item, made.get(item.source)) for item in items],
             now=time.time(),
-            unanswered=problems,
+            unanswered=list(filter(None, silent)),
             gpu_seconds=_allocated(liveness) if asked else None,
             command=next((li.command for li in reversed(liveness.lines) if li.command), ""),
-            away=look.away if asked and asked.squeue_problem is None else "",
+            damaged=liveness.ledger.damaged,
+            away=look.away,
         )
 
     def ended(self, run: Run, blank: Item) -> Item:
@@ -62,6 +63,9 @@ class Observer:
             found = path.stat()
         except FileNotFoundError:
             return blank
+        except OSError as error:
+            why = f"{path}: no file to be read ({error.strerror})"
+            return replace(blank, state="failed", kind="damaged", why=why)
         stamp = (found.st_mtime_ns, found.st_size)
         known = self._read.get(path)
         if known is None or known[0] != stamp:
@@ -86,6 +90,7 @@ class Observer:
             seconds=sum(record.timings.model_dump().values()),
             on_gpu=not record.provenance.device.startswith("cpu"),
             diverged=record.status == "diverged",
+            smaller_passes=self._in_smaller_passes(run, record),
             score=record.score,
             metric=record.metric,
             host=record.provenance.host,
@@ -96,6 +101,12 @@ class Observer:
             return replace(item, state="failed", kind="diverged", why=why)
         return item
 
+    def _in_smaller_passes(self, run: Run, record: Result | SourceResult) -> bool:
+        chunk = record.training.chunk if record.training else None
+        if chunk is None or run.hyperparameters is None:
+            return False
+        return chunk < self.study.examples(run.task, run.hyperparameters)
+
 
 class _Look:
     """What is known at one moment about claims, failures and jobs."""
@@ -105,6 +116,7 @@ class _Look:
         self.ended = observer.ended
         self.liveness = liveness
         self.away = ""
+        self.unanswered = ""
         # one listing instead of a look for each of a thousand cells
         self.claimed = {path.stem for path in self.folder.claims.glob("*.json")}
         self.failed = {path.stem for path in self.folder.failures.glob("*.json")}
@@ -132,19 +144,41 @@ class _Look:
             item = self.ended(run, blank)
             if item.state == "done":
                 return item
-            if self.folder.failure(run.id).exists():
-                self.failed.add(run.id)
-            elif self.folder.claim(run.id).exists():
+            failure = self._failure(run.id)
+            if self.folder.claim(run.id).exists() and not self._ended_in(claim, failure):
                 return self._died(blank, claim)
+            if failure is not None:
+                self.failed.add(run.id)
         return self._without_claim(item)
+
+    def _failure(self, item: str) -> Failure | None:
+        """What is recorded of an item's latest failure; None where that is nothing, or damaged."""
+        try:
+            return read_record(Failure, self.folder.failure(item))
+        except ResultError:
+            return None
+
+    def _ended_in(self, claim: claims.Claim, failure: Failure | None) -> bool:
+        """Whether a failure is that of the attempt which a dead claim stands for.
+
+        An older one is of an earlier attempt; and where a node broke, the claim was kept for
+        another attempt, which has died since.
+        """
+        if failure is None or (failure.kind == "node" and failure.job is not None):
+            return False
+        element = self.liveness.element(claim) if claim.on_slurm else None
+        if element is not None and failure.job is not None:
+            return failure.job in (element, element.partition("_")[0])
+        sign = max(claim.taken or 0, claim.started or 0, claim.updated or 0)
+        # records have whole seconds
+        return int(sign) <= (_seconds(failure.finished) or 0)
 
     def _held(self, blank: Item, claim: claims.Claim) -> Item:
         job = self.liveness.job(claim)
-        away = self.liveness.away if claim.on_slurm and job is None else ""
-        self.away = self.away or away
+        why = self._unseen() if claim.on_slurm and job is None else ""
         known = replace(
             blank,
-            why=f"its job is on cluster {self.liveness.cluster}" if away else "",
+            why=why,
             host=claim.host,
             job=self.liveness.element(claim),
         )
@@ -153,6 +187,14 @@ class _Look:
             share = claim.done / claim.total if claim.total else 0.0
             return replace(known, state="running", share=min(share, 1.0), started=claim.started)
         return replace(known, state="pending", why=known.why or _waits(claim, job))
+
+    def _unseen(self) -> str:
+        """Why SLURM does not list a job that is taken to live; empty where it soon may."""
+        if unanswered := self.liveness.unanswered:
+            self.unanswered = unanswered
+            return "SLURM does not answer"
+        self.away = self.liveness.away
+        return f"its job is on cluster {self.liveness.cluster}" if self.away else ""
 
     def _without_claim(self, item: Item) -> Item:
         if item.state == "failed" or item.id not in self.failed:
@@ -203,7 +245,10 @@ def _waits(claim: claims.Claim, job: JobState | None) -> str:
         return "not seen by SLURM yet" if claim.on_slurm else ""
     if job.state == "RUNNING":
         return "in a running job, not begun"
-    return job.reason or job.state
+    why = job.reason or job.state
+    # an administrator's hold is not for users to end
+    held = "held" in why.lower() and why != "JobHeldAdmin"
+    return f"{why}, until: scontrol release {job.job.partition('_')[0]}" if held else why
 
 
 def _after(cell: Item, source: Item | None) -> Item:

@@ -13,7 +13,7 @@ from launcher.scheduler.reasons import ADVICE, Kind
 from launcher.study.lookup import ID_SHOWN, study_argument
 from launcher.watch.study_status import STATES, Item, State, StudyStatus
 from stilt.system.console import new_table
-from stilt.system.units import clock, span
+from stilt.system.units import clock, counted, span
 
 MARKS: dict[State, str] = {"done": "✓", "running": "▶", "pending": "…", "failed": "✗", "open": "○"}
 STYLES: dict[State, str] = {
@@ -23,6 +23,8 @@ STYLES: dict[State, str] = {
     "failed": "bold red",
     "open": "dim",
 }
+SMALLER_SHOWN = 8
+"""Runs in smaller passes that are named."""
 RUNNING_SHOWN = 8
 """Rows of the table of what runs."""
 
@@ -42,6 +44,8 @@ def full(status: StudyStatus) -> RenderableType:
     running = [item for item in status.items if item.state == "running"]
     if running:
         parts += ["", _running(running, status)]
+    if smaller := _smaller_passes(status.items):
+        parts += ["", Text(smaller, "yellow")]
     if waits := _waiting(status):
         parts += ["", Text(waits)]
     failures = _failures(status.items)
@@ -70,7 +74,8 @@ def overview(statuses: Iterable[StudyStatus]) -> Table:
 
 def _heading(status: StudyStatus) -> Text:
     study = status.study
-    said = [f"{len(status.cells)} cells", study.grid.model.name, f"recipe {study.grid.recipe}"]
+    cells = counted(len(status.cells), "cell")
+    said = [cells, study.grid.model.name, f"recipe {study.grid.recipe}"]
     name = Text(status.folder.path.name, "bold")
     return Text("  ·  ").join([name, *map(Text, [*said, str(status.folder.path)])])
 
@@ -108,11 +113,12 @@ def _times(status: StudyStatus) -> list[Text]:
     lines = [Text("  ·  ".join(parts))] if parts else []
     for problem in status.unanswered:
         what = (
-            "what runs and what waits is told from files alone"
-            if problem.startswith("squeue")
-            else "how jobs ended is told from their logs"
+            "how jobs ended is told from their logs"
+            if problem.startswith("sacct")
+            else "what runs and what waits is told from files alone"
         )
         lines.append(Text(f"! {problem}; {what}", "yellow"))
+    lines += [Text(f"! {message}", "yellow") for message in status.damaged]
     if status.away:
         lines.append(Text(f"! its jobs are {status.away}", "yellow"))
     return lines
@@ -222,6 +228,19 @@ def _waiting(status: StudyStatus) -> str:
     if saved:
         lines.append(f"interrupted, to go on where they were once submitted again: {saved}")
     return "\n".join(lines)
+
+
+def _smaller_passes(items: Sequence[Item]) -> str:
+    """Says which runs ran out of memory, and are not what they would be with more of it."""
+    some = [item for item in items if item.smaller_passes]
+    if not some:
+        return ""
+    names = [item.id[:ID_SHOWN] for item in some[:SMALLER_SHOWN]]
+    more = f" and {len(some) - len(names)} more" if len(some) > len(names) else ""
+    return (
+        f"! made in smaller passes after out of memory, so with other dropout masks: {len(some)} "
+        f"({', '.join(names)}{more})"
+    )
 
 
 def _failures(items: Sequence[Item]) -> Table:

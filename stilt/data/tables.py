@@ -1,32 +1,66 @@
 """Data files of any usual format -> rows (dicts), with errors that name the file and the line."""
 
-import csv
+import errno
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stilt.errors import DataError
-
-Row = dict[str, Any]
+from stilt.data.delimited import Row, read_delimited, repeated
+from stilt.errors import DataError, first_line, shown
 
 FORMATS = (".jsonl", ".json", ".csv", ".tsv", ".txt", ".lst", ".parquet", ".arrow")
+
+
+class Table(NamedTuple):
+    """The rows of a file."""
+
+    rows: list[Row]
+    quoting: str = ""
+    """How quote marks were read, in words, where a file leaves that in question."""
 
 
 def find(path: Path) -> Path | None:
     """The file itself or its ``.gz``; None where neither exists."""
     zipped = path.with_name(path.name + ".gz")
-    return next((p for p in (path, zipped) if p.is_file()), None)
+    try:
+        return next((p for p in (path, zipped) if p.is_file()), None)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise
+
+
+def find_below(folder: Path, name: str) -> Path | None:
+    """What ``find`` finds of a name in a folder, whose own folders may be spelled in capitals.
+
+    SuperGLUE's archives unpack as ``RTE`` and ``WiC``, others as ``rte`` and ``wic``.
+    """
+    if (found := find(folder / name)) or Path(name).is_absolute():
+        return found
+    *above, last = Path(name).parts
+    for part in above:
+        inside = sorted(path for path in folder.iterdir() if path.is_dir())
+        alike = [path for path in inside if path.name.lower() == part.lower()]
+        if not alike:
+            return None
+        folder = next((path for path in alike if path.name == part), alike[0])
+    return find(folder / last)
 
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
+    """The rows alone, see ``read_table``."""
+    return read_table(path, columns).rows
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> Table:
     """Reads a file of rows: jsonl, json, csv, tsv, txt, lst, parquet or arrow, each also .gz.
 
     ``columns`` are the names of those of a delimited file without a header line.
@@ -38,7 +72,14 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:
     if suffix not in FORMATS:
         raise DataError(f"{path}: format {suffix!r} is not known; known: {', '.join(FORMATS)}.")
     with opened(path) as file:
-        return list(_rows(file, suffix, path, columns))
+        if suffix in (".parquet", ".arrow"):
+            return Table(_columnar(file.buffer.read(), suffix, path))
+        text = file.read()
+        if suffix == ".jsonl":
+            return Table(_json_lines(text, path))
+        if suffix == ".json":
+            return Table(_json_table(text, path))
+        return Table(*read_delimited(text, suffix, path, columns))
 
 
 def read_lines(path: Path) -> list[str]:
@@ -65,19 +106,20 @@ def opened(path: Path, newline: str | None = "") -> Iterator[TextIO]:
     except UnicodeDecodeError as error:
         raise DataError(_not_utf8(path, error)) from None
     except DAMAGED as error:
-        raise DataError(f"{path}: cannot be read ({error}).") from None
+        raise DataError(f"{path}: cannot be read ({first_line(error)}).") from None
 
 
-DAMAGED = (
-    *(OSError, EOFError, ValueError, RecursionError),
-    *(zlib.error, csv.Error, pa.ArrowException),
-)
-"""What reading a file raises that is not what its name says."""
+DAMAGED = (OSError, EOFError, ValueError, RecursionError, MemoryError, zlib.error)
+"""What reading a file raises that is not what its name says; pyarrow's errors are among them."""
 
 
 def _not_utf8(path: Path, error: UnicodeDecodeError) -> str:
     """Which line of a file is in another encoding: decoding by blocks does not tell."""
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+    except DAMAGED as damage:
+        return f"{path}: cannot be read ({first_line(damage)})."
     for number, line in enumerate(content.split(b"\n"), 1):
         try:
             line.decode("utf-8")
@@ -89,86 +131,83 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> str:
     return f"{path}: cannot be read ({error})."
 
 
-def _rows(file: TextIO, suffix: str, path: Path, columns: Sequence[str] | None) -> Iterable[Row]:
-    if suffix == ".jsonl":
-        return _json_lines(file, path)
-    if suffix == ".json":
-        return _json_table(file, path)
-    if suffix not in (".parquet", ".arrow"):
-        return _delimited(file, suffix, path, columns)
-    content = file.buffer.read()
-    if suffix == ".parquet":
-        table = pq.read_table(io.BytesIO(content))
-    else:
-        ipc = pa.ipc.open_file if content.startswith(b"ARROW1") else pa.ipc.open_stream
-        table = ipc(content).read_all()
-    return list(table.to_pylist())
+def _columnar(content: bytes, suffix: str, path: Path) -> list[Row]:
+    """The rows of an Arrow or Parquet file.
+
+    Offsets that point beyond their buffers, as in a damaged file, would end the process when they
+    are followed: all are checked before.
+    """
+    try:
+        if suffix == ".parquet":
+            table = pq.read_table(io.BytesIO(content))
+        else:
+            ipc = pa.ipc.open_file if content.startswith(b"ARROW1") else pa.ipc.open_stream
+            table = ipc(content).read_all()
+        table.validate(full=True)
+        return list(table.to_pylist())
+    except (*DAMAGED, OverflowError, pa.ArrowException) as error:
+        raise DataError(f"{path}: cannot be read ({first_line(error)}).") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> Row:
     """An object whose keys differ: of two values under one key, json would take the last."""
     row = dict(pairs)
     if len(row) < len(pairs):
-        raise ValueError(f"key {_repeated([key for key, _ in pairs])!r} stands twice in an object")
+        twice = shown(repeated([key for key, _ in pairs]))
+        raise ValueError(f"key {twice} stands twice in an object")
     return row
-
-
-def _repeated(names: Sequence[str]) -> str | None:
-    return next((name for name in names if name and names.count(name) > 1), None)
 
 
 _JSON = json.JSONDecoder(object_pairs_hook=_once)
 
 
-def _json_lines(file: TextIO, path: Path) -> Iterator[Row]:
+def _json_lines(text: str, path: Path) -> list[Row]:
+    """One object a line, or all of them in one list, as other writers of this name leave them."""
+    if text.lstrip()[:1] == "[":
+        try:
+            table = _JSON.decode(text)
+        except (ValueError, RecursionError):
+            table = None
+        if _is_table(table):
+            return list(table)
+    rows = []
     # splitlines() would also split at U+2028, which JSON strings may hold
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
         if not line.strip():
             continue
         try:
             row = _JSON.decode(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}, line {number}: not JSON ({error}).") from None
+            raise DataError(f"{path}, line {number}: not JSON ({first_line(error)}).") from None
         if not isinstance(row, dict):
             raise DataError(
-                f"{path}, line {number}: an object is expected, not {line.strip()[:60]!r}."
+                f"{path}, line {number}: an object is expected, not {shown(line.strip(), 60)}."
             )
-        yield row
+        rows.append(row)
+    return rows
 
 
-def _json_table(file: TextIO, path: Path) -> list[Row]:
-    text = file.read()
+def _json_table(text: str, path: Path) -> list[Row]:
+    """A list of objects, itself or under ``data``; or one object a line, as ``to_json`` writes."""
     try:
         table = _JSON.decode(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}).") from None
+        if _is_object(text.lstrip().partition("\n")[0]):
+            return _json_lines(text, path)
+        raise DataError(f"{path}: not JSON ({first_line(error)}).") from None
     if isinstance(table, dict):
         table = table.get("data", table)
-    if not isinstance(table, list) or not all(isinstance(row, dict) for row in table):
+    if not _is_table(table):
         raise DataError(f"{path}: a list of objects is expected (or one under 'data').")
-    return table
+    return list(table)
 
 
-def _delimited(
-    file: TextIO, suffix: str, path: Path, columns: Sequence[str] | None
-) -> Iterator[Row]:
-    # the data sets' tab files quote nothing: a lone double quote is text
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if suffix == ".csv" else csv.QUOTE_NONE
-    reader = csv.reader(file, delimiter="," if suffix == ".csv" else "\t", quoting=quoting)
-    names = columns
-    for cells in reader:
-        if not cells:
-            continue
-        if names is None:
-            names = cells
-            if twice := _repeated(names):
-                raise DataError(
-                    f"{path}, line {reader.line_num}: the header names column {twice!r} twice."
-                )
-            continue
-        if len(cells) != len(names):
-            raise DataError(
-                f"{path}, line {reader.line_num}: {len(cells)} columns, expected {len(names)} "
-                f"({', '.join(names)})."
-            )
-        yield dict(zip(names, cells, strict=True))
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stilt.config import read_json
-from stilt.errors import ConfigError
+from stilt.errors import ConfigError, ModelError, shown
 from stilt.task import Task
 
 FROM_ZERO = frozenset(
@@ -19,6 +19,15 @@ AFTER_PADDING = frozenset(
     )
 )
 """Model types that count positions from the padding token's id plus one."""
+LARGEST = 10_000_000
+"""Bytes: a thousand times those of a usual config.json."""
+SIZES = {
+    "hidden_size": 10**5,
+    "num_hidden_layers": 10**3,
+    "vocab_size": 10**7,
+    "max_position_embeddings": 10**8,
+}
+"""Fields that decide a model's size, where a config has them, and far more than any model has."""
 PADDING = 1
 """Id of the padding token where the config of such a type leaves it out; MPNet's is always 1."""
 
@@ -42,20 +51,38 @@ def longest_sequence(config: Mapping[str, Any]) -> int | None:
 
 
 def read_config(folder: Path) -> Mapping[str, Any]:
-    """A model folder's config.json; empty where there is none.
+    """A model folder's config.json.
 
     Raises:
-        ConfigError: It is there and is no JSON object.
+        ModelError: It is absent, no JSON object, larger than any, or a field that decides the
+            model's size is not of its type; the message names file and field.
     """
     path = folder / "config.json"
     try:
+        if path.stat().st_size > LARGEST:
+            raise ModelError(f"model: {path}: over {LARGEST} bytes; it is no config of a model.")
         config: Any = read_json(path)
     except FileNotFoundError:
-        return {}
+        raise ModelError(f"model: {path}: no such file.") from None
+    except ModelError:
+        raise
     except ConfigError as error:
-        raise ConfigError(f"model: {error}") from None
+        raise ModelError(f"model: {error}") from None
     if not isinstance(config, dict):
-        raise ConfigError(f"model: {path}: a JSON object is expected.")
+        raise ModelError(f"model: {path}: a JSON object is expected.")
+    kind = config.get("model_type", "")
+    if not isinstance(kind, str):
+        raise ModelError(
+            f"model: {path}: field 'model_type' = {shown(kind)}: the name of a type of model is "
+            'expected, such as "roberta".'
+        )
+    for name, most in SIZES.items():
+        value = config.get(name)
+        if value is not None and (type(value) is not int or not 0 < value <= most):
+            raise ModelError(
+                f"model: {path}: field '{name}' = {shown(value)}: a whole number from 1 to {most} "
+                "is expected."
+            )
     return config
 
 

@@ -5,14 +5,21 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from stilt.config import Frozen
+from stilt.errors import disk_trouble
 from stilt.folder import StudyFolder
+from stilt.system import processes
 from stilt.system.files import create_text, write_text
+
+# a signal to 0 or to a number below it goes to many processes
+Pid = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
+"""Number of a process."""
 
 
 class Claim(Frozen):
@@ -27,7 +34,7 @@ class Claim(Frozen):
     """The submission that claimed it."""
     bundle: str
     host: str
-    pid: int
+    pid: Pid
     """Process of the launcher, then of the worker."""
     birth: str | None = None
     """When that process began, as its system tells it: numbers of processes are used again."""
@@ -39,9 +46,9 @@ class Claim(Frozen):
     started: float | None = None
     """Seconds since the epoch, when the worker began."""
     updated: float | None = None
-    done: int = 0
+    done: int = Field(default=0, ge=0, lt=2**63)
     """Work done, in tokens (or sentences)."""
-    total: int = 0
+    total: int = Field(default=0, ge=0, lt=2**63)
 
     @property
     def on_slurm(self) -> bool:
@@ -62,20 +69,35 @@ def new_claim(item: str, submission: str, bundle: str) -> Claim:
 
 def _this_process() -> dict[str, Any]:
     pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "birth": _birth(pid)}
+    return {"host": socket.gethostname(), "pid": pid, "birth": processes.birth(pid)}
 
 
 def take(claim: Claim, path: Path) -> bool:
     """Claims an item; False where another claim is there already."""
-    return create_text(path, claim.model_dump_json() + "\n")
+    return create_text(path, claim.model_dump_json() + "\n", durable=False)
 
 
 def read(path: Path) -> Claim | None:
-    """Reads a claim; None where there is none or it is being replaced."""
+    """Reads a claim; None where there is none, it is being replaced, or it is damaged.
+
+    One that may not be read is somebody's: it is held as long as another machine's would be.
+    """
     try:
         return Claim.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except PermissionError:
+        return _hidden(path)
+    except (OSError, ValidationError):
         return None
+
+
+def _hidden(path: Path) -> Claim | None:
+    """What is known of a claim that may not be read."""
+    try:
+        taken = path.stat().st_mtime
+    except OSError:
+        return None
+    unknown = {"submission": "hidden", "bundle": "", "host": "hidden", "pid": 1}
+    return Claim(item=path.stem, taken=taken, **unknown)
 
 
 def held(folder: StudyFolder, items: Iterable[str], submission: str) -> dict[str, Claim]:
@@ -101,10 +123,12 @@ def drop_stale(path: Path, seen: Claim | None) -> bool:
         return False
     if _is_newer(read(aside), seen):
         # a newer claim came in between: it goes back, unless a third one is there by now
-        create_text(path, aside.read_text(encoding="utf-8"))
+        create_text(path, aside.read_text(encoding="utf-8"), durable=False)
         aside.unlink(missing_ok=True)
         return False
-    aside.unlink(missing_ok=True)
+    # a folder in a claim's place stays aside, where it holds nothing
+    with suppress(IsADirectoryError, PermissionError):
+        aside.unlink(missing_ok=True)
     return True
 
 
@@ -139,31 +163,22 @@ class ClaimUpdater:
             return
         self._last = now
         changes = {"updated": now, "done": done, "total": total}
-        write_text(self.path, self.claim.model_copy(update=changes).model_dump_json() + "\n")
+        claim = self.claim.model_copy(update=changes)
+        try:
+            write_text(self.path, claim.model_dump_json() + "\n", durable=False)
+        except OSError as error:
+            # a run does not end because its progress cannot be shown
+            if not disk_trouble(error):
+                raise
 
 
 def process_lives(claim: Claim) -> bool | None:
     """Whether the claim's process lives; None where it is on another machine."""
     if claim.host != socket.gethostname():
         return None
-    try:
-        os.kill(claim.pid, 0)
-    except ProcessLookupError:
+    if not processes.lives(claim.pid):
         return False
-    except PermissionError:
-        pass  # it lives, as somebody else's
-    return claim.birth is None or _birth(claim.pid) in (None, claim.birth)
-
-
-def _birth(pid: int) -> str | None:
-    """The boot that a process belongs to and its start in clock ticks; None where not on Linux."""
-    try:
-        # the command's name may hold spaces and brackets; the start is the 20th field after it
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return f"{boot[:8]}-{fields[19]}"
+    return claim.birth is None or processes.birth(claim.pid) in (None, claim.birth)
 
 
 def lives_here(claim: Claim) -> bool:

@@ -24,6 +24,7 @@ def record_failure(
     run = study.runs[item]
     fields = {
         "attempts": attempts(folder, item) + 1,
+        "out_of_memory": out_of_memory(folder, item) + (kind == "oom"),
         "host": this_host(),
         "job": None,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -48,6 +49,15 @@ def attempts(folder: StudyFolder, item: str) -> int:
     """How often an item has failed since it last succeeded."""
     record = read_failure(folder.failure(item))
     return record.attempts if record else 0
+
+
+def out_of_memory(folder: StudyFolder, item: str) -> int:
+    """How often memory ran out under an item since it last succeeded."""
+    record = read_failure(folder.failure(item))
+    if record is None:
+        return 0
+    # earlier versions counted all attempts together
+    return record.out_of_memory or (record.attempts if record.kind == "oom" else 0)
 
 
 def read_failure(path: Path) -> Failure | None:

@@ -3,8 +3,10 @@
 from stilt.cell import Run
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
-from stilt.records.results import Result, SourceResult, read_record, read_result
+from stilt.records.results import Ended, Result, SourceResult, read_record
+from stilt.records.validity import judge_of
 from stilt.study import Study
+from stilt.system.files import file_digest
 
 WEIGHTS = "model.safetensors"
 """A checkpoint's weights, in its source's folder."""
@@ -25,7 +27,7 @@ def usable(study: Study, folder: StudyFolder, run: Run) -> bool:
     of the generation the whole rows.
 
     Raises:
-        ResultError: The record is damaged, or another run's.
+        ResultError: The record is damaged, or cannot be believed.
     """
     if run.source is None and run.cell is None:
         return folder.record(run).is_file()
@@ -35,16 +37,32 @@ def usable(study: Study, folder: StudyFolder, run: Run) -> bool:
     return record.status == "ok" and (folder.source(run.id) / WEIGHTS).is_file()
 
 
-def read_ending(study: Study, folder: StudyFolder, run: Run) -> Result | SourceResult | None:
+def checkpoint_flaw(folder: StudyFolder, result: SourceResult) -> str | None:
+    """What is wrong with a source's checkpoint; None where every file is the one that was saved.
+
+    All of it is read, which takes seconds for a large model.
+    """
+    place = folder.source(result.source.id)
+    for name, digest in {WEIGHTS: result.checkpoint, **result.files}.items():
+        path = place / name
+        try:
+            if file_digest(path) != digest:
+                return f"{path}: not the file that was saved with result.json"
+        except OSError as error:
+            return f"{path}: cannot be read ({error.strerror})"
+    return None
+
+
+def read_ending(study: Study, folder: StudyFolder, run: Run) -> Ended | None:
     """The record of how a cell or source ended; None where it has not, and for the generation.
 
     Raises:
         ResultError: The record is damaged, or another run's.
     """
+    if run.source is None and run.cell is None:
+        return None
     path = folder.record(run)
-    if run.cell is not None:
-        return read_result(run.cell, study.digest, path)
-    record = read_record(SourceResult, path) if run.source is not None else None
-    if record is not None and (record.source != run.source or record.study != study.digest):
-        raise ResultError(f"{path}: belongs to another source or study.")
+    record = read_record(SourceResult, path) if run.source else read_record(Result, path)
+    if record is not None and (flaw := judge_of(study, folder).flaw(record, run)):
+        raise ResultError(f"{path}: {flaw}.")
     return record

@@ -14,10 +14,16 @@ from stilt.system.files import write_text
 
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 """A score as it is kept: never a percentage."""
+Seconds = Annotated[float, Field(ge=0)]
 
-FailureKind = Literal["oom", "timeout", "node", "disk", "data", "source", "bug"]
-Damage = Literal["empty", "truncated", "foreign", "newer", "schema"]
-"""Why a file is no record: nothing in it, cut off, something else, or of another schema."""
+FailureKind = Literal[
+    "oom", "timeout", "node", "disk", "data", "model", "source", "folder", "killed", "lost", "bug"
+]
+"""Why a run has no result. ``folder``: its node did not see the study's folder, or its Python;
+``killed``: by signal 9, and nothing says that memory had run out; ``lost``: its job is gone, and
+nobody says how."""
+Damage = Literal["empty", "truncated", "foreign", "newer", "schema", "unreadable"]
+"""Why a file is no record: nothing in it, cut off, something else, of another schema, closed."""
 
 
 class Provenance(Frozen):
@@ -32,7 +38,7 @@ class Provenance(Frozen):
     attempt: int = Field(ge=1)
     device: str
     threads: int
-    peak_memory: int
+    peak_memory: int = Field(ge=0)
     """Bytes: of the accelerator where there is one, else of the process."""
     versions: dict[str, str]
     commit: str | None
@@ -44,31 +50,34 @@ class Provenance(Frozen):
 class Timings(Frozen):
     """Seconds spent on each part of a run."""
 
-    load: float
-    encode: float
-    train: float
-    evaluate: float
+    load: Seconds
+    encode: Seconds
+    train: Seconds
+    evaluate: Seconds
 
 
 class Tokens(Frozen):
     """Tokens of a training run: real ones, and positions computed (real and padding)."""
 
-    real: int
-    computed: int
+    real: int = Field(ge=0)
+    computed: int = Field(ge=0)
 
 
 class CurvePoint(Frozen):
     """Dev score after an epoch."""
 
     epoch: int
-    score: float | None
+    score: Fraction | None
 
 
 class Training(Frozen):
     """What training left besides weights."""
 
-    updates: int
-    warmup_updates: int
+    updates: int = Field(ge=0)
+    chunk: int | None = Field(default=None, ge=1)
+    """Examples that one forward and backward pass held at most: fewer than the study asks for
+    where memory ran out. None in records of earlier versions, which do not say."""
+    warmup_updates: int = Field(ge=0)
     final_loss: float | None
     """Mean training loss of the last tenth of the updates, in nats; None if not finite."""
     lowest_loss: float | None
@@ -87,12 +96,12 @@ class Training(Frozen):
 class Score(Frozen):
     """How a model did on a dev set. All scores are fractions; MCC is in -1..1."""
 
-    score: float
+    score: Fraction
     """The task's metric."""
-    accuracy: float
-    mcc: float | None
+    accuracy: float = Field(ge=0, le=1)
+    mcc: Fraction | None
     """Matthews correlation, for classification."""
-    loss: float
+    loss: float = Field(ge=0)
     """Mean cross-entropy, in nats."""
     predictions: str
     """One character per dev example in order: the class in base 36."""
@@ -115,17 +124,17 @@ class RunResult(Record):
 
     status: Literal["ok", "diverged"]
     metric: Literal["accuracy", "mcc"]
-    score: float | None
+    score: Fraction | None
     """The task's metric on dev with the final weights, as a fraction; None if diverged."""
     dev: Score | None
     majority: Fraction
     """Score of always answering the dev set's most frequent class (0 for MCC)."""
     chance: Fraction
     """Score of a random guess."""
-    classes: int
+    classes: int = Field(ge=2)
     """K: options or labels."""
-    train_rows: int
-    dev_rows: int
+    train_rows: int = Field(ge=1)
+    dev_rows: int = Field(ge=1)
     data: str
     """Digest of the task's rows."""
     curve: tuple[CurvePoint, ...] = ()
@@ -158,6 +167,8 @@ class SourceResult(RunResult, _OfSource):
 
     checkpoint: str
     """SHA-256 of model.safetensors."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each other file of the checkpoint; none in records of earlier versions."""
     training: Training
 
     @property
@@ -176,6 +187,8 @@ class Failure(Record):
     """One line."""
     traceback: str = ""
     attempts: int = Field(ge=1)
+    out_of_memory: int = Field(default=0, ge=0)
+    """How often memory ran out under it: each time the next attempt takes half as many examples."""
     host: str
     job: str | None
     finished: str
@@ -183,6 +196,9 @@ class Failure(Record):
     log: str | None = None
     """Log file, relative to the study's folder."""
 
+
+Ended = Result | SourceResult
+"""The record of a run that ended."""
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -218,8 +234,11 @@ def read_record(model: type[RecordT], path: Path) -> RecordT | None:
             text = file.readall()
     except FileNotFoundError:
         return None
+    except PermissionError:
+        reason = "permission denied. Ask its owner for the right to read it, or remove it."
+        raise RecordError(path, "unreadable", reason) from None
     except OSError as error:
-        raise RecordError(path, "foreign", f"not a whole line of JSON ({error}).") from None
+        raise RecordError(path, "foreign", f"no file to be read ({error.strerror}).") from None
     try:
         return model.model_validate_json(text)
     except ValidationError:
@@ -252,49 +271,3 @@ def _read_slowly(model: type[RecordT], text: bytes, path: Path) -> RecordT:
         ours = isinstance(table, dict) and "schema_version" in table
         reason = explain(model, error)[:400]
         raise RecordError(path, "schema" if ours else "foreign", reason) from None
-
-
-def read_result(cell: Cell, study: str, path: Path) -> Result | None:
-    """Reads a cell's result and refuses one of another cell or study.
-
-    Raises:
-        ResultError: The file is damaged, holds something else than its name says, or contradicts
-            itself.
-    """
-    result = read_record(Result, path)
-    if result is not None and (result.cell.id != cell.id or result.study != study):
-        raise ResultError(
-            f"{path}: holds cell {result.cell.id} of study {result.study}, "
-            f"not cell {cell.id} of study {study}."
-        )
-    if result is not None and not agrees(result):
-        raise ResultError(f"{path}: {DISAGREES}.")
-    return result
-
-
-DISAGREES = "its status, score, accuracy, predictions and row count do not agree"
-ROUNDING = 1e-9
-"""Shares that differ by less are equal: of at most millions of examples, in float64."""
-
-
-def agrees(result: RunResult) -> bool:
-    """Whether status, score, predictions and row count fit; an edited result seldom passes."""
-    dev = result.dev
-    if (result.status == "ok") != (result.score is not None):
-        return False
-    if dev is None or result.score is None:
-        return dev is None and result.score is None
-    if not -1 <= result.score <= 1 or result.score != dev.score:
-        return False
-    if result.metric == "accuracy" and dev.score != dev.accuracy:
-        return False
-    predictions, gold = dev.predictions.encode(errors="replace"), dev.gold.encode(errors="replace")
-    if not len(predictions) == len(gold) == result.dev_rows:
-        return False
-    # a tie counts for a share, which predictions do not tell
-    if dev.ties > 0 or not predictions:
-        return True
-    # as two large numbers, a hundred thousand dev sets are compared in under a second
-    differences = int.from_bytes(predictions) ^ int.from_bytes(gold)
-    right = differences.to_bytes(len(gold)).count(0)
-    return abs(right / len(gold) - dev.accuracy) <= ROUNDING

@@ -5,17 +5,72 @@ no node fits, or lets it wait for ever (seen with 22.05).
 """
 
 import re
-from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from stilt.slurm.words import resources
+from stilt.slurm.resources import Resources, holds, resources
+from stilt.slurm.words import seconds
 
-LIST = ("sinfo", "--all", "--noheader", "--Node", "--format=%N|%G|%f|%t|%P")
+LIST = ("sinfo", "--all", "--noheader", "--Node", "--format=%N|%G|%f|%t|%P|%c|%m|%l|%a")
 """The command whose output is read here; sinfo(1). Only with ``--all`` are hidden partitions told,
 and beside it sinfo takes no ``--partition``."""
 UP = frozenset(("alloc", "comp", "idle", "mix", "plnd"))
 """Short names of states in which a node takes jobs, now or later; sinfo(1), NODE STATE CODES."""
 STATE_MARKS = "+~#-"
 """Marks behind a state that do not keep jobs away: completing, powered down or up, planned for."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node in one of its partitions."""
+
+    name: str
+    offers: Resources | None
+    """Its generic resources; None where they are not understood."""
+    features: str
+    state: str
+    partition: str
+    default: bool
+    """Whether jobs that name no partition go to this one."""
+    cpus: int | None = None
+    memory: int | None = None
+    """Megabytes."""
+    limit: int | None = None
+    """Seconds that a job may take in this partition; None for no limit."""
+    open: bool = True
+    """Whether the partition is up."""
+
+
+def read_nodes(listed: str) -> list[Node]:
+    """Every node that the output of ``LIST`` tells, once for each of its partitions."""
+    found = []
+    for line in listed.splitlines():
+        fields = line.strip().split("|")
+        if len(fields) not in (5, 9):
+            continue
+        name, gres, features, state, where, *more = fields
+        cpus, memory, limit, up = more or ("", "", "", "up")
+        found.append(
+            Node(
+                name=name,
+                offers=resources(gres),
+                features=features,
+                state=state.rstrip(STATE_MARKS),
+                partition=where.rstrip("*"),
+                default=where.endswith("*"),
+                cpus=int(cpus) if cpus.isdecimal() else None,
+                memory=int(memory) if memory.isdecimal() else None,
+                limit=seconds(limit),
+                open=up == "up",
+            )
+        )
+    return found
+
+
+def of_partitions(nodes: Iterable[Node], names: str | None) -> list[Node]:
+    """The nodes of some partitions, with commas between; of the default one where none is named."""
+    wanted = names.split(",") if names else []
+    return [node for node in nodes if (node.partition in wanted if wanted else node.default)]
 
 
 def fitting(
@@ -32,22 +87,13 @@ def fitting(
     wanted = resources(gres or "")
     if wanted is None:
         return frozenset()
-    rows = [line.strip().split("|") for line in listed.splitlines() if line.count("|") == 4]
     return frozenset(
-        name
-        for name, offered, features, state, where in rows
-        if (where.rstrip("*") in partition.split(",") if partition else where.endswith("*"))
-        and state.rstrip(STATE_MARKS) in UP
-        and _holds(resources(offered), wanted)
-        and _has_features(features, constraint)
-    )
-
-
-def _holds(has: Counter[tuple[str, str]] | None, wanted: Counter[tuple[str, str]]) -> bool:
-    """Whether a node has what is wanted; a resource without a type is one of any type."""
-    return has is not None and all(
-        sum(n for (x, k), n in has.items() if x == name and kind in ("", k)) >= count
-        for (name, kind), count in wanted.items()
+        node.name
+        for node in of_partitions(read_nodes(listed), partition)
+        if node.state in UP
+        and node.offers is not None
+        and holds(node.offers, wanted)
+        and _has_features(node.features, constraint)
     )
 
 

@@ -1,7 +1,6 @@
 """SLURM's own words and numbers, as its commands print them, and what they mean."""
 
 import re
-from collections import Counter
 
 LIVE = frozenset(
     (
@@ -57,32 +56,3 @@ def seconds(text: str) -> int | None:
     for part in parts:
         total = total * 60 + part
     return total
-
-
-def resources(text: str) -> Counter[tuple[str, str]] | None:
-    """Reads generic resources: (name, type) -> how many; None where they are not understood.
-
-    Sources: ``gpu:a100:4(S:0-1),gpu`` of sbatch(1), --gres, and sinfo(1), %G; ``gres:gpu:1`` of
-    squeue and scontrol with 22.05, ``gres/gpu:1`` of later ones, ``gres/gpu:a100=1`` of sacct.
-    """
-    found: Counter[tuple[str, str]] = Counter()
-    # what stands in brackets are the sockets that a device is at
-    for part in re.sub(r"\([^)]*\)", "", text).split(","):
-        matched = re.fullmatch(
-            r"(?:gres[:/])?(\w+)(?:[:/](\w*[A-Za-z][\w.-]*))?(?:[:=](\d+))?", part
-        )
-        if matched:
-            name, kind, count = matched.groups()
-            found[name, kind or ""] += int(count or 1)
-        elif part:
-            return None
-    return found
-
-
-def gpu_number(text: str) -> int:
-    """GPUs in a list of any resources: ``cpu=4,gres/gpu=2,gres/gpu:a100=2``, ``gpu:a100:2``."""
-    found = resources(",".join(part for part in text.split(",") if "gpu" in part))
-    if found is None:
-        return 1
-    # where sacct tells types, it tells their total too
-    return found["gpu", ""] or sum(n for (name, _), n in found.items() if name == "gpu")

@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from stilt.errors import ConfigError, first_line
 from stilt.grid import ModelSpec
-from stilt.model.place import ModelPlace, find_model, identity
+from stilt.model.place import ModelPlace, file_digests, find_model, identity
 from stilt.synthesis.nucleus import Streams, draw
 from stilt.system.files import file_digest, require_wheel
 
@@ -131,7 +131,7 @@ def load(spec: ModelSpec, gguf: str | None = None, device: str = "cpu") -> Langu
     else:
         try:
             found = find_model(spec)
-            who = identity(spec, found) + (f"/{gguf}" if gguf else "")
+            who = identity(spec, file_digests(found)) + (f"/{gguf}" if gguf else "")
         except ConfigError as error:
             # a study has another model too
             what = str(error).removeprefix("model: ")

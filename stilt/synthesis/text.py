@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from stilt.cell import digest
-from stilt.data.tables import Row, find, opened, read_rows
+from stilt.data.delimited import Row
+from stilt.data.tables import find, opened, read_rows
 from stilt.errors import DataError, first_line
 from stilt.grid import Synthesis
 from stilt.system.files import replacing, require_wheel

@@ -9,8 +9,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from unicodedata import category
 
-from stilt.errors import DISK, REMEDY, StiltError, disk_full
+from stilt.errors import (
+    DISK,
+    NO_PATH,
+    REMEDY,
+    ConfigError,
+    StiltError,
+    disk_full,
+    printable,
+    shown,
+)
+
+LONGEST_ARGUMENT = 4_096
+"""Characters of an argument: Linux has no longer path."""
+LONGEST_PATH = 300
+"""Characters of a path that leads nowhere, in a message."""
 
 
 def _while_loading(
@@ -45,14 +60,30 @@ def run_command(function: Callable[..., int], prog: str, argv: Sequence[str] | N
     """
     import tyro  # takes time to load: Ctrl-C must be taken care of before
 
-    return exit_code(lambda: tyro.cli(function, args=argv, prog=prog))
+    given = sys.argv[1:] if argv is None else argv
+    return exit_code(lambda: tyro.cli(function, args=[_usable(word) for word in given], prog=prog))
+
+
+def _usable(argument: str) -> str:
+    """An argument that tyro may quote as it is.
+
+    Raises:
+        ConfigError: It is longer than any path, or holds what a terminal obeys.
+    """
+    if len(argument) > LONGEST_ARGUMENT:
+        raise ConfigError(
+            f"argument {shown(argument)}: {len(argument)} characters, at most {LONGEST_ARGUMENT}."
+        )
+    if any(category(character) == "Cc" for character in argument):
+        raise ConfigError(f"argument {shown(argument)}: a control character is not allowed.")
+    return argument
 
 
 def exit_code(command: Callable[[], int]) -> int:
     """Runs a command line's body and returns its exit code (0 done, 1 cells failed, 2 mistake).
 
-    A mistake is printed to stderr in one line, and so is a full disk. Anything else is a bug and
-    keeps its traceback.
+    A mistake is printed to stderr in one line, and so is a full disk, or a path that can lead
+    nowhere. Anything else is a bug and keeps its traceback.
     """
     try:
         code = command()
@@ -69,6 +100,10 @@ def exit_code(command: Callable[[], int]) -> int:
         )
         return 2
     except OSError as error:
+        if error.errno in NO_PATH and error.filename:
+            told = StiltError(f"{printable(str(error.filename), LONGEST_PATH)}: {error.strerror}.")
+            sys.stderr.write(f"error: {told}\n")
+            return told.exit_code
         if error.errno not in DISK:
             raise
         sys.stderr.write(f"error: {disk_full(error)}. {REMEDY}\n")

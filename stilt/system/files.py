@@ -1,5 +1,6 @@
 """Writing files so that no reader ever sees half of one, and no writer undoes another's."""
 
+import errno
 import hashlib
 import importlib.metadata
 import os
@@ -30,9 +31,10 @@ def naming(path: Path) -> Iterator[None]:
             raise
         # so do polars and safetensors, both written in Rust, end their messages
         quoted = re.search(r"\(os error (\d+)\)", str(error))
-        if quoted is None:
+        if quoted is None and os.statvfs(path.parent).f_bavail:
             raise
-        number = int(quoted[1])
+        # polars also has words of its own for a file that was cut short by a full disk
+        number = int(quoted[1]) if quoted else errno.ENOSPC
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
@@ -82,23 +84,33 @@ def _beside(path: Path) -> Iterator[tuple[Path, int]]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder and moves it to ``path`` if the body succeeds."""
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yields a temporary path in the same folder and moves it to ``path`` if the body succeeds.
+
+    Args:
+        path: the file that is replaced.
+        durable: wait until the disk has it, so that a machine that loses its power leaves the old
+            file or the new one. Not for what is worth nothing after that, such as a claim.
+    """
     with _beside(path) as (temporary, mode):
         with naming(path):
             yield temporary
+            if durable:
+                flush_to_disk(temporary)
         # what a library put in its place may have another
         temporary.chmod(mode)
         temporary.replace(path)
+        if durable:
+            flush_to_disk(path.parent)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Writes a text file whole or not at all."""
-    with replacing(path) as temporary:
+    with replacing(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def create_text(path: Path, text: str) -> bool:
+def create_text(path: Path, text: str, *, durable: bool = True) -> bool:
     """Creates a text file with its content, unless it exists; atomic on shared file systems too.
 
     Returns:
@@ -108,12 +120,30 @@ def create_text(path: Path, text: str) -> bool:
     with _beside(path) as (temporary, mode):
         with naming(path):
             temporary.write_text(text, encoding="utf-8")
+            if durable:
+                flush_to_disk(temporary)
         temporary.chmod(mode)
         try:
             os.link(temporary, path)
         except FileExistsError:
             return False
+        if durable:
+            flush_to_disk(path.parent)
         return True
+
+
+def flush_to_disk(path: Path) -> None:
+    """Waits until the disk has a file's content, or a folder's names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # some file systems have no such call for folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            error.filename = str(path)
+            raise
+    finally:
+        os.close(handle)
 
 
 def append_line(path: Path, text: str) -> None:

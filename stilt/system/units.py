@@ -13,6 +13,11 @@ def size(number: int) -> str:
     return f"{amount:.1f} TB"
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """How many of something, in the right form: ``1 run``, ``2 runs``, ``0 studies``."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def span(seconds: float | None) -> str:
     """A duration in its two largest units: ``48 s``, ``12 min``, ``3 h 05 min``, ``2 d 4 h``."""
     if seconds is None:

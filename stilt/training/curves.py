@@ -18,6 +18,8 @@ class Diverged(Exception):  # noqa: N818 - a result, not an error
 class Curves:
     """What is recorded while training: one loss and one gradient norm per update."""
 
+    chunk: int
+    """Examples that one pass held at most."""
     loss: list[float] = field(default_factory=list)
     norm: list[float] = field(default_factory=list)
     epochs: list[CurvePoint] = field(default_factory=list)
@@ -31,6 +33,7 @@ class Curves:
         finite = [value for value in means if value is not None]
         return Training(
             updates=len(self.loss),
+            chunk=self.chunk,
             warmup_updates=schedule.warmup,
             final_loss=_mean(self.loss[-window:]),
             lowest_loss=min(finite, default=None),

@@ -8,16 +8,12 @@ import torch
 from accelerate import Accelerator
 
 from stilt.data.encode import Encoded
-from stilt.errors import ConfigError
 from stilt.training.team import Team
 
 PASS_OVERHEAD = {"cpu": 64, "cuda": 4096}
 """Cost of one more forward pass in token positions: see benchmarks/padding.py."""
 EVALUATION_TOKENS = 16_384
 """Token positions of one evaluation pass."""
-
-PADDING_ERROR = 0.01
-"""Largest share of a logit that padding may change: rounding makes less than a thousandth."""
 
 
 def forward(
@@ -41,7 +37,7 @@ def forward(
     outputs = []
     computed = 0
     for members in groups:
-        batch = _batch(model, data, sequences[members], device)
+        batch = inputs(model, data, sequences[members], device)
         computed += batch["input_ids"].numel()
         with accelerator.autocast():
             outputs.append(model(**batch).logits)
@@ -83,11 +79,14 @@ def split_by_length(lengths: Sequence[int] | np.ndarray, overhead: float) -> lis
     return passes[::-1]
 
 
-def _batch(
+def inputs(
     model: Any, data: Encoded, sequences: np.ndarray, device: torch.device
 ) -> dict[str, torch.Tensor]:
     """What a model is given of some sequences, in one pass."""
     batch = pad(data, sequences, model.config.pad_token_id or 0, device)
+    if getattr(model.config, "classifier_pooling", None) == "mean":
+        # ModernBERT's mean is over the mask, whether or not there is padding
+        batch.setdefault("attention_mask", torch.ones_like(batch["input_ids"]))
     if data.options > 1:
         # every option is a "batch of one choice": the same scores, without equal lengths
         return {key: value.unsqueeze(1) for key, value in batch.items()}
@@ -112,41 +111,6 @@ def pad(
     if not inside.all():
         batch["attention_mask"] = inside.astype(np.int64)
     return {key: torch.from_numpy(value).to(device) for key, value in batch.items()}
-
-
-def require_padding_invariance(model: Any, data: Encoded, name: str) -> None:
-    """Makes sure that a sequence's logits do not depend on the padding behind it.
-
-    Passes of several lengths rest on it. XLNet scores by the last position, for one.
-
-    Args:
-        model: on the CPU.
-        data: where a shortest and a longest sequence are taken from.
-        name: of the model, for the message.
-
-    Raises:
-        ConfigError: They do, or the model cannot be given padding.
-    """
-    lengths = data.lengths[:1000]
-    both = np.array([lengths.argmin(), lengths.argmax()])
-
-    def logits(sequences: np.ndarray) -> torch.Tensor:
-        batch = _batch(model, data, sequences, torch.device("cpu"))
-        found: torch.Tensor = model(**batch).logits[0].float()
-        return found
-
-    model.eval()
-    try:
-        with torch.inference_mode():
-            alone, padded = logits(both[:1]), logits(both)
-    except ValueError as error:
-        raise ConfigError(f"model {name}: cannot be given padded sequences ({error}).") from None
-    if float((alone - padded).abs().max()) > PADDING_ERROR * float(alone.abs().max()):
-        raise ConfigError(
-            f"model {name} ({type(model).__name__}): the logits of a sequence change with the "
-            "padding behind it, so that its scores would depend on what shares its batch. Choose "
-            "a model that pools the first token or masks padding, such as BERT, RoBERTa, DeBERTa."
-        )
 
 
 def predict(model: Any, data: Encoded, team: Team) -> np.ndarray:

@@ -16,11 +16,12 @@ from stilt.system.interrupt import StopRequest
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a machine decides and no score may depend on."""
+    """What a machine decides."""
 
     accelerator: Accelerator
     chunk: int | None = None
-    """Examples per backward pass at most, for memory; gradients are summed, so nothing changes."""
+    """Examples in one forward and backward pass at most; gradients are summed. Another number
+    draws other dropout masks."""
     stop: StopRequest = field(default_factory=StopRequest)
     checkpoint_seconds: float = 600.0
     """Longest work that a sudden death may lose."""

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,12 @@ from stilt.cell import Hyperparameters
 from stilt.data.encode import Encoded
 from stilt.records.results import CurvePoint
 from stilt.schedule import Schedule, plan_updates
-from stilt.system.files import replacing
 from stilt.system.interrupt import Interrupted
 from stilt.task import Task
 from stilt.training.curves import Curves, Diverged
 from stilt.training.forward import forward, token_count
 from stilt.training.runtime import Runtime, outside_random_state, random_state, set_random_state
+from stilt.training.saved_state import SavedState
 from stilt.training.team import Team
 
 
@@ -31,7 +30,7 @@ def fit(
     hyperparameters: Hyperparameters,
     runtime: Runtime,
     *,
-    state: Path | None = None,
+    state: SavedState | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     after_epoch: Callable[[PreTrainedModel], float | None] | None = None,
 ) -> tuple[PreTrainedModel, Schedule, Curves]:
@@ -48,7 +47,8 @@ def fit(
         task: epochs and micro-batch.
         hyperparameters: peak learning rate, effective batch size, warmup ratio, seeds.
         runtime: device, memory chunk, and the request to stop.
-        state: file that an interrupted run leaves and that is taken up where it is present.
+        state: what an interrupted run leaves, and what is taken up where it is there. It stays:
+            until the result is written, nothing else is left of the run.
         progress: called with (tokens done, tokens in all) after every update.
         after_epoch: scores the model; called between epochs, outside the run's random state, while
             the loss is finite; the last update may have ruined the weights all the same.
@@ -79,8 +79,6 @@ def fit(
                 run.curves.epochs.append(CurvePoint(epoch=epoch + 1, score=after_epoch(model)))
             model.train()
     run.check_finite()
-    if state is not None:
-        state.unlink(missing_ok=True)
     return model, run.schedule, run.curves
 
 
@@ -123,7 +121,8 @@ class _Run:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.data = data
         self.runtime = runtime
-        self.curves = Curves()
+        share = -(-self.schedule.micro_batch // self.team.size)
+        self.curves = Curves(chunk=min(runtime.chunk or share, share))
         self._saved = time.monotonic()
         self._losses: list[torch.Tensor] = []
         self._norms: list[torch.Tensor] = []
@@ -190,11 +189,11 @@ class _Run:
         if not all(map(math.isfinite, self.curves.loss[-20:])):
             raise Diverged(self.curves, self.schedule)
 
-    def save_or_stop(self, state: Path | None, epoch: int, step: int) -> None:
+    def save_or_stop(self, state: SavedState | None, epoch: int, step: int) -> None:
         """Saves the state where it is time, or where a signal asks this process to stop.
 
         Args:
-            state: the file; None to save nothing.
+            state: where it goes; None to save nothing.
             epoch: the epoch to go on in.
             step: its backward passes that are done; the last one was an update.
 
@@ -212,7 +211,7 @@ class _Run:
         if stop:
             raise Interrupted
 
-    def _save(self, path: Path, epoch: int, step: int) -> None:
+    def _save(self, state: SavedState, epoch: int, step: int) -> None:
         """Saves everything that the rest of the run depends on."""
         content = {
             "model": self.model.state_dict(),
@@ -225,16 +224,17 @@ class _Run:
             "norm": self.curves.norm,
             "epochs": [(point.epoch, point.score) for point in self.curves.epochs],
             "tokens": (self.curves.real, self.curves.computed),
+            "chunk": self.curves.chunk,
         }
         if self.team.leads:
-            with replacing(path) as temporary:
-                torch.save(content, temporary)
+            state.write(content)
 
-    def load(self, path: Path | None) -> tuple[int, int]:
+    def load(self, state: SavedState | None) -> tuple[int, int]:
         """Takes up a saved state; returns the (epoch, micro-step) to go on at."""
-        if path is None or not path.is_file():
+        # one process decides for all: they go on together or begin together
+        if state is None or not self.team.broadcast(self.team.leads and state.sound()):
             return 0, 0
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = state.read()
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.order.set_state(content["order"])
@@ -242,4 +242,6 @@ class _Run:
         self.curves.loss, self.curves.norm = content["loss"], content["norm"]
         self.curves.epochs = [CurvePoint(epoch=e, score=s) for e, s in content["epochs"]]
         self.curves.real, self.curves.computed = content["tokens"]
+        # what was done in smaller passes before has dropout masks of its own
+        self.curves.chunk = min(self.curves.chunk, content["chunk"])
         return content["epoch"], content["step"]

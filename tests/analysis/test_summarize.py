@@ -48,6 +48,21 @@ def test_a_study_is_shown_and_exported_and_every_file_is_named(root, capsys):
     } == EXPORTS
 
 
+def test_what_is_odd_in_the_rows_stands_in_every_note_without_the_rows(root, capsys):
+    odd = [{"kind": "overlap", "text": "dev: 3 of 9 rows have a text that stands in train, too."}]
+    kept = {"digest": "0", "train": 9, "dev": 9, "where": "here", "odd": odd}
+    path = StudyFolder(root / "tiny").data_digest("rte")
+    path.parent.mkdir(exist_ok=True)
+    # a source's draw of them has the same
+    for name in ("rte", "rte-2000"):
+        path.with_stem(name).write_text(json.dumps(kept))
+    assert run("tiny", "--root", str(root), figures=True) == 0
+    line = f"Data of rte: {odd[0]['text']}"
+    assert capsys.readouterr().out.count(line) == 1
+    assert line in summary(root)["notes"]
+    assert line in (root / "tiny/summary/report.html").read_text()
+
+
 def test_a_path_names_a_study_too(root, capsys):
     assert run(str(root / "tiny")) == 0
     assert "16 cells" in capsys.readouterr().out
@@ -213,6 +228,28 @@ def test_results_of_several_commits_are_pointed_out(tmp_path, capsys):
     assert "results come from 2 versions of the code: cccccccccccc 15, dddddddddddd 1" in (
         capsys.readouterr().out
     )
+
+
+def test_cells_and_sources_that_memory_made_smaller_are_named(tmp_path, capsys):
+    study = make_study(tmp_path / "s", grid=TINY)
+    folder = StudyFolder(tmp_path / "s")
+    cells = list(study.cells.values())
+    (source, *_) = study.sources
+    whole = cells[0].hyperparameters.batch_size
+    for path, chunk in (
+        (folder.result(cells[0].id), whole // 2),
+        (folder.result(cells[1].id), cells[1].hyperparameters.batch_size),
+        (folder.source(source) / "result.json", 1),
+    ):
+        record = json.loads(path.read_text())
+        record["training"]["chunk"] = chunk
+        path.write_text(json.dumps(record) + "\n")
+    assert run(str(folder.path)) == 0
+    shown = capsys.readouterr().out
+    assert "Smaller passes: 1 of 16 cells, under which memory ran out" in " ".join(shown.split())
+    assert f"{cells[0].id} ({whole // 2} of {whole} examples)" in " ".join(shown.split())
+    assert f"Smaller passes: 1 of {len(study.sources)} sources" in " ".join(shown.split())
+    assert f"{source} (1 of 16 examples)" in " ".join(shown.split())
 
 
 def test_cells_that_the_grid_pairs_with_nothing_are_pointed_out_and_their_pairs_counted(

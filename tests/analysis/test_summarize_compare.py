@@ -44,6 +44,13 @@ def test_a_study_compared_with_itself_does_not_differ(root, capsys):
     assert set(frame["improvement"]) == {0.5}
 
 
+def test_one_study_is_not_compared_by_two_of_its_names(root, capsys):
+    assert run("--compare", "tiny", str(root / "tiny"), "--root", str(root)) == 2
+    assert capsys.readouterr().err == (
+        f"error: --compare tiny {root / 'tiny'}: one study, named twice.\n"
+    )
+
+
 def test_studies_without_a_common_cell_say_so(root, capsys):
     grid = TINY | {"blocks": [TINY["blocks"][0] | {"targets": ["wic"]}]}
     make_study(root / "other", grid=grid)

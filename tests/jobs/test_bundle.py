@@ -18,7 +18,8 @@ from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
 from stilt.records.claims import new_claim, take
 from stilt.records.failures import record_failure
-from stilt.records.results import Failure, read_record, read_result
+from stilt.records.finished import read_ending
+from stilt.records.results import Failure, read_record
 from stilt.study import bind
 from stilt.synthesis.datasheet import Datasheet
 from stilt.system.interrupt import Interrupted
@@ -53,7 +54,7 @@ def with_room_for(monkeypatch, examples, cell):
     def run_cell(worker, attempt, progress):
         if attempt.item == cell:
             tried.append(attempt.chunk)
-            if attempt.chunk is None or attempt.chunk > examples:
+            if attempt.chunk > examples:
                 raise torch.OutOfMemoryError("CUDA out of memory")
         return real(worker, attempt, progress)
 
@@ -66,12 +67,33 @@ def test_what_runs_out_of_memory_is_tried_with_half_as_many_examples(work, monke
     first, second = items
     tried = with_room_for(monkeypatch, 2, first)
     assert bundles.run_bundle(worker, items) == 0
-    assert tried == [None, 4, 2]
+    assert tried == [8, 4, 2]
     for cell in (first, second):
         folder, study = worker.folder, worker.study
-        assert read_result(study.cells[cell], study.digest, folder.result(cell)) is not None
+        assert read_ending(study, folder, study.runs[cell]) is not None
         assert not folder.failure(cell).exists()
         assert not folder.claim(cell).exists()
+
+
+def test_what_ran_out_of_memory_says_so_in_its_result(work, monkeypatch):
+    worker, items = work
+    with_room_for(monkeypatch, 2, items[0])
+    assert bundles.run_bundle(worker, items) == 0
+    study, folder = worker.study, worker.folder
+    made = [read_ending(study, folder, study.runs[i]) for i in items]
+    assert [result.training.chunk for result in made] == [2, 8]
+
+
+def test_what_was_killed_begins_with_all_its_examples_and_what_lacked_memory_with_fewer(
+    work, monkeypatch
+):
+    worker, items = work
+    for kind in ("killed", "oom", "killed", "timeout"):
+        record_failure(worker.study, worker.folder, items[0], kind, "made up")
+    tried = with_room_for(monkeypatch, 8, items[0])
+    assert bundles.run_bundle(worker, items) == 0
+    # memory ran out once of four times
+    assert tried == [4]
 
 
 def test_what_has_no_room_for_one_example_fails_alone(work, monkeypatch):
@@ -79,7 +101,7 @@ def test_what_has_no_room_for_one_example_fails_alone(work, monkeypatch):
     first, second = items
     tried = with_room_for(monkeypatch, 0, first)
     assert bundles.run_bundle(worker, items) == 1
-    assert tried == [None, 4, 2, 1]
+    assert tried == [8, 4, 2, 1]
     failure = read_record(Failure, worker.folder.failure(first))
     assert (failure.kind, failure.attempts) == ("oom", 1)
     assert worker.folder.result(second).exists()
@@ -114,6 +136,9 @@ def test_what_the_system_killed_for_its_memory_begins_with_smaller_steps(
         (OSError(errno.ENOSPC, "No space left on device"), "disk"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk"),
         (RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"), "disk"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 9 vs 8"), "disk"),
+        (OSError(errno.EROFS, "Read-only file system"), "disk"),
+        (RuntimeError("I/O error: Input/output error (os error 5)"), "disk"),
         (FileNotFoundError(errno.ENOENT, "No such file"), "bug"),
         (DataError("rte: no rows"), "data"),
         (ResultError("source cola has no result"), "source"),
@@ -152,7 +177,7 @@ def generation(tmp_path):
     study = bind(load_grid(str(tmp_path / "own.toml")), "tiny")
     folder = StudyFolder(tmp_path / "study")
     write_study(study, folder)
-    settings = Settings(submission="local-1", cache=tmp_path, model="none", device="cpu", chunk=3)
+    settings = Settings(submission="local-1", cache=tmp_path, model="none", device="cpu")
     assert take(new_claim(SYNTHESIS, "local-1", "b"), folder.claim(SYNTHESIS))
     return Worker(study, folder, settings), [SYNTHESIS]
 
@@ -175,15 +200,17 @@ def test_generation_that_runs_out_of_memory_takes_half_as_many_prompts_at_a_time
     generation, monkeypatch, tmp_path
 ):
     worker, items = generation
-    tried = with_room_for_prompts(monkeypatch, 4)
-    assert bundles.run_bundle(worker, items) == 0
+    with monkeypatch.context() as small:
+        tried = with_room_for_prompts(small, 4)
+        assert bundles.run_bundle(worker, items) == 0
     # 64, 32, 16 and 8 prompts, of which there are 20, then 4
     assert tried == [20, 20, 16, 8, *[4] * 6]
     made = worker.folder.synthesis()
     assert not worker.folder.failure(SYNTHESIS).exists()
     sheet = Datasheet.model_validate_json((made / "datasheet.json").read_text())
     assert sheet.batch == 4
-    synthesize(worker.study.grid.synthesis, tmp_path / "again", batch=4)
+    # nor does the number of prompts in a batch decide what is written
+    synthesize(worker.study.grid.synthesis, tmp_path / "again", batch=64)
     for name in ("train.jsonl", "dev.jsonl"):
         assert (made / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 

@@ -7,7 +7,8 @@ from jobs.settings import Settings
 from jobs.worker import Attempt, Worker
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
-from stilt.records.results import Result, read_result, write_record
+from stilt.records.finished import read_ending
+from stilt.records.results import Result, write_record
 from stilt.study import bind
 
 
@@ -36,7 +37,7 @@ def run(own_study, roberta, tmp_path):
         worker = Worker(study, folder, settings)
         result = run_cell(worker, Attempt(cell.id), lambda done, total: None)
         write_record(result, folder.result(cell.id))
-        assert read_result(cell, study.digest, folder.result(cell.id)) == result
+        assert read_ending(study, folder, study.runs[cell.id]) == result
         return result
 
     return run

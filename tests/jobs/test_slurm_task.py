@@ -19,7 +19,7 @@ from stilt.grid import load_grid
 from stilt.plan import Bundle
 from stilt.records import claims
 from stilt.records.failures import record_failure
-from stilt.records.results import Failure, read_record
+from stilt.records.results import Failure, Result, read_record
 from stilt.study import bind
 from stilt.system.interrupt import Interrupted
 from tests.support.fake_commands import Commands
@@ -42,6 +42,9 @@ if told.exists() and os.environ.get("STILT_LOG_FILE"):
             item = found.cell or found.source
             ends = (getattr(item, "source", ""), getattr(item, "target", ""))
             name = f"{'->'.join(ends)}/{item.hyperparameters.warmup_ratio}"
+            if {f"kill:{item.id}", f"kill-once:{item.id}"} & set(items):
+                told.write_text(" ".join(i for i in items if not i.startswith("kill-once:")))
+                os.kill(os.getpid(), 9)
             if {"all", item.id, name} & set(items):
                 raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
             return real(worker, attempt, progress)
@@ -285,6 +288,44 @@ def test_a_worker_that_dies_twice_before_it_begins_anything_fails_its_items(elem
     told = {failure.message for failure in failures(element.folder).values()}
     assert told == {"the worker ended with exit code 3"}
     assert not element.held()
+
+
+def test_a_worker_that_is_killed_runs_its_item_once_more_and_as_it_was(element, device):
+    element.submit("target", element.cells)
+    victim = element.cells[0]
+    device.break_under(f"kill-once:{victim}")
+    element.run("target", workers=2)
+    assert element.scored() == set(element.cells)
+    assert not failures(element.folder)
+    result = read_record(Result, element.folder.result(victim))
+    assert result.provenance.attempt == 2
+    assert result.training.chunk == 8
+
+
+def test_a_worker_that_is_killed_again_fails_its_item_and_names_its_own_log(element, device):
+    element.submit("target", element.cells)
+    victim = element.cells[1]
+    device.break_under(f"kill:{victim}")
+    with pytest.raises(CellsFailed, match="1 of 4"):
+        element.run("target", workers=2)
+    (failure,) = failures(element.folder).values()
+    assert (failure.cell.id, failure.kind, failure.attempts) == (victim, "killed", 2)
+    assert failure.out_of_memory == 0
+    assert "killed by signal 9; nothing says that memory ran out" in failure.message
+    assert failure.log == "logs/target.1.log"
+    assert victim in (element.folder.path / failure.log).read_text()
+
+
+def test_a_worker_that_is_killed_for_want_of_memory_is_out_of_memory(element, device, monkeypatch):
+    monkeypatch.setattr(
+        "stilt.system.memory.MemoryWatch.shortage", lambda watch, pid: "the kernel counts 1 more"
+    )
+    element.submit("target", element.cells)
+    device.break_under(f"kill:{element.cells[1]}")
+    with pytest.raises(CellsFailed, match="1 of 4"):
+        element.run("target", workers=2)
+    (failure,) = failures(element.folder).values()
+    assert (failure.kind, failure.attempts, failure.out_of_memory) == ("oom", 1, 1)
 
 
 def interrupted(monkeypatch, element):

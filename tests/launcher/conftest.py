@@ -1,9 +1,8 @@
-"""A study that is done, and a real SLURM, for the tests of the commands."""
+"""A study that is done, for the tests of the commands."""
 
 import pytest
 
 from stilt.folder import StudyFolder
-from tests.support import slurm_cluster
 from tests.support.fake_study import make_study
 
 
@@ -22,14 +21,3 @@ def made(tmp_path, commands):
     grid["model"] = {"hub": "org/encoder", "revision": "0" * 40}
     study = make_study(tmp_path / "logs/mine", grid=grid, dev_rows=20, points=4)
     return study, StudyFolder(tmp_path / "logs/mine")
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    try:
-        with slurm_cluster.cluster(slurm_cluster.Settings(max_array_size=10)):
-            yield
-    except slurm_cluster.ClusterError as error:
-        if "Not installed" in str(error):
-            pytest.skip(str(error))
-        raise

@@ -81,7 +81,7 @@ def test_a_target_is_withdrawn_from_an_element_that_waits_and_keeps_others(
     assert not folder.claim(undone_cell(study, "hellaswag", "rte")).exists()
     assert folder.claim(undone_cell(study, "hellaswag", "cola")).exists()
     assert folder.claim(undone_cell(study, "none", "rte")).exists(), "its element runs already"
-    assert "1 runs out of elements that wait" in said.out
+    assert "1 run out of elements that wait" in said.out
     assert "left alone: 1" in said.out
 
 

@@ -116,3 +116,37 @@ def test_a_clean_study_has_nothing_to_remove(study, folder, tmp_path, capsys):
     code, said = run(clean, tmp_path, capsys, "--yes")
     assert code == 0
     assert "nothing to remove" in " ".join(said.out.split())
+
+
+@pytest.mark.parametrize("place", ["resume", "claims", "sources", "source"])
+def test_what_a_link_leads_to_is_never_removed(study, folder, tmp_path, capsys, place):
+    finish(study, tmp_path)
+    litter(study, folder)
+    for path in folder.claims.glob("*"):
+        path.unlink()
+    source = next(iter(study.sources))
+    inner = {"source": folder.source(source)}.get(place, folder.path / place)
+    outside = tmp_path / "scratch"
+    outside.mkdir()
+    if inner.exists():
+        inner.rename(outside / "real")
+    (outside / "real").mkdir(exist_ok=True)
+    (outside / "real/mine.txt").write_text("x")
+    before = sorted(path for path in outside.rglob("*"))
+    inner.symlink_to(outside / "real")
+    code, _ = run(clean, tmp_path, capsys, "--yes")
+    assert code == 0
+    assert sorted(path for path in outside.rglob("*")) == before
+    assert inner.is_symlink()
+
+
+def test_a_study_whose_own_folder_is_a_link_is_cleaned(study, folder, tmp_path, capsys):
+    finish(study, tmp_path)
+    files = litter(study, folder)
+    folder.path.rename(tmp_path / "elsewhere")
+    folder.path.symlink_to(tmp_path / "elsewhere")
+    for path in folder.claims.glob("*"):
+        path.unlink()
+    code, _ = run(clean, tmp_path, capsys, "--yes")
+    assert code == 0
+    assert not any(path.exists() for path in files if path.parent == folder.logs)

@@ -8,7 +8,13 @@ import pytest
 from launcher.doctor import main as doctor
 from stilt.system.files import create_text
 
-SINFO = "debug*|up|30:00|(null)|2\ngpu|up|2-00:00:00|gpu:a100:4|10\nold|down|1:00|gpu:1|1\n"
+SINFO = "".join(
+    [
+        *(f"d{i}|(null)|(null)|idle|debug*|8|31000|30:00|up\n" for i in range(2)),
+        *(f"g{i}|gpu:a100:4(S:0)|(null)|mix|gpu|64|515000|2-00:00:00|up\n" for i in range(10)),
+        "o1|gpu:1|(null)|idle|old|8|31000|1:00|down\n",
+    ]
+)
 
 
 @pytest.fixture
@@ -94,8 +100,12 @@ def test_no_sacct_or_a_database_that_is_down_is_a_warning(slurm, capsys):
     ("profile", "line", "message"),
     [
         ('partition = "gpuu"', "partition", "not among debug, gpu, old"),
-        ('partition = "old"', "partition", "old is down"),
-        ('partition = "gpu"\ntime = "3-00"', "partition", "the profile asks for 4320 min"),
+        ('partition = "old"', "partition", "old is not up"),
+        (
+            'partition = "gpu"\ntime = "3-00"',
+            "partition",
+            "'time' = 4320 minutes, and partition gpu allows 2 d 0 h",
+        ),
         ('partition = "debug"\ntime = 20', "GPU", "no node of the partition has one"),
         ("tiem = 3", "profile", "Did you mean 'time'?"),
     ],

@@ -1,6 +1,8 @@
 """Staging: everything a job will read is fetched and tokenised, or a person is told what to do."""
 
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 
@@ -54,12 +56,14 @@ def in_process(monkeypatch):
 @pytest.mark.slow
 def test_staging_runs_in_a_process_of_its_own(own_study, roberta, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "140")
-    assert stage(arguments(own_study, roberta)) == 0
+    assert stage(arguments(own_study, roberta, "--study", "mine")) == 0
     said = capsys.readouterr().out
     rows = {line.split()[1]: line.split() for line in said.splitlines() if "✓" in line}
     assert set(rows) == {"model", "pairs", "endings"}
     assert rows["pairs"][2:4] == ["24", "12"]
-    assert f"Next: python launcher/submit.py --grid {own_study / 'own.toml'}" in said
+    grid, places = arguments(own_study, roberta)[:2], arguments(own_study, roberta)[2:]
+    following = shlex.join([*grid, "--study", "mine", *places])
+    assert f"Next: python launcher/submit.py {following}\n" in said
     assert not (own_study / "logs").exists(), "nothing but the cache is written"
 
 
@@ -104,6 +108,17 @@ def test_all_problems_are_listed_at_once_and_end_with_2(own_study, roberta, in_p
     assert "✗ pairs" in said.out
 
 
+def test_what_is_odd_in_the_rows_is_shown_and_all_is_staged(own_study, roberta, in_process, capsys):
+    path = own_study / "data/pairs/dev.jsonl"
+    path.write_text((own_study / "data/pairs/train.jsonl").read_text())
+    assert stage(arguments(own_study, roberta)) == 0
+    said = capsys.readouterr().out
+    assert (
+        "to look at: pairs, dev has the very rows of train (24): its score tells what was "
+        "remembered." in said
+    )
+
+
 def test_a_task_that_cannot_be_had_says_what_to_put_where(own_study, roberta, in_process, capsys):
     (own_study / "data/pairs/dev.jsonl").unlink()
     stage(arguments(own_study, roberta))
@@ -111,16 +126,23 @@ def test_a_task_that_cannot_be_had_says_what_to_put_where(own_study, roberta, in
     assert f"Put pairs/train.jsonl and pairs/dev.jsonl below {own_study / 'data'}" in line
 
 
-def test_a_model_that_is_none_is_a_problem_and_data_are_checked_all_the_same(
+def edited(roberta, place, **fields):
+    """A copy of the model with some fields of its config.json changed."""
+    folder = shutil.copytree(roberta, place)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | fields))
+    return folder
+
+
+def test_a_model_that_is_of_no_use_is_a_problem_and_data_are_checked_all_the_same(
     own_study, roberta, tmp_path, in_process, capsys
 ):
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "config.json").write_text((roberta / "config.json").read_text())
+    broken = edited(roberta, tmp_path / "broken", num_hidden_layers=3)
     code = stage(arguments(own_study, broken))
     said = capsys.readouterr()
     assert code == 2
-    assert "cannot be loaded" in said.err
+    assert "its weights do not fit its config.json (roberta)" in said.err
+    assert "Wanted for: endings." in said.err
     assert "✓ pairs" in said.out
 
 

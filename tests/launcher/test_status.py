@@ -123,7 +123,7 @@ def test_a_study_with_a_score_that_was_changed_by_hand_is_not_done(made, tmp_pat
     assert code == 1
     [item] = [item for item in json.loads(said.out)["items"] if item["id"] == cell.id]
     assert item["kind"] == "damaged"
-    assert "do not agree" in item["why"]
+    assert "field 'score' = " in item["why"]
 
 
 def test_a_damaged_result_is_told_with_its_file(made, tmp_path, capsys):

@@ -44,8 +44,9 @@ def test_a_cell_that_waited_for_a_launcher_which_is_gone_is_to_submit_and_says_w
         ("OUT_OF_MEMORY", "0:125", "oom", "more memory than it had asked for"),
         ("TIMEOUT", "0:0", "timeout", "time limit"),
         ("NODE_FAIL", "1:0", "node", "its node failed"),
-        ("FAILED", "0:9", "bug", "signal 9 ended it"),
+        ("FAILED", "0:9", "killed", "signal 9 killed it; nothing says that memory ran out"),
         ("FAILED", "3:0", "bug", "exit code 3"),
+        ("FAILED", "0:53", "folder", "could not open the folder of its log, /"),
         ("COMPLETED", "0:0", "bug", "wrote nothing"),
         ("RUNNING", "0:0", "node", "SLURM lost the job"),
     ],
@@ -62,6 +63,42 @@ def test_a_job_that_died_with_no_result_says_why(made, commands, word, code, kin
     assert "job 12 died with no result" in found.why
     assert text in found.why
     assert ("2 h 00 min on node1" in found.why) == (word != "")
+
+
+def test_a_folder_that_the_node_cannot_open_is_named_with_what_to_do(
+    made, commands, tmp_path, capsys
+):
+    _, folder = made
+    [cell] = undone(made)
+    submitted(folder)
+    hold(folder, cell.id)
+    # without sacct, squeue's reason is all there is
+    commands.say("squeue", squeue(("12", "FAILED", "JobLaunchFailure")))
+    found = state_of(made, cell.id)
+    assert found.kind == "folder"
+    assert f"could not open the folder of its log, {folder.slurm.resolve()}: is it on" in found.why
+    _, said = show(tmp_path, capsys, "why", cell.id)
+    assert "What to do: let all nodes see it: a --root and a Python environment" in said.out
+    assert said.out.endswith("It has left no log.\n")
+    _, said = show(tmp_path, capsys)
+    assert "status.py why" not in said.out
+
+
+def test_a_python_that_the_node_does_not_see_is_told_from_the_log(made, commands):
+    _, folder = made
+    [cell] = undone(made)
+    submitted(folder)
+    hold(folder, cell.id)
+    commands.say("squeue", "")
+    commands.say("sacct", ended("12", "FAILED", "2:0"))
+    folder.slurm.mkdir()
+    (folder.slurm / "12_0_log.out").write_text(
+        "slurmstepd: error: execve(): /home/me/.venv/bin/python: No such file or directory\n"
+        "srun: error: node2: task 0: Exited with exit code 2\n"
+    )
+    found = state_of(made, cell.id)
+    assert found.kind == "folder"
+    assert "its node does not see the Python environment" in found.why
 
 
 @pytest.mark.parametrize("word", ["CANCELLED by 0", "PREEMPTED"])
@@ -132,6 +169,25 @@ def test_pending_cells_say_what_they_wait_for(made, commands, tmp_path, capsys):
     assert "1 in a running job, not begun" in said.out
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("launch failed requeued held", "launch failed requeued held, until: scontrol release 12"),
+        ("JobHeldUser", "JobHeldUser, until: scontrol release 12"),
+        ("JobHeldAdmin", "JobHeldAdmin"),
+    ],
+)
+def test_a_held_job_says_who_ends_the_wait(made, commands, reason, told):
+    _, folder = made
+    [cell] = undone(made)
+    submitted(folder)
+    hold(folder, cell.id)
+    commands.say("squeue", squeue(("12_0", "PENDING", reason)))
+    commands.say("sacct", "")
+    found = state_of(made, cell.id)
+    assert (found.state, found.why) == ("pending", told)
+
+
 def test_a_requeued_cell_waits_although_its_claim_says_running(made, commands):
     _, folder = made
     [cell] = undone(made)
@@ -186,6 +242,22 @@ def test_a_cell_that_slurm_dropped_although_its_source_is_there_is_to_submit(mad
     found = state_of(made, cell.id)
     assert found.state == "open"
     assert found.why == "its job was dropped, and the source is there: submit again"
+
+
+def test_what_memory_made_smaller_is_named(made, tmp_path, capsys):
+    study, folder = made
+    first, second, *_ = study.cells.values()
+    sizes = [cell.hyperparameters.batch_size for cell in (first, second)]
+    for cell, chunk in ((first, sizes[0] // 2), (second, sizes[1])):
+        record = json.loads(folder.result(cell.id).read_text())
+        record["training"]["chunk"] = chunk
+        folder.result(cell.id).write_text(json.dumps(record) + "\n")
+    _, shown = show(tmp_path, capsys)
+    said = " ".join(shown.out.split())
+    assert "made in smaller passes after out of memory, so with other dropout masks: 1" in said
+    assert f"({first.id[:8]})" in said
+    assert state_of(made, first.id).smaller_passes
+    assert not state_of(made, second.id).smaller_passes
 
 
 def test_gpu_hours_are_what_slurm_gave(made, commands):

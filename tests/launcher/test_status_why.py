@@ -45,6 +45,14 @@ def test_why_names_a_source_by_its_name(made, tmp_path, capsys):
     assert "✓ done" in said.out
 
 
+def test_why_says_what_a_model_carried_over_and_what_was_fresh(made, tmp_path, capsys):
+    study, _ = made
+    cell = next(iter(study.cells))
+    code, said = show(tmp_path, capsys, "why", cell)
+    assert code == 0
+    assert "carried over: encoder\nfresh: classifier\n" in said.out
+
+
 def test_an_unknown_cell_gets_a_suggestion(made, tmp_path, capsys):
     study, _ = made
     cell = next(iter(study.cells))

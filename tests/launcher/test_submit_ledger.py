@@ -34,7 +34,7 @@ def stopped(tmp_path, monkeypatch):
 
 def test_a_local_submit_writes_one_line_with_all_it_was_given(stopped):
     folder = StudyFolder(Path("logs/own"))
-    [line] = read_ledger(folder)
+    [line] = read_ledger(folder).lines
     assert line.submission.startswith("local-")
     assert set(line.bundles) == {path.stem for path in folder.bundles.glob("*.json")}
     assert (line.command, line.host, line.pid) == (stopped, socket.gethostname(), os.getpid())

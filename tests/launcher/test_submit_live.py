@@ -67,7 +67,7 @@ def test_a_study_under_faults_ends_complete_and_equal_to_an_undisturbed_one(
     victim = wait(lambda: running_cells(folder, study, known), "a cell to be killed")[0]
     os.kill(victim.pid, signal.SIGKILL)
     # accounting goes down, and somebody submits again
-    slurm_cluster.stop_slurmdbd()
+    slurm_cluster.stop_daemon("slurmdbd")
     submit(own, root, "--bundles", "8")
     # an element is cancelled
     cancelled = wait(
@@ -78,7 +78,7 @@ def test_a_study_under_faults_ends_complete_and_equal_to_an_undisturbed_one(
     wait(lambda: running_cells(folder, study, {cancelled.job}), "a cell on a node that fails")
     slurm_cluster.node_down("node1")
     slurm_cluster.node_up("node1")
-    slurm_cluster.start_slurmdbd()
+    slurm_cluster.start_daemon("slurmdbd")
 
     for _ in range(6):
         wait_for_all_jobs()

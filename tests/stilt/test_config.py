@@ -2,7 +2,7 @@
 
 import pytest
 
-from stilt.config import Count, Frozen, parse, read_toml
+from stilt.config import Count, Frozen, parse, read_json, read_toml
 from stilt.errors import ConfigError
 
 
@@ -72,7 +72,7 @@ def test_a_count_that_no_machine_counts_to_is_refused(number):
     class Counting(Frozen):
         count: Count
 
-    with pytest.raises(ConfigError, match="field 'count' = .*should be less than 2147483648"):
+    with pytest.raises(ConfigError, match=r"field 'count' = .*should be less than 2147483648"):
         parse(Counting, {"count": number}, "here")
 
 
@@ -103,3 +103,24 @@ def test_an_absent_file_or_a_folder_is_refused_with_its_name(tmp_path):
     (tmp_path / "b.toml").mkdir()
     with pytest.raises(ConfigError, match=r"b\.toml: cannot be read \("):
         read_toml(tmp_path / "b.toml")
+
+
+def test_of_many_wrong_fields_five_are_told_and_the_others_counted():
+    class Many(Frozen):
+        numbers: tuple[int, ...]
+
+    with pytest.raises(ConfigError) as caught:
+        parse(Many, {"numbers": ["x"] * 300}, "a.toml")
+    message = str(caught.value)
+    assert message.startswith("a.toml: field 'numbers.0' = 'x': ")
+    assert message.endswith(" And 295 more.")
+    assert message.count("field ") == 5
+
+
+def test_a_json_file_in_another_encoding_is_told_by_its_name(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"\xef\xbb\xbf{}")
+    assert read_json(path) == {}
+    path.write_bytes("{}".encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"a\.json: cannot be read \('utf-8' codec"):
+        read_json(path)

@@ -4,6 +4,7 @@ import pytest
 
 from stilt.errors import (
     LONGEST,
+    LONGEST_LINE,
     ConfigError,
     DataError,
     escaped,
@@ -88,7 +89,11 @@ def test_no_message_of_ours_carries_control_characters_or_is_endless(kind):
     long = str(kind("begin " + "x" * 1_000_000 + " do this"))
     assert long.startswith("begin xxx")
     assert long.endswith("xxx do this")
-    assert len(long) <= LONGEST + 3
+    assert len(long) == LONGEST_LINE
+    many = str(kind("begin\n" + "line\n" * 100_000 + "do this"))
+    assert many.startswith("begin\nline\n")
+    assert many.endswith("line\ndo this")
+    assert len(many) == LONGEST
 
 
 def test_the_first_line_of_a_librarys_message_is_printable():

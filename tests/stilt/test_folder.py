@@ -5,10 +5,12 @@ import json
 import pytest
 
 from stilt.errors import ConfigError, ResultError
-from stilt.folder import StudyFolder, read_study, write_study
+from stilt.folder import StudyFolder, find_study, read_study, write_study
 from stilt.grid import load_grid
 from stilt.study import bind
 from tests.support.bound_study import ROBERTA, block, study
+from tests.support.fake_study import TINY, make_study
+from tests.support.result_files import change
 
 
 def test_ids_do_not_depend_on_the_folder_that_a_study_lies_in(tmp_path):
@@ -127,3 +129,58 @@ def test_every_kind_of_file_has_a_place_of_its_own(tmp_path):
     paths = [getattr(folder, maker)("x") for maker in makers]
     assert len({*paths, folder.synthesis(), folder.study_file}) == 8
     assert all(path.is_relative_to(tmp_path) for path in paths)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"3"])
+def test_a_damaged_study_is_told_with_its_remedy_and_made_anew_by_its_submit(tmp_path, content):
+    there = make_study(tmp_path / "s", grid=TINY)
+    folder = StudyFolder(tmp_path / "s")
+    whole = folder.study_file.read_bytes()
+    folder.study_file.write_bytes(content)
+    if content != b"3":
+        with pytest.raises(ConfigError, match=r"study\.json: cannot be read .* makes it anew"):
+            read_study(folder)
+    assert write_study(there, folder).endswith("It was made anew.")
+    assert folder.study_file.read_bytes() == whole
+    assert write_study(there, folder) == ""
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_a_damaged_or_absent_study_of_other_results_is_not_written_over(tmp_path, content):
+    make_study(tmp_path / "s", grid=TINY)
+    folder = StudyFolder(tmp_path / "s")
+    other = make_study(tmp_path / "other", grid=TINY)
+    if content is None:
+        folder.study_file.unlink()
+    else:
+        folder.study_file.write_bytes(content)
+    with pytest.raises(ResultError, match=r"what was run there is of study \w{12}, not of this"):
+        write_study(other, folder)
+    assert not folder.study_file.is_file() or folder.study_file.read_bytes() == b""
+
+
+def test_a_study_whose_grid_names_a_task_that_it_lacks_is_refused_in_one_line(tmp_path):
+    make_study(tmp_path / "s", grid=TINY)
+    folder = StudyFolder(tmp_path / "s")
+    change(folder.study_file, lambda table: table["tasks"].pop("cola"))
+    with pytest.raises(ConfigError) as caught:
+        read_study(folder)
+    assert str(caught.value) == (
+        f"{folder.study_file}: 'tasks' lacks one that the grid names: unknown task 'cola'. "
+        "Known: hellaswag, rte."
+    )
+
+
+def test_a_renamed_folder_is_to_be_renamed_back(tmp_path):
+    there = make_study(tmp_path / "old", grid=TINY)
+    (tmp_path / "old").rename(tmp_path / "new")
+    folder = StudyFolder(tmp_path / "new")
+    with pytest.raises(ResultError, match="Rename it back to 'old', and the same command goes on"):
+        write_study(there.model_copy(update={"name": "new"}), folder)
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "a\0b"])
+def test_a_name_that_no_file_can_have_is_an_unknown_study(tmp_path, name):
+    make_study(tmp_path / "s", grid=TINY)
+    with pytest.raises(ConfigError, match="unknown study"):
+        find_study(name, tmp_path)

@@ -3,7 +3,8 @@
 import pytest
 
 from stilt.errors import ConfigError
-from stilt.task import TASK_FOLDER, load_task
+from stilt.task import TASK_FOLDER, _load, load_task
+from tests.support.plain_task import plain_task
 from tests.support.toml_files import TASK_TEXT, write_toml
 
 
@@ -57,7 +58,84 @@ BAD = {
     ),
     "a nameless column": (
         TASK_TEXT.replace("{text}", "{0} {}"),
-        "field 'text_a' = '{0} {}': template '{0} {}': each {} names a column.",
+        "field 'text_a' = '{0} {}': template '{0} {}': each {} names a column, or an "
+        "item of one as {endings[0]}.",
+    ),
+    "an attribute": (
+        TASK_TEXT.replace("{text}", "{text.__class__}"),
+        "template '{text.__class__}': each {} names a column, or an item of one as {endings[0]}.",
+    ),
+    "a place from the end": (
+        TASK_TEXT.replace("{text}", "{text[-1]}"),
+        "template '{text[-1]}': each {} names a column, or an item of one as {endings[0]}.",
+    ),
+    "a column in a column": (
+        TASK_TEXT.replace("{text}", "{text[{label}]}"),
+        "each {} names a column, or an item of one as {endings[0]}.",
+    ),
+    "the label in a text": (
+        TASK_TEXT.replace("{text}", "{text} {label}"),
+        "field 'text_a' = '{text} {label}': {label} is the label: it would tell the answer.",
+    ),
+    "an item of the label in an option": (
+        TASK_TEXT.replace(
+            '"classification"',
+            '"multiple-choice"\nlabel = "gold"\nchoices = ["{a}", "{gold[0]}"]',
+        ),
+        "field 'choices.1' = '{gold[0]}': {gold} is the label: it would tell the answer.",
+    ),
+    "no column": (
+        TASK_TEXT.replace("{text}", "text {sep}"),
+        "no template names a column, as {sentence} does.",
+    ),
+    "two options alike": (
+        TASK_TEXT.replace(
+            '"classification"', '"multiple-choice"\nchoices = ["{a} {b}", "{a} {b}"]'
+        ),
+        "field 'choices': two options are the same template.",
+    ),
+    "a separator of one tokenizer": (
+        TASK_TEXT.replace("{text}", "{a}</s>{b}"),
+        "field 'text_a' = '{a}</s>{b}': '</s>' would be read as these characters; the tokenizer's "
+        "separator is {sep}.",
+    ),
+    "two columns of one name": (
+        TASK_TEXT + 'rename = {a = "text", b = "text"}\n',
+        "field 'data.0.rename': two columns would have one name.",
+    ),
+    "a name that no file can have": (
+        TASK_TEXT.replace("a.jsonl", "x" * 300),
+        f"field 'data.0.train' = '{'x' * 78}…: names of files have at most 255 bytes, none of "
+        "them 0.",
+    ),
+    "a name with a zero byte": (
+        TASK_TEXT.replace("a.jsonl", "a\\u0000"),
+        r"field 'data.0.train' = 'a\x00': names of files have at most 255 bytes, none of them 0.",
+    ),
+    "extends with a name that no file can have": (
+        f"extends = '{'x' * 300}'\n",
+        f"field 'extends': unknown task '{'x' * 78}…. Known: cola, ",
+    ),
+    "a number of 5000 digits": (
+        TASK_TEXT.replace("max_length = 30", "max_length = 1" + "0" * 5_000),
+        "not valid TOML: Exceeds the limit (4300 digits) for integer string conversion",
+    ),
+    "a number of 5000 digits in hexadecimal": (
+        TASK_TEXT.replace("max_length = 30", "max_length = 0x1" + "0" * 5_000),
+        "field 'max_length' = a number of thousands of digits: Input should be less than "
+        "2147483648.",
+    ),
+    "an endless value": (
+        TASK_TEXT.replace('"classification"', f"'{'x' * 100_000}'"),
+        f"field 'kind' = '{'x' * 78}…: Input should be 'classification' or 'multiple-choice'.",
+    ),
+    "an unprintable value": (
+        TASK_TEXT.replace('"classification"', r'"\u001b[2J"'),
+        r"field 'kind' = '\x1b[2J': Input should be",
+    ),
+    "an unprintable field": (
+        TASK_TEXT.replace("epochs = 2", 'epochs = 2\n"\\u001b[2J" = 1'),
+        r"unknown field '\x1b[2J'. Known: ",
     ),
     "a width": (
         TASK_TEXT.replace("{text}", "{text:>99999999}"),
@@ -144,7 +222,8 @@ def test_a_bad_task_file_is_refused_in_one_line_that_names_file_and_field(tmp_pa
         own(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path / 'own.toml'}: ")
     assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1_000
 
 
 def test_a_task_name_with_capitals_is_refused(tmp_path):
@@ -173,3 +252,44 @@ def test_tasks_that_extend_each_other_are_refused(tmp_path):
 def test_a_template_that_extends_an_endless_chain_of_one_name_ends(tmp_path):
     with pytest.raises(ConfigError, match=r"own\.toml: field 'extends' = 'own' leads back"):
         own(tmp_path, 'extends = "own"\n')
+
+
+WRONG = ["5", "true", "1.5", "1979-05-27", '"x"', '["x"]', "[[1]]", "{x = 1}", "[{x = 1}]"]
+FIELDS = [
+    *("title", "reference", "kind", "metric", "row", "text_a", "text_b", "choices", "label"),
+    *("labels", "max_length", "epochs", "micro_batch", "train_size", "dev_size", "size", "data"),
+    *("synthesis", "extends", "without"),
+]
+ORIGIN = [
+    *("hub", "config", "revision", "wheel", "train", "dev", "train_labels", "dev_labels"),
+    *("columns", "rename", "cut_by", "cut_dev"),
+]
+
+
+@pytest.mark.parametrize("value", WRONG)
+def test_no_value_of_a_wrong_type_is_more_than_one_line(tmp_path, value):
+    head, origin = TASK_TEXT.split("[[data]]")
+    for field in FIELDS:
+        lines = [line for line in head.splitlines() if not line.startswith(f"{field} ")]
+        said(tmp_path, "\n".join([*lines, f"{field} = {value}"]) + f"\n[[data]]{origin}")
+    for field in ORIGIN:
+        lines = [line for line in origin.splitlines() if not line.startswith(f"{field} ")]
+        said(tmp_path, head + "[[data]]\n" + "\n".join([*lines, f"{field} = {value}"]))
+
+
+def said(folder, text):
+    """What is said of a file, if it is not taken."""
+    path = folder / "own.toml"
+    path.write_text(text)
+    _load.cache_clear()
+    try:
+        load_task("own", [folder])
+    except ConfigError as error:
+        assert str(error).startswith(f"{path}: ")
+        assert str(error).isprintable()
+
+
+def test_a_study_that_was_begun_with_such_templates_stays_readable():
+    # refused where a file is read, not where a study's own task is
+    for text in ("{a} {label}", "no column", "{a}</s>{b}"):
+        assert plain_task(text_a=text).text_a == text

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stilt.data.load import SEPARATOR, render
+from stilt.data.oddities import SEPARATOR
+from stilt.data.render import render
 from stilt.task import TASK_FOLDER, load_task
 
 BUILT_IN_TASKS = sorted(path.stem for path in TASK_FOLDER.glob("*.toml"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SBATCH = """#!/bin/sh
+for script; do :; done
 until mkdir "$FAKE/lock" 2>/dev/null; do sleep 0.02; done
 job=$(($(cat "$FAKE/last") + 1))
 if [ -f "$FAKE/refuse" ]; then
@@ -18,7 +19,7 @@ if [ -f "$FAKE/refuse" ]; then
     echo "sbatch: error: $(cat "$FAKE/refuse")" >&2
     exit 1
 fi
-last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$1")
+last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
 elements=$((${last:-0} + 1))
 if [ -f "$FAKE/longest" ] && [ "$elements" -gt "$(cat "$FAKE/longest")" ]; then
     rmdir "$FAKE/lock"
@@ -35,13 +36,13 @@ if [ -f "$FAKE/room" ]; then
     fi
     echo $room > "$FAKE/room"
 fi
-if [ -f "$FAKE/only" ] && grep -q "^#SBATCH --exclude=.*$(cat "$FAKE/only")" "$1"; then
+if [ -f "$FAKE/only" ] && grep -q "^#SBATCH --exclude=.*$(cat "$FAKE/only")" "$script"; then
     rmdir "$FAKE/lock"
     echo "sbatch: error: Batch job submission failed: Requested node configuration is not" \
         "available" >&2
     exit 1
 fi
-cp "$1" "$FAKE/$job.sh"
+cp "$script" "$FAKE/$job.sh"
 cp "$FAKE/cluster" "$FAKE/$job.cluster"
 export -p > "$FAKE/$job.variables"
 echo $job > "$FAKE/last"
@@ -54,7 +55,11 @@ if [ -f "$FAKE/timeout" ]; then
     echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2
     exit 1
 fi
-echo "Submitted batch job $job"
+[ ! -f "$FAKE/banner" ] || cat "$FAKE/banner"
+case "$*" in
+    *--parsable*) echo "$job" ;;
+    *) echo "Submitted batch job $job" ;;
+esac
 """
 SQUEUE = """#!/bin/sh
 [ -z "$SQUEUE_PARTITION$SQUEUE_STATES$SQUEUE_USERS" ] || exit 0
@@ -83,7 +88,7 @@ for script in "$FAKE"/[0-9]*.sh; do
 done
 """
 SCONTROL = """#!/bin/sh
-[ ! -f "$FAKE/mute" ] || exit 1
+[ ! -f "$FAKE/mute" ] || { cat "$FAKE/mute" >&2; exit 1; }
 echo "ClusterName             = $(cat "$FAKE/cluster")"
 echo "MaxArraySize            = $(cat "$FAKE/array_size")"
 """
@@ -146,7 +151,8 @@ class Fake:
         ``kill`` its caller at a job of this number or a higher one. ``room``: elements that may
         still be queued, a limit that sacctmgr does not show; ``longest``: elements of an array.
         ``cluster`` names the one that is asked from now on; each knows its own jobs alone.
-        ``mute``: scontrol does not answer.
+        ``mute``: what scontrol says in place of an answer.
+        ``banner``: what a wrapper prints before sbatch's line.
         ``hidden``: squeue shows the partition to nobody who does not ask for all.
         ``only`` names a node that no job may exclude; ``nodes`` is what sinfo lists.
         """

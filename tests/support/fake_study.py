@@ -4,9 +4,10 @@ Nothing is run: for tests of what reads results. ``own_study`` and ``cluster_stu
 ``make_study(path)`` gives a small study; ``make_study(path, grid="full")`` the paper's 1,152 cells.
 """
 
+import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 from stilt.cell import Cell, Hyperparameters, Source
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import Grid, load_grid
+from stilt.records.baselines import classes_of
+from stilt.records.pins import Pin
 from stilt.records.results import (
     CurvePoint,
     Failure,
@@ -83,6 +86,8 @@ EIGHT_CELLS: dict[str, Any] = {
 """2 sources x 2 targets x 2 configurations."""
 
 KINDS: tuple[FailureKind, ...] = ("oom", "timeout", "node", "data", "bug")
+NO_BYTES = hashlib.sha256(b"").hexdigest()
+"""Digest of the weights of a made-up checkpoint, which are empty."""
 
 
 def make_study(
@@ -100,6 +105,8 @@ def make_study(
     sources: bool = True,
     commits: tuple[str, ...] = ("1111111111111111111111111111111111111111",),
     name: str | None = None,
+    bound: Study | None = None,
+    pins: Mapping[str, Pin] | None = None,
 ) -> Study:
     """Writes a study's folder and returns the study.
 
@@ -117,13 +124,20 @@ def make_study(
         sources: whether the sources have results of their own.
         commits: the code's commits, drawn from for each cell.
         name: the study's name; the folder's where absent.
+        bound: a study to fill, in place of one that is made of ``grid``.
+        pins: what the study keeps of its tasks' rows, where it has any.
     """
-    bound = bind(_grid(grid), "made-up-model", name=name or path.name)
+    bound = bound or bind(_grid(grid), "made-up-model", name=name or path.name)
     folder = StudyFolder(path)
     write_study(bound, folder)
     rng = random.Random(seed)
     study_id = bound.digest
-    golds = {task: _gold(bound.tasks[task], dev_rows, seed) for task in bound.tasks}
+    pins = pins or {}
+    golds = {
+        name: classes_of(pins[name].gold) if name in pins else _gold(task, dev_rows, seed)
+        for name, task in bound.tasks.items()
+    }
+    seen = {name: {"data": pin.digest, "train_rows": pin.train} for name, pin in pins.items()}
     gains = {source.name: 0.01 + 0.03 * rng.random() for source in bound.sources.values()}
     for cell in bound.cells.values():
         task, gold = bound.tasks[cell.target], golds[cell.target]
@@ -137,6 +151,7 @@ def make_study(
         level = score(cell) if score else _level(cell, task, gains, degenerate, rng)
         dev = None if broken else _score(task, gold, level, rng)
         shared = _shared(task, gold, dev, cell.hyperparameters, points, rng, commits)
+        shared |= seen.get(task.name, {})
         if bound.grid.curve and dev:
             shared["curve"] = _curve(dev, task.epochs)
         result = Result(study=study_id, cell=cell, **shared)
@@ -145,7 +160,8 @@ def make_study(
         task, gold = bound.tasks[source.task], golds[source.task]
         dev = _score(task, gold, 0.75 + 0.1 * rng.random(), rng)
         shared = _shared(task, gold, dev, source.hyperparameters, points, rng, commits)
-        trained = SourceResult(study=study_id, source=source, checkpoint="0" * 64, **shared)
+        shared |= seen.get(task.name, {})
+        trained = SourceResult(study=study_id, source=source, checkpoint=NO_BYTES, **shared)
         write_record(trained, folder.source(source.id) / "result.json")
         (folder.source(source.id) / "model.safetensors").write_bytes(b"")
     return bound

@@ -12,24 +12,33 @@ from stilt.records.results import Result, SourceResult, read_record
 from stilt.study import Study
 
 REPOSITORY = Path(__file__).parents[2]
-PROFILE = "gpus = 0\ncpus = 2\ntime = 10\nsignal_seconds = 20\n"
+PROFILE = "gpus = 0\ncpus = 2\ntime = 30\nsignal_seconds = 20\n"
+PATIENCE = 900
+"""Seconds for anything to happen, on a machine that may have much else to do."""
 
 
-def submit(own: Path, root: Path, *more: str, check: bool = True) -> str:
+def submit(own: Path, root: Path, *more: str, check: bool = True, env=None) -> str:
     """Runs the command as a person would; returns what it printed."""
-    (own / "cluster.toml").write_text(PROFILE)
-    command = [sys.executable, str(REPOSITORY / "launcher/submit.py"), "--grid", "own.toml"]
-    command += ["--data-dir", "data", "--root", str(root), "--threads", "1", *more]
-    run = subprocess.run(command, cwd=own, capture_output=True, text=True, check=False)
+    if not (own / "cluster.toml").exists():
+        (own / "cluster.toml").write_text(PROFILE)
+    run = subprocess.run(
+        submit_command(root, *more), cwd=own, capture_output=True, text=True, check=False, env=env
+    )
     assert run.returncode == 0 or not check, run.stdout + run.stderr
-    return run.stdout
+    return run.stdout + run.stderr
+
+
+def submit_command(root: Path, *more: str) -> list[str]:
+    """The command that submits the study ``own`` of the working folder."""
+    command = [sys.executable, str(REPOSITORY / "launcher/submit.py"), "--grid", "own.toml"]
+    return [*command, "--data-dir", "data", "--root", str(root), "--threads", "1", *more]
 
 
 def slurm(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def wait(condition, what: str, seconds: float = 120):
+def wait(condition, what: str, seconds: float = PATIENCE):
     """Waits until a condition gives something and returns that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -55,7 +64,7 @@ def wait_for_all_jobs() -> None:
     Requeued jobs are held back for a few seconds, and that is as it should be: one that is released
     before may start on a node which still takes it for the job that it has just killed.
     """
-    wait(lambda: not slurm("squeue", "--noheader").strip(), "an empty queue", 900)
+    wait(lambda: not slurm("squeue", "--noheader").strip(), "an empty queue")
 
 
 def is_requeued(folder: StudyFolder, job: str) -> bool:

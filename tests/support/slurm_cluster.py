@@ -31,6 +31,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,6 +58,12 @@ _DAEMONS = {
     "slurmctld": "slurmctld -D",
     **{node: f"slurmd -D -N {node}" for node in NODES},
 }
+_READY: dict[str, Callable[[], object]] = {
+    "munged": _MUNGE_SOCKET.exists,
+    "mariadbd": _DATABASE_SOCKET.exists,
+    "slurmdbd": lambda: _run("sacct"),
+    "slurmctld": lambda: _run("sinfo"),
+}
 # The last of these marks the daemons, and the slurmstepds that they start, as ours.
 _ENVIRONMENT = {
     "PATH": _PATH,
@@ -82,6 +89,7 @@ class Settings:
             cluster), at least 5: SLURM takes anything below for 120.
         node_timeout: SlurmdTimeout; a node whose daemon has died counts as down only after two to
             three times as many seconds.
+        memory_limits: Whether the kernel kills what exceeds its memory; needs root and cgroups v1.
     """
 
     max_array_size: int = 1001
@@ -89,6 +97,7 @@ class Settings:
     min_job_age: int = 300
     requeue_delay: int = 5
     node_timeout: int = 10
+    memory_limits: bool = False
 
 
 DEFAULTS = Settings()
@@ -129,11 +138,7 @@ def start(settings: Settings = DEFAULTS) -> None:
 
 
 def stop() -> None:
-    """Kill the daemons and all jobs; the logs stay in the folder until the next start.
-
-    Nothing is shut down in good order: what the daemons would save is wiped by the next start
-    anyway, and a broken cluster is stopped just like a sound one.
-    """
+    """Kill the daemons and all jobs, sound or not; the logs stay until the next start."""
 
     def gone() -> bool:
         for process in _processes():
@@ -148,7 +153,7 @@ def stop() -> None:
 
 def running() -> bool:
     """Whether every daemon of the cluster is alive."""
-    return all(_pid(daemon) for daemon in _DAEMONS)
+    return all(map(_pid, _DAEMONS))
 
 
 @contextlib.contextmanager
@@ -171,37 +176,56 @@ def node_down(node: str) -> None:
 
 def node_up(node: str) -> None:
     """Bring a node back after `node_down`."""
-    if not _is_up(node):
-        _run(f"scontrol update nodename={node} state=resume")
-    _wait_for(lambda: _is_up(node), f"{node} to be up", node)
+
+    def up() -> bool:
+        # a controller that has just begun refuses at first
+        return _is_up(node) or bool(_run(f"scontrol update nodename={node} state=resume"))
+
+    _wait_for(up, f"{node} to be up", node)
 
 
-def kill_slurmd(node: str, *, wait: bool = True) -> None:
-    """Kill a node's daemon; the processes of its jobs live on, as in a crash of the daemon.
-
-    Args:
-        node: Name of the node.
-        wait: Whether to wait until the controller takes the node to be down, too, and requeues
-            the node's jobs (see `Settings.node_timeout`).
-    """
-    _stop_daemon(node, signal.SIGKILL)
-    if wait:
-        _wait_for(lambda: _is_down(node), f"{node} to be down", seconds=120)
+def kill_slurmd(node: str) -> None:
+    """Kill a node's daemon and wait until its jobs are requeued; their old processes live on."""
+    stop_daemon(node, signal.SIGKILL)
+    _wait_for(lambda: _is_down(node), f"{node} to be down", seconds=120)
 
 
-def start_slurmd(node: str) -> None:
-    """Start a node's daemon after `kill_slurmd`."""
-    _start_daemon(node, ready=lambda: _is_up(node))
+def stop_daemon(daemon: str, how: signal.Signals = signal.SIGTERM) -> None:
+    """Stop a daemon by its name, such as `slurmdbd`, in good order unless `how` says otherwise."""
+    if pid := _pid(daemon):
+        os.kill(pid, how)
+    _wait_for(lambda: not _pid(daemon), f"the end of {daemon}")
 
 
-def stop_slurmdbd() -> None:
-    """Stop the accounting daemon: `sacct` fails, everything else goes on."""
-    _stop_daemon("slurmdbd", signal.SIGTERM)
+def start_daemon(daemon: str) -> None:
+    """Start a daemon and wait until it answers, unless it runs."""
+    ready = _READY.get(daemon, lambda: _is_up(daemon))
+    if not _pid(daemon):
+        log = FOLDER / f"{daemon}.log"
+        script = 'echo $$; exec "$@" >>"$0" 2>&1'
+        process = subprocess.run(
+            ["setsid", "--fork", "sh", "-c", script, str(log), *_DAEMONS[daemon].split()],
+            env=_ENVIRONMENT,
+            cwd=FOLDER,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        (FOLDER / f"{daemon}.pid").write_bytes(process.stdout)
+    _wait_for(ready, f"{daemon} to be ready", daemon)
 
 
-def start_slurmdbd() -> None:
-    """Start the accounting daemon and wait until `sacct` answers."""
-    _start_daemon("slurmdbd", ready=lambda: _run("sacct"))
+def heal() -> None:
+    """Start what was stopped, bring the nodes back, and empty the queue."""
+    for daemon in _READY:
+        start_daemon(daemon)
+    if jobs := set(_run("squeue --noheader --format=%A").split()):
+        _run(f"scancel {' '.join(jobs)}")
+    for node in NODES:
+        if _pid(node):
+            node_up(node)
+        start_daemon(node)
+    _wait_for(lambda: not _run("squeue --noheader"), "an empty queue", seconds=180)
 
 
 def _configure(settings: Settings) -> None:
@@ -224,51 +248,33 @@ def _configure(settings: Settings) -> None:
         "ports": _free_ports(2 + len(NODES)),
         "nodes": ",".join(NODES),
         "enforce": "AccountingStorageEnforce=limits" if settings.max_submit_jobs else "",
+        "tracking": "cgroup" if settings.memory_limits else "linuxproc",
+        "task": "cgroup" if settings.memory_limits else "none",
+        "memory": "_Memory" if settings.memory_limits else "",
         "settings": settings,
     }
     for template in Path(__file__).parent.glob("*.conf.template"):
         file = FOLDER / template.stem
-        file.touch(mode=0o600)  # slurmdbd refuses a file that others can read
+        # slurmdbd refuses a file that others can read; the rest is for every user
+        file.touch(mode=0o600 if "slurmdbd" in file.name else 0o644)
         file.write_text(template.read_text().format_map(values))
 
 
 def _start_daemons(settings: Settings) -> None:
-    _start_daemon("munged", ready=_MUNGE_SOCKET.exists)
+    start_daemon("munged")
     _run(
         "mariadb-install-db --no-defaults --skip-test-db "
         f"--user={_USER} --datadir={FOLDER}/database"
     )
-    _start_daemon("mariadbd", ready=_DATABASE_SOCKET.exists)
-    start_slurmdbd()
-    _start_daemon("slurmctld", ready=lambda: _run("scontrol ping"))
+    for daemon in list(_READY)[1:]:
+        start_daemon(daemon)
     if settings.max_submit_jobs is not None:
         limit = f"MaxSubmitJobs={settings.max_submit_jobs}"
         _run(f"sacctmgr -i modify cluster {_NAME} set {limit}")
         if _USER != "root":
             _run(f"sacctmgr -i add user {_USER} account=root")
     for node in NODES:
-        start_slurmd(node)
-
-
-def _start_daemon(daemon: str, ready: Callable[[], object]) -> None:
-    log = FOLDER / f"{daemon}.log"
-    script = 'echo $$; exec "$@" >>"$0" 2>&1'
-    process = subprocess.run(
-        ["setsid", "--fork", "sh", "-c", script, str(log), *_DAEMONS[daemon].split()],
-        env=_ENVIRONMENT,
-        cwd=FOLDER,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    (FOLDER / f"{daemon}.pid").write_bytes(process.stdout)
-    _wait_for(ready, f"{daemon} to be ready", daemon)
-
-
-def _stop_daemon(daemon: str, how: signal.Signals) -> None:
-    if pid := _pid(daemon):
-        os.kill(pid, how)
-    _wait_for(lambda: not _pid(daemon), f"the end of {daemon}")
+        start_daemon(node)
 
 
 def _pid(daemon: str) -> int | None:
@@ -345,7 +351,10 @@ def _wait_for(
 
 def _free_ports(count: int) -> range:
     """Free ports in a row, below those the kernel gives to outgoing connections."""
-    for first in range(17000, 32000, count):
+    # each folder looks from a place of its own: two clusters may start at the same moment
+    places = range(17000, 32000, count)
+    here = zlib.crc32(str(FOLDER).encode()) % len(places)
+    for first in (*places[here:], *places[:here]):
         ports = range(first, first + count)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in ports:

@@ -19,7 +19,7 @@ def folder(root: str = "logs") -> StudyFolder:
 def sent_items() -> Counter:
     """How often each item is in a bundle of an array that SLURM has, by submissions.jsonl."""
     found: Counter = Counter()
-    for line in read_ledger(folder()):
+    for line in read_ledger(folder()).lines:
         for bundle in line.elements().values():
             held = json.loads((folder().bundles / f"{bundle}.json").read_text())
             found.update(held["bundle"]["items"])

@@ -55,10 +55,13 @@ def test_every_column_holds_what_the_result_file_says(tiny):
                 name: getattr(result.training, name)
                 for name in ("updates", "final_loss", "lowest_loss")
             },
+            **{name: ", ".join(getattr(result.training, name)) for name in ("carried", "fresh")},
             "loss": [{"step": step, "value": value} for step, value in result.training.loss],
             "gradient_norm": [
                 {"step": step, "value": value} for step, value in result.training.gradient_norm
             ],
+            "chunk": result.training.chunk,
+            "examples": cell.hyperparameters.batch_size,
             "tokens_real": result.training.tokens.real,
             "tokens_computed": result.training.tokens.computed,
             "seconds": pytest.approx(sum(result.timings.model_dump().values())),

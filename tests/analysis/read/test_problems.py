@@ -8,7 +8,6 @@ import pytest
 
 from analysis.read.collect import collect
 from stilt.folder import StudyFolder
-from stilt.records.results import DISAGREES
 from tests.support.fake_study import TINY, make_study
 from tests.support.result_files import change, cut_short, first_cell, row
 
@@ -41,12 +40,12 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "wrong status": (set_to("status", "fine"), "schema", "field 'status' = 'fine'"),
     "null": (set_to("chance", None), "schema", "field 'chance'"),
     "not a number": (set_to("majority", float("nan")), "schema", "field 'majority'"),
-    "ok without score": (set_to("score", None), "schema", "do not agree"),
-    "score that is a percentage": (set_to("score", 72.5), "schema", "do not agree"),
+    "ok without score": (set_to("score", None), "schema", "field 'status' = 'ok'"),
+    "score that is a percentage": (set_to("score", 72.5), "schema", "field 'score' = 72.5"),
     "accuracy that its predictions do not have": (
         lambda path: change(path, lambda t: t["dev"].update(accuracy=0.123, ties=0)),
         "schema",
-        "do not agree",
+        "field 'dev.accuracy' = 0.123: the predictions have",
     ),
     "score and accuracy that its predictions do not have": (
         lambda path: change(
@@ -54,16 +53,16 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
             lambda t: (t.update(score=0.9875), t["dev"].update(score=0.9875, accuracy=0.9875)),
         ),
         "schema",
-        "do not agree",
+        "field 'score' = 0.9875: 'dev' has another mcc",
     ),
     "majority in percent": (set_to("majority", 52.7), "schema", "field 'majority' = 52.7"),
     "chance in percent": (set_to("chance", 50.0), "schema", "field 'chance' = 50.0"),
-    "wrong row count": (set_to("dev_rows", 7), "schema", "do not agree"),
+    "wrong row count": (set_to("dev_rows", 7), "schema", "field 'dev_rows' = 7: 'dev.gold' has"),
     "another study's": (set_to("study", "abc"), "study", "a result of study abc, not of this one"),
     "other hyperparameters": (
         lambda path: change(path, lambda t: t["cell"]["hyperparameters"].update(batch_size=99)),
         "grid",
-        "batch_size=99, not 8",
+        "field 'cell.hyperparameters.batch_size' = 99, not 8",
     ),
     "another cell": (
         lambda path: change(path, lambda t: t["cell"].update(id="f" * 12)),
@@ -94,7 +93,7 @@ def test_a_bad_file_is_named_and_left_out_and_the_others_stay(tiny, what):
 def test_an_accuracy_with_ties_need_not_be_that_of_the_predictions(tiny):
     folder, study = tiny
     cell = next(c.id for c in study.cells.values() if c.target == "rte")
-    spread = {"score": 0.75, "accuracy": 0.75, "ties": 3}
+    spread = {"score": 0.75, "accuracy": 0.75, "ties": 5}
     change(folder.result(cell), lambda t: (t.update(score=0.75), t["dev"].update(spread)))
     found = collect(folder, study)
     assert found.problems == ()
@@ -164,13 +163,13 @@ def test_a_source_that_contradicts_itself_is_left_out(tmp_path):
     (source,) = study.sources
     change(folder.source(source) / "result.json", lambda table: table.update(score=0.999))
     found = collect(folder, study)
-    assert [(p.file, p.message) for p in found.problems] == [
-        (f"sources/{source}/result.json", DISAGREES)
-    ]
+    (problem,) = found.problems
+    assert problem.file == f"sources/{source}/result.json"
+    assert problem.message.startswith("field 'score' = 0.999: 'dev.score' is 0.")
     assert found.sources["status"].to_list() == ["missing"]
 
 
-@pytest.mark.parametrize("value", [10**30, -(2**63) - 1])
+@pytest.mark.parametrize("value", [10**30, 2**63])
 def test_a_number_that_no_column_holds_costs_its_own_file_alone(tmp_path, value):
     study = make_study(tmp_path / "s", grid=TINY, failed=0.5)
     folder = StudyFolder(tmp_path / "s")
@@ -196,24 +195,25 @@ def test_a_failure_with_a_number_that_no_column_holds_is_named(tmp_path):
     assert found.cells["status"].to_list().count("failed") == 15
 
 
-def test_a_text_that_is_not_unicode_is_named_where_it_is_a_column(tiny):
+def test_a_text_that_is_not_unicode_is_shown_by_its_code_and_costs_no_result(tiny):
     folder, study = tiny
     some, other = list(study.cells)[:2]
     change(folder.result(some), lambda table: table["provenance"].update(host="\ud800"))
     change(folder.result(other), lambda table: table["provenance"].update(command="\ud800"))
     found = collect(folder, study)
-    assert [str(p) for p in found.problems] == [f"results/{some}.json: a text is not Unicode"]
-    assert row(found, other)["status"] == "ok"
+    assert not found.problems
+    assert row(found, some)["host"] == r"\ud800"
+    assert [row(found, cell)["status"] for cell in (some, other)] == ["ok", "ok"]
 
 
 def test_every_difference_from_the_cell_of_the_grid_is_named(tiny):
     folder, study = tiny
     cell = first_cell(study)
-    edit = {"source": "other", "source_id": "x", "seed": 5}
+    edit = {"source": "other", "source_id": "x", "target": "cola"}
     change(folder.result(cell), lambda table: table["cell"].update(edit))
     (problem,) = collect(folder, study).problems
     assert problem.kind == "grid"
     assert problem.message == (
-        "not the grid's cell of this id: source=other, not none, source_id=x, not null, "
-        f"seed=5, not {study.cells[cell].seed}"
+        "not the grid's cell of this id: field 'cell.source' = 'other', not 'none', field "
+        "'cell.source_id' = 'x', not None, field 'cell.target' = 'cola', not 'rte'"
     )

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from analysis.read.records import COLUMNS, frame_of, read_results, result_row
 from stilt.folder import StudyFolder
-from stilt.records.results import DISAGREES, RecordError, Result, agrees, read_record
+from stilt.records.results import RecordError, Result, read_record
+from stilt.records.validity import contradiction
 from tests.support.result_files import first_cell
 
 
@@ -69,17 +70,17 @@ def test_a_changed_result_is_read_as_the_json_module_reads_it_or_named(
     frame, problems = read_results(folder, ["untouched.json", "changed.json"])
     assert frame.height == 2 - len(problems)
     assert frame["file"][0] == "untouched.json"
-    if found is None or not agrees(found):
+    if found is None or contradiction(found):
         assert [problem.file for problem in problems] == ["changed.json"]
     elif not problems:
         read = frame.row(by_predicate=pl.col("file") == "changed.json", named=True)
         assert read["score"] == found.score
         assert read["study_id"] == found.study
-        assert read["host"] == found.provenance.host
+        assert read["host"] == found.provenance.host.encode(errors="backslashreplace").decode()
         curve = found.training.loss if found.training else ()
         assert [(point["step"], point["value"]) for point in read["loss"] or []] == list(curve)
     else:
-        assert problems[0].message in ("a whole number has over 63 bits", "a text is not Unicode")
+        assert problems[0].message == "a whole number has over 63 bits"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,6 @@ def test_a_changed_result_is_read_as_the_json_module_reads_it_or_named(
         ({}, True),
         ({"score": 1.0}, False),
         ({"score": None}, False),
-        ({"score": 7.5}, False),
         ({"status": "diverged"}, False),
         ({"dev_rows": 3}, False),
         ({"dev": None}, False),
@@ -99,7 +99,7 @@ def test_a_changed_result_is_read_as_the_json_module_reads_it_or_named(
         ({"score": 0.125, "dev.score": 0.125, "dev.accuracy": 0.125, "dev.ties": 1}, True),
         ({"dev.predictions": "0"}, False),
         ({"dev.predictions": "\ud800"}, False),
-        ({"dev.predictions": "", "dev.gold": "", "dev_rows": 0}, True),
+        ({"dev.predictions": "", "dev.gold": ""}, False),
         ({"status": "diverged", "score": None, "dev": None}, True),
     ],
 )
@@ -113,10 +113,11 @@ def test_a_result_that_contradicts_itself_is_named(template, tmp_path, changes, 
     path.write_text(json.dumps(table, separators=(",", ":")) + "\n")
     result = read_record(Result, path)
     assert result is not None
-    assert agrees(result) == sound
+    said = contradiction(result)
+    assert (said is None) == sound
     frame, problems = read_results(tmp_path, ["changed.json"])
     assert frame.height == sound
-    assert [problem.message for problem in problems] == [DISAGREES] * (not sound)
+    assert [problem.message for problem in problems] == [said] * (not sound)
 
 
 def test_curves_of_every_kind_come_back(template):

@@ -1,6 +1,7 @@
 """A cluster's profile: times and devices as SLURM writes them, files and flags."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import tyro
 from pydantic import ValidationError
 
 from launcher.cluster.profile import Flags, Profile, minutes, read_profile
+from stilt.config import parse
 from stilt.errors import ConfigError
 
 
@@ -43,11 +45,105 @@ def test_any_other_time_is_refused(text):
         ({"gres": "gpu:2"}, 2),
         ({"gres": "gpu:a100:3,shard:1"}, 3),
         ({"gres": "gpu:a100"}, 1),
-        ({"gres": "shard:4"}, 0),
+        ({"gres": "gpu:3090:1"}, 1),
+        ({"gres": "gpu:1g.5gb:2"}, 2),
+        ({"gres": "gres/gpu:1"}, 1),
+        ({"gres": "gres:gpu:2"}, 2),
+        ({"gres": "gres/gpu=2"}, 2),
+        ({"gres": "shard:4"}, 1),
+        ({"gres": "mps:50"}, 1),
+        ({"gres": "lscratch:100", "gpus": 0}, 0),
+        ({"gres": "lscratch:100G", "gpus": 2}, 2),
     ],
 )
 def test_the_devices_of_an_element_are_counted(fields, expected):
     assert Profile(**fields).element_gpus == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"gres": "gpu:3090"}, "3090 GPUs for one element, and 64 are the most"),
+        ({"gres": "gpu:a100:b:1"}, "NAME[:TYPE][:NUMBER]"),
+        ({"gres": "4"}, "NAME[:TYPE][:NUMBER]"),
+        ({"gres": "gpu:1,,x"}, "NAME[:TYPE][:NUMBER]"),
+        ({"gres": "lscratch:100"}, "names no GPU: add gpu:1, or say gpus = 0"),
+        ({"gres": "none"}, "names no GPU"),
+        ({"gres": "gpu:2", "gpus": 1}, "'gpus' = 1 disagree"),
+        ({"gres": "gpu:2", "gpus": 0}, "'gpus' = 0 disagree"),
+        ({"gpus": "0"}, "field 'gpus' = '0': a whole number is expected"),
+        ({"gpus": True}, "field 'gpus' = True: a whole number is expected"),
+        ({"gpus": -1}, "field 'gpus' = -1"),
+        ({"gpus": 65}, "field 'gpus' = 65"),
+        ({"gpus": 10**30}, "field 'gpus' = 1000"),
+        ({"gpus": 1.0}, "field 'gpus' = 1.0: a whole number is expected"),
+        ({"cpus": True}, "field 'cpus' = True"),
+        ({"time": True}, "field 'time' = True"),
+        ({"time": 10**9}, "field 'time' = 1000000000"),
+        ({"memory": "٣٢G"}, "K, M, G or T"),
+        ({"memory": "32G\n#SBATCH --x"}, "K, M, G or T"),
+        ({"signal_seconds": 10**6}, "field 'signal_seconds'"),
+    ],
+)
+def test_a_request_that_nobody_can_mean_is_refused_with_what_is_allowed(fields, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse(Profile, fields, "cluster.toml")
+
+
+ODD = ["a\nb", "a\rb", "a\x1b[2Jb", "a\x00b", "a\u2028b", "a'b", 'a"b', "a\\b", "a`b"]
+
+
+@pytest.mark.parametrize("text", [*ODD, "a b", "", "a\n#SBATCH --array=0-9"])
+@pytest.mark.parametrize(
+    "field", ["account", "partition", "qos", "gres", "constraint", "exclude", "memory"]
+)
+def test_no_field_can_hold_what_ends_its_line_of_the_script(field, text):
+    with pytest.raises(ConfigError, match=f"field '{field}' = "):
+        parse(Profile, {field: text}, "cluster.toml")
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_no_other_flag_can_hold_what_ends_its_line_of_the_script(text):
+    for extra in ({"mail-user": text}, {text: "x"}):
+        with pytest.raises(ConfigError, match=r"^cluster.toml: field 'extra' = |^cluster.toml: "):
+            parse(Profile, {"extra": extra}, "cluster.toml")
+
+
+@pytest.mark.parametrize("text", ["a100&nvme", "[rack1*2|rack2*4]", "(knl&snc4)|haswell"])
+def test_expressions_of_features_are_taken(text):
+    assert Profile(constraint=text).constraint == text
+
+
+def test_lines_of_the_shell_may_be_quoted_and_several():
+    lines = ["module load cuda", "export A='b c'\nexport B=\"$A\""]
+    assert Profile(setup=lines).setup == tuple(lines)
+    with pytest.raises(ValidationError, match="control characters"):
+        Profile(setup=["echo \x1b[2J"])
+
+
+@pytest.mark.parametrize(
+    ("file", "flags", "gpus", "gres"),
+    [
+        ('gres = "gpu:a100:1"', {"gpus": 0}, 0, None),
+        ('gres = "gpu:a100:1"', {"gpus": 2}, 2, None),
+        ("gpus = 1", {"gres": "gpu:2"}, 2, "gpu:2"),
+        ('gres = "gpu:a100:1"', {"gres": "shard:2"}, 1, "shard:2"),
+    ],
+)
+def test_a_flag_for_gpus_overrides_whatever_the_file_says_of_them(
+    tmp_path, file, flags, gpus, gres
+):
+    path = tmp_path / "cluster.toml"
+    path.write_text(file)
+    profile = read_profile(path, **flags)
+    assert (profile.element_gpus, profile.gres) == (gpus, gres)
+
+
+def test_a_flag_for_gpus_does_not_drop_what_else_the_file_asks_for(tmp_path):
+    path = tmp_path / "cluster.toml"
+    path.write_text('gres = "gpu:1,lscratch:10"')
+    with pytest.raises(ConfigError, match="disagree"):
+        read_profile(path, gpus=2)
 
 
 def test_the_project_s_profile_wins_over_the_user_s_and_a_named_one_over_both(

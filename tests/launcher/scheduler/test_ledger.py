@@ -13,6 +13,7 @@ from launcher.scheduler.ledger import (
     without_job,
 )
 from launcher.scheduler.liveness import ClaimLiveness, query_jobs
+from stilt.records.claims import new_claim, take
 from tests.support.slurm_answers import ID, line, note
 
 # as the versions before 2026-11 wrote them: all arrays of a submit in one line, then its jobs
@@ -57,18 +58,18 @@ def smaller(count):
 
 def test_lines_cut_off_and_fields_of_later_versions_do_no_harm(folder):
     folder.submissions.write_text(json.dumps(line(colour="red")) + '\n[1]\n{"submission": "slu')
-    [only] = read_ledger(folder)
+    [only] = read_ledger(folder).lines
     assert only.elements() == {"12_0": "b0", "12_1": "b1", "12_2": "b2"}
 
 
 def test_no_ledger_is_an_empty_one(folder):
-    assert read_ledger(folder) == []
+    assert read_ledger(folder).lines == []
 
 
 def test_a_line_of_this_process_is_read_back_as_it_was_written(folder):
     written = new_line("local-1", ["b0", "b1"], "submit.py --grid demo")
     append_lines(folder, written)
-    [found] = read_ledger(folder)
+    [found] = read_ledger(folder).lines
     assert found == written
     assert (found.host, found.pid) == (socket.gethostname(), os.getpid())
     assert found.age() < 60
@@ -78,7 +79,7 @@ def test_a_line_of_this_process_is_read_back_as_it_was_written(folder):
 
 def test_where_only_slurm_s_lines_count_a_local_one_is_passed_over(folder):
     append_lines(folder, new_line("local-1", ["b0"], "submit.py"))
-    [local] = read_ledger(folder)
+    [local] = read_ledger(folder).lines
     assert not local.on_slurm
     assert local.elements() == {}
     assert without_job([local]) == []
@@ -88,7 +89,7 @@ def test_where_only_slurm_s_lines_count_a_local_one_is_passed_over(folder):
 
 def test_an_earlier_version_s_line_of_several_arrays_is_read_as_a_line_for_each(folder):
     note(folder, INTENT)
-    source, target = read_ledger(folder)
+    source, target = read_ledger(folder).lines
     assert (source.token, source.stage, source.bundles) == ("s0", "source", ("s0",))
     assert (target.token, target.needs) == ("b0", ("5f",))
     for found in (source, target):
@@ -99,14 +100,14 @@ def test_an_earlier_version_s_line_of_several_arrays_is_read_as_a_line_for_each(
 
 def test_an_earlier_version_s_array_without_a_job_is_told_from_one_with(folder):
     note(folder, INTENT, JOB)
-    assert [found.token for found in without_job(read_ledger(folder))] == ["b0"]
+    assert [found.token for found in without_job(read_ledger(folder).lines)] == ["b0"]
     note(folder, INTENT, JOB, JOB | {"token": "b0", "array": "13", "bundles": ["b0"]})
-    assert without_job(read_ledger(folder)) == []
+    assert without_job(read_ledger(folder).lines) == []
 
 
 def test_of_an_array_that_was_tried_again_with_fewer_bundles_the_latest_line_counts(folder):
     note(folder, INTENT, JOB, smaller(2), smaller(1))
-    [left] = without_job(read_ledger(folder))
+    [left] = without_job(read_ledger(folder).lines)
     assert left.bundles == ("b0",)
 
 
@@ -117,3 +118,49 @@ def test_of_an_array_that_was_tried_again_with_fewer_bundles_the_latest_line_cou
 def test_a_study_belongs_to_the_first_cluster_that_its_ledger_names(folder, names, expected):
     note(folder, *(line(cluster=name) for name in names))
     assert ClaimLiveness(folder).cluster == expected
+
+
+DAMAGE = {
+    "a byte that is not UTF-8": b"\xff",
+    "brackets without end": b"[" * 100_000,
+    "a number of 5,000 digits": b'{"pid": ' + b"9" * 5000 + b"}",
+    "NUL": b"\0\0\0",
+    "a wrong type": b'{"submission": 3, "time": []}',
+    "a process that cannot be": json.dumps(line(pid=-1)).encode(),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_line_is_told_and_hides_no_other(folder, what):
+    whole = json.dumps(line()).encode()
+    folder.submissions.write_bytes(whole + b"\n" + DAMAGE[what] + b"\n" + whole + b"\n")
+    found = read_ledger(folder)
+    assert [li.array for li in found.lines] == ["12", "12"]
+    assert found.damaged == [f"{folder.submissions}, line 2: damaged, and passed over"]
+
+
+def test_jobs_of_a_submit_whose_lines_are_lost_are_asked_for_all_the_same(folder):
+    name = "slurm-1122203810-abc123"
+    text = json.dumps(line(submission=name)).encode()
+    folder.submissions.write_bytes(text.replace(b'"array"', b'"arr\xffay"') + b"\n")
+    found = read_ledger(folder)
+    assert [(li.submission, li.bundles) for li in found.lines] == [(name, ())]
+    assert len(found.damaged) == 1
+    # nothing is left of the line itself: the claim knows
+    folder.submissions.write_bytes(b"\xff\n")
+    claim = new_claim("c", name, "b0")
+    take(claim, folder.claim("c"))
+    assert [li.submission for li in read_ledger(folder).lines] == [name]
+    folder.submissions.unlink()
+    folder.submissions.mkdir()
+    found = read_ledger(folder)
+    assert [li.submission for li in found.lines] == [name]
+    assert found.damaged == [
+        f"{folder.submissions}: cannot be read (Is a directory); jobs are found by claims alone"
+    ]
+
+
+def test_a_time_without_a_zone_is_of_utc(folder):
+    note(folder, line(time="2026-11-22T20:38:10"), line(time="2026-11-22T20:38:10+00:00"))
+    one, other = read_ledger(folder).lines
+    assert one.time == other.time

@@ -25,4 +25,6 @@ def test_a_job_of_a_second_cluster_is_never_ended_by_its_number_here(two_cluster
     assert [held.submission for own in found.elements.values() for held in own] == [
         claim("b0").submission
     ]
-    assert found.where_away == "that an earlier version sent to another cluster"
+    assert found.beyond_reach() == [
+        "1 run held by jobs that an earlier version sent to another cluster: cancel them there"
+    ]

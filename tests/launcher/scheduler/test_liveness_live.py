@@ -35,7 +35,7 @@ def test_a_real_slurm_tells_of_running_failed_waiting_and_cancelled_jobs(cluster
     note(folder, line(array=array), line(array=after, bundles=["c0", "c1"]))
 
     def seen():
-        found = query_jobs(read_ledger(folder)).jobs
+        found = query_jobs(read_ledger(folder).lines).jobs
         ended = found.get(f"{array}_1")
         # sacct is asked before squeue: it may have answered a moment before the end, with 0:0
         known = ended is not None and ended.exit_code in ("", "3:0")
@@ -45,18 +45,18 @@ def test_a_real_slurm_tells_of_running_failed_waiting_and_cancelled_jobs(cluster
     assert ClaimLiveness(folder).lives(claim("b0"))
     assert not ClaimLiveness(folder).lives(claim("b1"))
     assert ClaimLiveness(folder).lives(claim("c1"))
-    slurm_cluster.stop_slurmdbd()
+    slurm_cluster.stop_daemon("slurmdbd")
     try:
-        looked = query_jobs(read_ledger(folder))
+        looked = query_jobs(read_ledger(folder).lines)
         assert "onnection refused" in looked.sacct_problem
         assert looked.jobs[f"{array}_1"].state == "FAILED"
     finally:
-        slurm_cluster.start_slurmdbd()
+        slurm_cluster.start_daemon("slurmdbd")
     subprocess.run(["scancel", array], check=True)
     until(lambda: not ClaimLiveness(folder).lives(claim("b0")))
     until(lambda: not ClaimLiveness(folder).lives(claim("c1")))
-    assert query_jobs(read_ledger(folder)).jobs[f"{array}_0"].state == "CANCELLED"
-    until(lambda: query_jobs(read_ledger(folder)).jobs[f"{after}_0"].reason == NEVER_STARTS)
+    assert query_jobs(read_ledger(folder).lines).jobs[f"{array}_0"].state == "CANCELLED"
+    until(lambda: query_jobs(read_ledger(folder).lines).jobs[f"{after}_0"].reason == NEVER_STARTS)
 
 
 def test_a_real_requeue_stays_live(cluster, folder):
@@ -65,7 +65,7 @@ def test_a_real_requeue_stays_live(cluster, folder):
     first = f"{array}_0"
 
     def state():
-        return query_jobs(read_ledger(folder)).jobs.get(first)
+        return query_jobs(read_ledger(folder).lines).jobs.get(first)
 
     until(lambda: (now := state()) and now.state == "RUNNING" and (now.elapsed or 0) >= 2)
     subprocess.run(["scontrol", "requeue", first], check=True)

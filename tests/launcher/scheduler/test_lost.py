@@ -78,9 +78,13 @@ TIME_LIMIT = "slurmstepd: error: *** STEP 7.0 ON gpu3 CANCELLED AT 2026-11-22 DU
     [
         (None, OOM_KILL, "oom"),
         (None, TIME_LIMIT, "timeout"),
-        (None, "step 5", "bug"),
+        (None, "step 5", "lost"),
         (state("FAILED", exit_code="0:9"), OOM_KILL, "oom"),
-        (state("FAILED", exit_code="0:9"), "step 5", "bug"),
+        (state("FAILED", exit_code="0:9"), "step 5", "killed"),
+        (state("FAILED", exit_code="137:0"), "step 5", "killed"),
+        (state("FAILED", exit_code="9:0"), "srun: error: gpu3: task 0: Killed", "killed"),
+        (state("FAILED", exit_code="9:0"), f"{OOM_KILL}\nsrun: error: task 0: Killed", "oom"),
+        (state("FAILED", exit_code="9:0"), "step 5", "bug"),
     ],
 )
 def test_what_slurm_does_not_tell_of_an_end_is_told_by_the_log(study, folder, known, said, kind):

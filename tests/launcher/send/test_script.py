@@ -1,12 +1,14 @@
 """The script that sbatch is given: profile, flags, and paths with odd signs."""
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from launcher.scheduler.ledger import read_ledger
 from launcher.submit import main
-from tests.support.submitted import arguments
+from tests.support.submitted import arguments, folder
 
 
 def test_a_dry_run_prints_what_sbatch_would_be_given_and_writes_nothing(own, fake, capsys):
@@ -48,6 +50,10 @@ def test_a_profile_of_the_project_is_used_and_flags_override_it(own, fake):
         ("[extra]\nclusters = 'north'", "export SLURM_CLUSTERS instead"),
         ("[extra]\ndepend = 'singleton'", "'depend' is the beginning of 'dependency'"),
         ("memory = '8G'\n[extra]\nmem-per-cpu = '2G'", "'mem-per-cpu' and 'memory' exclude"),
+        ('constraint = "a\\n#SBATCH --array=0-9"', "field 'constraint' = 'a\\n#SBATCH"),
+        ('[extra]\nmail-user = "a\\nexit 1"', "'mail-user' = 'a\\nexit 1'"),
+        ('[extra]\ntres-per-task = "gres/gpu:1"', "has a field of its own: 'gres'"),
+        ("gpus = true", "field 'gpus' = True: a whole number is expected"),
         ("time = 2\nsignal_seconds = 100", "at most half of 'time'"),
     ],
 )
@@ -70,10 +76,34 @@ def test_a_path_with_signs_of_the_shell_reaches_the_worker_as_it_is(own, fake):
     assert (Path(seen) / "jobs").is_dir()
 
 
-@pytest.mark.parametrize("root", ["at 50%", "10:30", "two\nlines", "back\\slash"])
+@pytest.mark.parametrize("root", ["at 50%", "10:30", "back\\slash"])
 def test_a_path_that_sbatch_or_python_would_read_otherwise_is_refused(own, fake, capsys, root):
     assert main(arguments(own, "--root", root)) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: the study's folder '/")
     assert "its path cannot have" in told
     assert not Path(root).exists()
+
+
+@pytest.mark.parametrize(
+    ("profile", "gres", "number"),
+    [
+        ('gres = "gpu:3090:1"', "gpu:3090:1", None),
+        ('gres = "gres/gpu:1"', "gpu:1", None),
+        ('gres = "shard:1"', "shard:1", None),
+        ('gres = "lscratch:100"\ngpus = 2', "lscratch:100", "2"),
+        ('gres = "lscratch:100"\ngpus = 0', "lscratch:100", None),
+        ("", None, "1"),
+    ],
+)
+def test_an_element_asks_for_the_gpus_that_its_workers_are_told_of(
+    own, fake, profile, gres, number
+):
+    Path("cluster.toml").write_text(profile)
+    assert main(arguments(own)) == 0
+    told = {(script.flag("gres"), script.flag("gpus-per-node")) for script in fake.scripts}
+    assert told == {(gres, number)}
+    wanted = "cpu" if "gpus = 0" in profile else "gpu"
+    bundles = [json.loads(path.read_text()) for path in folder().bundles.glob("*.json")]
+    assert {bundle["settings"]["device"] for bundle in bundles} == {wanted}
+    assert {line.workers for line in read_ledger(folder()).lines} == {2 if number == "2" else 1}

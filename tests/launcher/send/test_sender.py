@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from launcher.submit import main
 from tests.support.submitted import arguments, everything, folder, sent_items
 
@@ -66,6 +68,25 @@ def test_what_sbatch_refuses_is_told_in_its_words_and_nothing_is_held(own, fake,
     fake.tell("refuse", "invalid partition specified: gpuu")
     assert main(arguments(own, "--partition", "gpuu")) == 2
     assert capsys.readouterr().err == "error: sbatch: invalid partition specified: gpuu\n"
+    assert not list(folder().claims.glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("said", "looks"),
+    [
+        ("Unable to contact slurm controller (connect failure)", 1),
+        ("Unable to contact slurm controller (receive failure)", 10),
+    ],
+)
+def test_the_queue_is_watched_for_a_while_only_if_sbatch_reached_the_controller(
+    own, fake, capsys, monkeypatch, said, looks
+):
+    fake.tell("refuse", f"Batch job submission failed: {said}")
+    asked = []
+    monkeypatch.setattr("launcher.send.sbatch.find_array", lambda _, looks: asked.append(looks))
+    assert main(arguments(own)) == 2
+    assert said in capsys.readouterr().err
+    assert asked == [looks]
     assert not list(folder().claims.glob("*.json"))
 
 

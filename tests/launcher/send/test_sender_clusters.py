@@ -9,7 +9,7 @@ from launcher.clean import main as clean
 from launcher.status import main as status
 from launcher.submit import main
 from stilt.folder import read_study
-from tests.support.submitted import arguments, folder, sent_items
+from tests.support.submitted import arguments, everything, folder, sent_items
 
 BELONGS = (
     "error: logs/own: this study belongs to cluster north, where it was first sent, and SLURM here "
@@ -99,15 +99,15 @@ def test_jobs_of_another_cluster_are_told_and_neither_cancelled_nor_cleaned(from
     # the fake has no scancel: a call would be told as a problem
     assert cancel(["own"]) == 1
     assert capsys.readouterr().out == (
-        "left alone: 3 runs are held by jobs on cluster north, and SLURM here is cluster south; "
-        "cancel them there\n"
+        "left alone: 3 runs held by jobs on cluster north, and SLURM here is cluster south: cancel "
+        "them there\n"
     )
     assert cancel(["own", "--source", "none"]) == 0
     assert "nothing to cancel" in capsys.readouterr().out
     assert clean(["own", "--yes"]) == 2
     assert capsys.readouterr().err == (
-        "error: own: 3 runs are held by jobs on cluster north, and SLURM here is cluster south; "
-        "cancel them there first.\n"
+        "error: own: 3 runs held by jobs on cluster north, and SLURM here is cluster south: cancel "
+        "them there.\n"
     )
     assert files() == before
 
@@ -124,27 +124,65 @@ def test_what_runs_on_another_cluster_is_shown_by_its_own_word(from_south, capsy
     assert "its job is on cluster north\n" in told
 
 
-def test_a_controller_that_does_not_say_its_name_is_not_another_cluster(own, at_north, capsys):
+def test_a_controller_that_does_not_answer_is_not_another_cluster(own, at_north, capsys):
     # squeue lists nothing and scontrol is silent: whose squeue that is cannot be told
     for script in at_north.scripts:
         at_north.end(script.job)
-    at_north.tell("mute")
+    at_north.tell("mute", "slurm_load_ctl_conf error: Unable to contact slurm controller")
+    before = files()
+    capsys.readouterr()
+    silent = "scontrol failed: slurm_load_ctl_conf error: Unable to contact slurm controller"
+    # what may be held is not sent again, and no failure is made up
+    assert main(arguments(own, "--bundles", "8")) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: SLURM does not answer here: {silent}. Nothing was sent")
+    assert len(at_north.scripts) == 3
+    status(["own"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"! {silent}; what runs and what waits is told from files alone" in told
+    assert "pending: 3 SLURM does not answer" in told
+    assert cancel(["own"]) == 1
+    unsure = (
+        f"3 runs that jobs may hold, and SLURM does not answer ({silent}): try again when it does"
+    )
+    assert " ".join(capsys.readouterr().out.split()) == f"left alone: {unsure}"
+    assert clean(["own", "--yes"]) == 2
+    cleaned = capsys.readouterr().err
+    assert cleaned == f"error: own: {unsure}.\n"
+    assert "cluster north" not in told + said.err + said.out + cleaned
+    assert files() == before
+
+
+def test_a_squeue_that_does_not_answer_holds_what_it_may_and_lets_the_rest_go(
+    own, at_north, capsys
+):
+    (at_north.bin / "squeue").write_text(
+        "#!/bin/sh\necho slurm_load_jobs error: Unable to contact slurm controller >&2\nexit 1\n"
+    )
     capsys.readouterr()
     assert main(arguments(own, "--bundles", "8")) == 0
-    said = capsys.readouterr()
-    assert "belongs to cluster" not in said.out + said.err
-    # nor does anything wait for a number that may be another job's
-    assert said.out.count("perhaps of another cluster, makes it") == 3
-    # what may be held is not sent again, and no failure is made up
-    assert set(sent_items().values()) == {1}
+    told = capsys.readouterr().out
+    silent = "squeue failed: slurm_load_jobs error: Unable to contact slurm controller"
+    assert f"SLURM does not answer: {silent}; what its jobs may hold is left to them.\n" in told
+    assert sent_items() == everything()
     assert not folder().failures.is_dir()
-    unsure = "on cluster north, and SLURM here does not say which cluster it is"
     status(["own"])
-    assert f"! its jobs are {unsure}\n" in capsys.readouterr().out
-    assert cancel(["own"]) == 1
-    assert f"runs are held by jobs {unsure}; cancel them there" in capsys.readouterr().out
-    assert clean(["own", "--yes"]) == 2
-    assert unsure in capsys.readouterr().err
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"! {silent}; what runs and what waits is told from files alone" in told
+    assert "pending: 51 SLURM does not answer" in told
+    assert "! its jobs are" not in told
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_slurm_that_does_not_answer_lets_a_first_submit_look_but_not_send(
+    own, fake, capsys, more
+):
+    fake.tell("mute", "scontrol: error: Munge encode failed: no munged")
+    assert main(arguments(own, *more)) == (0 if more else 2)
+    said = capsys.readouterr()
+    assert "scontrol failed: scontrol: error: Munge encode failed: no munged" in said.out + said.err
+    assert not fake.scripts
+    assert not folder().path.exists()
 
 
 def test_jobs_that_squeue_lists_by_name_are_the_study_s_whatever_scontrol_says(at_north, capsys):

@@ -4,12 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from launcher.study.resolve import Places, ResolvedStudy, check_data, resolve_study
+from launcher.study.resolve import (
+    Places,
+    ResolvedStudy,
+    begin,
+    check_data,
+    resolve_study,
+    show_oddities,
+)
 from launcher.submit import main as submit
+from stilt.data.oddities import kept_oddities
 from stilt.errors import DataError
 from stilt.folder import StudyFolder
 from stilt.grid import load_grid
 from stilt.study import bind
+from stilt.system.console import Output
 
 
 def test_a_source_of_more_rows_than_there_are_is_told_before_anything_is_submitted(own_study):
@@ -28,6 +37,20 @@ def test_a_source_of_more_rows_than_there_are_is_told_before_anything_is_submitt
     study = bind(load_grid(str(grid)), "model", near=own_study)
     found = check_data(replace(resolved, study=study))
     assert {name: size.train for name, (_, size) in found.items()} == {"endings": 24, "pairs": 24}
+
+
+def test_what_is_odd_in_a_submits_rows_is_shown_and_kept_in_the_study(own_study, capsys):
+    study = bind(load_grid(str(own_study / "own.toml")), "model", near=own_study)
+    folder = StudyFolder(own_study / "study")
+    resolved = ResolvedStudy(study, folder, None, own_study / "data", own_study / "cache")
+    # the own study's development rows are the first of its training rows
+    text = "dev: 12 of 12 rows have a text that stands in train, too."
+    found = check_data(resolved)
+    show_oddities({name: splits.odd for name, (splits, _) in found.items()}, Output(width=60))
+    assert f"to look at: pairs, {text}\n" in capsys.readouterr().out
+    begin(resolved, found)
+    kept = kept_oddities(folder)
+    assert [oddity.text for oddity in kept["pairs"]] == [text]
 
 
 def longer(own, length):

@@ -3,13 +3,8 @@
 import pytest
 
 from stilt.data import load
-from stilt.data.load import (
-    Example,
-    Splits,
-    data_folder,
-    load_splits,
-    measure,
-)
+from stilt.data.load import Splits, data_folder, load_splits, measure
+from stilt.data.render import Example
 from stilt.errors import DataError
 from stilt.task import load_task
 from tests.support.json_lines import write_jsonl

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stilt.data.load import (
-    SEPARATOR,
-    Example,
-    load_splits,
-)
+from stilt.data.load import load_splits
+from stilt.data.oddities import SEPARATOR
+from stilt.data.render import Example
 from stilt.errors import DataError
 from stilt.system.files import wheel_root
 from stilt.task import load_task
@@ -83,6 +81,97 @@ def test_socialiqa_of_its_zip_is_read_with_its_label_files(tmp_path):
     assert splits.train[0].pairs[1] == (f"C.{SEPARATOR}Q?", "b")
 
 
+SUPERGLUE = {
+    "rte": ({"premise": "It rains.", "hypothesis": "It is wet.", "idx": 3}, "entailment", 0),
+    "wic": (
+        {"word": "go", "sentence1": "You can go.", "sentence2": "It will go.", "start1": 8},
+        True,
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "folder"), [("rte", "RTE"), ("wic", "WiC")])
+def test_superglues_zips_are_read_as_they_unpack(tmp_path, name, folder):
+    row, label, place = SUPERGLUE[name]
+    for split in ("train", "val"):
+        write_jsonl(tmp_path / folder / f"{split}.jsonl", [row | {"label": label}])
+    splits = load_splits(load_task(name), tmp_path)
+    assert [example.label for example in (*splits.train, *splits.dev)] == [place, place]
+
+
+def test_an_export_of_glues_rte_has_glues_columns(tmp_path):
+    row = {"sentence1": "It rains.", "sentence2": "It is wet.", "label": 1, "idx": 0}
+    for split in ("train", "val"):
+        # as to_json writes it; under the name that SuperGLUE's rows have
+        write_jsonl(tmp_path / f"rte/{split}.jsonl", [row])
+    wanted = [Example((("It rains.", "It is wet."),), 1)]
+    assert load_splits(load_task("rte"), tmp_path).train == wanted
+    both = {"premise": "It rains.", "hypothesis": "It is wet."}
+    write_jsonl(tmp_path / "rte/train.jsonl", [row | both])
+    assert load_splits(load_task("rte"), tmp_path).train == wanted
+
+
+def test_a_renamed_column_never_hides_another_one(tmp_path):
+    rows = [{"index": 0, "sentence1": "A", "premise": "B", "hypothesis": "C", "label": "0"}]
+    (tmp_path / "RTE").mkdir()
+    for split in ("train", "dev"):
+        head = tuple(rows[0])
+        cells = tuple(map(str, rows[0].values()))
+        (tmp_path / f"RTE/{split}.tsv").write_text(glue_tsv(head, cells))
+    with pytest.raises(
+        DataError, match=r"train\.tsv, row 1: 'rename' gives a column the name of another one; it "
+        r"has index, sentence1, premise, hypothesis, label\."
+    ):  # fmt: skip
+        load_splits(load_task("rte"), tmp_path)
+
+
+SIQA = {"context": "C.", "question": "Q?", "answerA": "a", "answerB": "b", "answerC": "c"}
+
+
+def test_socialiqa_rows_may_carry_their_labels_beside_or_instead_of_the_file(tmp_path):
+    for split in ("train", "dev"):
+        rows = [SIQA | {"label": "3"}, SIQA | {"label": 1}]
+        write_jsonl(tmp_path / f"socialiqa/{split}.jsonl", rows)
+    alone = load_splits(load_task("socialiqa"), tmp_path)
+    assert [example.label for example in alone.train] == [2, 0]
+    for split in ("train", "dev"):
+        (tmp_path / f"socialiqa/{split}-labels.lst").write_text("3\n1\n")
+    assert load_splits(load_task("socialiqa"), tmp_path) == alone
+    (tmp_path / "socialiqa/dev-labels.lst").write_text("3\n2\n")
+    with pytest.raises(
+        DataError,
+        match=r"dev\.jsonl, row 2: field 'label' = 1, and dev-labels\.lst has '2' there\.",
+    ):
+        load_splits(load_task("socialiqa"), tmp_path)
+
+
+def test_cola_with_a_header_is_read_by_it(tmp_path):
+    (tmp_path / "CoLA").mkdir()
+    for split in ("train", "dev"):
+        head = ("sentence", "label", "idx")
+        (tmp_path / f"CoLA/{split}.tsv").write_text(glue_tsv(head, ("A b.", "1", "0")))
+    assert load_splits(load_task("cola"), tmp_path).dev == [Example((("A b.", None),), 1)]
+    (tmp_path / "CoLA/dev.tsv").write_text(glue_tsv(None, ("gj04", "1", "A b.")))
+    with pytest.raises(
+        DataError,
+        match=r"CoLA/dev\.tsv, line 1: 3 columns, expected 4 \(source, label, mark, sentence\)\.",
+    ):
+        load_splits(load_task("cola"), tmp_path)
+
+
+def test_a_tab_file_of_pandas_says_that_its_quote_marks_were_taken_off(tmp_path):
+    head = ("index", "sentence1", "sentence2", "label")
+    (tmp_path / "RTE").mkdir()
+    for split, text in (("train", '"He said ""no""."'), ("dev", "He spoke.")):
+        (tmp_path / f"RTE/{split}.tsv").write_text(glue_tsv(head, ("0", text, "B", "entailment")))
+    splits = load_splits(load_task("rte"), tmp_path)
+    assert splits.train[0].pairs == (('He said "no".', "B"),)
+    assert splits.odd[0].text == (
+        "train: quote marks around 1 cells are CSV quoting, and were taken off."
+    )
+
+
 def test_a_label_file_of_another_length_is_refused(tmp_path):
     row = {"context": "C.", "question": "Q?", "answerA": "a", "answerB": "b", "answerC": "c"}
     for split in ("train", "dev"):
@@ -90,6 +179,13 @@ def test_a_label_file_of_another_length_is_refused(tmp_path):
         (tmp_path / f"socialiqa/{split}-labels.lst").write_text("3\n1\n2\n")
     with pytest.raises(
         DataError, match=r"socialiqa/train-labels\.lst: 3 labels for 2 rows of train\.jsonl\."
+    ):
+        load_splits(load_task("socialiqa"), tmp_path)
+    for split in ("train", "dev"):
+        (tmp_path / f"socialiqa/{split}-labels.lst").write_text("3\n4\n")
+    with pytest.raises(
+        DataError,
+        match=r"train\.jsonl \(labels: socialiqa/train-labels\.lst\), row 2: field 'label' = '4'",
     ):
         load_splits(load_task("socialiqa"), tmp_path)
     (tmp_path / "socialiqa/train-labels.lst").unlink()

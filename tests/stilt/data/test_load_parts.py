@@ -4,11 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilt.data.load import (
-    Example,
-    cut,
-    sample,
-)
+from stilt.data.load import cut, sample
+from stilt.data.render import Example
 from stilt.errors import DataError
 
 GROUPED = st.lists(st.integers(0, 30), min_size=1, max_size=60)

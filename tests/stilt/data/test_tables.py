@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import random
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.csv
@@ -10,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilt.data.tables import FORMATS, find, read_lines, read_rows
+from stilt.data.tables import FORMATS, find, find_below, read_lines, read_rows
 from stilt.errors import DataError
+from tests.support.row_files import table_bytes
 
 ROWS = [{"id": "1", "text": "it's “a” test"}, {"id": "2", "text": "naïve, yes; 日本"}]
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
@@ -38,6 +42,8 @@ WRITERS = {
     "rows.jsonl": write_text("".join(json.dumps(row) + "\n" for row in ROWS)),
     "rows.json": write_text(json.dumps(ROWS)),
     "under-data.json": write_text(json.dumps({"version": 1, "data": ROWS})),
+    "lines.json": write_text("".join(json.dumps(row) + "\n" for row in ROWS)),
+    "array.jsonl": write_text(json.dumps(ROWS, indent=1)),
     "rows.csv": write_text('id,text\n1,it\'s “a” test\n2,"naïve, yes; 日本"\n'),
     "rows.tsv": write_text(TSV),
     "rows.txt": write_text(TSV),
@@ -139,6 +145,10 @@ BAD = {
     "twice.json": ('[{"a": 1, "a": 2}]', r"twice\.json: .*key 'a' stands twice"),
     "deep.jsonl": ("[" * 100_000, r"deep\.jsonl, line 1: not JSON \("),
     "deep.json": ("[" * 100_000, r"deep\.json: not JSON \("),
+    "digits.jsonl": ('{"a": 1}\n{"a": ' + "9" * 5_000 + "}\n", r"digits\.jsonl, line 2: not JSON"),
+    "endless.jsonl": ("x" * 100_000, r"endless\.jsonl, line 1: not JSON \(Expecting value"),
+    "half.json": ('{"a": 1}\n{"a": \n', r"half\.json, line 2: not JSON \(Expecting value"),
+    "array.jsonl": ('[{"a": 1},\n {"a": ]', r"array\.jsonl, line 1: not JSON \(Expecting"),
     "a.xlsx": ("", r"a\.xlsx: format '\.xlsx' is not known; known: \.jsonl, \.json, \.csv, "),
     "a": ("", r"a: format '' is not known; known: "),
     "a.parquet": ("not parquet", r"a\.parquet: cannot be read \("),
@@ -146,7 +156,10 @@ BAD = {
     "a.arrow": ("not arrow at all", r"a\.arrow: cannot be read \("),
     "half.arrow": ("ARROW1\0\0 and no more", r"half\.arrow: cannot be read \("),
     "a.jsonl.gz": ("not zipped", r"a\.jsonl\.gz: cannot be read \(Not a gzipped file"),
-    "long.tsv": ("a\n" + "x" * 200_000 + "\n", r"long\.tsv: cannot be read \(field larger than"),
+    "long.tsv": (
+        "a\n" + "x" * 200_000 + "\n",
+        r"long\.tsv, line 2: cannot be read \(field larger than",
+    ),
 }
 
 
@@ -157,6 +170,7 @@ def test_a_bad_file_is_refused_with_its_name_and_line(tmp_path, name):
     with pytest.raises(DataError, match=message) as caught:
         read_rows(tmp_path / name)
     assert str(caught.value).startswith(str(tmp_path))
+    assert len(str(caught.value)) < 500
 
 
 def test_bytes_that_are_no_utf8_are_refused_with_their_line(tmp_path):
@@ -169,6 +183,92 @@ def test_bytes_that_are_no_utf8_are_refused_with_their_line(tmp_path):
                 DataError, match=rf"{name}, line 2: not UTF-8 \(byte 0xe9, column 8"
             ):
                 read(path)
+
+
+def test_a_bad_byte_in_a_zip_that_is_cut_off_is_one_line_too(tmp_path):
+    content = gzip.compress(b'{"a": "\xe9"}\n' + random.Random(0).randbytes(100_000))
+    (tmp_path / "a.jsonl.gz").write_bytes(content[:60_000])
+    with pytest.raises(DataError, match=r"a\.jsonl\.gz: cannot be read \("):
+        read_rows(tmp_path / "a.jsonl.gz")
+
+
+DAMAGE = """
+import random, sys
+from pathlib import Path
+from stilt.data.tables import read_rows
+from stilt.errors import DataError
+path = Path(sys.argv[1])
+whole, told = path.read_bytes(), 0
+for seed in range(300):
+    chance = random.Random(seed)
+    content = bytearray(whole)
+    place = chance.randrange(len(content))
+    if seed % 3 == 0:
+        content[place] ^= 1 << chance.randrange(8)
+    elif seed % 3 == 1:
+        content[place : place + 8] = chance.randbytes(8)
+    else:
+        del content[place:]
+    path.write_bytes(content)
+    try:
+        read_rows(path)
+    except DataError as error:
+        told += str(error).startswith(f"{path}: cannot be read (") and str(error).isprintable()
+    else:
+        told += seed % 3 < 2
+print(told)
+"""
+
+
+@pytest.mark.parametrize("write", [write_arrow_stream, write_arrow_file], ids=["stream", "file"])
+def test_no_damage_of_an_arrow_file_ends_the_process(tmp_path, write):
+    path = tmp_path / "a.arrow"
+    write(path)
+    run = subprocess.run(
+        [sys.executable, "-c", DAMAGE, str(path)], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "300\n", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [(pa.duration("s"), "parquet"), (pa.duration("s"), "arrow"), (pa.timestamp("s"), "arrow")],
+)
+def test_times_that_no_clock_has_are_refused_with_the_files_name(tmp_path, kind, form):
+    path = tmp_path / f"rows.{form}"
+    path.write_bytes(table_bytes(pa.table({"a": pa.array([2**60], kind)}), form))
+    with pytest.raises(DataError, match=rf"rows\.{form}: cannot be read \("):
+        read_rows(path)
+
+
+def test_offsets_beyond_the_text_of_an_arrow_file_are_refused(tmp_path):
+    path = tmp_path / "a.arrow"
+    table = pa.Table.from_pylist([{"a": "x" * 0x1234}])
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    before, end, after = path.read_bytes().partition(b"\x00\x00\x00\x00\x34\x12\x00\x00")
+    path.write_bytes(before + end[:4] + b"\x00\x00\x00\x40" + after)
+    with pytest.raises(DataError, match=r"a\.arrow: cannot be read \("):
+        read_rows(path)
+
+
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path):
+    assert find(tmp_path / ("x" * 300)) is None
+    assert find_below(tmp_path, f"{'x' * 300}/a.jsonl") is None
+
+
+def test_folders_are_found_in_capitals_too_but_their_own_spelling_comes_first(tmp_path):
+    (tmp_path / "RTE").mkdir()
+    (tmp_path / "RTE" / "train.jsonl.gz").write_bytes(b"")
+    assert find_below(tmp_path, "rte/train.jsonl") == tmp_path / "RTE" / "train.jsonl.gz"
+    assert find_below(tmp_path, "rte/val.jsonl") is None
+    assert find_below(tmp_path, "wic/train.jsonl") is None
+    (tmp_path / "rte").mkdir()
+    (tmp_path / "rte" / "train.jsonl").write_bytes(b"")
+    assert find_below(tmp_path, "rte/train.jsonl") == tmp_path / "rte" / "train.jsonl"
+    assert find_below(tmp_path, str(tmp_path / "RTE/train.jsonl")) == (
+        tmp_path / "RTE" / "train.jsonl.gz"
+    )
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])

@@ -1,10 +1,15 @@
 """What is carried from a start model and what is fresh, by name (upstream.md section 3)."""
 
+import json
+import re
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from stilt.errors import ConfigError
-from stilt.model.build import StartModels, build, save
+from stilt.errors import ConfigError, ModelError
+from stilt.model.build import StartModels, build, load_start, save
 from stilt.model.place import ModelPlace
 from stilt.task import Task
 
@@ -42,7 +47,7 @@ def trained(models, tmp_path):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.5)
-        save(model, tmp_path / task.name)
+        save(model, models.tokenizer, tmp_path / task.name)
         return tmp_path / task.name, dict(model.named_parameters())
 
     return make
@@ -109,7 +114,9 @@ def test_building_leaves_the_start_model_as_it_was(models):
 def test_a_half_precision_checkpoint_is_trained_in_fp32(models, trained, tmp_path):
     path, _ = trained(CHOICE)
     model = build(models.start(CHOICE, path, "keep"), 1).to(torch.bfloat16)
-    save(model, tmp_path / "half")
+    save(model, models.tokenizer, tmp_path / "half")
+    # a colleague of the group trains from it, too
+    assert all(path.stat().st_mode & 0o044 for path in (tmp_path / "half").iterdir())
     start = models.start(CHOICE, tmp_path / "half", "keep")
     assert {parameter.dtype for parameter in start.model.parameters()} == {torch.float32}
 
@@ -117,3 +124,92 @@ def test_a_half_precision_checkpoint_is_trained_in_fp32(models, trained, tmp_pat
 def test_a_model_refuses_too_long_a_task_before_it_is_built(models):
     with pytest.raises(ConfigError, match="the model has 128 positions"):
         models.start(TWO.model_copy(update={"max_length": 200}), None, "keep")
+
+
+def without(weights, part):
+    return {name: value for name, value in weights.items() if part not in name}
+
+
+def prefixed(weights, prefix):
+    return {prefix + name: value for name, value in weights.items()}
+
+
+def bare(weights):
+    """As a model without a head is saved."""
+    inside = {name: value for name, value in weights.items() if name.startswith("roberta.")}
+    return {name.removeprefix("roberta."): value for name, value in inside.items()}
+
+
+@pytest.fixture
+def other(roberta, tmp_path):
+    """Makes a copy of the model with its weights changed, or fields of its config."""
+
+    def make(change, **fields):
+        folder = shutil.copytree(roberta, tmp_path / "other")
+        weights = change(load_file(roberta / "model.safetensors"))
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | fields))
+        return StartModels(ModelPlace(str(folder)))
+
+    return make
+
+
+@pytest.mark.parametrize("inner", [dict, bare])
+@pytest.mark.parametrize(
+    "prefix", ["", "module.", "_orig_mod.", "model.", "module._orig_mod.", "0.auto_model."]
+)
+def test_what_wrappers_put_before_the_names_of_weights_is_taken_off(models, other, prefix, inner):
+    start = other(lambda weights: prefixed(inner(weights), prefix)).start(CHOICE, None, "keep")
+    assert start.wrapper == prefix
+    usual = models.start(CHOICE, None, "keep")
+    theirs = dict(usual.model.named_parameters())
+    assert set(start.fresh) == POOLER | CHOICE_HEAD
+    for name, parameter in start.model.named_parameters():
+        if name not in start.fresh:
+            assert torch.equal(parameter, theirs[name]), name
+
+
+MISFITS = {
+    "another prefix": (lambda weights: prefixed(weights, "net."), {}, "roberta.embeddings"),
+    "another type": (
+        lambda weights: {name.replace("roberta.", "bert."): w for name, w in weights.items()},
+        {},
+        r"lack, .* and 34 more; they hold bert\.embeddings",
+    ),
+    "a missing layer": (
+        lambda weights: without(weights, "layer.1."),
+        {},
+        r"roberta\.encoder\.layer\.1\.attention\.self\.query\.weight.* and 13 more",
+    ),
+    "one missing vector": (
+        lambda weights: without(weights, "layer.1.output.LayerNorm.bias"),
+        {},
+        r"lack, or have in another shape, roberta\.encoder\.layer\.1\.output\.LayerNorm\.bias\.",
+    ),
+    "more layers wanted": (dict, {"num_hidden_layers": 3}, r"roberta\.encoder\.layer\.2\."),
+    "another vocabulary": (dict, {"vocab_size": 399}, r"embeddings\.word_embeddings\.weight"),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+@pytest.mark.parametrize("task", [CHOICE, TWO], ids=lambda task: task.name)
+def test_an_encoder_is_never_trained_from_random_weights(other, misfit, task):
+    change, fields, said = MISFITS[misfit]
+    with pytest.raises(ModelError, match=r"its weights do not fit its config\.json") as refused:
+        other(change, **fields).start(task, None, "keep")
+    assert re.search(said, str(refused.value))
+
+
+def test_weights_that_cannot_be_read_are_one_clear_line(roberta, tmp_path):
+    folder = shutil.copytree(roberta, tmp_path / "other")
+    (folder / "model.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(ModelError, match=r"other cannot be loaded \(.+\)\. Run launcher/stage"):
+        StartModels(ModelPlace(str(folder))).start(CHOICE, None, "keep")
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "t5", "deberta", "bart"])
+def test_a_type_of_model_without_a_head_is_refused_with_the_reason(kind, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    with pytest.raises(ModelError, match=rf"\({kind}\): transformers has no multiple-choice head"):
+        load_start(None, ModelPlace(str(tmp_path)))

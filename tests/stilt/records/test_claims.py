@@ -17,6 +17,7 @@ from stilt.records.claims import (
     lives_here,
     new_claim,
     process_lives,
+    read,
     take,
 )
 
@@ -201,3 +202,38 @@ def test_a_claim_of_another_machine_lives_for_a_day_after_its_last_sign():
     assert lives_here(claim.model_copy(update={"updated": now - 3_600}))
     assert lives_here(claim.model_copy(update={"started": now - 3_600}))
     assert not lives_here(claim.model_copy(update={"started": now, "updated": now - 90_000}))
+
+
+def test_a_damaged_claim_holds_nothing_and_can_be_taken(tmp_path):
+    spoil = {
+        "bytes": lambda path: path.write_bytes(b"\xff"),
+        "deep": lambda path: path.write_text("[" * 100_000),
+        "huge": lambda path: path.write_text('{"pid": ' + "9" * 5000 + "}"),
+        "every process": lambda path: path.write_text(
+            new_claim("x", "local-1", "b").model_copy(update={"pid": -1}).model_dump_json()
+        ),
+        "folder": lambda path: path.mkdir(),
+        "loop": lambda path: path.symlink_to(path),
+    }
+    for name, make in spoil.items():
+        path = tmp_path / f"{name}.json"
+        make(path)
+        assert read(path) is None, name
+        assert drop_stale(path, None), name
+        assert take(new_claim("x", "local-1", "b"), path), name
+
+
+def test_a_claim_that_may_not_be_read_is_somebodys(tmp_path, monkeypatch):
+    path = tmp_path / "x.json"
+    take(new_claim("x", "local-1", "b"), path)
+
+    def closed(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", closed)
+    hidden = read(path)
+    assert hidden is not None and hidden.item == "x"
+    assert lives_here(hidden)
+    os.utime(path, (0, 0))
+    old = read(path)
+    assert old is not None and not lives_here(old)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stilt.cell import Cell, Hyperparameters, Source
 from stilt.errors import ResultError
+from stilt.records import results
 from stilt.records.results import (
     CurvePoint,
     Failure,
@@ -21,7 +22,6 @@ from stilt.records.results import (
     Tokens,
     Training,
     read_record,
-    read_result,
     write_record,
 )
 
@@ -104,7 +104,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 @settings(max_examples=30)
 @given(
-    score=FINITE,
+    score=st.floats(-1, 1),
     loss=st.lists(st.tuples(st.integers(0, 10**9), st.none() | FINITE), max_size=5),
     message=st.text(max_size=40),
     predictions=st.text("0123", max_size=20),
@@ -204,7 +204,7 @@ def test_bytes_that_are_no_text_and_a_folder_are_refused_with_their_name(tmp_pat
     with pytest.raises(ResultError, match=r"x\.json: not a whole line of JSON \('utf-8'"):
         read_record(Result, path)
     (tmp_path / "y.json").mkdir()
-    with pytest.raises(ResultError, match=r"y\.json: not a whole line of JSON \("):
+    with pytest.raises(ResultError, match=r"y\.json: no file to be read \(Is a directory\)"):
         read_record(Result, tmp_path / "y.json")
 
 
@@ -270,24 +270,42 @@ def test_a_record_cut_off_anywhere_is_refused(tmp_path, cut):
         read_record(Result, path)
 
 
-def test_a_result_of_another_cell_or_study_is_refused(tmp_path):
-    path = tmp_path / "x.json"
-    assert read_result(CELL, STUDY, path) is None
-    write_record(RESULT, path)
-    assert read_result(CELL, STUDY, path) == RESULT
-    other = CELL.model_copy(update={"id": "cccccccccccc"})
-    with pytest.raises(ResultError) as caught:
-        read_result(other, STUDY, path)
-    assert str(caught.value) == (
-        f"{path}: holds cell aaaaaaaaaaaa of study {STUDY}, not cell cccccccccccc of study {STUDY}."
-    )
-    with pytest.raises(ResultError, match=r"of study 0123456789ab, not cell .* of study ffffffff"):
-        read_result(CELL, "ffffffffffff", path)
+def test_a_file_that_may_not_be_read_is_no_damaged_one(tmp_path, monkeypatch):
+    def closed(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(results, "FileIO", closed)
+    with pytest.raises(RecordError, match=r"x\.json: permission denied\. Ask its owner") as caught:
+        read_record(Result, tmp_path / "x.json")
+    assert caught.value.kind == "unreadable"
 
 
-def test_a_diverged_run_is_a_result_without_a_score(tmp_path):
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("score", 1.5),
+        ("dev.score", -1.01),
+        ("dev.accuracy", -0.1),
+        ("dev.mcc", 2),
+        ("dev.loss", -0.5),
+        ("dev.ties", -1),
+        ("dev_rows", 0),
+        ("train_rows", -3),
+        ("classes", 1),
+        ("timings.train", -1.0),
+        ("training.updates", -1),
+        ("training.tokens.real", -1),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_with_its_field(tmp_path, place, value):
     path = tmp_path / "x.json"
-    diverged = Result(cell=CELL, **SHARED | {"status": "diverged", "score": None, "dev": None})
-    write_record(diverged, path)
-    found = read_result(CELL, STUDY, path)
-    assert (found.status, found.score, found.dev) == ("diverged", None, None)
+    table = RESULT.model_dump(mode="json")
+    *outer, field = place.split(".")
+    inner = table
+    for name in outer:
+        inner = inner[name]
+    inner[field] = value
+    path.write_text(json.dumps(table))
+    with pytest.raises(RecordError, match=rf"x\.json: field '{place}' = {value}: ") as caught:
+        read_record(Result, path)
+    assert caught.value.kind == "schema"

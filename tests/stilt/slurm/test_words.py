@@ -1,10 +1,10 @@
-"""SLURM's ids, times and resource lists are read in every spelling."""
+"""SLURM's ids and times are read in every spelling."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stilt.slurm.words import expand, gpu_number, seconds
+from stilt.slurm.words import expand, seconds
 
 
 @pytest.mark.parametrize(
@@ -35,19 +35,3 @@ def test_expanding_a_list_gives_every_index_once(indices):
 )
 def test_slurms_times_are_read(text, expected):
     assert seconds(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("billing=1,cpu=4,gres/gpu=2,mem=8G", 2),
-        ("cpu=4,gres/gpu=2,gres/gpu:a100=2", 2),
-        ("gres:gpu:1", 1),
-        ("gres/gpu:a100:4", 4),
-        ("gpu", 1),
-        ("N/A", 0),
-        ("billing=1,cpu=1,node=1", 0),
-    ],
-)
-def test_gpus_are_counted_in_every_spelling(text, expected):
-    assert gpu_number(text) == expected

@@ -1,6 +1,6 @@
 """A command's exit code, and mistakes in one line."""
 
-from stilt.system.command import exit_code
+from stilt.system.command import exit_code, run_command
 
 import errno
 import os
@@ -8,7 +8,7 @@ import os
 import polars as pl
 import pytest
 
-from stilt.errors import ConfigError, DataError, ResultError, StiltError
+from stilt.errors import NO_PATH, ConfigError, DataError, ResultError, StiltError
 from stilt.system.files import replacing
 
 
@@ -72,6 +72,38 @@ def test_a_full_disk_is_known_from_a_librarys_own_exception_too(capsys, tmp_path
 
     assert exit_code(command) == 2
     assert f"error: {tmp_path / 'x.parquet'}: No space left on device." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", NO_PATH)
+def test_a_path_that_can_lead_nowhere_is_one_line_with_its_beginning(number, capsys):
+    def command():
+        raise OSError(number, os.strerror(number), "x\x1b" + "w" * 100_000)
+
+    assert exit_code(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: x\\x1bwww") and line.endswith(f"…: {os.strerror(number)}.")
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("a\x1b[2Jb", "argument 'a\\x1b[2Jb': a control character is not allowed."),
+        ("a\nb", "argument 'a\\nb': a control character is not allowed."),
+        ("\x85", "argument '\\x85': a control character is not allowed."),
+        ("w" * 5_000, f"argument '{'w' * 78}…: 5000 characters, at most 4096."),
+    ],
+)
+def test_an_argument_that_no_screen_should_show_is_refused(argument, told, capsys):
+    assert run_command(lambda name: 0, "prog", ["--name", argument]) == 2
+    assert capsys.readouterr().err == f"error: {told}\n"
+
+
+def test_a_name_of_any_script_is_an_argument():
+    def command(name: str) -> int:
+        return len(name)
+
+    assert run_command(command, "prog", ["--name", "é\u00a0日本"]) == 4
 
 
 def test_another_error_of_the_system_keeps_its_traceback():

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from stilt.system.units import clock, size, span
+from stilt.system.units import clock, counted, size, span
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,8 @@ def test_a_time_of_day_has_its_date_where_it_is_another_day():
 )  # fmt: skip
 def test_durations_are_written_in_two_units(seconds, text):
     assert span(seconds) == text
+
+
+def test_a_number_of_things_has_the_right_form():
+    assert [counted(number, "run") for number in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+    assert counted(2, "study", "studies") == "2 studies"

@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import matthews_corrcoef
 
+from stilt.records.baselines import majority
 from stilt.task import load_task
-from stilt.training.metrics import majority, score
+from stilt.training.metrics import score
 
 COLA, RTE, MEDNLI, HELLASWAG = map(load_task, ("cola", "rte", "mednli", "hellaswag"))
 

@@ -198,10 +198,10 @@ def test_an_error_in_a_follower_is_recorded_in_its_own_words(roberta, tmp_path):
     # the follower alone finds other rows than the study began with
     spoil = """
     if os.environ.get('RANK') == '1':
-        import stilt.data.load
-        def wrong(folder, name, splits):
-            raise stilt.data.load.DataError(f'{name}: rows that only one process saw')
-        stilt.data.load.pin_data = wrong
+        import stilt.records.validity
+        def wrong(judge, name, size, pin):
+            raise stilt.errors.DataError(f'{name}: rows that only one process saw')
+        stilt.records.validity.Judge.pin = wrong
 """
     code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
     assert code == 1, said

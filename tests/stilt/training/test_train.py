@@ -13,6 +13,7 @@ from stilt.training import train
 from stilt.training.curves import Diverged
 from stilt.training.forward import forward, predict, split_by_length
 from stilt.training.runtime import Runtime, make_accelerator
+from stilt.training.saved_state import SavedState
 from tests.support.tiny_training import ALONE, encoded, fresh, point, task
 
 
@@ -153,7 +154,7 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(
     data, what = encoded(18), task(micro_batch=4)
     accelerator = make_accelerator("cpu")
     whole, _, curves = train.fit(fresh(models, what), data, what, point(), Runtime(accelerator))
-    stop, state, updates = StopRequest(), tmp_path / "state.pt", []
+    stop, state, updates = StopRequest(), SavedState(tmp_path / "state.pt", "cell", "rows"), []
 
     def progress(done, total):
         updates.append(done)
@@ -170,12 +171,11 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(
             state=state,
             progress=progress,
         )
-    assert state.is_file()
+    assert state.path.is_file()
     torch.manual_seed(999)
     resumed, _, again = train.fit(
         fresh(models, what), data, what, point(), Runtime(accelerator), state=state
     )
-    assert not state.exists()
     assert again.loss == curves.loss
     for mine, theirs in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(mine, theirs)
@@ -214,7 +214,7 @@ def test_tokens_real_and_computed_are_counted(models, runtime):
 
 def test_the_fast_recipe_keeps_weights_and_optimizer_in_full_precision(models, fast, tmp_path):
     data, what = encoded(18), task()
-    stop, state, updates = StopRequest(), tmp_path / "state.pt", []
+    stop, state, updates = StopRequest(), SavedState(tmp_path / "state.pt", "cell", "rows"), []
 
     def progress(done, total):
         updates.append(done)
@@ -227,7 +227,7 @@ def test_the_fast_recipe_keeps_weights_and_optimizer_in_full_precision(models, f
             fresh(models, what), data, what, point(), Runtime(fast, stop=stop),
             state=state, progress=progress,
         )  # fmt: skip
-    saved = torch.load(state, weights_only=True)
+    saved = state.read()
     moments = [m for kept in saved["optimizer"]["state"].values() for m in kept.values()]
     assert {t.dtype for t in [*saved["model"].values(), *moments]} == {torch.float32}
     again, _, resumed = train.fit(

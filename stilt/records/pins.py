@@ -1,0 +1,126 @@
+"""Which rows a study was begun with: a small file for each task, written at first sight of them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ConfigDict, Field
+
+from stilt.config import Frozen, parse, read_json
+from stilt.errors import ConfigError, DataError
+from stilt.records.baselines import written
+from stilt.system.files import create_text, write_text
+
+
+class Pin(Frozen):
+    """The rows of a task, as a study knows them again."""
+
+    # what a later version adds must not make this one begin anew
+    model_config = ConfigDict(extra="ignore")
+
+    digest: str
+    """Of all examples in order."""
+    train: int = Field(ge=1)
+    """Rows."""
+    dev: int = Field(ge=1)
+    gold: str | None = None
+    """Labels of the dev rows in order, a base-36 digit each; earlier versions kept none."""
+    where: str
+    odd: tuple[dict[str, Any], ...] | None = None
+    """What is odd in the rows, for whoever has not got them; earlier versions did not look."""
+
+
+def pin_name(task: str, train_size: int | None) -> str:
+    """What the file of a task's rows is called, or of so many of its training rows."""
+    return f"{task}-{train_size}" if train_size else task
+
+
+def new_pin(
+    digest: str, train: int, labels: Sequence[int], where: str, odd: Iterable[Frozen] = ()
+) -> Pin:
+    """The pin of rows that were just read.
+
+    Args:
+        digest: of all examples in order.
+        train: training rows.
+        labels: classes of the dev rows.
+        where: they were found.
+        odd: what is odd in them.
+    """
+    gold = written(np.asarray(labels, int))
+    tables = tuple(oddity.model_dump() for oddity in odd)
+    return Pin(digest=digest, train=train, dev=len(gold), gold=gold, where=where, odd=tables)
+
+
+def keep(path: Path, name: str, pin: Pin, known: str | None) -> str:
+    """Keeps the pin of a task's rows at first sight, and refuses other rows after.
+
+    A pin that is damaged is made anew, and one without gold labels is completed.
+
+    Args:
+        path: where it is kept.
+        name: the task.
+        pin: of the rows that were just read.
+        known: digest of the rows that the study's results were made with, where they agree on one.
+
+    Returns:
+        What was mended, for people; most often empty.
+
+    Raises:
+        DataError: The rows are not those that the study was begun with.
+    """
+    text = json.dumps(pin.model_dump()) + "\n"
+    if known in (None, pin.digest) and create_text(path, text):
+        return ""
+    try:
+        there = read_pin(path)
+    except ConfigError as error:
+        there, damage = None, str(error)
+    else:
+        damage = ""
+    if there is None:
+        if known not in (None, pin.digest):
+            raise DataError(
+                f"{pin.where}: task {name!r} has other rows ({pin.train} train, {pin.dev} dev) "
+                f"than the results of this study were made with (digest {known}, here "
+                f"{pin.digest}). Use the same data, or begin another study."
+            )
+        if path.is_dir() and not path.is_symlink():
+            raise DataError(f"{path}: a folder, where a file is expected. Remove it.")
+        write_text(path, text)
+        return f"{damage} It was made anew." if damage else ""
+    if there.digest != pin.digest:
+        raise DataError(
+            f"{pin.where}: task {name!r} has other rows ({pin.train} train, {pin.dev} dev) than "
+            f"this study began with ({there.train} train, {there.dev} dev from {there.where}). "
+            "Use the same data, or begin another study."
+        )
+    if there.gold != pin.gold or (there.odd is None and pin.odd):
+        write_text(path, text)
+    return ""
+
+
+def read_pin(path: Path) -> Pin | None:
+    """Reads a pin; None where there is none.
+
+    Raises:
+        ConfigError: It is damaged; the message says what is wrong in it.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+    return _read(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(512)
+def _read(path: Path, changed: int, size: int) -> Pin | None:
+    try:
+        return parse(Pin, read_json(path), path)
+    except FileNotFoundError:
+        return None

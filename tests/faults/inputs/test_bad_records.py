@@ -1,0 +1,235 @@
+"""Records of a study with a mistake in them: named, never used, and they hide no other."""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.judged import Ended, tell
+from tests.support.mutations import (
+    ONLY_JSON,
+    json_text,
+    mutated_bytes,
+    mutated_table,
+    replace_file,
+)
+from tests.support.spoilt_study import (
+    CELLS,
+    SOURCES,
+    SpoiltStudy,
+    first_to_break,
+    make_template,
+    worst,
+)
+
+SCORING = (
+    *("schema_version", "cell", "source", "status", "metric", "score", "majority", "chance"),
+    *("classes", "train_rows", "dev_rows", "data", "checkpoint"),
+)
+"""Fields of a result that decide what a table says of it."""
+OF_DEV = ("score", "accuracy", "mcc", "predictions", "gold")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    return make_template(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory):
+    return make_template(tmp_path_factory.mktemp("failing"), failed=1.0)
+
+
+def spoil(rng: random.Random, path: Path) -> str:
+    """Puts one mistake in a JSON file: in its table, its bytes, or in what lies at its place."""
+    chance = rng.random()
+    if chance < 0.06:
+        return replace_file(rng, path)
+    if chance < 0.45:
+        made = mutated_bytes(rng, path.read_bytes())
+        path.write_bytes(made.content)
+    else:
+        made = mutated_table(rng, json.loads(path.read_text()), ONLY_JSON)
+        path.write_text(json_text(made.content) + "\n")
+    return made.what
+
+
+def table_of(path: Path):
+    """What a file holds; None where it is no JSON, or one with a key twice."""
+    try:
+        return json.loads(path.read_bytes(), object_pairs_hook=_once)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _once(pairs):
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key twice")
+    return dict(pairs)
+
+
+def decides(table) -> str:
+    """What of a record decides a number in a table, as text."""
+    dev = table.get("dev") or {}
+    kept = {name: table.get(name) for name in SCORING}
+    return json.dumps([kept, {name: dev.get(name) for name in OF_DEV}], sort_keys=True)
+
+
+def in_batches(seeds: Sequence[int], size: int):
+    """Seeds, some at a time."""
+    return [list(seeds[first : first + size]) for first in range(0, len(seeds), size)]
+
+
+def survey_records(
+    seeds: Sequence[int],
+    boundary: str,
+    size: int,
+    check: Callable[[dict[int, str]], tuple[list[Ended], list[str]]],
+    spoilt: Callable[[list[int]], dict[int, str]],
+) -> None:
+    """Spoils many records of one study at once, prints every complaint and fails with one.
+
+    Args:
+        seeds: of the cases.
+        boundary: what is tried, in words.
+        size: records of one study that are spoilt together.
+        check: runs the commands; returns how they ended, and complaints of single records.
+        spoilt: spoils a record for each seed; returns what was done to it.
+    """
+    count = 0
+    for batch in in_batches(seeds, size):
+        whole: list[str] = []
+
+        def breaks(some: list[int], whole=whole) -> str:
+            said = spoilt(some)
+            ends, found = check(said)
+            broken = worst(*ends)
+            whole[:] = found
+            return broken[0] if broken else ""
+
+        if broken := first_to_break(batch, breaks):
+            count += tell(boundary, broken[0], [broken[1]])
+        else:
+            count += tell(boundary, batch[0], whole)
+    if count:
+        pytest.fail(f"{count} complaints in {len(seeds)} cases", pytrace=False)
+
+
+def test_a_spoilt_result_is_named_and_left_out_or_means_the_same(seeds, template, tmp_path):
+    study: SpoiltStudy
+    good: dict[str, str] = {}
+
+    def spoilt(some):
+        nonlocal study
+        study = SpoiltStudy(template, tmp_path / f"case{some[0]}-{len(some)}")
+        paths = sorted(study.folder.results.glob("*.json"))
+        good.update({path.stem: decides(json.loads(path.read_text())) for path in paths})
+        return {seed: _spoil_one(paths, seed, "result") for seed in some}
+
+    def check(said):
+        shown, items = study.status()
+        summed, content, cells = study.summarize()
+        if summed.code or not items:
+            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
+        left_out = {problem["file"] for problem in content["left_out"]}
+        found = (
+            [] if sum(content["cells"].values()) == CELLS == cells.height else ["cells are lost"]
+        )
+        scored = set(cells.filter(cells["status"] == "ok")["cell"])
+        for cell, was in good.items():
+            path = study.folder.result(cell)
+            named = f"results/{cell}.json" in left_out
+            done = items[cell]["state"] == "done"
+            table = table_of(path)
+            what = f"results/{cell}.json ({_what(said, cell)})"
+            if done == named or (cell in scored) == named:
+                found.append(f"{what}: status {items[cell]['state']}, left out: {named}")
+            if not named and (not isinstance(table, dict) or decides(table) != was):
+                found.append(f"{what}: was taken")
+            if not done and str(path.name) not in items[cell]["why"]:
+                found.append(f"{what}: status does not name it: {items[cell]['why']}")
+        return [shown, summed], found
+
+    survey_records(seeds, "result", 50, check, spoilt)
+
+
+def _spoil_one(paths: list[Path], seed: int, boundary: str) -> str:
+    path = paths[seed % len(paths)]
+    return f"{path.stem} {spoil(random.Random(f'{boundary} {seed}'), path)}"
+
+
+def _what(said: dict[int, str], name: str) -> str:
+    return next((f"{seed} {what}" for seed, what in said.items() if what.startswith(name)), "whole")
+
+
+def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tmp_path):
+    study: SpoiltStudy
+    good: dict[str, str] = {}
+
+    def spoilt(some):
+        nonlocal study
+        study = SpoiltStudy(template, tmp_path / f"case{some[0]}-{len(some)}")
+        paths = [study.folder.source(source) / "result.json" for source in study.study.sources]
+        good.update({path.parent.name: decides(json.loads(path.read_text())) for path in paths})
+        said = {}
+        for seed in some:
+            path = paths[seed % len(paths)]
+            said[seed] = f"{path.parent.name} {spoil(random.Random(f'source {seed}'), path)}"
+        return said
+
+    def check(said):
+        shown, items = study.status()
+        summed, content, cells = study.summarize()
+        if summed.code or not items:
+            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
+        left_out = {problem["file"] for problem in content["left_out"]}
+        found = [] if cells.height == CELLS and len(good) == SOURCES else ["cells are lost"]
+        for source, was in good.items():
+            path = study.folder.source(source) / "result.json"
+            named, done = (
+                f"sources/{source}/result.json" in left_out,
+                items[source]["state"] == "done",
+            )
+            table, what = table_of(path), f"source {source} ({_what(said, source)})"
+            if done == named and path.exists():
+                found.append(f"{what}: status {items[source]['state']}, left out: {named}")
+            if done and (not isinstance(table, dict) or decides(table) != was):
+                found.append(f"{what}: was taken")
+        return [shown, summed], found
+
+    survey_records(seeds, "source", 30, check, spoilt)
+
+
+def test_a_spoilt_failure_is_named_and_its_cell_is_still_counted(seeds, failing, tmp_path):
+    study: SpoiltStudy
+
+    def spoilt(some):
+        nonlocal study
+        study = SpoiltStudy(failing, tmp_path / f"case{some[0]}-{len(some)}")
+        paths = sorted(study.folder.failures.glob("*.json"))
+        return {seed: _spoil_one(paths, seed, "failure") for seed in some}
+
+    def check(said):
+        shown, items = study.status()
+        summed, content, cells = study.summarize()
+        if summed.code or not items:
+            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
+        left_out = {problem["file"] for problem in content["left_out"]}
+        failed = dict(zip(cells["cell"], cells["failure_kind"], strict=True))
+        found = [] if cells.height == CELLS else ["cells are lost"]
+        for cell in study.study.cells:
+            path, what = study.folder.failure(cell), f"failure {cell} ({_what(said, cell)})"
+            if not path.exists():
+                continue
+            item, named = items[cell], f"failures/{cell}.json" in left_out
+            if item["state"] != "failed" or (item["kind"] == "damaged") != named:
+                found.append(f"{what}: status {item['state']} {item['kind']}, left out: {named}")
+            if (failed[cell] is None) != named:
+                found.append(f"{what}: summarize has {failed[cell]}, left out: {named}")
+            if item["kind"] == "damaged" and path.name not in item["why"]:
+                found.append(f"{what}: status does not name it: {item['why']}")
+        return [shown, summed], found
+
+    survey_records(seeds, "failure", 50, check, spoilt)
