@@ -168,18 +168,6 @@ def test_csv_of_several_studies_is_one_table(root, capsys):
     assert frame["study"].to_list() == ["tiny"] * 4 + ["other"] * 4
 
 
-def test_the_definition_of_a_degenerate_run_can_be_chosen(root, capsys):
-    counts = {}
-    for name in ("auto", "majority", "margin", "constant", "loss"):
-        assert run("tiny", "--root", str(root), "--degenerate", name) == 0
-        table = summary(root)
-        assert table["degenerate"]["definition"] == name
-        counts[name] = [row["degenerate"] for row in table["summary"]]
-        assert counts[name] == [row[f"degenerate_{name}"] for row in table["summary"]]
-        assert table["degenerate"]["meaning"] in " ".join(capsys.readouterr().out.split())
-    assert sum(counts["margin"]) >= sum(counts["majority"]) > 0
-
-
 def test_what_is_missing_failed_or_left_out_is_said_with_its_reason(tmp_path, capsys):
     study = make_study(tmp_path / "s", grid=TINY)
     folder = StudyFolder(tmp_path / "s")
@@ -264,43 +252,6 @@ def test_cells_that_the_grid_pairs_with_nothing_are_pointed_out_and_their_pairs_
     details = (tmp_path / "s" / "summary" / "summary.md").read_text().partition("| pairs |")[2]
     rows = [line.split("|") for line in details.splitlines() if "| hellaswag |" in line]
     assert [row[11].strip() for row in rows[:2]] == ["4 of 6", "4"]
-
-
-def test_without_common_predictions_the_intervals_are_narrow_and_it_is_said(root, capsys):
-    # another order of the dev rows: what is stored is not of the same examples
-    path = min((root / "tiny" / "results").glob("*.json"))
-    result = json.loads(path.read_text())
-    for name in ("predictions", "gold"):
-        result["dev"][name] = result["dev"][name][::-1]
-    path.write_text(json.dumps(result))
-    assert run("tiny", "--root", str(root)) == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert (
-        f"Dev examples are held fixed on {result['cell']['target']}: not every run has stored "
-        "predictions for the same examples"
-    ) in shown
-    kinds = {(row["target"], row["interval"]) for row in summary(root)["differences"]}
-    other = {"rte": "cola", "cola": "rte"}[result["cell"]["target"]]
-    assert kinds == {(result["cell"]["target"], "narrow"), (other, "whole")}
-
-
-def test_narrow_intervals_are_an_option(root, capsys):
-    assert run("tiny", "--root", str(root), "--interval", "narrow") == 0
-    shown = capsys.readouterr().out
-    assert "new dev" not in shown and "this dev" in shown
-    assert "held fixed on" not in shown
-    assert summary(root)["interval"]["asked"] == "narrow"
-
-
-def test_every_csv_file_is_described(root):
-    run("tiny", "--root", str(root))
-    folder = root / "tiny" / "summary"
-    said = json.loads((folder / "csv-metadata.json").read_text())
-    files = {table["url"]: table["tableSchema"]["columns"] for table in said["tables"]}
-    assert set(files) == {path.name for path in folder.glob("*.csv")}
-    for name, columns in files.items():
-        head = (folder / name).read_text().splitlines()[0].split(",")
-        assert head == [column["name"] for column in columns]
 
 
 def test_a_study_without_a_result_says_so_and_is_no_mistake(tmp_path, capsys):
