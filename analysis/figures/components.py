@@ -35,7 +35,7 @@ def components(variance: pl.DataFrame, study: Study) -> Figure:
     """
     targets, sources = present(variance, "target"), present(variance, "source")
     names = (target_title(study, target) for target in targets)
-    figure, axes = panels(names, 4, (0.9 + 0.18 * len(sources), 1.3), sharey=True)
+    figure, axes = panels(names, 3, (0.9 + 0.18 * len(sources), 1.3), sharey=True)
     titles = short((source_title(study, name) for name in sources), 16)
     for target, ax in zip(targets, axes, strict=True):
         panel = variance.filter(pl.col("target") == target)
@@ -50,7 +50,7 @@ def components(variance: pl.DataFrame, study: Study) -> Figure:
         ax.set_ylim(len(sources) - 0.5, -0.5)
         ax.set_xlim(left=0)
         ax.grid(axis="both")
-    figure.supxlabel("standard deviation of a score × 100, if this alone varied")
+    figure.supxlabel("SD of a score × 100, if this alone varied")
     figure.legend(
         handles=[
             Line2D(
