@@ -44,11 +44,12 @@ def components(variance: pl.DataFrame, study: Study) -> Figure:
             ax.plot(
                 there[cause] * 100, [sources.index(name) for name in there["source"]],
                 linestyle="none", marker=MARKS[cause], ms=3.4, color=COLOURS[cause],
-                fillstyle="none", clip_on=False,
+                fillstyle="none",
             )  # fmt: skip
         ax.set_yticks(range(len(sources)), titles)
         ax.set_ylim(len(sources) - 0.5, -0.5)
-        ax.set_xlim(left=0)
+        # a mark at 0 is shown whole
+        ax.set_xlim(left=-0.04 * ax.get_xlim()[1])
         ax.grid(axis="both")
     figure.supxlabel("SD of a score × 100, if this alone varied")
     figure.legend(
