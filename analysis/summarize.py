@@ -15,22 +15,27 @@ from typing import Annotated, Any, Literal
 import polars as pl
 import tyro
 
-from analysis.notes.comparability import refuse_other_metrics, remarks
+from analysis.notes.comparability import refuse_other_metrics, refuse_other_rows, remarks
 from analysis.notes.gaps import describe
 from analysis.notes.history import title
+from analysis.notes.narrowing import narrowed
 from analysis.read.collect import Collection, collect
 from analysis.read.columns import NARROW
 from analysis.read.pool import pool as pool_of
 from analysis.read.pool import united
-from analysis.stats.degenerate import Definition, degenerate
-from analysis.stats.effects import main_effects
-from analysis.stats.summary import (
-    best_against_trials,
+from analysis.stats.degenerate import DEFAULT, Definition, degenerate
+from analysis.stats.differences import (
+    Question,
     differences_against_none,
     differences_between,
-    summarize_cells,
+    pooled_differences,
 )
-from analysis.tables import exports
+from analysis.stats.effects import main_effects
+from analysis.stats.examples import Answers
+from analysis.stats.scope import Scope
+from analysis.stats.summary import best_against_trials, summarize_cells
+from analysis.stats.variance import variance_components
+from analysis.tables import exports, metadata
 from analysis.tables.layouts import comparison, tables
 from analysis.tables.paper import Report, covered, text_csv, write_paper_tables
 from analysis.tables.paper import report as paper_report
@@ -39,7 +44,7 @@ from analysis.tables.terminal import say, show
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
 from stilt.study import Study
-from stilt.system.files import writable_folder
+from stilt.system.files import writable_folder, write_text
 
 CELLS = "cells.parquet"
 """Every column of every cell, in a study's summary folder."""
@@ -52,16 +57,17 @@ class Summary:
     """One study with everything that is derived from its cells."""
 
     collection: Collection
-    definition: Definition
+    asked: Question
     notes: list[str]
     frames: dict[str, pl.DataFrame]
-    """``summary``, ``differences``, ``effects``, ``sources``, ``expected_best``."""
+    """``summary``, ``differences``, ``pooled``, ``variance``, ``effects``, ``sources``,
+    ``expected_best``."""
     reports: tuple[Report, ...] = ()
     """Tables and figures of the paper that were asked for."""
 
     def tables(self) -> list[TextTable]:
         """The tables that are shown."""
-        return self._titled(tables(self.collection.study, self.frames, self.definition))
+        return self._titled(tables(self.collection.study, self.frames, self.asked))
 
     def paper(self) -> list[TextTable]:
         """The paper's tables: those that were asked for, else all that the study plans whole."""
@@ -82,7 +88,7 @@ class Summary:
     def content(self) -> dict[str, Any]:
         """What summary.json holds: all but a row for every number of trials."""
         frames = {name: frame for name, frame in self.frames.items() if name != "expected_best"}
-        return exports.json_content(self.collection, frames, self.notes, self.definition)
+        return exports.json_content(self.collection, frames, self.notes, self.asked)
 
 
 def summarize(
@@ -92,7 +98,9 @@ def summarize(
     /,
     *,
     root: Path = Path("logs"),
-    degenerate: Definition = "majority",
+    degenerate: Definition = DEFAULT,
+    interval: Scope = "whole",
+    interim: bool = False,
     format: Format = "table",  # the flag's name
     report: tuple[Report, ...] = (),
     compare: tuple[str, str] | None = None,
@@ -105,9 +113,15 @@ def summarize(
     Args:
         studies: names below the root, or paths; all studies below the root if none is given.
         root: folder that holds the studies.
-        degenerate: when a run counts as degenerate: its score is not above the majority class; nor
-            above it by 1.645 standard errors; it predicts one class only; its smoothed
-            training loss never once fell below ln K (the strictest).
+        degenerate: when a run counts as degenerate: its score is not above the majority class
+            (majority, the paper's time's usual rule); nor above it by 1.645 standard errors
+            (margin); the one or, where it would miss over a tenth of the runs that learnt nothing,
+            the other (auto); it predicts one class only; its smoothed training loss never once
+            fell below ln K (the strictest).
+        interval: what intervals and p of mean differences generalise to: new dev examples, too
+            (whole), or configurations and seeds alone (narrow).
+        interim: show a p that stays valid however often it is looked at, also before a comparison
+            has all its pairs.
         format: of what is printed; every format is written to the study's summary folder anyway.
         report: print these tables and figures of the paper alone, with a study's numbers beside the
             paper's. Without it, those of which the study has every row come after its own tables.
@@ -121,11 +135,12 @@ def summarize(
     if pool is not None and (compare or len(studies) < 2):
         only = "goes without --compare" if compare else "name the studies, two or more"
         raise ConfigError(f"--pool {pool}: {only}.")
+    asked = Question(degenerate, interval, interim)
     if compare:
         both = _placed([find_study(name, root) for name in compare], out)
         if len(both) < 2:
             raise ConfigError(f"--compare {' '.join(compare)}: one study, named twice.")
-        return _compare(both[0], both[1], degenerate, format)
+        return _compare(both[0], both[1], asked, format)
     if studies:
         named = _placed([find_study(name, root) for name in studies], out)
         found = {folder: read_study(folder) for folder in named}
@@ -145,7 +160,7 @@ def summarize(
             for folder, study in found.items()
         )
     for collection in collections:
-        summaries.append(summary_of(collection, degenerate, report))
+        summaries.append(summary_of(collection, asked, report))
         # before anything is printed: a reader that has enough must not cost a file
         paths += write(summaries[-1], figures=figures)
     with while_read():
@@ -198,19 +213,33 @@ def _pooled(name: str, found: dict[StudyFolder, Study], root: Path, out: Path | 
 
 def summary_of(
     collection: Collection,
-    definition: Definition = "majority",
+    asked: Question | None = None,
     reports: Sequence[Report] = (),
 ) -> Summary:
     """Derives every frame of a study; cells.parquet is written when it is collected."""
-    cells = collection.cells
+    asked = asked or Question()
+    cells, answers = collection.cells, answers_in(collection.folder.summary / CELLS)
     frames = {
-        "summary": summarize_cells(cells, definition),
-        "differences": differences_against_none(cells, definition),
-        "effects": main_effects(cells, definition),
-        "sources": summarize_cells(collection.sources, definition),
+        "summary": summarize_cells(cells, asked.definition),
+        "differences": differences_against_none(cells, answers, asked),
+        "pooled": pooled_differences(cells, answers, asked),
+        "variance": variance_components(cells, answers),
+        "effects": main_effects(cells, asked.definition),
+        "sources": summarize_cells(collection.sources, asked.definition),
         "expected_best": best_against_trials(cells),
     }
-    return Summary(collection, definition, describe(collection), frames, tuple(reports))
+    notes = [*describe(collection), *narrowed(frames["differences"], asked.scope)]
+    return Summary(collection, asked, notes, frames, tuple(reports))
+
+
+def answers_in(path: Path) -> Answers:
+    """Predictions in a Parquet file of cells, read target by target."""
+    return lambda target: (
+        pl.scan_parquet(path)
+        .filter(pl.col("stage") == "target", pl.col("target") == target)
+        .select("cell", "predictions", "gold")
+        .collect()
+    )
 
 
 def write(summary: Summary, *, figures: bool) -> list[Path]:
@@ -223,17 +252,21 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         summary.content(), frames["summary"], summary.tables(), summary.notes, folder.summary
     )
     paths += write_paper_tables(summary.paper(), folder.summary)
-    for name in ("differences", "effects", "expected_best"):
+    for name in ("differences", "pooled", "variance", "effects", "expected_best"):
         exports.write_csv(frames[name], folder.summary / f"{name}.csv")
         paths.append(folder.summary / f"{name}.csv")
+    files = {f"{name}.csv": frame for name, frame in frames.items() if name != "sources"}
+    said = metadata.metadata({"cells.csv": collection.cells, **files})
+    paths.append(folder.summary / metadata.NAME)
+    write_text(paths[-1], exports.json_text(said))
     if figures:
         # matplotlib takes longer to import than a summary to make
         from analysis.figures.pictures import write_figures
         from analysis.report.page import write_report
 
         losses = pl.read_parquet(folder.summary / CELLS, columns=["loss"])
-        cells = collection.cells.with_columns(degenerate(summary.definition)).hstack(losses)
-        drawn = write_figures(cells, study, folder.summary)
+        cells = collection.cells.with_columns(degenerate(summary.asked.definition)).hstack(losses)
+        drawn = write_figures(cells, study, folder.summary, frames)
         del cells, losses
         report = write_report(
             collection,
@@ -242,44 +275,53 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
             drawn,
             # the first counts the cells, which the report does anyway
             summary.notes if len(summary.notes) > 1 else [],
-            definition=summary.definition,
+            pooled=frames["pooled"],
+            asked=summary.asked,
             paper=summary.paper(),
+            variance=[t for t in summary.tables() if t.name in ("pooled", "variance")],
         )
         paths += [*drawn, report]
     return paths
 
 
-def _compare(
-    first: StudyFolder, second: StudyFolder, definition: Definition, format: Format
-) -> int:
+def _compare(first: StudyFolder, second: StudyFolder, asked: Question, format: Format) -> int:
     names = first.path.name, second.path.name
     if names[0] == names[1]:
         names = str(first.path), str(second.path)
     studies = read_study(first), read_study(second)
     refuse_other_metrics(names, studies)
-    parts = collect(first, studies[0], NARROW), collect(second, studies[1], NARROW)
+    files = first.summary / CELLS, second.summary / CELLS
+    parts = (
+        collect(first, studies[0], NARROW, into=files[0]),
+        collect(second, studies[1], NARROW, into=files[1]),
+    )
+    answers = answers_in(files[0]), answers_in(files[1])
+    if asked.scope == "whole":
+        refuse_other_rows(names, parts, answers)
     notes = [
         f"{name}: {line}"
         for name, part in zip(names, parts, strict=True)
         for line in describe(part)
     ]
     notes += remarks(names, parts)
-    frame = differences_between(parts[0].cells, parts[1].cells, definition)
+    frame = differences_between(parts[0].cells, parts[1].cells, answers, asked)
+    notes += narrowed(frame, asked.scope)
     if frame.is_empty():
         notes.append(
             "No cell of the one has the source, target, hyperparameters and seed of the other's."
         )
-    table = comparison(frame, names[0], names[1], definition)
+    table = comparison(frame, names[0], names[1], asked)
     content = {
         "first": names[0],
         "second": names[1],
-        "degenerate": definition,
+        "degenerate": asked.definition,
         "notes": notes,
         "differences": frame.to_dicts(),
     }
-    paths = exports.write_summary(
-        content, frame, [table], notes, first.summary, f"compare-{second.path.name}"
-    )
+    name = f"compare-{second.path.name}"
+    paths = exports.write_summary(content, frame, [table], notes, first.summary, name)
+    paths.append(first.summary / f"{name}.csv-metadata.json")
+    write_text(paths[-1], exports.json_text(metadata.metadata({f"{name}.csv": frame})))
     with while_read():
         if format == "table":
             show([table], notes, " minus ".join(names))

@@ -1,12 +1,13 @@
 """The figures of a study: which of them make sense for it, what each shows, and their files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from matplotlib.figure import Figure
 
+from analysis.figures.components import components
 from analysis.figures.heatmap import heatmap
 from analysis.figures.losscurves import losses
 from analysis.figures.palette import save
@@ -27,7 +28,9 @@ class Picture:
     caption: str
     draw: Callable[[pl.DataFrame, Study], Figure]
     fits: Callable[[pl.DataFrame], bool]
-    """Whether the cells of the stage ``target`` have what the figure shows."""
+    """Whether the frame has what the figure shows."""
+    frame: str = "cells"
+    """Which frame is drawn: the cells of the stage ``target``, or one made from them."""
 
 
 def _any(cells: pl.DataFrame) -> bool:
@@ -82,6 +85,17 @@ PICTURES = (
         _ended,
     ),
     Picture(
+        "variance",
+        "Where the variance comes from",
+        "Standard deviation that a run's score × 100 would have if one thing alone varied: the "
+        "source's seed, the hyperparameters, the seed, or the dev examples (a dev set of this "
+        "size, the same for all runs). What has one value alone has no mark. Estimates for this "
+        f"grid, without intervals. {CONVENTION}",
+        components,
+        _any,
+        "variance",
+    ),
+    Picture(
         "heatmap",
         "Mean score by learning rate and batch size",
         "Mean score × 100 over warmup ratios and seeds; ×n counts degenerate runs. Each target has "
@@ -103,22 +117,29 @@ PICTURES = (
 """Every figure, in the order of the report."""
 
 
-def write_figures(cells: pl.DataFrame, study: Study, folder: Path) -> list[Path]:
+def write_figures(
+    cells: pl.DataFrame,
+    study: Study,
+    folder: Path,
+    frames: Mapping[str, pl.DataFrame] | None = None,
+) -> list[Path]:
     """Draws and writes the figures that make sense for these cells, as PNG, PDF and SVG.
 
     Args:
         cells: rows of ``columns.FRAME`` with the column ``degenerate``.
         study: for the names of tasks.
         folder: where the files go; files of figures that make no sense are removed from it.
+        frames: made from these cells, by name; figures of a frame that is not there make no sense.
 
     Returns:
         The files' paths, in the order of ``PICTURES``; the same cells give the same bytes.
     """
-    trained = cells.filter(pl.col("stage") == "target")
+    known = {**(frames or {}), "cells": cells.filter(pl.col("stage") == "target")}
     paths: list[Path] = []
     for picture in PICTURES:
-        if picture.fits(trained):
-            paths += save(picture.draw(trained, study), folder, picture.name)
+        drawn = known.get(picture.frame)
+        if drawn is not None and picture.fits(drawn):
+            paths += save(picture.draw(drawn, study), folder, picture.name)
         else:
             for kind in ("png", "pdf", "svg"):
                 (folder / f"{picture.name}.{kind}").unlink(missing_ok=True)

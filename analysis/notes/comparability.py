@@ -6,6 +6,7 @@ import polars as pl
 
 from analysis.notes.gaps import places
 from analysis.read.collect import Collection
+from analysis.stats.examples import Answers
 from analysis.stats.summary import SAME_SOURCE, TRIAL
 from stilt.errors import ConfigError
 from stilt.study import Study
@@ -30,6 +31,23 @@ def refuse_other_metrics(names: Names, studies: tuple[Study, Study]) -> None:
             )
 
 
+def refuse_other_rows(
+    names: Names, parts: tuple[Collection, Collection], answers: tuple[Answers, Answers]
+) -> None:
+    """Refuses an interval over dev examples where a common target's are not the same.
+
+    Raises:
+        ConfigError: Rows differ by their digest, and not in training rows alone.
+    """
+    for target, line in _rows(names, parts):
+        golds = [set(given(target)["gold"].drop_nulls()) for given in answers]
+        if golds[0] != golds[1]:
+            raise ConfigError(
+                f"{line} Differences of runs on other dev examples cannot be resampled by example; "
+                "compare with --interval narrow, which holds each study's own examples fixed."
+            )
+
+
 def remarks(names: Names, parts: tuple[Collection, Collection]) -> list[str]:
     """Lines on what differs besides models and scores: definitions, rows, and cells without a pair.
 
@@ -39,7 +57,7 @@ def remarks(names: Names, parts: tuple[Collection, Collection]) -> list[str]:
     """
     return [
         *_definitions(names, (parts[0].study, parts[1].study)),
-        *_rows(names, parts),
+        *(line for _, line in _rows(names, parts)),
         *_unpaired(names, parts),
     ]
 
@@ -68,7 +86,7 @@ def _definitions(names: Names, studies: tuple[Study, Study]) -> Iterator[str]:
             yield f"Task {name} is not the same in {names[0]} and {names[1]}: {said}."
 
 
-def _rows(names: Names, parts: tuple[Collection, Collection]) -> Iterator[str]:
+def _rows(names: Names, parts: tuple[Collection, Collection]) -> Iterator[tuple[str, str]]:
     """Common targets whose rows are not the same, as far as results tell."""
     for target in _common((parts[0].study, parts[1].study)):
         one, other = (
@@ -84,8 +102,9 @@ def _rows(names: Names, parts: tuple[Collection, Collection]) -> Iterator[str]:
                 for rows in (one, other)
             ]
             yield (
+                target,
                 f"Task {target} has other rows in {names[0]} ({counts[0]} for dev) than in "
-                f"{names[1]} ({counts[1]})."
+                f"{names[1]} ({counts[1]}).",
             )
 
 

@@ -35,7 +35,7 @@ SLICE = 8_192
 
 _KNOWN = (
     *("cell", *IDENTITY, "source_task", "source_size", "source_seed"),
-    *("metric", "chance", "classes", "examples"),
+    *("kind", "metric", "chance", "classes", "examples"),
 )
 """Columns that the grid fills."""
 _FAILURE = ("failure_kind", "failure_message", "log")
@@ -134,6 +134,7 @@ def _known_frame(items: Iterable[Cell | Source], study: Study) -> pl.DataFrame:
             "source_task": source.task if source else None,
             "source_size": source.train_size if source else None,
             "source_seed": source.hyperparameters.seed if source else None,
+            "kind": task.kind,
             "metric": task.metric,
             "chance": task.chance,
             "classes": len(task.labels),

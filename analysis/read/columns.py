@@ -33,6 +33,7 @@ FRAME: Schema = {
     "init_seed": pl.Int64,  # null where the seed serves
     "order_seed": pl.Int64,
     "status": pl.String,  # ok | diverged | failed | missing
+    "kind": pl.String,  # classification | multiple-choice; known for every cell
     "metric": pl.String,  # accuracy | mcc; known for every cell
     "score": pl.Float64,  # fraction; null unless ok
     "accuracy": pl.Float64,

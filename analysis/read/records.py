@@ -19,7 +19,7 @@ from stilt.records.results import Result, Score, SourceResult, Tokens, Training
 from stilt.records.validity import measured
 
 FROM_ELSEWHERE = (
-    *("study", "source_task", "source_size", "source_seed", "examples"),
+    *("study", "source_task", "source_size", "source_seed", "kind", "examples"),
     *("failure_kind", "failure_message", "log"),
 )
 """Columns of ``FRAME`` that no result holds."""

@@ -21,14 +21,19 @@ from analysis.report.choices import HEADS, choices
 from analysis.report.environments import environments
 from analysis.report.sentences import sentences
 from analysis.report.starts import starts
-from analysis.stats.degenerate import Definition, degenerate
+from analysis.stats.degenerate import degenerate
+from analysis.stats.differences import DIFFERENCES, Question
 from analysis.stats.outcomes import CONVENTION
+from analysis.stats.scope import HEADS as SCOPE_HEADS
+from analysis.stats.scope import THIS, THIS_MEANS, Scope, meaning
 from analysis.stats.summary import COUNTED_STATUSES, PLACE
 from analysis.tables.presentation import (
     Fields,
     TextTable,
     by_place,
     number,
+    one_line,
+    p_text,
     p_value,
     percent,
     signed,
@@ -55,8 +60,10 @@ def write_report(
     figures: list[Path],
     notes: list[str],
     *,
-    definition: Definition = "majority",
+    pooled: pl.DataFrame | None = None,
+    asked: Question | None = None,
     paper: Sequence[TextTable] = (),
+    variance: Sequence[TextTable] = (),
 ) -> Path:
     """Writes ``summary/report.html``; the same study gives the same bytes.
 
@@ -65,19 +72,23 @@ def write_report(
             ``SHOWN`` those that went wrong before others. Links are relative to the report.
             The wide columns are not needed.
         summary: of ``analysis.stats.summary.summarize_cells``.
-        differences: of ``analysis.stats.summary.differences_against_none``.
+        differences: of ``analysis.stats.differences.differences_against_none``.
         figures: what ``analysis.figures.pictures.write_figures`` returned.
         notes: lines on what is missing, left out or mixed.
-        definition: of a degenerate run, on which ``summary`` rests.
+        pooled: of ``analysis.stats.differences.pooled_differences``.
+        asked: what ``summary`` and ``differences`` rest on.
         paper: tables of the paper with this study's numbers beside the paper's.
+        variance: tables of sources' seeds and of where the variance comes from.
 
     Returns:
         The report's path.
     """
     study, folder = collection.study, collection.folder
-    cells = collection.cells.with_columns(degenerate(definition))
+    asked = asked or Question()
+    cells = collection.cells.with_columns(degenerate(asked.definition))
     own = cells.filter(pl.col("taken_from").is_null())
     arguments = collection.arguments or shlex.quote(folder.path.name)
+    scope: Scope = "narrow" if (differences["interval"] == "narrow").all() else "whole"
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -93,18 +104,32 @@ def write_report(
         cells=Counter(cells["status"].to_list()),
         total=len(cells),
         statuses=list(COUNTED_STATUSES),
-        words=sentences(study, summary, differences, definition),
+        words=sentences(
+            study,
+            summary,
+            differences,
+            pl.DataFrame(schema=DIFFERENCES) if pooled is None else pooled,
+            asked,
+        ),
         problems=[(len(line) - len(line.lstrip()), line.strip()) for line in notes],
-        parts=list(_parts(study, folder, cells, summary, differences)),
+        parts=list(_parts(study, folder, cells, summary, differences, asked)),
+        interim=asked.interim,
+        mean_head=SCOPE_HEADS[scope],
+        p_head=THIS if asked.interim else SCOPE_HEADS[scope],
+        this=THIS,
+        this_means=THIS_MEANS,
+        scope=meaning(scope) if scope == "whole" else "",
+        mixed=scope == "whole" and (differences["interval"] == "narrow").any(),
         figures=_figures(figures, folder),
-        paper=paper,
+        paper=[(table, one_line(table.header)) for table in paper],
+        variance=[(table, one_line(table.header)) for table in variance],
         sources=[
             _cell(folder, row) | {"title": source_title(study, row["source"])}
             for row in collection.sources.iter_rows(named=True)
         ],
         failures=list(_failures(study, folder, cells, collection.sources)),
         environments=environments(folder, cells),
-        choices=choices(study, definition),
+        choices=choices(study, asked.definition),
         starts=starts(study, cells),
         ended=cells["finished"].max(),
         began=own["started"].min(),
@@ -115,7 +140,8 @@ def write_report(
         style_digest=_digest(style),
         heads=HEADS,
         convention=CONVENTION,
-        command=f"python analysis/summarize.py {arguments} --degenerate {definition}",
+        command=f"python analysis/summarize.py {arguments} "
+        f"--degenerate {asked.definition} --interval {asked.scope}" + " --interim" * asked.interim,
     )
     path = folder.summary / "report.html"
     write_text(path, page)
@@ -128,6 +154,7 @@ def _parts(
     cells: pl.DataFrame,
     summary: pl.DataFrame,
     differences: pl.DataFrame,
+    asked: Question,
 ) -> Iterator[Fields]:
     """Rows of the summary, each with its difference from none and with its cells."""
     gaps = by_place(differences)
@@ -137,6 +164,7 @@ def _parts(
         group = groups[tuple(row[name] for name in PLACE)]
         shown = _first_to_look_at(group)
         target, source = row["target"], row["source"]
+        gap = gaps.get((target, source), nothing) if row["stage"] == "target" else nothing
         titles = target_title(study, target), source_title(study, source)
         yield row | {
             # readable, and unlike every other by its number
@@ -145,7 +173,10 @@ def _parts(
             "source_title": titles[1],
             "target_choice": (target, titles[0]),
             "source_choice": (source, titles[1]),
-            "gap": gaps.get((target, source), nothing) if row["stage"] == "target" else nothing,
+            "gap": gap,
+            "p_text": p_text(gap, interim=asked.interim),
+            "p": gap["interim_p_holm" if asked.interim else "p_holm"],
+            "narrow": gap["interval"] == "narrow",
             "axes": [name for name in HEADS if group[name].null_count() < len(group)],
             # not a list: tables of a hundred thousand rows would all be in memory at once
             "rows": (_cell(folder, cell) for cell in shown.iter_rows(named=True)),

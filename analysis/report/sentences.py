@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import polars as pl
 
 from analysis.stats.degenerate import DEFINITIONS, Definition
+from analysis.stats.differences import Question
 from analysis.stats.outcomes import CONVENTION
+from analysis.stats.scope import FIXED
 from analysis.tables.presentation import percent, signed, source_title, target_title
 from stilt.cell import NONE
 from stilt.study import Study
@@ -15,22 +17,33 @@ SIGNIFICANT = 0.05
 
 
 def sentences(
-    study: Study, summary: pl.DataFrame, differences: pl.DataFrame, definition: Definition
+    study: Study,
+    summary: pl.DataFrame,
+    differences: pl.DataFrame,
+    pooled: pl.DataFrame,
+    asked: Question,
 ) -> list[str]:
     """Says how far the study is, how each source compares with ``none``, and how often runs fail.
 
     Args:
         study: for names.
         summary: of ``analysis.stats.summary.summarize_cells``.
-        differences: of ``analysis.stats.summary.differences_against_none``.
-        definition: of a degenerate run, which the numbers rest on.
+        differences: of ``analysis.stats.differences.differences_against_none``.
+        pooled: of ``analysis.stats.differences.pooled_differences``.
+        asked: what the numbers rest on.
+
+    Returns:
+        Sentences. None of them claims anything of a comparison that is not final, but, where what
+        is valid at any look was asked for, what that bound says.
     """
     targets = summary.filter(pl.col("stage") == "target")
     return [
         *_progress(summary),
-        *_gains(study, differences),
+        *_gains(study, differences, asked),
+        *(f"All seeds together, i{line[1:]}" for line in _gains(study, pooled, asked)),
+        *_open(study, differences),
         *_best(study, targets),
-        *_degenerate(study, targets, definition),
+        *_degenerate(study, targets, asked.definition),
     ]
 
 
@@ -51,42 +64,66 @@ def _progress(summary: pl.DataFrame) -> Iterator[str]:
     if count["failed"] + count["missing"]:
         yield (
             "Cells without a result are left out of every number, so numbers may still change; "
-            "differences are taken over pairs that ended on both sides."
+            "no comparison is final before all of its pairs have ended."
         )
 
 
-def _gains(study: Study, differences: pl.DataFrame) -> Iterator[str]:
+def _gains(study: Study, differences: pl.DataFrame, asked: Question) -> Iterator[str]:
     """One sentence per source: on how many targets it helps, how clearly, from where to where."""
     known = differences.filter(pl.col("mean").is_not_null())
+    if not asked.interim:
+        known = known.filter("final")
     for source in known["source"].unique(maintain_order=True):
         rows = known.filter(pl.col("source") == source).sort("mean", maintain_order=True)
         of = _count(len(rows), "target")
         name = source_title(study, source)
         higher, best = (int((rows[column] > 0).sum()) for column in ("mean", "best"))
-        clear = rows.filter(pl.col("p_holm") < SIGNIFICANT)
+        p = pl.col("interim_p_holm" if asked.interim else "p_holm")
+        clear = rows.filter(p < SIGNIFICANT)
         up, down = int((clear["mean"] > 0).sum()), int((clear["mean"] < 0).sum())
         low, high = rows.row(0, named=True), rows.row(-1, named=True)
         span = f"{signed(low['mean'])} points on {target_title(study, low['target'])}"
         if len(rows) > 1:
             span = f"from {span} to {signed(high['mean'])} on {target_title(study, high['target'])}"
+        if asked.interim:
+            scope = f"a bound that stays valid at any look, for {FIXED}"
+        else:
+            scope = "; elsewhere ".join(
+                f"for {words}" for words in rows["generalises_to"].unique(maintain_order=True)
+            )
         yield (
-            f"{name} has a higher mean than None on {higher} of {of} ({span}) and a higher best "
-            f"run on {best}; after Holm's correction the mean is clearly higher on {up} and "
-            f"clearly lower on {down} (p < {SIGNIFICANT:g})."
+            f"In these runs {name} has a higher mean than None on {higher} of {of} ({span}) and a "
+            f"higher best run on {best}; after Holm's correction the mean is clearly higher on "
+            f"{up} and clearly lower on {down} (p < {SIGNIFICANT:g}, {scope})."
         )
 
 
+def _open(study: Study, differences: pl.DataFrame) -> Iterator[str]:
+    """Comparisons of which nothing is claimed yet."""
+    waiting = differences.filter(~pl.col("final"))
+    parts = [
+        f"{source_title(study, source)} on {_count(some.height, 'target')} "
+        f"({some['ended'].sum()} of {some['pairs'].sum()} pairs)"
+        for (source,), some in waiting.group_by("source", maintain_order=True)
+    ]
+    if parts:
+        yield f"Not final, so nothing is claimed of it yet: {'; '.join(parts)}."
+
+
 def _best(study: Study, targets: pl.DataFrame) -> Iterator[str]:
-    """Which source has the highest mean on each target."""
+    """Which source has the highest mean on each target whose runs have all ended."""
     parts = []
     for target in targets["target"].unique(maintain_order=True):
-        rows = targets.filter((pl.col("target") == target) & pl.col("mean").is_not_null())
-        if len(rows) > 1:
+        rows = targets.filter(pl.col("target") == target)
+        if len(rows) > 1 and (rows["ended"] == rows["cells"]).all():
             top = rows.sort("mean", descending=True, maintain_order=True).row(0, named=True)
             name = source_title(study, top["source"])
             parts.append(f"on {target_title(study, target)} {name} ({percent(top['mean'])})")
     if parts:
-        yield f"Highest mean score × 100: {'; '.join(parts)}."
+        yield (
+            f"Highest mean score × 100 of these runs: {'; '.join(parts)}. How certain that is, "
+            "the differences from None tell."
+        )
 
 
 def _degenerate(study: Study, targets: pl.DataFrame, definition: Definition) -> Iterator[str]:
@@ -101,8 +138,8 @@ def _degenerate(study: Study, targets: pl.DataFrame, definition: Definition) -> 
     ]
     if parts:
         yield (
-            f"Degenerate runs ({DEFINITIONS[definition]}, or a non-finite loss), all targets: "
-            f"{'; '.join(parts)}."
+            f"Degenerate runs ({DEFINITIONS[definition]}, or a non-finite loss), all targets, for "
+            f"{FIXED}: {'; '.join(parts)}."
         )
 
 

@@ -1,4 +1,4 @@
-"""What counts as a degenerate run: four definitions, each an expression over the frame of cells.
+"""What counts as a degenerate run: five definitions, each an expression over the frame of cells.
 
 A run with a non-finite loss is degenerate under every definition. A cell that failed or is missing
 is neither degenerate nor not: null.
@@ -6,11 +6,20 @@ is neither degenerate nor not: null.
 
 from typing import Literal, get_args
 
+import numpy as np
 import polars as pl
+from scipy import stats
 
-Definition = Literal["majority", "margin", "constant", "loss"]
+Definition = Literal["auto", "majority", "margin", "constant", "loss"]
+
+DEFAULT: Definition = "auto"
+
+MOST_MISSED = 0.1
+"""Of the runs that learnt nothing, the share that ``majority`` may take for healthy in ``auto``."""
 
 DEFINITIONS: dict[Definition, str] = {
+    "auto": "final dev score not above the majority class (MCC not above 0); where over a tenth of "
+    "guesses would be, which can only be in multiple choice, not above it by 1.645 standard errors",
     "majority": "final dev score not above the majority class (MCC not above 0)",
     "margin": "final dev score not above the majority class by 1.645 standard errors",
     "constant": "the same class predicted for every dev example",
@@ -33,14 +42,21 @@ def degenerate(definition: Definition) -> pl.Expr:
     equal to that of a majority classifier. ``margin`` also catches runs that beat it by luck: the
     standard error is the binomial one at the majority's accuracy, and 1 / sqrt(n) for the Matthews
     correlation, since n * MCC**2 is the chi-squared statistic of the 2 x 2 table. An evaluation has
+    ``auto``, the default, is ``majority`` where that misses few of the runs that learnt nothing and
+    ``margin`` elsewhere (``missed``). An evaluation has
     no training loss, so ``loss`` is null for it. ``loss`` is hardest to meet: one tenth of the
     updates whose mean is below ln K, by luck or before a collapse, and the run is not degenerate.
     """
+    not_above = pl.col("score") <= pl.col("majority") + _ROUNDING
+    not_clearly = pl.col("score") <= pl.col("majority") + margin() + _ROUNDING
     match definition:
+        case "auto":
+            lucky = missed() > MOST_MISSED
+            verdict = pl.when(lucky).then(not_clearly).otherwise(not_above)
         case "majority":
-            verdict = pl.col("score") <= pl.col("majority") + _ROUNDING
+            verdict = not_above
         case "margin":
-            verdict = pl.col("score") <= pl.col("majority") + margin() + _ROUNDING
+            verdict = not_clearly
         case "constant":
             verdict = pl.col("constant")
         case "loss":
@@ -60,6 +76,38 @@ def margin() -> pl.Expr:
     binomial = (share * (1 - share) / rows).sqrt()
     return ONE_SIDED_95 * pl.when(pl.col("metric") == "mcc").then(1 / rows.sqrt()).otherwise(
         binomial
+    )
+
+
+def missed() -> pl.Expr:
+    """Share of the runs that learnt nothing that ``majority`` would take for healthy.
+
+    What such a run does depends on the kind of task. A classifier answers one class, and scores
+    what the majority class does at best: none is missed. Of a multiple choice each option is scored
+    by itself, so none can be preferred by its place: the answers are guesses, of which each is
+    right by chance, and their share lies above the majority class's with a binomial tail's
+    probability. Null without a result.
+    """
+
+    def tail(rows: pl.Series) -> pl.Series:
+        parts = rows.struct.unnest()
+        count, majority, chance = (
+            parts[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+            for name in ("dev_rows", "majority", "chance")
+        )
+        share = stats.binom.sf(np.floor(majority * count + _ROUNDING * count), count, chance)
+        return pl.Series(share, nan_to_null=True)
+
+    guesses = pl.struct("dev_rows", "majority", "chance").map_batches(
+        tail, return_dtype=pl.Float64, is_elementwise=True
+    )
+    return (
+        pl.when(pl.col("majority").is_null())
+        .then(None)
+        .when(pl.col("kind") == "multiple-choice")
+        .then(guesses)
+        .otherwise(0.0)
+        .alias("missed")
     )
 
 

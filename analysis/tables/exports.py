@@ -8,7 +8,9 @@ from typing import Any
 import polars as pl
 
 from analysis.read.collect import Collection
-from analysis.stats.degenerate import DEFINITIONS, Definition
+from analysis.stats.degenerate import DEFINITIONS
+from analysis.stats.differences import Question
+from analysis.stats.scope import meaning
 from analysis.tables.presentation import TextTable, as_latex, as_markdown, plain
 from stilt.system.files import replacing, write_text
 
@@ -58,7 +60,7 @@ def json_text(content: object) -> str:
 
 
 def json_content(
-    collection: Collection, frames: dict[str, pl.DataFrame], notes: Sequence[str], by: Definition
+    collection: Collection, frames: dict[str, pl.DataFrame], notes: Sequence[str], asked: Question
 ) -> dict[str, Any]:
     """Everything that the tables say, and the cells behind what they do not say.
 
@@ -66,7 +68,7 @@ def json_content(
         collection: the study.
         frames: name -> frame whose rows are written, at full precision, scores as fractions.
         notes: what is missing, in words.
-        by: the definition of a degenerate run.
+        asked: what the frames rest on.
     """
     cells = collection.cells
     unscored = cells.filter(pl.col("status") != "ok")
@@ -76,7 +78,11 @@ def json_content(
         "model": collection.study.model_identity,
         "revision": collection.study.revision,
         "revisions": [one.model_dump(mode="json") for one in collection.study.revisions],
-        "degenerate": {"definition": by, "meaning": DEFINITIONS[by]},
+        "degenerate": {
+            "definition": asked.definition,
+            "meaning": DEFINITIONS[asked.definition],
+        },
+        "interval": {"asked": asked.scope, "meaning": meaning(asked.scope)},
         "notes": list(notes),
         "cells": dict(cells["status"].value_counts().sort("status").iter_rows()),
         **{name: frame.to_dicts() for name, frame in frames.items()},

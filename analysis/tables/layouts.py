@@ -6,7 +6,10 @@ from typing import get_args
 import polars as pl
 
 from analysis.stats.degenerate import DEFINITIONS, Definition
+from analysis.stats.differences import Question
 from analysis.stats.outcomes import CONVENTION
+from analysis.stats.scope import FIXED, HEADS, THIS, THIS_MEANS, Scope, meaning
+from analysis.stats.variance import CAUSES
 from analysis.tables.presentation import (
     Fields,
     Section,
@@ -16,6 +19,7 @@ from analysis.tables.presentation import (
     counted,
     estimate,
     out_of,
+    p_text,
     p_value,
     percent,
     probability,
@@ -24,78 +28,132 @@ from analysis.tables.presentation import (
 )
 from stilt.study import Study
 
+RANGE = (
+    "The range beside Δ best is no confidence interval: it holds 95 % of the differences over "
+    "resampled configurations."
+)
+HOLM = "adjusted over the table by Holm's method"
+NOT_YET = (
+    "'k of n pairs': some pairs that the grid plans have not ended, so there is neither interval "
+    "nor p yet."
+)
+AT_ANY_LOOK = (
+    f"p: a bound that stays valid however often it is looked at (an e-value's inverse), {HOLM}, "
+    f"for {FIXED}; 'k of n pairs' tells how far an interim look is from the end."
+)
 
-def tables(
-    study: Study, frames: Mapping[str, pl.DataFrame], definition: Definition
-) -> list[TextTable]:
+
+def tables(study: Study, frames: Mapping[str, pl.DataFrame], asked: Question) -> list[TextTable]:
     """Every table of one study; those without a row are left out.
 
     Args:
         study: for titles.
-        frames: ``summary`` of the cells, ``differences`` from none, main ``effects``, and the
-            summary of ``sources`` on their own tasks, as ``analysis.stats.summary`` makes them.
-        definition: of a degenerate run, for captions.
+        frames: ``summary`` of the cells, ``differences`` from none, ``pooled`` over the seeds of
+            sources, main ``effects``, ``variance`` components, and the summary of ``sources`` on
+            their own tasks, as ``analysis.stats`` makes them.
+        asked: for captions.
     """
     summary, sources, effects = frames["summary"], frames["sources"], frames["effects"]
     found = []
     trained = summary.filter(pl.col("stage") == "target")
     if trained.height:
-        found.append(_targets(study, trained, frames["differences"], definition))
-        found.append(_details(study, trained, frames["differences"], definition))
+        found.append(_targets(study, trained, frames["differences"], asked))
+        found.append(_details(study, trained, frames["differences"], asked))
+    if frames["pooled"].height:
+        found.append(_pooled(study, frames["pooled"], asked))
+    if frames["variance"].height:
+        found.append(_variance(study, frames["variance"]))
     evaluated = summary.filter(pl.col("stage") == "evaluate")
     if evaluated.height:
         caption = (
             f"{study.name}: sources scored without training on the target, dev, in percent: means "
-            f"over n seeds of the head. {CONVENTION}"
+            f"over n seeds of the head. {CONVENTION} They hold for {FIXED}."
         )
         found.append(_scores(study, evaluated, "evaluate", caption))
     if sources.height:
-        caption = f"{study.name}: each source on its own dev set, in percent. {CONVENTION}"
+        caption = (
+            f"{study.name}: each source on its own dev set, in percent. {CONVENTION} The scores "
+            f"hold for {FIXED}."
+        )
         found.append(_scores(study, sources, "sources", caption))
     if effects.height:
-        found.append(_effects(study, effects, definition))
+        found.append(_effects(study, effects, asked.definition))
     return found
 
 
+def _scope(differences: pl.DataFrame) -> Scope:
+    """What intervals of mean differences generalise to in a table: the widest of its rows."""
+    return "narrow" if (differences["interval"] == "narrow").all() else "whole"
+
+
+def _mean_caption(scope: Scope, asked: Question) -> str:
+    """Sentences on intervals and p of mean differences."""
+    p = AT_ANY_LOOK if asked.interim else f"p: that the mean difference is 0, {HOLM}. {NOT_YET}"
+    # the words are explained once
+    return f"{meaning(scope)} {p}" if scope == "narrow" else f"{meaning(scope)} {THIS_MEANS} {p}"
+
+
+def _p_head(scope: Scope, asked: Question) -> str:
+    return f"p, any look\n{THIS}" if asked.interim else f"p\n{HEADS[scope]}"
+
+
+def _titled(title: str, scope: Scope, gaps: pl.DataFrame) -> str:
+    """A section's title, with a word where its intervals are narrower than the head says."""
+    narrower = scope == "whole" and (gaps["interval"] == "narrow").any()
+    return f"{title}; Δ mean and p: {THIS}" if narrower else title
+
+
 def _targets(
-    study: Study, summary: pl.DataFrame, differences: pl.DataFrame, definition: Definition
+    study: Study, summary: pl.DataFrame, differences: pl.DataFrame, asked: Question
 ) -> TextTable:
-    gaps = by_place(differences)
+    gaps, scope = by_place(differences), _scope(differences)
+    compared = differences.height > 0
+    share, mean, best = (
+        f"degenerate [95 %]\n{THIS}",
+        f"Δ mean [95 %]\n{HEADS[scope]}",
+        (f"Δ best [range]\n{THIS}"),
+    )
     header = (
-        *("source", "n", "min", "mean", "best", "sd"),
-        *("degenerate [95 %]", "Δ mean [95 %]", "p", "Δ best [95 %]"),
+        *("source", "n", "min", "mean", "best", "sd", share),
+        *((mean, _p_head(scope, asked), best) if compared else ()),
     )
 
     def line(row: Fields) -> Texts:
         gap = gaps.get((row["target"], row["source"]), {})
+        against = (estimate(gap, "mean"), p_text(gap, interim=asked.interim), estimate(gap, "best"))
         return (
             row["source"],
             out_of(row["ended"], row["cells"]),
             *(percent(row[name]) for name in ("min", "mean", "best", "sd")),
             counted(row),
-            estimate(gap, "mean"),
-            p_value(gap.get("p_holm")),
-            estimate(gap, "best"),
+            *(against if compared else ()),
         )
 
     caption = (
         f"{study.name}: dev scores in percent over the n runs that ended. {CONVENTION} Degenerate: "
-        f"{DEFINITIONS[definition]}, or a non-finite loss (Wilson interval). Δ: difference from "
-        "none over paired runs (bootstrap over configurations). p: permutation test of the mean, "
-        "adjusted over the table by Holm's method."
+        f"{DEFINITIONS[asked.definition]}, or a non-finite loss."
     )
-    spare = ("Δ best [95 %]", "sd", "min", "p")
-    return TextTable("targets", caption, header, _sections(study, summary, line), spare)
+    if compared:
+        caption += (
+            f" Δ: difference from none over paired runs. {_mean_caption(scope, asked)} {RANGE}"
+        )
+    else:
+        caption += f" {THIS_MEANS}"
+    spare = tuple(x for x in (best, "sd", "min", _p_head(scope, asked)) if x in header)
+    return TextTable(
+        "targets", caption, header, _sections(study, summary, line, scope, differences), spare
+    )
 
 
 def _details(
-    study: Study, summary: pl.DataFrame, differences: pl.DataFrame, definition: Definition
+    study: Study, summary: pl.DataFrame, differences: pl.DataFrame, asked: Question
 ) -> TextTable:
     gaps = by_place(differences)
     names = get_args(Definition)
+    improve = f"P(improve) [95 %]\n{THIS}"
     header = (
-        *("source", "median", "IQR", "judged", *names),
-        *("pairs", "McNemar p", "P(improve) [95 %]"),
+        *("source", "median", "IQR", "judged", *names, "missed"),
+        *("pairs", f"degenerate p\n{THIS}", improve),
     )
 
     def line(row: Fields) -> Texts:
@@ -106,6 +164,7 @@ def _details(
             percent(row["iqr"]),
             str(row["judged"]),
             *(str(row[f"degenerate_{name}"]) for name in names),
+            percent(row["missed"], 0),
             out_of(gap["ended"], row["cells"]) if gap else "–",
             p_value(gap.get("mcnemar_holm")),
             probability(gap, "improvement"),
@@ -115,13 +174,70 @@ def _details(
         f"{study.name}: median and inter-quartile range in percent. {CONVENTION} Runs judged "
         "(scored or diverged) and how many of them are degenerate: "
         + "; ".join(f"{name}, {DEFINITIONS[name]}" for name in names)
-        + ". Pairs: cells of the source that ended, as did none with the same hyperparameters and "
-        "seed; differences, their p and P(improve) rest on these. "
-        f"McNemar p: exact test against none under {definition}, adjusted over the table by "
-        "Holm's method. P(improve): probability that a run beats one of none, in percent."
+        + ". Missed: percent of the runs that learnt nothing that the definition majority would "
+        "take for healthy. Pairs: cells of the source that ended, as did none with the same "
+        "hyperparameters and seed; differences, their p and P(improve) rest on these, and have "
+        "neither p nor interval before all have ended. Degenerate p: that runs are as often "
+        f"degenerate as those of none under {asked.definition}, configurations swapped with all "
+        f"their seeds (with one seed McNemar's exact test), {HOLM}. P(improve): probability that a "
+        f"run beats one of none, in percent. {THIS_MEANS}"
     )
-    spare = ("P(improve) [95 %]", "judged")
+    spare = (improve, "judged", "missed")
     return TextTable("details", caption, header, _sections(study, summary, line), spare)
+
+
+def _pooled(study: Study, pooled: pl.DataFrame, asked: Question) -> TextTable:
+    scope = _scope(pooled)
+    words = "new dev, new sources" if scope == "whole" else THIS
+    head = f"p, any look\n{THIS}" if asked.interim else f"p\n{words}"
+    header = ("source", "seeds", "n", f"Δ mean [95 %]\n{words}", head)
+
+    def line(row: Fields) -> Texts:
+        return (
+            row["source"],
+            str(row["source_seeds"]),
+            out_of(row["ended"], row["pairs"]),
+            estimate(row, "mean"),
+            p_text(row, interim=asked.interim),
+        )
+
+    means = (
+        f"'{words}': generalises to new dev examples, configurations, seeds and source seeds."
+        if scope == "whole"
+        else THIS_MEANS
+    )
+    if scope == "whole" and asked.interim:
+        means += f" {THIS_MEANS}"
+    p = AT_ANY_LOOK if asked.interim else f"p: that the mean difference is 0, {HOLM}. {NOT_YET}"
+    caption = (
+        f"{study.name}: sources trained with several seeds, which are taken together: difference "
+        f"from none over paired runs, in percentage points. {means} {p}"
+    )
+    sections = sections_by_target(
+        pooled, lambda row: _titled(target_title(study, row["target"]), scope, _of(pooled, row)),
+        line,
+    )  # fmt: skip
+    return TextTable("pooled", caption, header, sections)
+
+
+def _variance(study: Study, variance: pl.DataFrame) -> TextTable:
+    header = ("source", "runs", *(name.replace("_", " ") for name in CAUSES))
+
+    def line(row: Fields) -> Texts:
+        return (row["source"], str(row["runs"]), *(percent(row[name], 2) for name in CAUSES))
+
+    caption = (
+        f"{study.name}: standard deviation of a run's score, in percentage points, if one thing "
+        "alone varied: the source's seed, the hyperparameters, the seed, the dev examples (a dev "
+        "set of this size, the same for all runs). A dash: one value, or no predictions, so "
+        "nothing tells. Estimates for this grid, without intervals."
+    )
+    sections = sections_by_target(variance, lambda row: target_title(study, row["target"]), line)
+    return TextTable("variance", caption, header, sections)
+
+
+def _of(differences: pl.DataFrame, row: Fields) -> pl.DataFrame:
+    return differences.filter(pl.col("target") == row["target"])
 
 
 def _scores(study: Study, summary: pl.DataFrame, name: str, caption: str) -> TextTable:
@@ -135,7 +251,10 @@ def _scores(study: Study, summary: pl.DataFrame, name: str, caption: str) -> Tex
 
 
 def _effects(study: Study, effects: pl.DataFrame, definition: Definition) -> TextTable:
-    header = ("level", "degenerate [95 %]", "share", "p", "p Holm")
+    header = (
+        *("level", f"degenerate [95 %]\n{THIS}", "share"),
+        *(f"p\n{THIS}", f"p Holm\n{THIS}"),
+    )
 
     def lines(factor: str) -> Iterator[Texts]:
         rows = effects.filter(pl.col("factor") == factor).iter_rows(named=True)
@@ -149,19 +268,23 @@ def _effects(study: Study, effects: pl.DataFrame, definition: Definition) -> Tex
     )
     caption = (
         f"{study.name}: degenerate runs ({DEFINITIONS[definition]}, or a non-finite loss) at each "
-        "level, all sources and targets pooled, share in percent. p: Cochran's Q, for two levels "
-        "McNemar's exact test, over blocks with everything else fixed."
+        "level, all sources and targets pooled, share in percent. p: that the level makes no "
+        "difference, levels exchanged within blocks that have everything else in common, with all "
+        "seeds of a configuration (of single seeds McNemar's exact test or Cochran's Q). "
+        f"{THIS_MEANS}"
     )
     return TextTable("effects", caption, header, sections)
 
 
-def comparison(
-    differences: pl.DataFrame, first: str, second: str, definition: Definition
-) -> TextTable:
-    """Table of ``analysis.stats.summary.differences_between`` for two studies of these names."""
+def comparison(differences: pl.DataFrame, first: str, second: str, asked: Question) -> TextTable:
+    """Table of ``analysis.stats.differences.differences_between`` for studies of these names."""
+    scope = _scope(differences)
+    mean, p = f"Δ mean [95 %]\n{HEADS[scope]}", _p_head(scope, asked)
+    best, improve = f"Δ best [range]\n{THIS}", f"P(improve) [95 %]\n{THIS}"
+    degenerate_p = f"degenerate p\n{THIS}"
     header = (
-        *("source", "n", "Δ mean [95 %]", "p", "Δ best [95 %]", "P(improve) [95 %]"),
-        *(f"degenerate {first}", f"degenerate {second}", "McNemar p"),
+        *("source", "n", mean, p, best, improve),
+        *(f"degenerate {first}", f"degenerate {second}", degenerate_p),
     )
 
     def line(row: Fields) -> Texts:
@@ -169,7 +292,7 @@ def comparison(
             row["source"],
             out_of(row["ended"], row["pairs"]),
             estimate(row, "mean"),
-            p_value(row["p_holm"]),
+            p_text(row, interim=asked.interim),
             estimate(row, "best"),
             probability(row, "improvement"),
             out_of(row["degenerate"], row["judged"]),
@@ -178,20 +301,29 @@ def comparison(
         )
 
     caption = (
-        f"{first} minus {second}, in percentage points over paired runs (bootstrap over "
-        f"configurations). Degenerate: {DEFINITIONS[definition]}, or a non-finite loss. p: "
-        "permutation test and McNemar's exact test, each adjusted over the table by Holm's method. "
-        f"{CONVENTION}"
+        f"{first} minus {second}, in percentage points over paired runs. Degenerate: "
+        f"{DEFINITIONS[asked.definition]}, or a non-finite loss; its p swaps configurations with "
+        f"all their seeds (with one seed McNemar's exact test), {HOLM}. "
+        f"{_mean_caption(scope, asked)} {RANGE} {CONVENTION}"
     )
-    spare = ("P(improve) [95 %]", "Δ best [95 %]", "McNemar p")
-    sections = sections_by_target(differences, lambda row: str(row["target"]), line)
+    spare = (improve, best, degenerate_p)
+
+    def title(row: Fields) -> str:
+        return _titled(str(row["target"]), scope, _of(differences, row))
+
+    sections = sections_by_target(differences, title, line)
     return TextTable("compare", caption, header, sections, spare)
 
 
 def _sections(
-    study: Study, summary: pl.DataFrame, line: Callable[[Fields], Texts]
+    study: Study,
+    summary: pl.DataFrame,
+    line: Callable[[Fields], Texts],
+    scope: Scope = "narrow",
+    differences: pl.DataFrame | None = None,
 ) -> tuple[Section, ...]:
     def title(row: Fields) -> str:
-        return target_title(study, row["target"]) + (" (MCC)" if row["metric"] == "mcc" else "")
+        name = target_title(study, row["target"]) + (" (MCC)" if row["metric"] == "mcc" else "")
+        return name if differences is None else _titled(name, scope, _of(differences, row))
 
     return sections_by_target(summary, title, line)

@@ -18,6 +18,7 @@ from analysis.tables.presentation import (
     TextTable,
     as_markdown,
     by_place,
+    one_line,
     out_of,
     percent,
     sections_by_target,
@@ -269,7 +270,7 @@ def text_csv(tables: Sequence[TextTable]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for table in tables:
-        writer.writerow(("report", "target", *table.header))
+        writer.writerow(("report", "target", *one_line(table.header)))
         for section in table.sections:
             writer.writerows((table.name, section.title, *row) for row in section.rows)
     return out.getvalue()

@@ -66,6 +66,7 @@ class TextTable:
     """Short name, for labels."""
     caption: str
     header: Texts
+    """A head of two lines has a line break in it."""
     sections: tuple[Section, ...]
     spare: Texts = ()
     """Columns that a narrow terminal does without, the most dispensable first."""
@@ -143,6 +144,22 @@ def p_value(value: float | None) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
+def p_text(gap: Fields, *, interim: bool = False) -> str:
+    """A comparison's p, over the table; ``k of n pairs`` in its place before it is final.
+
+    Args:
+        gap: a row of a frame of differences; empty for no comparison.
+        interim: whether to show the bound that holds at any look instead, final or not.
+    """
+    if not gap or gap["pairs"] is None:
+        return "–"
+    so_far = "" if gap["final"] else f"{gap['ended']} of {gap['pairs']} pairs"
+    if interim:
+        bound = p_value(gap["interim_p_holm"])
+        return ", ".join(filter(None, (bound if bound[0] == "<" else f"≤{bound}", so_far)))
+    return so_far or p_value(gap["p_holm"])
+
+
 def as_rich(table: TextTable, width: int) -> RichTable:
     """A terminal table whose sections are bold rows.
 
@@ -150,7 +167,8 @@ def as_rich(table: TextTable, width: int) -> RichTable:
         table: what is shown; of its ``spare`` columns those that fit.
         width: of the terminal, in characters.
     """
-    rows = [table.header, *(row for section in table.sections for row in section.rows)]
+    heads = zip(*_lines(table.header), strict=True)
+    rows = [*heads, *(row for section in table.sections for row in section.rows)]
     widths = [max(len(row[column]) for row in rows) + 3 for column in range(len(table.header))]
     shown = list(range(len(widths)))
     for head in table.spare:
@@ -167,10 +185,23 @@ def as_rich(table: TextTable, width: int) -> RichTable:
     return drawn
 
 
+def _lines(heads: Texts) -> list[Texts]:
+    """The lines of each head, equally many for all."""
+    parts = [head.split("\n") for head in heads]
+    most = max(map(len, parts))
+    return [(*part, *[""] * (most - len(part))) for part in parts]
+
+
+def one_line(heads: Texts) -> Texts:
+    """Heads in one line each."""
+    return tuple(head.replace("\n", ", ") for head in heads)
+
+
 def as_markdown(table: TextTable) -> str:
     """A Markdown table whose sections are bold rows."""
     width = len(table.header)
-    lines = [plain(table.caption), "", _markdown(table.header), "|:--|" + "--:|" * (width - 1)]
+    heads = _markdown(one_line(table.header))
+    lines = [plain(table.caption), "", heads, "|:--|" + "--:|" * (width - 1)]
     for section in table.sections:
         lines.append(_markdown((f"**{section.title}**", *[""] * (width - 1))))
         lines += [_markdown(row) for row in section.rows]
@@ -194,7 +225,7 @@ def as_latex(table: TextTable) -> str:
         r"\centering\small",
         rf"\begin{{tabular}}{{l{'r' * (width - 1)}}}",
         r"\toprule",
-        _latex_row(table.header),
+        " & ".join(map(_latex_head, table.header)) + r" \\",
     ]
     for section in table.sections:
         lines += [
@@ -229,6 +260,7 @@ _LATEX = str.maketrans(
         "Δ": r"$\Delta$",
         "−": r"$-$",
         "±": r"$\pm$",
+        "≤": r"$\leq$",
         "–": r"--",
     }
 )
@@ -237,6 +269,12 @@ _LATEX = str.maketrans(
 def _literal(text: str) -> str:
     """Text with what LaTeX would read as commands made literal."""
     return text.translate(_LATEX)
+
+
+def _latex_head(head: str) -> str:
+    lines = [_literal(line) for line in head.split("\n")]
+    stacked = r" \\ ".join(lines)
+    return rf"\shortstack[r]{{{stacked}}}" if len(lines) > 1 else stacked
 
 
 def _latex_row(cells: Sequence[str]) -> str:

@@ -19,7 +19,8 @@ from tests.support.fake_study import SMALL, TINY, fail_source, make_study
 
 EXPORTS = {
     "cells.parquet", "cells.csv", "summary.csv", "summary.json", "summary.md", "summary.tex",
-    "differences.csv", "effects.csv", "expected_best.csv",
+    "differences.csv", "pooled.csv", "variance.csv", "effects.csv", "expected_best.csv",
+    "csv-metadata.json",
 }  # fmt: skip
 
 
@@ -120,7 +121,8 @@ def test_latex_has_as_many_columns_as_it_says_and_no_bare_special_character(tmp_
         line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
     ]
     widths = {line.replace(r"\&", "").count("&") for line in body}
-    assert widths == {9, 10, 4}  # ten columns of results, 11 of details; 5 of scores and effects
+    # ten columns of results, 13 of details, 6 of variance; 5 of scores and effects
+    assert widths == {9, 12, 5, 4}
     assert not {character for character in text if ord(character) > 127}
 
 
@@ -164,18 +166,6 @@ def test_csv_of_several_studies_is_one_table(root, capsys):
     assert run("tiny", "other", "--root", str(root), "--format", "csv") == 0
     frame = pl.read_csv(capsys.readouterr().out.encode())
     assert frame["study"].to_list() == ["tiny"] * 4 + ["other"] * 4
-
-
-def test_the_definition_of_a_degenerate_run_can_be_chosen(root, capsys):
-    counts = {}
-    for name in ("majority", "margin", "constant", "loss"):
-        assert run("tiny", "--root", str(root), "--degenerate", name) == 0
-        table = summary(root)
-        assert table["degenerate"]["definition"] == name
-        counts[name] = [row["degenerate"] for row in table["summary"]]
-        assert counts[name] == [row[f"degenerate_{name}"] for row in table["summary"]]
-        assert table["degenerate"]["meaning"] in " ".join(capsys.readouterr().out.split())
-    assert sum(counts["margin"]) >= sum(counts["majority"]) > 0
 
 
 def test_what_is_missing_failed_or_left_out_is_said_with_its_reason(tmp_path, capsys):
@@ -261,7 +251,7 @@ def test_cells_that_the_grid_pairs_with_nothing_are_pointed_out_and_their_pairs_
     assert "No pair: hellaswag on rte 2 of 6. The grid has no run of none with their" in shown
     details = (tmp_path / "s" / "summary" / "summary.md").read_text().partition("| pairs |")[2]
     rows = [line.split("|") for line in details.splitlines() if "| hellaswag |" in line]
-    assert [row[9].strip() for row in rows[:2]] == ["4 of 6", "4"]
+    assert [row[11].strip() for row in rows[:2]] == ["4 of 6", "4"]
 
 
 def test_a_study_without_a_result_says_so_and_is_no_mistake(tmp_path, capsys):
@@ -287,7 +277,9 @@ def test_a_narrow_terminal_does_without_some_columns(root, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert run("tiny", "--root", str(root)) == 0
     shown = capsys.readouterr().out
-    heads = next(line for line in shown.splitlines() if "source" in line and "mean" in line)
+    lines = shown.splitlines()
+    last = next(n for n, line in enumerate(lines) if "source" in line and "mean" in line)
+    heads = " ".join(lines[last - 1 : last + 1])
     assert "Δ mean" in heads and "Δ best" not in heads
     assert all(len(line) <= 80 for line in shown.splitlines() if " none " in line)
     assert "Δ best" in (root / "tiny" / "summary" / "summary.md").read_text()
@@ -327,8 +319,8 @@ def test_an_unknown_flag_is_a_usage_error(capsys):
 def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     seen = {}
 
-    def write_figures(cells: pl.DataFrame, study: Study, folder: Path) -> list[Path]:
-        seen.update(cells=cells, study=study, folder=folder)
+    def write_figures(cells: pl.DataFrame, study: Study, folder: Path, frames) -> list[Path]:
+        seen.update(cells=cells, study=study, folder=folder, frames=frames)
         return [folder / "violins.png"]
 
     def write_report(collection, summary, differences, figures, notes, **more) -> Path:
@@ -343,7 +335,9 @@ def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     assert seen["study"].name == "tiny"
     assert seen["folder"] == root / "tiny" / "summary"
     assert {*NARROW, "loss", "degenerate"} == set(seen["cells"].columns)
-    assert seen["definition"] == "loss"
+    assert seen["asked"].definition == "loss"
+    assert seen["frames"]["variance"].height == 4
+    assert [table.name for table in seen["variance"]] == ["variance"]
     assert seen["notes"] == [], "there is nothing to know besides the count of cells"
     assert seen["sources"]["source"].to_list() == ["hellaswag"]
     err = capsys.readouterr().err

@@ -28,7 +28,9 @@ def test_two_studies_are_compared_cell_by_cell(root, capsys):
     assert [row["source"] for row in rte] == ["none", "hellaswag"]
     for row in rte:
         assert row["mean"] == pytest.approx(0.05)
-        assert row["mean_low"] == pytest.approx(0.05)
+        # two configurations without spread, 120 dev examples
+        assert row["interval"] == "whole"
+        assert row["mean_low"] < 0.05 < row["mean_high"]
         assert row["wins"] == 4
 
 
@@ -84,7 +86,14 @@ def test_what_else_differs_between_compared_studies_is_noted(root, tmp_path, mon
     make_study(root / "other", grid=TINY, dev_rows=90)
     for path in (root / "other" / "results").iterdir():
         path.write_text(path.read_text().replace("dddddddddddd", "eeeeeeeeeeee"))
-    assert run("--compare", "tiny", "other", "--root", str(root)) == 0
+    arguments = ("--compare", "tiny", "other", "--root", str(root))
+    assert run(*arguments) == 2
+    assert capsys.readouterr().err == (
+        "error: Task rte has other rows in tiny (120 for dev) than in other (90). Differences of "
+        "runs on other dev examples cannot be resampled by example; compare with --interval "
+        "narrow, which holds each study's own examples fixed.\n"
+    )
+    assert run(*arguments, "--interval", "narrow") == 0
     lines = capsys.readouterr().out.splitlines()
     assert "Task rte is not the same in tiny and other: epochs = 5 and 9." in lines
     assert "Task rte has other rows in tiny (120 for dev) than in other (90)." in lines

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from analysis.read.collect import collect
 from analysis.report.page import write_report
-from analysis.stats.degenerate import degenerate
-from analysis.stats.summary import differences_against_none, summarize_cells
+from analysis.stats.degenerate import DEFAULT, degenerate
+from analysis.stats.differences import differences_against_none
+from analysis.stats.examples import answers_of
+from analysis.stats.summary import summarize_cells
 from stilt.folder import StudyFolder
 from stilt.study import Study
 
@@ -66,11 +68,11 @@ class Page(HTMLParser):
 def built(folder: StudyFolder, study: Study, *, figures=(), problems=()) -> Path:
     """The report of a study, from its files."""
     collection = collect(folder, study)
-    cells = collection.cells.with_columns(degenerate("majority"))
+    cells = collection.cells.with_columns(degenerate(DEFAULT))
     return write_report(
         collection,
         summarize_cells(cells),
-        differences_against_none(cells),
+        differences_against_none(cells, answers_of(cells)),
         list(figures),
         list(problems),
     )

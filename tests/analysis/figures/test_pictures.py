@@ -54,7 +54,8 @@ def test_the_same_cells_give_the_same_bytes_whatever_the_users_own_settings(tmp_
     first = write_figures(cells, study, tmp_path / "a")
     with mpl.rc_context({"font.size": 20, "svg.hashsalt": None, "axes.grid": True}):
         second = write_figures(cells, study, tmp_path / "b")
-    assert {path.stem for path in first} == {picture.name for picture in PICTURES}
+    drawn = {picture.name for picture in PICTURES if picture.frame == "cells"}
+    assert {path.stem for path in first} == drawn
     assert [path.name for path in first] == [path.name for path in second]
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name

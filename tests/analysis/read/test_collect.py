@@ -37,6 +37,7 @@ def test_every_column_holds_what_the_result_file_says(tiny):
             "source_size": None,
             "source_seed": 42 if cell.source_id else None,
             "target": cell.target,
+            "kind": study.tasks[cell.target].kind,
             "status": "ok",
             **cell.hyperparameters.model_dump(),
             **{

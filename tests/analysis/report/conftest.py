@@ -4,7 +4,7 @@ import pytest
 
 from analysis.figures.pictures import write_figures
 from analysis.read.collect import collect
-from analysis.stats.degenerate import degenerate
+from analysis.stats.degenerate import DEFAULT, degenerate
 from stilt.folder import StudyFolder
 from tests.support.fake_study import make_study
 from tests.support.report_page import PROBLEMS, REPORT_GRID, built
@@ -27,6 +27,6 @@ def report(tmp_path_factory):
         log = folder.logs / f"{failure.stem}.log"
         log.parent.mkdir(exist_ok=True)
         log.write_text("what happened\n")
-    cells = collect(folder, study).cells.with_columns(degenerate("majority"))
+    cells = collect(folder, study).cells.with_columns(degenerate(DEFAULT))
     figures = write_figures(cells, study, folder.summary)
     return built(folder, study, figures=figures, problems=PROBLEMS), study, folder

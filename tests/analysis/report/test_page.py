@@ -201,11 +201,28 @@ def test_a_difference_says_on_how_many_pairs_it_rests_where_not_on_all(tmp_path)
     assert page.text.count(" 8 pairs ") == 1
     study = make_study(tmp_path / "t", grid=REPORT_GRID | {"blocks": [block], "evaluate": []})
     page = Page(built(StudyFolder(tmp_path / "t"), study).read_text(encoding="utf-8"))
-    assert " pairs " not in page.text.replace("over pairs with", "")
+    rows = page.text.partition("Every source on every target")[2]
+    assert " pairs " not in rows
 
 
 def test_the_results_say_what_a_diverged_run_counts_as(page):
     assert "over the runs that ended. A diverged run counts as the majority class's" in page.text
+
+
+def test_every_interval_and_p_of_the_results_says_what_it_generalises_to(page):
+    results = page.text.partition("Every source on every target")[2]
+    heads = results[: results.index(" RTE ")]
+    for head in ("Share this dev", "Δ mean new dev", "p new dev", "Δ best this dev, range"):
+        assert f" {head} " in f"{heads} "
+    assert "'new dev': generalises to new dev examples, configurations and seeds" in page.text
+    assert "'this dev': for these dev examples and source checkpoints" in page.text
+
+
+def test_the_report_claims_nothing_of_what_is_not_final(page):
+    assert "clearly higher on" not in page.text.partition("Results")[0]
+    assert "Not final, so nothing is claimed of it yet: HellaSwag on 2 targets" in page.text
+    results = page.text.partition("Every source on every target")[2]
+    assert re.search(r"\d of 8 pairs", results)
 
 
 def test_of_many_cells_those_that_went_wrong_are_listed_and_the_rest_is_counted(

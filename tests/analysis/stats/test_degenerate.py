@@ -6,11 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.stats.degenerate import DEFINITIONS, Definition, degenerate, every_definition
+from analysis.stats.degenerate import (
+    DEFINITIONS,
+    Definition,
+    degenerate,
+    every_definition,
+    missed,
+)
 
 RUN = {
     "status": "ok",
+    "kind": "classification",
     "metric": "accuracy",
+    "chance": 0.5,
     "score": 0.7,
     "majority": 0.527,
     "dev_rows": 277,
@@ -20,7 +28,9 @@ RUN = {
 }
 SCHEMA = {
     "status": pl.String,
+    "kind": pl.String,
     "metric": pl.String,
+    "chance": pl.Float64,
     "score": pl.Float64,
     "majority": pl.Float64,
     "dev_rows": pl.Int64,
@@ -35,7 +45,7 @@ def judge(definition, **changes):
 
 
 def test_a_run_that_learnt_is_degenerate_under_no_definition():
-    assert [judge(name) for name in get_args(Definition)] == [False] * 4
+    assert [judge(name) for name in get_args(Definition)] == [False] * 5
 
 
 def test_every_definition_is_explained():
@@ -73,6 +83,39 @@ def test_margin_adds_the_one_sided_error_of_a_coin_that_knows_the_majority():
     assert judge("margin", score=0.052, **cola) is False
 
 
+# dev sets of the published sizes, with about their most frequent class's share
+WINOGRANDE = {"kind": "multiple-choice", "dev_rows": 1267, "majority": 639 / 1267, "chance": 0.5}
+SOCIALIQA = {"kind": "multiple-choice", "dev_rows": 1954, "majority": 657 / 1954, "chance": 1 / 3}
+
+
+@pytest.mark.parametrize(("target", "share"), [(WINOGRANDE, 0.368), (SOCIALIQA, 0.3827)])
+def test_guesses_beat_the_majority_class_of_a_multiple_choice_by_luck(target, share):
+    found = pl.DataFrame([RUN | target], schema=SCHEMA).select(missed()).item()
+    assert found == pytest.approx(share, abs=5e-4)
+    # a coin that is a point better than the majority class has learnt nothing by auto
+    lucky = target["majority"] + 0.01
+    assert judge("majority", score=lucky, **target) is False
+    assert judge("auto", score=lucky, **target) is True
+    assert judge("auto", score=target["majority"] + 0.03, **target) is False
+
+
+def test_a_classifier_that_learnt_nothing_answers_one_class_and_none_is_missed():
+    assert pl.DataFrame([RUN], schema=SCHEMA).select(missed()).item() == 0
+    assert judge("auto", score=0.527 + 1 / 277) is False
+    assert judge("auto", score=0.527) is True
+
+
+def test_a_multiple_choice_whose_majority_is_far_above_chance_keeps_the_plain_rule():
+    far = WINOGRANDE | {"majority": 0.55}
+    assert pl.DataFrame([RUN | far], schema=SCHEMA).select(missed()).item() < 0.001
+    assert judge("auto", score=0.56, **far) is False
+
+
+def test_of_a_run_that_is_not_there_nothing_is_missed_or_not():
+    nothing = {"majority": None, "dev_rows": None, "kind": "multiple-choice"}
+    assert pl.DataFrame([RUN | nothing], schema=SCHEMA).select(missed()).item() is None
+
+
 def test_constant_means_one_class_for_every_example():
     assert judge("constant", constant=True) is True
     assert judge("constant", constant=False, score=0.1) is False
@@ -97,6 +140,7 @@ def test_all_definitions_stand_side_by_side():
     frame = pl.DataFrame([RUN | {"constant": True}], schema=SCHEMA).select(every_definition())
     assert frame.to_dicts() == [
         {
+            "degenerate_auto": False,
             "degenerate_majority": False,
             "degenerate_margin": False,
             "degenerate_constant": True,

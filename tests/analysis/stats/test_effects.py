@@ -27,9 +27,31 @@ def test_main_effects_count_each_level_and_test_within_blocks():
     assert rates["judged"].to_list() == [3, 3, 3]
     assert rates["share"].to_list() == pytest.approx([0, 1 / 3, 1])
     assert rates["blocks"].to_list() == [3, 3, 3]
-    # rows (0 1 1), (0 0 1), (0 0 1): Q = 2 (3 * 10 - 16) / (12 - 6) = 14/3, tail exp(-7/3)
-    assert rates["p"].to_list() == pytest.approx([2.718281828 ** (-7 / 3)] * 3)
-    assert rates["p_holm"].to_list() == pytest.approx([2 * 2.718281828 ** (-7 / 3)] * 3)
+    # rows (0 1 1), (0 0 1), (0 0 1), whose ones stand anywhere by chance: sums as uneven as 0 1 3
+    # want the last two in one of the first's columns, 2/3 times 1/3
+    assert rates["p"].to_list() == pytest.approx([2 / 9] * 3, abs=0.015)
+    assert rates["p_holm"].to_list() == pytest.approx([4 / 9] * 3, abs=0.03)
+
+
+def test_seeds_of_a_configuration_are_exchanged_with_it():
+    # at batch 16 both seeds of three configurations fail, at 8 none: 2 of 8 swaps, not 2 of 64
+    cells = frame(
+        *(
+            {"learning_rate": rate, "batch_size": batch, "seed": seed, "score": score}
+            for rate in (1.0, 2.0, 3.0)
+            for batch, score in ((8, 0.9), (16, 0.4))
+            for seed in (12, 42)
+        )
+    )  # fmt: skip
+    found = main_effects(cells).filter(pl.col("factor") == "batch_size")
+    assert found["blocks"].to_list() == [3, 3]
+    assert found["p"].to_list() == pytest.approx([2 / 8] * 2)
+    # as for three runs, of which all are degenerate, or none
+    assert found["high"].to_list() == pytest.approx([0.5615, 1.0], abs=1e-4)
+    # within a configuration it is the seeds that are exchanged
+    seeds = main_effects(cells).filter(pl.col("factor") == "seed")
+    assert seeds["blocks"].to_list() == [6, 6]
+    assert seeds["p"].to_list() == [1.0, 1.0]
 
 
 def test_seeds_of_many_digits_keep_them_all():

@@ -1,4 +1,4 @@
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
@@ -8,12 +8,13 @@ from hypothesis.extra import numpy as hnp
 
 from analysis.stats.inference import (
     Interval,
-    bootstrap,
+    clustered_wilson,
     cochran,
     expected_best,
     holm,
     mcnemar,
     permutation,
+    symmetry_wealth,
     wilson,
 )
 
@@ -43,32 +44,77 @@ def test_a_proportion_of_nothing_has_no_interval():
     assert wilson(0, 0) == Interval(None, None, None)
 
 
+def test_one_run_per_configuration_has_wilsons_interval():
+    counts = np.array([1, 0, 0, 1, 0, 0])
+    assert clustered_wilson(counts, np.ones(6, int)) == wilson(2, 6)
+
+
+def test_seeds_that_always_agree_count_once():
+    # 2 of 6 configurations with both seeds: the design effect is the number of seeds
+    counts = np.array([2, 0, 0, 2, 0, 0])
+    found = clustered_wilson(counts, np.full(6, 2))
+    assert (found.low, found.high) == (wilson(2, 6).low, wilson(2, 6).high)
+    assert found.value == pytest.approx(1 / 3)
+
+
+def test_seeds_that_disagree_as_often_as_chance_has_it_count_each():
+    # counts 0, 1, 1, 2 have the variance of pairs of fair coins, 2/3 over n - 1 against 1/2: the
+    # effect 4/3 leaves 6 of 8 runs
+    found = clustered_wilson(np.array([0, 1, 1, 2]), np.full(4, 2))
+    assert (found.low, found.high) == pytest.approx((wilson(3, 6).low, wilson(3, 6).high))
+
+
+def test_where_no_run_is_degenerate_only_configurations_count():
+    found = clustered_wilson(np.zeros(18, int), np.full(18, 2))
+    assert found == wilson(0, 18)
+
+
+def test_seeds_of_one_configuration_stand_alone():
+    assert clustered_wilson(np.array([2]), np.array([5])) == wilson(2, 5)
+    assert clustered_wilson(np.zeros(2, int), np.zeros(2, int)) == Interval(None, None, None)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "p"),
     # twice the tail of a fair coin: 2 (C(6,0) + C(6,1)) / 2^6, and so on
     [(5, 1, 14 / 64), (1, 5, 14 / 64), (6, 0, 2 / 64), (3, 3, 1.0), (0, 0, 1.0), (1, 0, 1.0)],
 )
 def test_mcnemar_is_a_sign_test_on_the_discordant_pairs(first, second, p):
-    assert mcnemar(first, second) == pytest.approx(p)
+    assert mcnemar(np.array([1] * first + [-1] * second + [0] * 3)) == pytest.approx(p)
 
 
-def test_cochran_has_the_hand_computed_value():
-    # column sums 4, 2, 1; row sums 1, 2, 1, 3: Q = 2 (3 * 21 - 49) / (21 - 15) = 14/3 on 2 degrees
-    # of freedom, whose chi-squared tail is exp(-Q/2)
-    outcomes = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [1, 1, 1]], dtype=bool)
-    assert cochran(outcomes) == pytest.approx(np.exp(-7 / 3))
+def test_seeds_of_a_configuration_are_swapped_together_in_mcnemar():
+    # sums of +-2 +-2 +-1: 5 and -5 reach 5, two of eight; six free runs would give 2 of 32
+    assert mcnemar(np.array([2, 2, 1])) == pytest.approx(2 / 8)
+
+
+def test_cochran_counts_exchanges_within_blocks():
+    outcomes = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [1, 1, 1]])
+    seen = outcomes.sum(axis=0)
+    spread = ((seen - seen.mean()) ** 2).sum()
+    places = [sorted(set(permutations(row))) for row in outcomes.tolist()]
+    ways = [np.sum(rows, axis=0) for rows in product(*places)]
+    exact = np.mean([((way - way.mean()) ** 2).sum() >= spread - 1e-9 for way in ways])
+    assert cochran(outcomes) == pytest.approx(exact, abs=0.015)
+
+
+def test_cochran_of_many_blocks_is_the_tail_of_the_chi_squared_distribution():
+    from statsmodels.stats.contingency_tables import cochrans_q
+
+    outcomes = np.random.default_rng(2).integers(0, 2, size=(400, 3))
+    assert cochran(outcomes) == pytest.approx(cochrans_q(outcomes).pvalue)
 
 
 def test_cochran_with_two_levels_is_mcnemar():
-    outcomes = np.array([[1, 0]] * 5 + [[0, 1]] + [[1, 1]] * 3 + [[0, 0]] * 7, dtype=bool)
-    assert cochran(outcomes) == mcnemar(5, 1)
+    outcomes = np.array([[1, 0]] * 5 + [[0, 1]] + [[1, 1]] * 3 + [[0, 0]] * 7)
+    assert cochran(outcomes) == pytest.approx(14 / 64)
 
 
 def test_cochran_says_one_where_no_block_differs_and_nothing_of_too_few():
-    assert cochran(np.array([[1, 1, 1], [0, 0, 0]], dtype=bool)) == 1.0
-    assert cochran(np.array([[1, 0, 1]], dtype=bool)) is None
-    assert cochran(np.zeros((5, 1), dtype=bool)) is None
-    assert cochran(np.zeros((0, 3), dtype=bool)) is None
+    assert cochran(np.array([[1, 1, 1], [0, 0, 0]])) == 1.0
+    assert cochran(np.array([[1, 0, 1]])) is None
+    assert cochran(np.zeros((5, 1), int)) is None
+    assert cochran(np.zeros((0, 3), int)) is None
 
 
 def test_holm_multiplies_the_smallest_most_and_never_decreases():
@@ -80,6 +126,39 @@ def test_holm_does_not_count_tests_that_could_not_be_made():
     assert holm([None, 0.01, None, 0.04]) == [None, pytest.approx(0.02), None, pytest.approx(0.04)]
     assert holm([None]) == [None]
     assert holm([]) == []
+
+
+def test_holm_counts_tests_that_are_still_to_be_made():
+    # as if their p were 1: an adjusted p can only become smaller
+    assert holm([0.01, 0.04], waiting=2) == [pytest.approx(0.04), pytest.approx(0.12)]
+    assert holm([0.01, 0.04, 0.9, 0.8])[:2] == [pytest.approx(0.04), pytest.approx(0.12)]
+
+
+# --- interim looks
+
+
+def test_a_gambler_on_signs_wins_what_the_formula_says():
+    # the first difference counts for nothing; of one of 1, mean 1/2 and variance 1 - 1/4 give the
+    # bet (1/2) / (3/4) on the second: exp(b x) / cosh(b x)
+    bet = (1 / 2) / (3 / 4) * 2
+    assert symmetry_wealth(np.array([1.0, 2.0])) == pytest.approx(np.exp(bet) / np.cosh(bet))
+
+
+def test_wealth_is_the_largest_so_far_and_never_below_one():
+    assert symmetry_wealth(np.array([])) == symmetry_wealth(np.array([1.0])) == 1.0
+    assert symmetry_wealth(np.array([1.0, -5.0])) == 1.0
+    gained = symmetry_wealth(np.array([1.0, 2.0, 1.0, 2.0]))
+    assert symmetry_wealth(np.array([1.0, 2.0, 1.0, 2.0, -9.0])) == gained > 1
+
+
+def test_wealth_does_not_depend_on_the_unit_or_on_the_side():
+    gaps = np.random.default_rng(4).normal(0.5, 1, 18)
+    assert symmetry_wealth(gaps / 100) == pytest.approx(symmetry_wealth(gaps))
+    assert symmetry_wealth(-gaps) == pytest.approx(symmetry_wealth(gaps))
+
+
+def test_eighteen_wins_of_eighteen_are_as_good_as_certain():
+    assert symmetry_wealth(np.full(18, 0.02)) > 1000
 
 
 # --- permutation
@@ -126,135 +205,7 @@ def test_a_permutation_test_of_no_effect_rejects_as_often_as_it_says():
     assert rejected > 0
 
 
-# --- bootstrap
-
-
-def test_a_constant_difference_has_an_interval_without_width():
-    first = np.random.default_rng(0).random((5, 2))
-    found = bootstrap(first + 0.25, first)
-    for name in ("mean", "best"):
-        assert found[name].value == pytest.approx(0.25)
-        assert found[name].low == pytest.approx(0.25)
-        assert found[name].high == pytest.approx(0.25)
-
-
-def test_two_configurations_are_drawn_as_a_pair_of_coins():
-    # differences 0 and 1: resampled means are 0, 1/2, 1 with chances 1/4, 1/2, 1/4
-    found = bootstrap(table([1], [2]), table([1], [1]))["mean"]
-    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
-
-
-def test_seeds_come_along_with_their_configuration():
-    # each configuration's mean difference is 1, however its seeds differ
-    found = bootstrap(table([0, 2], [2, 0], [-9, 11]), np.zeros((3, 2)))["mean"]
-    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
-
-
-def test_a_configuration_counts_by_its_pairs():
-    found = bootstrap(table([1, 1, 1], [0, NAN, NAN]), np.zeros((2, 3)))["mean"]
-    assert found.value == pytest.approx(3 / 4)
-
-
-def test_the_difference_of_the_best_takes_each_side_s_own_best():
-    found = bootstrap(table([0.9], [0.5]), table([0.1], [0.8]))["best"]
-    assert found.value == pytest.approx(0.1)
-    # drawn twice, the first gives 0.8 and the second -0.3
-    assert (found.low, found.high) == (pytest.approx(-0.3), pytest.approx(0.8))
-
-
-def test_improvement_counts_every_trial_against_every_other_and_ties_by_half():
-    # 1 > 0, 1 < 3, 2 > 0, 2 < 3
-    assert bootstrap(table([1], [2]), table([0], [3]))["improvement"].value == 0.5
-    # 1 > 0, 1 = 1, 1 > 0, 1 = 1
-    assert bootstrap(table([1], [1]), table([0], [1]))["improvement"].value == 0.75
-
-
-def test_improvement_is_the_mann_whitney_statistic():
-    from scipy.stats import mannwhitneyu
-
-    rng = np.random.default_rng(3)
-    first, second = rng.integers(0, 6, size=(2, 7, 3)).astype(float)
-    expected = mannwhitneyu(first.ravel(), second.ravel()).statistic / 21**2
-    assert bootstrap(first, second)["improvement"].value == pytest.approx(expected)
-
-
-def test_one_configuration_has_an_estimate_and_no_interval():
-    found = bootstrap(table([1, 2]), table([0, 0]))
-    assert found["mean"] == Interval(1.5, None, None)
-    assert found["best"] == Interval(2.0, None, None)
-    assert found["improvement"] == Interval(1.0, None, None)
-
-
-def test_no_pair_has_no_estimate():
-    nothing = Interval(None, None, None)
-    for first in (np.zeros((0, 0)), table([NAN], [NAN])):
-        assert set(bootstrap(first, first).values()) == {nothing}
-
-
-def test_pairs_that_are_not_whole_are_not_seen():
-    whole = bootstrap(table([1, 2], [3, 4]), table([0, 1], [1, 1]))
-    ragged = bootstrap(
-        table([1, 2, NAN], [3, 4, 8], [5, NAN, 6]), table([0, 1, 9], [1, 1, NAN], [NAN, 5, NAN])
-    )
-    assert ragged == whole
-
-
-def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
-    rng = np.random.default_rng(5)
-    first, second = rng.normal(size=(2, 9, 2))
-    assert bootstrap(first, second, seed=1) == bootstrap(first, second, seed=1)
-    assert bootstrap(first, second, seed=1) != bootstrap(first, second, seed=2)
-
-
-def test_many_configurations_are_drawn_in_parts():
-    rng = np.random.default_rng(5)
-    first, second = rng.normal(size=(2, 3000, 1))
-    found = bootstrap(first, second)["mean"]
-    error = (first - second).std() / np.sqrt(3000)
-    assert found.value is not None and found.low is not None and found.high is not None
-    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.1)
-
-
 scores = st.integers(0, 40).map(lambda x: x / 40)
-tables = st.integers(1, 6).flatmap(
-    lambda c: st.integers(1, 3).flatmap(
-        lambda s: st.tuples(
-            hnp.arrays(float, (c, s), elements=scores), hnp.arrays(float, (c, s), elements=scores)
-        )
-    )
-)
-
-
-@settings(max_examples=40)
-@given(both=tables)
-def test_swapping_the_sides_turns_every_interval_round(both):
-    first, second = both
-    there, back = (
-        bootstrap(first, second, resamples=99),
-        bootstrap(second, first, resamples=99),
-    )
-    for name, whole in (("mean", 0.0), ("best", 0.0), ("improvement", 1.0)):
-        value, low, high = there[name].value, there[name].low, there[name].high
-        other = back[name]
-        assert value == pytest.approx(whole - other.value)
-        if low is not None:
-            assert low == pytest.approx(whole - other.high)
-            assert high == pytest.approx(whole - other.low)
-
-
-@settings(max_examples=40)
-@given(both=tables)
-def test_intervals_lie_within_what_can_be(both):
-    first, second = both
-    found = bootstrap(first, second, resamples=99)
-    gaps = first - second
-    assert found["mean"].value == pytest.approx(gaps.mean())
-    assert found["best"].value == pytest.approx(first.max() - second.max())
-    if found["mean"].low is not None:
-        slack = 1e-12
-        assert gaps.min() - slack <= found["mean"].low <= found["mean"].high <= gaps.max() + slack
-        assert 0 <= found["improvement"].low <= found["improvement"].high <= 1
-        assert found["best"].high <= first.max() - second.min() + slack
 
 
 # --- expected best

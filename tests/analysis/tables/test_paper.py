@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from analysis.read.collect import collect
-from analysis.stats.summary import differences_against_none, summarize_cells
+from analysis.stats.differences import differences_against_none
+from analysis.stats.summary import summarize_cells
 from analysis.summarize import main as summarize
 from analysis.tables.paper import REPORTS, covered, read_paper, report
 from analysis.tables.presentation import as_latex, as_markdown

@@ -1,0 +1,77 @@
+"""What the columns of the CSV files mean: ``csv-metadata.json``, in W3C's CSV on the Web.
+
+Source: https://www.w3.org/TR/tabular-metadata/, whose readers look for a file of this name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from analysis.stats.scope import FIXED
+
+NAME = "csv-metadata.json"
+
+_RUNS = f"for {FIXED}; generalises to other configurations and seeds alone"
+_ROW = "generalises to what column generalises_to says; null until the comparison is final"
+_FINAL = f"{_RUNS}; null until the comparison is final"
+_ANY = f"valid however often it is looked at; {_RUNS}"
+
+MEANINGS: dict[str, str] = {
+    "score": "fraction; Matthews correlation where metric is mcc",
+    "share": "share of degenerate runs among those judged",
+    "low": f"lower end of the 95 % confidence interval of share, {_RUNS}",
+    "high": f"upper end of the 95 % confidence interval of share, {_RUNS}",
+    "missed": "share of runs that learnt nothing that the definition majority takes for healthy",
+    "rule": "definition of a degenerate run that auto takes here",
+    "mean": "mean of the runs that ended, or mean difference of the pairs that ended; fraction",
+    "mean_low": f"lower end of the 95 % confidence interval of mean, {_ROW}",
+    "mean_high": f"upper end of the 95 % confidence interval of mean, {_ROW}",
+    "best": "highest score of the runs that ended, or the difference of the two highest",
+    "best_low": f"lower end of a range of best, no confidence interval, {_FINAL}",
+    "best_high": f"upper end of a range of best, no confidence interval, {_FINAL}",
+    "p": "two-sided p that the mean difference is 0, or that a factor has no effect; in "
+    f"differences and comparisons {_ROW}; in effects {_RUNS}",
+    "p_holm": "p adjusted over the table by Holm's method; generalises to what p does",
+    "error": f"standard error of the mean difference; {_ROW}",
+    "error_runs": "part of error from configurations with their seeds",
+    "error_examples": "part of error from dev examples; null where they are held fixed",
+    "error_sources": "part of error from source seeds; null where there is one",
+    "improvement": "probability that a run of the first beats one of the second, ties half",
+    "improvement_low": f"lower end of the 95 % confidence interval of improvement, {_FINAL}",
+    "improvement_high": f"upper end of the 95 % confidence interval of improvement, {_FINAL}",
+    "mcnemar": f"exact p that both are equally often degenerate, by configuration, {_FINAL}",
+    "mcnemar_holm": f"mcnemar adjusted over the table by Holm's method, {_FINAL}",
+    "interim_e": f"largest e-value so far that differences are symmetric about 0, {_ANY}",
+    "interim_p": f"1 / interim_e, {_ANY}",
+    "interim_p_holm": f"interim_p adjusted over the table by Holm's method, {_ANY}",
+    "final": "whether every pair that the grid plans has ended",
+    "interval": "whole: dev examples are resampled, too; narrow: they are held fixed",
+    "generalises_to": "what the interval of mean, p and error speak of",
+    "source_seed": "source's seed, or standard deviation of a run's score if it alone varied",
+    "hyperparameters": "standard deviation of a run's score if they alone varied",
+    "seed": "the run's seed, or standard deviation of a run's score if it alone varied",
+    "examples": "standard deviation of the mean score over resampled dev sets",
+    "expected": f"mean best score of so many trials of this grid, for {FIXED}",
+}
+"""Of columns whose name does not say it all, in whichever file they stand."""
+
+
+def metadata(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    """Describes CSV files.
+
+    Args:
+        frames: the file's name -> the frame that it was written from.
+    """
+    return {
+        "@context": "http://www.w3.org/ns/csvw",
+        "tables": [
+            {"url": url, "tableSchema": {"columns": [_column(name) for name in frame.columns]}}
+            for url, frame in frames.items()
+        ],
+    }
+
+
+def _column(name: str) -> dict[str, str]:
+    said = MEANINGS.get(name)
+    return {"name": name, **({"dc:description": said} if said else {})}

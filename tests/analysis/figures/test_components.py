@@ -1,0 +1,36 @@
+"""The picture of variance components."""
+
+import polars as pl
+import pytest
+
+from analysis.figures.components import components
+from analysis.stats.variance import VARIANCE
+from tests.support.cell_frame import study_of
+
+
+def test_every_known_cause_has_a_mark_at_its_standard_deviation_and_no_other():
+    study = study_of(["none", "hellaswag"], ["rte", "cola"])
+    rows = [
+        ("rte", "none", 4, 2, 1, None, 0.01, 0.02, 0.03),
+        ("rte", "hellaswag", 4, 2, 1, None, 0.04, None, None),
+        ("cola", "none", 4, 2, 1, None, 0.05, 0.06, 0.07),
+    ]
+    figure = components(pl.DataFrame(rows, schema=VARIANCE, orient="row"), study)
+    drawn = [
+        sorted((round(float(x), 6), int(y)) for line in ax.lines for x, y in line.get_xydata())
+        for ax in figure.axes
+    ]
+    assert drawn == [[(1, 0), (2, 0), (3, 0), (4, 1)], [(5, 0), (6, 0), (7, 0)]]
+    (legend,) = figure.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == ["hyperparameters", "seed", "examples"]
+
+
+@pytest.mark.parametrize("targets", [["rte"], ["rte", "cola"]])
+def test_sources_stand_from_top_to_bottom_in_the_grid_s_order(targets):
+    study = study_of(["none", "hellaswag"], targets)
+    rows = [(t, s, 4, 2, 1, None, 0.1, 0.1, 0.1) for t in targets for s in ("none", "hellaswag")]
+    figure = components(pl.DataFrame(rows, schema=VARIANCE, orient="row"), study)
+    ax = figure.axes[0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["None", "HellaSwag"]
+    assert ax.yaxis_inverted()
