@@ -8,6 +8,8 @@ import pytest
 
 from analysis.summarize import main as summarize
 from launcher.status import main as status
+from launcher.study.growth import Asked
+from launcher.study.resolve import Places, begin, check_data, resolve_study
 from launcher.submit import main as submit
 from stilt.folder import StudyFolder, read_study
 from stilt.records.results import Result, read_record
@@ -65,6 +67,24 @@ def test_status_tells_what_is_done_failed_and_interrupted(own, capsys):
 def test_summarize_counts_what_is_there(own, capsys):
     assert summarize(["own", "--no-figures"]) == 0
     assert "8 cells: 3 scored, 1 failed, 4 missing." in capsys.readouterr().out
+
+
+def test_it_grows_in_place_and_keeps_what_it_has(own, capsys):
+    grid = own.path.parents[1] / "own.toml"
+    grid.write_text(grid.read_text().replace("seed = [1, 2]", "seed = [1, 2, 3]"))
+    words = ["--grid", "own.toml", "--data-dir", "data", "--executor", "local"]
+    assert submit([*words, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "study own, revision 2: +4 cells: seed 3; 8 cells there, 3 done" in said
+    assert "study own: 12 cells, 3 done, 0 held by live jobs, 9 to run" in said
+    resolved = resolve_study("own.toml", Places(data_dir=Path("data")))
+    begin(resolved, check_data(resolved), lambda claim: False, Asked(command="this one"))
+    study = read_study(own)
+    first, second = study.revisions
+    assert first.command.startswith("submit.py --grid own.toml")
+    assert (first.cells, second.cells, second.command) == (8, 12, "this one")
+    assert summarize(["own", "--no-figures"]) == 0
+    assert "12 cells: 3 scored, 1 failed, 8 missing." in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ def keep(path: Path, name: str, pin: Pin, known: str | None) -> str:
     except ConfigError as error:
         there, damage = None, str(error)
     else:
-        damage = ""
+        damage = f"{path}: a link to nothing." if there is None and path.is_symlink() else ""
     if there is None:
         if known not in (None, pin.digest):
             raise DataError(

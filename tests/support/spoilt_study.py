@@ -9,8 +9,10 @@ import polars as pl
 
 from analysis.summarize import main as summarize
 from launcher.status import main as status
+from launcher.study.growth import Asked
 from launcher.study.resolve import Places, begin, check_data, resolve_study
 from stilt.folder import StudyFolder, read_study
+from stilt.records.claims import lives_here
 from stilt.records.pins import read_pin
 from stilt.study import Study
 from tests.support.fake_study import make_study
@@ -40,7 +42,7 @@ def make_template(
     own = make_own_study(place)
     (own / "own.toml").write_text(GRID.replace("SEEDS", str(list(range(sources)))))
     resolved = resolve_study(str(own / "own.toml"), places(own))
-    begin(resolved, check_data(resolved))
+    begin(resolved, check_data(resolved), lives_here, Asked())
     pins = {name: read_pin(resolved.folder.data_digest(name)) for name in resolved.study.tasks}
     shares = {"failed": failed, "missing": missing}
     make_study(resolved.folder.path, bound=resolved.study, pins=pins, points=4, **shares)
