@@ -16,7 +16,7 @@ import numpy as np
 from stilt.cell import Cell, Hyperparameters, Source
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import Grid, load_grid
-from stilt.records.baselines import classes_of
+from stilt.records.baselines import classes_of, majority
 from stilt.records.pins import Pin
 from stilt.records.results import (
     CurvePoint,
@@ -264,13 +264,12 @@ def _shared(
     train_rows = task.size.train if task.size else 1000
     training = _training(task, train_rows, dev, point, points, rng) if point else None
     train = rng.uniform(60, 90) * (training.updates / 1000 if training else 0)
-    majority = max(Counter(gold.tolist()).values()) / len(gold)
     return {
         "status": "ok" if dev else "diverged",
         "metric": task.metric,
         "score": dev.score if dev else None,
         "dev": dev,
-        "majority": 0.0 if task.metric == "mcc" else majority,
+        "majority": majority(task, gold),
         "chance": task.chance,
         "classes": len(task.labels),
         "train_rows": train_rows,
