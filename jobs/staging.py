@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from jobs.settings import StagingRequest
-from jobs.worker import Worker
+from jobs.worker import Worker, forget_launchers
 from stilt.cell import SYNTHESIS
 from stilt.config import parse, read_json
 from stilt.data.encode import cache_path, encode
@@ -204,6 +204,7 @@ def stage_task(worker: Worker, task: Task, label: str, *, encoded: bool) -> Stag
 
 def main() -> int:
     """Stages what the request names; always 0, problems are in the records."""
+    forget_launchers()
     path = Path(sys.argv[1])
     request = parse(StagingRequest, read_json(path), path)
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from stilt.data.oddities import SEPARATOR
 from stilt.errors import ConfigError, first_line
 from stilt.grid import ModelSpec
 from stilt.synthesis.generator import find_generator
@@ -88,10 +89,10 @@ class LanguageModel:
         """Text of tokens, tidied as decoding did when the paper was written.
 
         Every half goes through this, so that the tokenizer leaves the same marks on real and
-        sampled text.
+        sampled text. The one character that no task takes as text is written as a space.
         """
         text = self.tokenizer.decode(list(ids), skip_special_tokens=True)
-        return str(self.tokenizer.clean_up_tokenization(text))
+        return str(self.tokenizer.clean_up_tokenization(text)).replace(SEPARATOR, " ")
 
     def prompt(self, index: int, premise: str, gold: str) -> Prompt:
         """A premise to be continued for as many tokens as its real ending has."""
