@@ -12,7 +12,7 @@ from stilt.config import read_json
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder, read_study, write_study
 from stilt.records import claims
-from stilt.records.pins import pin_name
+from stilt.records.pins import pin_path
 from stilt.revisions import Change
 from stilt.study import Revision, Study
 from stilt.system.units import counted
@@ -260,7 +260,7 @@ def _pins(change: Change, folder: StudyFolder) -> Iterator[Path]:
         if other or (rows_too and task.synthesis):
             sizes = {s.train_size for s in there.sources.values() if s.task == name}
             for size in {None, *sizes}:
-                yield folder.data_digest(pin_name(name, size))
+                yield pin_path(folder, there.tasks, name, size)
 
 
 def _set_rows_aside(change: Change, folder: StudyFolder) -> None:
