@@ -270,15 +270,14 @@ def _set_rows_aside(change: Change, folder: StudyFolder) -> None:
         digest(study.identity_of(study.runs[SYNTHESIS])) if SYNTHESIS in study.runs else ""
         for study in (change.there, change.here)
     )
-    if old == new:
-        return
-    if old and rows.is_dir():
+    if old and old != new and rows.is_dir():
         place = rows.with_name(f"{rows.name}-{old}")
         number = 1
         while place.exists():
             number += 1
             place = rows.with_name(f"{rows.name}-{old}-{number}")
         rows.rename(place)
+    # also where nothing changed: whoever was killed before study.json was written left them there
     kept = rows.with_name(f"{rows.name}-{new}")
     if new and kept.is_dir() and not rows.exists():
         kept.rename(rows)
