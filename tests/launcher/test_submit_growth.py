@@ -240,6 +240,19 @@ def test_a_study_grows_while_another_submit_runs_and_its_claims_stand(
     assert first is not None
 
 
+def test_two_studies_that_are_at_the_same_runs_say_so(
+    submit, own_study, folder, executed, capsys, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(Pool, "run", lambda pool: PoolOutcome(done=list(pool.costs)))
+        assert submit() == 0
+    capsys.readouterr()
+    assert submit("--study", "second") == 0
+    said = f"twice at once: source endings and 8 cells: study own ({folder.path}) runs or awaits"
+    assert said in capsys.readouterr().out
+    assert len(executed) == 9
+
+
 def test_the_history_stands_in_study_json(submit, rewrite, folder, executed):
     submit()
     rewrite("seed = [12]", "seed = [12, 13]")
