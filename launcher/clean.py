@@ -1,13 +1,14 @@
 """Frees the disk of what a study needs no more: ``python launcher/clean.py STUDY``.
 
-Results, failures, the study's definition and its generated data are never touched.
+Results, failures, the study's definition and its generated data are never touched, also those of
+runs that its grid no longer plans.
 """
 
 from stilt.system.command import run_command
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -65,6 +66,7 @@ def clean(
     needed = {cell.source for cell in status.cells if cell.state != "done"}
     sources = {source.name: folder.source(source.id) for source in status.sources}
     places = [place for name, place in sources.items() if name not in needed]
+    places += unplanned(folder, sources.values())
     found = waste(folder, places)
     console = output()
     for link in linked(folder, places):
@@ -83,6 +85,11 @@ def clean(
         console.print(
             f"kept: the weights of {', '.join(sorted(kept))}, because cells that need them are "
             "not done"
+        )
+    for rows in set_aside(folder):
+        console.print(
+            f"kept: {rows.name} ({size(_bytes(rows))}), rows generated for a grid before; a "
+            "submit that plans them again takes them back"
         )
     if dry_run:
         console.print("Dry run: nothing was removed.")
@@ -122,6 +129,19 @@ def waste(folder: StudyFolder, sources: Iterable[Path]) -> dict[str, list[Path]]
         path for path in parts if not any(path.is_relative_to(place) for place in emptied)
     ]
     return {what: paths for what, paths in sorts.items() if paths}
+
+
+def unplanned(folder: StudyFolder, planned: Collection[Path]) -> list[Path]:
+    """Folders of sources that the study had before it was revised, where a grid left them."""
+    there = [path for path in _own(folder, folder.source("")) if path.name[0] != "."]
+    return [path for path in there if path.is_dir() and path not in planned]
+
+
+def set_aside(folder: StudyFolder) -> list[Path]:
+    """Rows that were generated for settings which a study no longer has."""
+    return [
+        path for path in sorted(folder.path.glob(f"{folder.synthesis().name}-*")) if path.is_dir()
+    ]
 
 
 def linked(folder: StudyFolder, sources: Iterable[Path]) -> list[Path]:

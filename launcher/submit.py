@@ -111,6 +111,8 @@ def submit(
         require_own_cluster(resolved.folder)
     others = other_studies(resolved.folder, from_)
     asks = Asked(revise, command_line(), commit())
+    for line in resolved.kept:
+        console.print(Text(line))
     if dry_run:
         step = next_step(
             resolved.study, resolved.folder, ClaimLiveness(resolved.folder).lives, asks

@@ -12,7 +12,7 @@ from stilt.config import read_json
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder, read_study, write_study
 from stilt.records import claims
-from stilt.records.pins import pin_name
+from stilt.records.pins import pin_path
 from stilt.revisions import Change
 from stilt.study import Revision, Study
 from stilt.system.units import counted
@@ -261,7 +261,7 @@ def _pins(change: Change, folder: StudyFolder) -> Iterator[Path]:
         if other or (rows_too and task.synthesis):
             sizes = {s.train_size for s in there.sources.values() if s.task == name}
             for size in {None, *sizes}:
-                yield folder.data_digest(pin_name(name, size))
+                yield pin_path(folder, there.tasks, name, size)
 
 
 def _set_rows_aside(change: Change, folder: StudyFolder) -> None:
@@ -271,15 +271,14 @@ def _set_rows_aside(change: Change, folder: StudyFolder) -> None:
         digest(study.identity_of(study.runs[SYNTHESIS])) if SYNTHESIS in study.runs else ""
         for study in (change.there, change.here)
     )
-    if old == new:
-        return
-    if old and rows.is_dir():
+    if old and old != new and rows.is_dir():
         place = rows.with_name(f"{rows.name}-{old}")
         number = 1
         while place.exists():
             number += 1
             place = rows.with_name(f"{rows.name}-{old}-{number}")
         rows.rename(place)
+    # also where nothing changed: whoever was killed before study.json was written left them there
     kept = rows.with_name(f"{rows.name}-{new}")
     if new and kept.is_dir() and not rows.exists():
         kept.rename(rows)

@@ -9,7 +9,7 @@ from stilt.cell import SYNTHESIS
 from stilt.data.load import load_splits
 from stilt.errors import ConfigError, DataError, ResultError
 from stilt.folder import StudyFolder
-from stilt.records.pins import Pin, new_pin, pin_name, read_pin
+from stilt.records.pins import Pin, new_pin, pin_name, pin_path, read_pin
 from stilt.synthesis.datasheet import whole_rows
 from stilt.synthesis.generator import find_generator
 from stilt.synthesis.text import read_passages, text_digest
@@ -31,7 +31,7 @@ class KnownRows:
         """A task's rows, or those of so many of its training rows; None where nobody knows."""
         name = pin_name(task, size)
         if name not in self.pins and name not in self.problems:
-            kept = self._kept(name)
+            kept = self._kept(task, size)
             if kept is not None and kept.gold is not None:
                 self.pins[name] = kept
             else:
@@ -60,9 +60,9 @@ class KnownRows:
                 left.append(f"{path}: {reason}")
         return None, left
 
-    def _kept(self, name: str) -> Pin | None:
+    def _kept(self, task: str, size: int | None = None) -> Pin | None:
         try:
-            return read_pin(self.folder.data_digest(name))
+            return read_pin(pin_path(self.folder, self.study.tasks, task, size))
         except ConfigError:
             return None
 

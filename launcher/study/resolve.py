@@ -17,7 +17,7 @@ from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, read_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
 from stilt.model.contents import require_whole
-from stilt.model.hub import with_commit
+from stilt.model.hub import keeps, with_commit
 from stilt.model.place import ModelPlace, file_digests, find_model, identity
 from stilt.model.positions import read_config, require_positions
 from stilt.records.pins import new_pin
@@ -52,6 +52,8 @@ class ResolvedStudy:
     """Why the model is None; else empty."""
     model_files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file of a model folder; empty for a model of the Hub."""
+    kept: tuple[str, ...] = ()
+    """Which commits the study keeps although the grid names a branch or tag, for people."""
 
 
 def resolve_study(
@@ -75,6 +77,7 @@ def resolve_study(
         grid = Grid.model_validate(grid.model_dump() | {"model": _model_spec(places.model)})
     folder = StudyFolder(places.root / (name or grid.name))
     there = _there(folder)
+    kept = tuple(said for spec, known in _models(grid, there) if (said := keeps(spec, known)))
     found: ModelPlace | None
     problem = ""
     files: dict[str, str] = {}
@@ -94,7 +97,7 @@ def resolve_study(
     if found is not None and not grid.model.hub:
         require_positions(study.tasks.values(), read_config(Path(found.name)))
     data_dir = data_folder(places.data_dir)
-    return ResolvedStudy(study, folder, found, data_dir, cache_folder(), problem, files)
+    return ResolvedStudy(study, folder, found, data_dir, cache_folder(), problem, files, kept)
 
 
 def _there(folder: StudyFolder) -> Study | None:
@@ -107,13 +110,21 @@ def _there(folder: StudyFolder) -> Study | None:
 
 def _with_commits(grid: Grid, there: Study | None) -> Grid:
     """A grid whose models of the Hub are named by commits, see ``with_commit``."""
+    model, *generator = (with_commit(*both) for both in _models(grid, there))
+    changes: dict[str, Any] = {"model": model}
+    if grid.synthesis is not None:
+        changes["synthesis"] = grid.synthesis.model_copy(update={"generator": generator[0]})
+    return grid.model_copy(update=changes)
+
+
+def _models(grid: Grid, there: Study | None) -> list[tuple[ModelSpec, ModelSpec | None]]:
+    """A grid's model and its generator, where it has one, each with that of the study there."""
     known = there.grid if there else None
-    changes: dict[str, Any] = {"model": with_commit(grid.model, known.model if known else None)}
+    found = [(grid.model, known.model if known else None)]
     if grid.synthesis is not None:
         spec = known.synthesis if known else None
-        generator = with_commit(grid.synthesis.generator, spec.generator if spec else None)
-        changes["synthesis"] = grid.synthesis.model_copy(update={"generator": generator})
-    return grid.model_copy(update=changes)
+        found.append((grid.synthesis.generator, spec.generator if spec else None))
+    return found
 
 
 def _model_spec(text: str) -> ModelSpec:

@@ -39,7 +39,8 @@ def with_commit(spec: ModelSpec, known: ModelSpec | None) -> ModelSpec:
     """
     if not spec.hub or not spec.revision or is_commit(spec.revision):
         return spec
-    if known is not None and known.hub == spec.hub and known.revision:
+    if keeps(spec, known):
+        assert known is not None
         return spec.model_copy(update={"revision": known.revision})
     try:
         commit = HfApi().model_info(spec.hub, revision=spec.revision, timeout=ANSWER_SECONDS).sha
@@ -53,6 +54,18 @@ def with_commit(spec: ModelSpec, known: ModelSpec | None) -> ModelSpec:
             f"and {why}; a commit (40 hexadecimal digits) is expected."
         )
     return spec.model_copy(update={"revision": commit})
+
+
+def keeps(spec: ModelSpec, known: ModelSpec | None) -> str:
+    """What a person is told where a branch or tag is not looked up; empty where none is meant."""
+    if not spec.hub or not spec.revision or is_commit(spec.revision):
+        return ""
+    if known is None or known.hub != spec.hub or not known.revision:
+        return ""
+    return (
+        f"{spec.hub}: whatever {spec.revision!r} stands for by now, this study keeps the commit "
+        f"that it began with, {known.revision}. For another one, name its commit."
+    )
 
 
 def require_here(place: ModelPlace) -> None:

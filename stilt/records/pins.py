@@ -1,7 +1,7 @@
 """Which rows a study was begun with: a small file for each task, written at first sight of them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from stilt.config import Frozen, parse, read_json
 from stilt.errors import ConfigError, DataError
+from stilt.folder import StudyFolder
 from stilt.records.baselines import written
 from stilt.system.files import create_text, write_text
 
@@ -36,8 +37,28 @@ class Pin(Frozen):
 
 
 def pin_name(task: str, train_size: int | None) -> str:
-    """What the file of a task's rows is called, or of so many of its training rows."""
-    return f"{task}-{train_size}" if train_size else task
+    """What the rows of a task are called, or so many of its training rows; no task has an @."""
+    return f"{task}@{train_size}" if train_size else task
+
+
+def pin_path(folder: StudyFolder, tasks: Container[str], task: str, train_size: int | None) -> Path:
+    """Where a study keeps which rows of a task it was begun with.
+
+    Earlier versions put a dash before the number, as the name of a task may have it, too: such a
+    file goes on where no task is called so.
+
+    Args:
+        folder: the study's.
+        tasks: names of the study's tasks.
+        task: one of them.
+        train_size: training rows, where a source has a number of its own.
+    """
+    path = folder.data_digest(pin_name(task, train_size))
+    earlier = f"{task}-{train_size}"
+    if train_size is None or earlier in tasks or path.is_file():
+        return path
+    before = folder.data_digest(earlier)
+    return before if before.is_file() else path
 
 
 def new_pin(

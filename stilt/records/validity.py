@@ -20,7 +20,7 @@ from stilt.cell import Cell, Run, Source, digest_of
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder
 from stilt.records.baselines import classes_of, majority, matthews
-from stilt.records.pins import Pin, keep, pin_name, read_pin
+from stilt.records.pins import Pin, keep, pin_name, pin_path, read_pin
 from stilt.records.results import Ended, Result, SourceResult, read_record
 from stilt.study import Study
 from stilt.task import Task
@@ -197,7 +197,7 @@ class Judge:
         """
         name = pin_name(task, train_size)
         try:
-            pin = self._pins.get(name) or read_pin(self.folder.data_digest(name))
+            pin = self._pins.get(name) or read_pin(self._pin_path(task, train_size))
         except ConfigError:
             pin = None
         if pin is not None and pin.gold is not None:
@@ -245,11 +245,14 @@ class Judge:
         Raises:
             DataError: The rows are not those that the study was begun with.
         """
-        path = self.folder.data_digest(pin_name(task, train_size))
+        path = self._pin_path(task, train_size)
         known = None
         if not path.is_file() or not path.stat().st_size or _damaged(path):
             known = self._vote(task, train_size, None).data
         return keep(path, task, pin, known)
+
+    def _pin_path(self, task: str, train_size: int | None) -> Path:
+        return pin_path(self.folder, self.study.tasks, task, train_size)
 
 
 def _damaged(path: Path) -> bool:

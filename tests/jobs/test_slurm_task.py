@@ -9,20 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settings import Settings
 from jobs.slurm_task import BundleTask, CellsFailed
 from jobs.worker import DeviceMissing
-from launcher.study.claiming import assign
 from launcher.submit import main
-from stilt.folder import StudyFolder, read_study, write_study
-from stilt.grid import load_grid
-from stilt.plan import Bundle
-from stilt.records import claims
+from stilt.folder import StudyFolder, read_study
 from stilt.records.failures import record_failure
 from stilt.records.results import Failure, Result, read_record
-from stilt.study import bind
 from stilt.system.interrupt import Interrupted
-from tests.support.fake_commands import Commands
 
 BREAKS = """
 import os
@@ -52,7 +45,6 @@ if told.exists() and os.environ.get("STILT_LOG_FILE"):
     jobs.run_cell.run_cell = breaking(jobs.run_cell.run_cell)
 """
 """Python loads this in every worker: the device breaks under the items that a file names."""
-JOB = "JobId=7 Partition=gpu ExcNodeList=(null) Features=(null) TresPerNode=gres:gpu:1"
 
 
 class Device:
@@ -79,11 +71,6 @@ def device(tmp_path, monkeypatch):
     made = Device(tmp_path / "device")
     monkeypatch.setenv("PYTHONPATH", f"{made.folder}{os.pathsep}{os.environ['PYTHONPATH']}")
     return made
-
-
-@pytest.fixture(autouse=True)
-def _python_path(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
 def here(own, roberta, *more):
@@ -137,67 +124,6 @@ def test_a_gpu_that_breaks_under_one_cell_runs_the_others_in_a_new_process(
     assert (failure.kind, failure.cell.target) == ("node", "endings")
     assert len(list(folder.results.glob("*.json"))) == 3
     assert device.starts == 2
-
-
-@pytest.fixture
-def element(own_study, roberta, tmp_path, monkeypatch):
-    """An array element of SLURM on node1; node2 is left, and scontrol takes what it is told."""
-    study = bind(load_grid(str(own_study / "own.toml")), "tiny", near=own_study)
-    folder = StudyFolder(tmp_path / "study")
-    write_study(study, folder)
-    folder.slurm.mkdir()
-    commands = Commands(tmp_path / "slurm", monkeypatch)
-    commands.say("scontrol", f"{JOB} node1")
-    commands.say("sinfo", "node1|gpu:1|(null)|idle|gpu*\nnode2|gpu:1|(null)|idle|gpu*\n")
-    for name, value in {
-        "SUBMITIT_EXECUTOR": "slurm",
-        "SUBMITIT_FOLDER": str(folder.slurm),
-        "SLURM_JOB_ID": "7",
-        "SLURM_ARRAY_JOB_ID": "7",
-        "SLURM_ARRAY_TASK_ID": "0",
-        "SLURMD_NODENAME": "node1",
-        "STILT_LOG_FILE": "",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("jobs.requeue.PAUSE_SECONDS", 0.0)
-    before = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
-    settings = Settings(
-        submission="slurm-1",
-        data_dir=own_study / "data",
-        cache=tmp_path / "cache",
-        model=str(roberta),
-        device="cpu",
-        threads=1,
-    )
-    yield Element(study, folder, settings, commands)
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-class Element:
-    """A bundle that was submitted, and what SLURM is told."""
-
-    def __init__(self, study, folder, settings, commands) -> None:
-        self.study, self.folder, self.settings, self.commands = study, folder, settings, commands
-        self.cells = [c.id for c in study.cells.values() if c.source_id is None]
-
-    def submit(self, stage, items):
-        for item in items:
-            assert claims.take(claims.new_claim(item, "slurm-1", stage), self.folder.claim(item))
-        bundle = Bundle(id=stage, stage=stage, items=tuple(items), cost=1.0)
-        assign([bundle], self.folder, self.settings)
-
-    def run(self, stage, workers=1):
-        return BundleTask(str(self.folder.path), stage, workers)()
-
-    def held(self):
-        return {path.stem for path in self.folder.claims.glob("[!.]*.json")}
-
-    def scored(self):
-        return {path.stem for path in self.folder.results.glob("*.json")}
-
-    def asked(self, word):
-        return [line for line in self.commands.called("scontrol") if f" {word}" in line]
 
 
 def test_a_worker_whose_gpu_breaks_takes_the_whole_element_elsewhere(element, device):
@@ -389,12 +315,3 @@ def test_what_an_earlier_version_submitted_is_still_understood():
         b"p2\nNtp3\nRp4\n(dp5\nVfolder\np6\ng6\nsVbundle\np7\ng7\nsVworkers\np8\nI2\nsb."
     )
     assert pickle.loads(submitted) == BundleTask("folder", "bundle", 2)
-
-
-def test_an_element_gives_back_what_its_study_lost_while_it_waited(element):
-    element.submit("target", [*list(element.study.cells)[-4:], element.cells[0]])
-    table = element.study.model_dump()
-    table["grid"]["blocks"][0]["sources"] = ["none"]
-    write_study(type(element.study).model_validate(table), element.folder)
-    assert element.run("target") == "1 cell"
-    assert (element.held(), element.scored()) == (set(), {element.cells[0]})

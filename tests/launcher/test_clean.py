@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from launcher.clean import main as clean
-from stilt.folder import StudyFolder
+from stilt.folder import StudyFolder, write_study
 from tests.support.fake_study import make_study
 from tests.support.half_done import hold_two_elements, make_half_done, run
 
@@ -161,3 +161,28 @@ def test_what_a_killed_submit_left_of_rows_that_it_took_over_goes(study, folder,
     assert code == 0
     assert "half-written files" in said.out
     assert not half.parent.exists()
+
+
+def test_of_what_a_study_was_revised_to_lose_only_the_weights_are_removed(
+    study, folder, tmp_path, capsys
+):
+    finish(study, tmp_path)
+    (source,) = study.sources
+    weights = folder.source(source) / "model.safetensors"
+    weights.write_bytes(b"x" * 1000)
+    rows = folder.path / "synthesis-0123456789ab"
+    rows.mkdir()
+    (rows / "train.jsonl").write_text("{}\n")
+    grid = study.model_dump()
+    grid["grid"]["blocks"][0]["sources"] = ["none"]
+    write_study(type(study).model_validate(grid), folder)
+    before = kept(folder)
+    code, said = run(clean, tmp_path, capsys, "--yes")
+    assert code == 0
+    assert "(1000 bytes)" in said.out
+    assert not weights.exists()
+    assert kept(folder) == before
+    assert (rows / "train.jsonl").exists()
+    assert "kept: synthesis-0123456789ab (3 B), rows generated for a grid before" in (
+        " ".join(said.out.split())
+    )

@@ -11,9 +11,11 @@ from launcher import submit as submit_module
 from launcher.local.pool import Pool, PoolOutcome
 from launcher.submit import main
 from stilt import task
-from stilt.folder import StudyFolder, read_study
+from stilt.folder import StudyFolder, read_study, write_study
+from stilt.grid import load_grid
 from stilt.records import claims
 from stilt.records.pins import read_pin
+from stilt.study import bind
 from stilt.system.locks import lock_of
 from tests.support.fake_study import make_study
 
@@ -167,6 +169,27 @@ def test_a_first_submit_that_failed_leaves_its_name_free(
     assert set(executed) == study.runs.keys()
 
 
+def test_a_model_of_the_hub_is_looked_for_before_anything_is_written(own_study, folder, capsys):
+    grid, commit = own_study / "own.toml", "0a" * 20
+    hub = f'hub = "org/encoder"\nrevision = "{commit}"'
+    grid.write_text(grid.read_text().replace('path = "set on the command line"', hub))
+    given = ["--grid", str(grid), "--root", str(own_study / "logs"), "--executor", "local"]
+    given += ["--data-dir", str(own_study / "data")]
+    assert main(given) == 2
+    assert f"org/encoder@{commit} is not in the Hub's cache" in capsys.readouterr().err
+    assert not folder.path.exists()
+    # a study that began with a commit keeps it where the grid names a branch, and says so
+    write_study(bind(load_grid(str(grid)), f"org/encoder@{commit}", near=own_study), folder)
+    grid.write_text(grid.read_text().replace(commit, "main"))
+    assert main([*given, "--dry-run"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"'main' stands for by now, this study keeps the commit that it began with, {commit}"
+        in (printed)
+    )
+    assert "8 cells, 0 done" in printed
+
+
 def test_a_submit_waits_for_another_one_that_claims(submit, folder, executed, capsys):
     lock = lock_of(folder.path / ".submit.lock")
     lock.acquire()
@@ -215,6 +238,19 @@ def test_a_study_grows_while_another_submit_runs_and_its_claims_stand(
     assert held.isdisjoint(executed)
     first = claims.read(folder.claim(min(held)))
     assert first is not None
+
+
+def test_two_studies_that_are_at_the_same_runs_say_so(
+    submit, own_study, folder, executed, capsys, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(Pool, "run", lambda pool: PoolOutcome(done=list(pool.costs)))
+        assert submit() == 0
+    capsys.readouterr()
+    assert submit("--study", "second") == 0
+    said = f"twice at once: source endings and 8 cells: study own ({folder.path}) runs or awaits"
+    assert said in capsys.readouterr().out
+    assert len(executed) == 9
 
 
 def test_the_history_stands_in_study_json(submit, rewrite, folder, executed):

@@ -69,3 +69,14 @@ def everything(folder: StudyFolder):
         for path in sorted(folder.path.rglob("*"))
         if path.is_file()
     }
+
+
+def source_of(resolved):
+    """Id of the one source of a study."""
+    (source,) = resolved.study.sources
+    return source
+
+
+def weights(folder, source):
+    """Where a study keeps the weights of a source."""
+    return folder.source(source) / "model.safetensors"

@@ -4,6 +4,7 @@ import pytest
 
 from stilt.folder import StudyFolder
 from tests.support.fake_study import EIGHT_CELLS, make_study
+from tests.support.taken_study import begun, make_done
 
 
 @pytest.fixture
@@ -28,3 +29,15 @@ def finished(tmp_path):
     """The same study with every result."""
     study = make_study(tmp_path / "s", grid=EIGHT_CELLS)
     return study, StudyFolder(tmp_path / "s")
+
+
+@pytest.fixture
+def done(tmp_path):
+    """A study of which everything is there, called ``done``."""
+    return make_done(tmp_path)
+
+
+@pytest.fixture
+def new(tmp_path, done):
+    """A study that has begun beside it with the same rows, and has run nothing."""
+    return begun(tmp_path, like=done)

@@ -374,6 +374,10 @@ def test_generated_rows_are_set_aside_and_brought_back_with_the_study_that_plann
     assert (aside / "dev.jsonl").read_text() == "made at 0.9"
     submit(usual, folder, REVISING)
     assert rows.read_text() == "made at 0.9"
+    # killed before it wrote study.json: the rows are aside, and the study plans them
+    rows.parent.rename(aside)
+    assert submit(usual, folder) == []
+    assert rows.read_text() == "made at 0.9"
     # of a study without such tasks they are nobody's
     submit(tiny(), folder, REVISING)
     assert aside.is_dir()

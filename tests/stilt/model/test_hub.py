@@ -7,7 +7,7 @@ import pytest
 from stilt.errors import ConfigError
 from stilt.grid import ModelSpec
 from stilt.model import hub
-from stilt.model.hub import require_here, with_commit
+from stilt.model.hub import keeps, require_here, with_commit
 from stilt.model.place import ModelPlace
 
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -57,7 +57,13 @@ def test_a_study_keeps_the_commit_that_it_began_with_wherever_the_branch_went(an
     known = ModelSpec(hub="org/encoder", revision=COMMIT)
     assert with_commit(MAIN, known).revision == COMMIT
     assert asked == []
+    assert keeps(MAIN, known) == (
+        f"org/encoder: whatever 'main' stands for by now, this study keeps the commit that it "
+        f"began with, {COMMIT}. For another one, name its commit."
+    )
+    assert keeps(known, known) == keeps(MAIN, None) == ""
     another = ModelSpec(hub="org/another", revision=COMMIT)
+    assert keeps(MAIN, another) == ""
     assert with_commit(MAIN, another).revision == OTHER
 
 
