@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from analysis.figures.components import components
-from analysis.stats.variance import VARIANCE
+from analysis.spread.variance import VARIANCE
 from tests.support.cell_frame import study_of
 
 

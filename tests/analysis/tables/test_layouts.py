@@ -5,6 +5,7 @@ import re
 import pytest
 
 from analysis.read.collect import collect
+from analysis.spread.variance import variance_components
 from analysis.stats.differences import (
     Question,
     differences_against_none,
@@ -15,7 +16,6 @@ from analysis.stats.effects import main_effects
 from analysis.stats.examples import answers_of
 from analysis.stats.scope import NEW, THIS
 from analysis.stats.summary import summarize_cells
-from analysis.stats.variance import variance_components
 from analysis.tables.layouts import comparison, tables
 from analysis.tables.presentation import as_latex, as_markdown, one_line
 from stilt.folder import StudyFolder
