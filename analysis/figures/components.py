@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -75,8 +76,9 @@ def dots(
             ax.plot(there[column] * 100, places, **look(column))
         ax.set_yticks(range(len(sources)), rows)
         ax.set_ylim(len(sources) - 0.5, -0.5)
-        # a mark at 0 is shown whole
-        ax.set_xlim(left=-0.04 * ax.get_xlim()[1])
+        # the outermost marks are shown whole, one at 0, too
+        most = float(np.nanmax(panel.select(names).cast(pl.Float64).to_numpy(), initial=0)) * 100
+        ax.set_xlim(-0.04 * (most or 1), 1.06 * (most or 1))
         ax.grid(axis="both")
     figure.supxlabel(axis)
     figure.legend(

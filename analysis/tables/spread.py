@@ -8,7 +8,6 @@ from analysis.spread.variance import CAUSES
 from analysis.stats.scope import FIXED, Scope
 from analysis.tables.presentation import (
     Fields,
-    Section,
     Texts,
     TextTable,
     out_of,
@@ -85,16 +84,15 @@ def _flips(study: Study, flips: pl.DataFrame) -> TextTable:
 
 def _power(study: Study, power: pl.DataFrame, scope: Scope) -> TextTable:
     header = (
-        *("target", "sources", "dev", "pairs", "spread"),
-        *("smallest Δ\nalone", "smallest Δ\nHolm", "lowest p\nswaps, Holm"),
+        *("sources", "dev", "pairs", "spread", "smallest Δ\nalone", "smallest Δ\nafter Holm"),
+        "lowest p\nof swaps",
     )
 
     def line(row: Fields) -> Texts:
         measured = row["measured_pairs"]
         fixed = " (dev fixed)" if scope == "whole" and row["sd_examples"] is None else ""
         return (
-            target_title(study, row["target"]),
-            str(row["sources"]),
+            row["source"] if row["sources"] == 1 else f"{row['sources']} sources",
             "–" if row["dev_rows"] is None else str(row["dev_rows"]),
             f"{row['configurations']} × {number_of(row['pairs'] / row['configurations'])}",
             (f"{measured} pairs" if measured else "assumed") + fixed,
@@ -108,17 +106,20 @@ def _power(study: Study, power: pl.DataFrame, scope: Scope) -> TextTable:
         if scope == "whole"
         else f"configurations and seeds vary, {FIXED} do not"
     )
+    taken = "measured on so many finished pairs"
+    if not power["measured_pairs"].all():
+        taken += f", or {ASSUMED}"
     caption = (
         f"{study.name}: smallest mean difference from none, in percentage points, that the planned "
         f"pairs (configurations × seeds) show with a probability of {100 * POWER:.0f} % at "
         f"p < {ALPHA:g} (Card et al. 2020): as a single test, and where Holm's method is at its "
-        f"strictest. Model: a t test of independent normal parts; {varied}. Spread: measured on so "
-        f"many finished pairs, or {ASSUMED}. Lowest p: that tests which swap configurations "
-        "(degenerate runs, --interval narrow, interim looks) can give at all. A dash: no test can "
-        "show any difference, or the dev set's size is not known."
+        f"strictest. Model: a t test of independent normal parts; {varied}. Spread: {taken}. "
+        "Lowest p: what tests that swap configurations (of degenerate runs, --interval narrow, "
+        "interim looks) can give at least, after Holm. A dash: no test can show any difference, or "
+        "the dev set's size is not known."
     )
-    rows = tuple(map(line, power.iter_rows(named=True)))
-    return TextTable("power", caption, header, (Section("all targets", rows),), header[-1:])
+    sections = sections_by_target(power, lambda row: target_title(study, row["target"]), line)
+    return TextTable("power", caption, header, sections, header[-1:])
 
 
 def number_of(value: float) -> str:

@@ -38,7 +38,7 @@ EXAMPLE_SHARE = 0.05
 ASSUMED = (
     "assumed: SD of a run's score over seeds 2.7 points (Mosbach et al. 2021, RTE), of the "
     "difference over hyperparameters as much, and 5 % of the dev examples answered otherwise with "
-    "the source, whatever the seed (no published value; for MCC twice the SD)"
+    "the source, whatever the seed (no published value; twice their weight for MCC)"
 )
 """What the variances are where nothing is measured, in words."""
 
@@ -223,10 +223,11 @@ def warnings(rows: Iterable[tuple[str, int, float, float]]) -> Iterator[str]:
 
 def assumed(metric: str) -> Spread:
     """What is assumed where no results tell, see ``ASSUMED``."""
+    # with two classes of equal size MCC is twice the accuracy less 1
     scale = 2.0 if metric == "mcc" else 1.0
     # a difference of two runs
     seeds = SEED_SD * 2**0.5
-    return Spread(scale * SEED_SD, scale * seeds, scale * EXAMPLE_SHARE**0.5)
+    return Spread(SEED_SD, seeds, scale * EXAMPLE_SHARE**0.5)
 
 
 def measured(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from analysis.stats.examples import draws
 from analysis.stats.resampling import whole_mean
@@ -31,10 +32,11 @@ def test_one_configuration_has_no_test_and_what_never_varies_is_shown_however_sm
     assert detectable(4, 8, 277, Spread(0.0, 0.0, 0.0)) == 0
 
 
-def test_the_smallest_difference_is_the_textbooks_for_a_paired_t_test():
-    # 10 pairs, SD 1: Cohen's d of .80 power at two-sided .05 is 0.9979 in every table
+def test_the_smallest_difference_is_that_of_a_paired_t_test():
+    # in units of the standard deviation, for ten pairs and a two-sided .05
     found = detectable(10, 10, None, Spread(0.01, 0.0, None))
-    assert found == pytest.approx(0.009979, rel=1e-3)
+    assert found / 0.01 == pytest.approx(TTestPower().solve_power(nobs=10, alpha=0.05, power=0.8))
+    assert found == pytest.approx(0.00996, rel=1e-3)
     power = stats.nct.sf(stats.t.ppf(0.975, 9), 9, found / 0.01 * 10**0.5)
     assert power == pytest.approx(0.8, abs=1e-4)
 
@@ -125,7 +127,9 @@ def test_warnings_name_the_lowest_p_that_can_come_out_and_where():
         "of degenerate runs, of --interval narrow and of interim looks is never below 1/4."
     ]
     (line,) = warnings([("rte", 6, 1 / 32, 0.75)])
-    assert line.endswith("never below 1/32, and after Holm's method over the table never below 0.75.")
+    assert line.endswith(
+        "never below 1/32, and after Holm's method over the table never below 0.75."
+    )
     (line,) = warnings([("rte", 1, 1.0, 1.0)])
     assert line.startswith("No test on rte: the grid pairs one configuration")
 
