@@ -77,7 +77,7 @@ def dots(
         ax.set_yticks(range(len(sources)), rows)
         ax.set_ylim(len(sources) - 0.5, -0.5)
         # the outermost marks are shown whole, one at 0, too
-        most = float(np.nanmax(panel.select(names).cast(pl.Float64).to_numpy(), initial=0)) * 100
+        most = float(np.nanmax(panel.select(*names).cast(pl.Float64).to_numpy(), initial=0)) * 100
         ax.set_xlim(-0.04 * (most or 1), 1.06 * (most or 1))
         ax.grid(axis="both")
     figure.supxlabel(axis)

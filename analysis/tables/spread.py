@@ -107,7 +107,7 @@ def _power(study: Study, power: pl.DataFrame, scope: Scope) -> TextTable:
         else f"configurations and seeds vary, {FIXED} do not"
     )
     taken = "measured on so many finished pairs"
-    if not power["measured_pairs"].all():
+    if (power["measured_pairs"] == 0).any():
         taken += f", or {ASSUMED}"
     caption = (
         f"{study.name}: smallest mean difference from none, in percentage points, that the planned "
