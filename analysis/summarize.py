@@ -231,7 +231,7 @@ def summary_of(
         "pooled": pooled_differences(cells, answers, asked),
         "variance": variance_components(cells, answers),
         "flips": flips(cells, answers),
-        "power": power(collection, answers, asked.scope),
+        "power": power(collection.study, collection.folder, cells, answers, asked.scope),
         "effects": main_effects(cells, asked.definition),
         "sources": summarize_cells(collection.sources, asked.definition),
         "expected_best": best_against_trials(cells),

@@ -67,7 +67,7 @@ ROOMS = {
     "analysis": {
         "read": "",
         "stats": "",
-        "spread": "read stats",
+        "spread": "stats",
         "tables": "read spread stats",
         "figures": "spread stats tables",
         "notes": "read stats",

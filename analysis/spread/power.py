@@ -2,10 +2,11 @@
 
 import polars as pl
 
-from analysis.read.collect import Collection
 from analysis.stats.examples import Answers
 from analysis.stats.outcomes import outcome
 from analysis.stats.scope import Scope
+from stilt.folder import StudyFolder
+from stilt.study import Study
 from stilt.training.power import Outcome, Spread, comparisons, measured, prospects
 
 POWER: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -17,11 +18,19 @@ POWER: dict[str, pl.DataType | type[pl.DataType]] = {
 """Columns of a frame of power."""
 
 
-def power(collection: Collection, answers: Answers | None, scope: Scope) -> pl.DataFrame:
+def power(
+    study: Study,
+    folder: StudyFolder,
+    cells: pl.DataFrame,
+    answers: Answers | None = None,
+    scope: Scope = "whole",
+) -> pl.DataFrame:
     """The smallest mean difference that each target's planned comparisons can show.
 
     Args:
-        collection: a study; the wide columns are not needed.
+        study: the plan.
+        folder: where its rows are pinned.
+        cells: ``analysis.read.columns.FRAME``; the wide columns are not needed.
         answers: predictions of each target's runs; None where there are none.
         scope: whether dev examples vary, too.
 
@@ -30,7 +39,6 @@ def power(collection: Collection, answers: Answers | None, scope: Scope) -> pl.D
         ``stilt.training.power.Prospect``; scores are fractions. ``source`` names all ``sources`` of
         the row. ``measured_pairs`` is 0 where the spread is assumed.
     """
-    study, cells = collection.study, collection.cells
     spreads: dict[str, Spread] = {}
     planned = comparisons(study)
     for target in dict.fromkeys(one.target for one in planned):
@@ -70,7 +78,7 @@ def power(collection: Collection, answers: Answers | None, scope: Scope) -> pl.D
                 "lowest_p": one.lowest_p,
                 "lowest_p_holm": one.lowest_p_holm,
             }
-            for one in prospects(study, collection.folder, spreads, narrow=scope == "narrow")
+            for one in prospects(study, folder, spreads, narrow=scope == "narrow")
         ],
         schema=POWER,
     )
