@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from analysis.spread.variance import CAUSES
-from analysis.stats.scope import FIXED, Scope
+from analysis.stats.scope import FIXED, THIS, THIS_MEANS, Scope
 from analysis.tables.presentation import (
     Fields,
     Texts,
@@ -85,7 +85,7 @@ def _flips(study: Study, flips: pl.DataFrame) -> TextTable:
 def _power(study: Study, power: pl.DataFrame, scope: Scope) -> TextTable:
     header = (
         *("sources", "dev", "pairs", "spread", "smallest Δ\nalone", "smallest Δ\nafter Holm"),
-        "lowest p\nof swaps",
+        f"lowest p\n{THIS}",
     )
 
     def line(row: Fields) -> Texts:
@@ -116,7 +116,7 @@ def _power(study: Study, power: pl.DataFrame, scope: Scope) -> TextTable:
         f"strictest. Model: a t test of independent normal parts; {varied}. Spread: {taken}. "
         "Lowest p: what tests that swap configurations (of degenerate runs, --interval narrow, "
         "interim looks) can give at least, after Holm. A dash: no test can show any difference, or "
-        "the dev set's size is not known."
+        f"the dev set's size is not known. {THIS_MEANS}"
     )
     sections = sections_by_target(power, lambda row: target_title(study, row["target"]), line)
     return TextTable("power", caption, header, sections, header[-1:])
