@@ -358,7 +358,7 @@ def test_the_real_figures_and_report_are_written(root):
     folder = root / "tiny" / "summary"
     page = (folder / "report.html").read_text()
     assert "Results" in page
-    assert "To know before reading on" not in page
+    assert "Tests that cannot reject on rte, cola: 2 configurations" in page
     assert (folder / "violins.png").stat().st_size > 1000
 
 
