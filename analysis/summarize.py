@@ -19,10 +19,14 @@ from analysis.notes.comparability import refuse_other_metrics, refuse_other_rows
 from analysis.notes.gaps import describe
 from analysis.notes.history import title
 from analysis.notes.narrowing import narrowed
+from analysis.notes.prospects import hopeless, unanswered
 from analysis.read.collect import Collection, collect
 from analysis.read.columns import NARROW
 from analysis.read.pool import pool as pool_of
 from analysis.read.pool import united
+from analysis.spread.flips import flips
+from analysis.spread.power import power
+from analysis.spread.variance import variance_components
 from analysis.stats.degenerate import DEFAULT, Definition, degenerate
 from analysis.stats.differences import (
     Question,
@@ -34,7 +38,6 @@ from analysis.stats.effects import main_effects
 from analysis.stats.examples import Answers
 from analysis.stats.scope import Scope
 from analysis.stats.summary import best_against_trials, summarize_cells
-from analysis.stats.variance import variance_components
 from analysis.tables import exports, metadata
 from analysis.tables.layouts import comparison, tables
 from analysis.tables.paper import Report, covered, text_csv, write_paper_tables
@@ -49,6 +52,9 @@ from stilt.system.files import writable_folder, write_text
 CELLS = "cells.parquet"
 """Every column of every cell, in a study's summary folder."""
 
+SPREAD = ("variance", "flips", "power")
+"""Frames of how far runs lie apart."""
+
 Format = Literal["table", "markdown", "latex", "csv", "json"]
 
 
@@ -60,8 +66,8 @@ class Summary:
     asked: Question
     notes: list[str]
     frames: dict[str, pl.DataFrame]
-    """``summary``, ``differences``, ``pooled``, ``variance``, ``effects``, ``sources``,
-    ``expected_best``."""
+    """``summary``, ``differences``, ``pooled``, ``variance``, ``flips``, ``power``, ``effects``,
+    ``sources``, ``expected_best``."""
     reports: tuple[Report, ...] = ()
     """Tables and figures of the paper that were asked for."""
 
@@ -224,11 +230,14 @@ def summary_of(
         "differences": differences_against_none(cells, answers, asked),
         "pooled": pooled_differences(cells, answers, asked),
         "variance": variance_components(cells, answers),
+        "flips": flips(cells, answers),
+        "power": power(collection.study, collection.folder, cells, answers, asked.scope),
         "effects": main_effects(cells, asked.definition),
         "sources": summarize_cells(collection.sources, asked.definition),
         "expected_best": best_against_trials(cells),
     }
     notes = [*describe(collection), *narrowed(frames["differences"], asked.scope)]
+    notes += [*unanswered(cells, frames["flips"]), *hopeless(frames["power"])]
     return Summary(collection, asked, notes, frames, tuple(reports))
 
 
@@ -252,7 +261,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         summary.content(), frames["summary"], summary.tables(), summary.notes, folder.summary
     )
     paths += write_paper_tables(summary.paper(), folder.summary)
-    for name in ("differences", "pooled", "variance", "effects", "expected_best"):
+    for name in ("differences", "pooled", *SPREAD, "effects", "expected_best"):
         exports.write_csv(frames[name], folder.summary / f"{name}.csv")
         paths.append(folder.summary / f"{name}.csv")
     files = {f"{name}.csv": frame for name, frame in frames.items() if name != "sources"}
@@ -278,7 +287,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
             pooled=frames["pooled"],
             asked=summary.asked,
             paper=summary.paper(),
-            variance=[t for t in summary.tables() if t.name in ("pooled", "variance")],
+            spread=[t for t in summary.tables() if t.name in ("pooled", *SPREAD)],
         )
         paths += [*drawn, report]
     return paths

@@ -34,7 +34,7 @@ ROOMS = {
         "synthesis": "cell config data errors grid model system",
         "plan": "cell config schedule study synthesis task",
         "records": "cell config errors folder study system task",
-        "training": "cell data errors grid records schedule system task",
+        "training": "cell data errors folder grid records schedule study system task",
     },
     "jobs": {
         "settings": "",
@@ -67,11 +67,12 @@ ROOMS = {
     "analysis": {
         "read": "",
         "stats": "",
-        "tables": "read stats",
-        "figures": "stats tables",
+        "spread": "stats",
+        "tables": "read spread stats",
+        "figures": "spread stats tables",
         "notes": "read stats",
         "report": "figures read stats tables",
-        "summarize": "figures notes read report stats tables",
+        "summarize": "figures notes read report spread stats tables",
     },
 }
 # the launcher writes what the worker reads, so it shares the worker's settings and entry point

@@ -8,6 +8,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from analysis.figures.components import components
+from analysis.figures.flips import flips
 from analysis.figures.heatmap import heatmap
 from analysis.figures.losscurves import losses
 from analysis.figures.palette import save
@@ -16,6 +17,7 @@ from analysis.figures.tuning import tuning
 from analysis.figures.violins import violins
 from analysis.stats.improvements import sized_tasks
 from analysis.stats.outcomes import CONVENTION, outcome
+from analysis.stats.scope import FIXED
 from stilt.study import Study
 
 
@@ -53,6 +55,10 @@ def _sized(cells: pl.DataFrame) -> bool:
 
 def _curved(cells: pl.DataFrame) -> bool:
     return bool((cells["loss"].list.len() > 0).any())
+
+
+def _answered(frame: pl.DataFrame) -> bool:
+    return frame["seed_flips"].count() + frame["none_flips"].count() > 0
 
 
 PICTURES = (
@@ -94,6 +100,18 @@ PICTURES = (
         components,
         _any,
         "variance",
+    ),
+    Picture(
+        "flips",
+        "Answers that flip with the seed, and with the source",
+        "Share of the dev examples that two runs answer differently, in percent, on average over "
+        "pairs of runs: two seeds of one source (circles), and the source and None with equal "
+        "hyperparameters and seed (squares). A square to the right of its row's circle is a "
+        "change that the seed alone does not explain. Diverged runs answer nothing. Estimates for "
+        f"{FIXED}, without intervals.",
+        flips,
+        _answered,
+        "flips",
     ),
     Picture(
         "heatmap",

@@ -63,7 +63,7 @@ def write_report(
     pooled: pl.DataFrame | None = None,
     asked: Question | None = None,
     paper: Sequence[TextTable] = (),
-    variance: Sequence[TextTable] = (),
+    spread: Sequence[TextTable] = (),
 ) -> Path:
     """Writes ``summary/report.html``; the same study gives the same bytes.
 
@@ -78,7 +78,7 @@ def write_report(
         pooled: of ``analysis.stats.differences.pooled_differences``.
         asked: what ``summary`` and ``differences`` rest on.
         paper: tables of the paper with this study's numbers beside the paper's.
-        variance: tables of sources' seeds and of where the variance comes from.
+        spread: tables of sources' seeds, variance, flipped answers and power.
 
     Returns:
         The report's path.
@@ -122,7 +122,7 @@ def write_report(
         mixed=scope == "whole" and (differences["interval"] == "narrow").any(),
         figures=_figures(figures, folder),
         paper=[(table, one_line(table.header)) for table in paper],
-        variance=[(table, one_line(table.header)) for table in variance],
+        spread=_sections(spread),
         sources=[
             _cell(folder, row) | {"title": source_title(study, row["source"])}
             for row in collection.sources.iter_rows(named=True)
@@ -146,6 +146,24 @@ def write_report(
     path = folder.summary / "report.html"
     write_text(path, page)
     return path
+
+
+SPREAD = {
+    "variance": ("Variance", ("pooled", "variance")),
+    "flips": ("Flipped answers", ("flips",)),
+    "power": ("Power", ("power",)),
+}
+"""Sections on how far runs lie apart: id -> title, and the tables in it."""
+
+
+def _sections(tables: Sequence[TextTable]) -> list[Fields]:
+    """Sections of tables; one on answers that no record holds says so."""
+    found = []
+    for name, (title, within) in SPREAD.items():
+        shown = [(table, one_line(table.header)) for table in tables if table.name in within]
+        if shown or name == "flips":
+            found.append({"id": name, "title": title, "tables": shown})
+    return found
 
 
 def _parts(

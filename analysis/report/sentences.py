@@ -11,9 +11,7 @@ from analysis.stats.scope import FIXED
 from analysis.tables.presentation import percent, signed, source_title, target_title
 from stilt.cell import NONE
 from stilt.study import Study
-
-SIGNIFICANT = 0.05
-"""Holm-adjusted p below which a difference is called clear."""
+from stilt.training.power import ALPHA
 
 
 def sentences(
@@ -79,7 +77,7 @@ def _gains(study: Study, differences: pl.DataFrame, asked: Question) -> Iterator
         name = source_title(study, source)
         higher, best = (int((rows[column] > 0).sum()) for column in ("mean", "best"))
         p = pl.col("interim_p_holm" if asked.interim else "p_holm")
-        clear = rows.filter(p < SIGNIFICANT)
+        clear = rows.filter(p < ALPHA)
         up, down = int((clear["mean"] > 0).sum()), int((clear["mean"] < 0).sum())
         low, high = rows.row(0, named=True), rows.row(-1, named=True)
         span = f"{signed(low['mean'])} points on {target_title(study, low['target'])}"
@@ -94,7 +92,7 @@ def _gains(study: Study, differences: pl.DataFrame, asked: Question) -> Iterator
         yield (
             f"In these runs {name} has a higher mean than None on {higher} of {of} ({span}) and a "
             f"higher best run on {best}; after Holm's correction the mean is clearly higher on "
-            f"{up} and clearly lower on {down} (p < {SIGNIFICANT:g}, {scope})."
+            f"{up} and clearly lower on {down} (p < {ALPHA:g}, {scope})."
         )
 
 

@@ -9,7 +9,6 @@ from analysis.stats.degenerate import DEFINITIONS, Definition
 from analysis.stats.differences import Question
 from analysis.stats.outcomes import CONVENTION
 from analysis.stats.scope import FIXED, HEADS, THIS, THIS_MEANS, Scope, meaning
-from analysis.stats.variance import CAUSES
 from analysis.tables.presentation import (
     Fields,
     Section,
@@ -26,6 +25,7 @@ from analysis.tables.presentation import (
     sections_by_target,
     target_title,
 )
+from analysis.tables.spread import spread_tables
 from stilt.study import Study
 
 RANGE = (
@@ -49,8 +49,8 @@ def tables(study: Study, frames: Mapping[str, pl.DataFrame], asked: Question) ->
     Args:
         study: for titles.
         frames: ``summary`` of the cells, ``differences`` from none, ``pooled`` over the seeds of
-            sources, main ``effects``, ``variance`` components, and the summary of ``sources`` on
-            their own tasks, as ``analysis.stats`` makes them.
+            sources, main ``effects``, and the summary of ``sources`` on their own tasks, as
+            ``analysis.stats`` makes them; ``variance``, ``flips`` and ``power``.
         asked: for captions.
     """
     summary, sources, effects = frames["summary"], frames["sources"], frames["effects"]
@@ -61,8 +61,7 @@ def tables(study: Study, frames: Mapping[str, pl.DataFrame], asked: Question) ->
         found.append(_details(study, trained, frames["differences"], asked))
     if frames["pooled"].height:
         found.append(_pooled(study, frames["pooled"], asked))
-    if frames["variance"].height:
-        found.append(_variance(study, frames["variance"]))
+    found += spread_tables(study, frames, asked.scope)
     evaluated = summary.filter(pl.col("stage") == "evaluate")
     if evaluated.height:
         caption = (
@@ -218,22 +217,6 @@ def _pooled(study: Study, pooled: pl.DataFrame, asked: Question) -> TextTable:
         line,
     )  # fmt: skip
     return TextTable("pooled", caption, header, sections)
-
-
-def _variance(study: Study, variance: pl.DataFrame) -> TextTable:
-    header = ("source", "runs", *(name.replace("_", " ") for name in CAUSES))
-
-    def line(row: Fields) -> Texts:
-        return (row["source"], str(row["runs"]), *(percent(row[name], 2) for name in CAUSES))
-
-    caption = (
-        f"{study.name}: standard deviation of a run's score, in percentage points, if one thing "
-        "alone varied: the source's seed, the hyperparameters, the seed, the dev examples (a dev "
-        "set of this size, the same for all runs). A dash: one value, or no predictions, so "
-        "nothing tells. Estimates for this grid, without intervals."
-    )
-    sections = sections_by_target(variance, lambda row: target_title(study, row["target"]), line)
-    return TextTable("variance", caption, header, sections)
 
 
 def _of(differences: pl.DataFrame, row: Fields) -> pl.DataFrame:

@@ -15,6 +15,7 @@ NAME = "csv-metadata.json"
 _RUNS = f"for {FIXED}; generalises to other configurations and seeds alone"
 _ROW = "generalises to what column generalises_to says; null until the comparison is final"
 _FINAL = f"{_RUNS}; null until the comparison is final"
+_DEV = f"for {FIXED}"
 _ANY = f"valid however often it is looked at; {_RUNS}"
 
 MEANINGS: dict[str, str] = {
@@ -52,6 +53,24 @@ MEANINGS: dict[str, str] = {
     "hyperparameters": "standard deviation of a run's score if they alone varied",
     "seed": "the run's seed, or standard deviation of a run's score if it alone varied",
     "examples": "standard deviation of the mean score over resampled dev sets",
+    "seed_pairs": "pairs of scored runs that have all but their seeds in common",
+    "seed_pairs_planned": "pairs that the grid plans of runs with all but their seeds in common",
+    "seed_flips": f"share of dev examples that two seeds answer differently, {_DEV}",
+    "none_pairs": "pairs of scored runs of the source and of none, of equal trials",
+    "none_pairs_planned": "pairs that the grid plans of the source and of none, of equal trials",
+    "none_flips": f"share of dev examples that source and none answer differently, {_DEV}",
+    "gained": f"share of dev examples that the source has right and none wrong, {_DEV}",
+    "lost": f"share of dev examples that none has right and the source wrong, {_DEV}",
+    "measured_pairs": "finished pairs that the spread was measured on; 0 where it is assumed",
+    "sd_configurations": "standard deviation of the difference from none over hyperparameters",
+    "sd_seeds": "standard deviation of the difference of two runs within hyperparameters",
+    "sd_examples": "standard deviation over dev examples of their mean part in the difference; "
+    "null where dev examples are held fixed",
+    "smallest": "smallest mean difference that a single test shows with a probability of .80 at "
+    "p < .05; fraction; null where none can be shown",
+    "smallest_holm": "the same where Holm's method over all comparisons is at its strictest",
+    "lowest_p": "lowest p that swapping so many configurations can give",
+    "lowest_p_holm": "lowest_p where Holm's method is at its strictest",
     "expected": f"mean best score of so many trials of this grid, for {FIXED}",
 }
 """Of columns whose name does not say it all, in whichever file they stand."""

@@ -260,6 +260,7 @@ _LATEX = str.maketrans(
         "Δ": r"$\Delta$",
         "−": r"$-$",
         "±": r"$\pm$",
+        "×": r"$\times$",
         "≤": r"$\leq$",
         "–": r"--",
     }

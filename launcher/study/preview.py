@@ -1,7 +1,7 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import product
 
 from rich.console import Console
@@ -16,15 +16,29 @@ from stilt.cell import Run
 from stilt.folder import StudyFolder
 from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan, cost, plan
 from stilt.records.finished import read_ending
-from stilt.records.results import Ended
+from stilt.records.results import Ended, Result
 from stilt.study import Study
 from stilt.system.console import new_table
 from stilt.system.units import counted, span
+from stilt.training.power import (
+    ALPHA,
+    ASSUMED,
+    POWER,
+    Comparison,
+    Outcome,
+    comparisons,
+    measured,
+    prospects,
+    warnings,
+)
 
 ASSUMED_FLOPS = 2e13
 """Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
 MEASURED = 200
 """Finished cells at most that the speed is measured by."""
+
+COMPARED = 72
+"""Finished pairs of a target at most by which its differences' spread is measured."""
 
 
 def show_plan(
@@ -71,12 +85,81 @@ def show_plan(
     _show_offers(offers, console)
     console.print(_stages(study, whole))
     console.print(_time(resolved, state.done, offers, whole))
+    _show_power(resolved, state.done, offers, console)
     counts = Counter(bundle.stage for bundle in whole.bundles)
     said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     number = counted(len(whole.bundles), "array element")
     elements = f"{executor}: {number} ({said})."
     console.print(elements if whole.bundles else "nothing to run.")
     return whole
+
+
+def _show_power(resolved: ResolvedStudy, done: set[str], offers: Offers, console: Console) -> None:
+    """Shows how small a mean difference from none the whole plan can show, and what it cannot."""
+    study = resolved.study
+    planned = comparisons(study)
+    if not planned:
+        console.print("power: no source is compared with none on any target.")
+        return
+    there = {offer.run.id: offer.record for offer in offers.cells if offer.record}
+    spreads = {}
+    for target in dict.fromkeys(one.target for one in planned):
+        of_target = [one for one in planned if one.target == target]
+        outcomes = _outcomes(resolved, of_target, done, there)
+        found = measured(of_target, outcomes, study.tasks[target].metric)
+        if found is not None:
+            spreads[target] = found
+    rows = prospects(study, resolved.folder, spreads)
+    table = new_table(
+        *("target", "dev", "configurations x seeds", "alone", "after Holm", "spread"),
+        title="smallest difference from none",
+        right=("dev", "configurations x seeds", "alone", "after Holm"),
+    )
+    for row in rows:
+        points = ("-" if x is None else f"{100 * x:.1f}" for x in (row.smallest, row.smallest_holm))
+        seeds = f"{row.pairs / row.configurations:.1f}".removesuffix(".0")
+        pairs = row.spread.pairs
+        table.add_row(
+            row.target,
+            "?" if row.dev is None else f"{row.dev:,}",
+            f"{row.configurations} x {seeds}",
+            *points,
+            f"measured, {counted(pairs, 'pair')}" if pairs else "assumed",
+        )
+    console.print(table)
+    console.print(
+        "in points of the mean over all pairs, shown with a probability of "
+        f"{100 * POWER:.0f} % at p < {ALPHA:g}: by a single test, and where Holm's method over "
+        f"{counted(len(planned), 'comparison')} is at its strictest; new dev examples, "
+        "configurations and seeds vary, each source's checkpoint is fixed."
+    )
+    if any(not row.spread.pairs for row in rows):
+        console.print(f"{ASSUMED}; finished pairs replace it.")
+    known = ((row.target, row.configurations, row.lowest_p, row.lowest_p_holm) for row in rows)
+    for line in warnings(known):
+        console.print(Text(line, style="yellow"))
+
+
+def _outcomes(
+    resolved: ResolvedStudy,
+    planned: Sequence[Comparison],
+    done: set[str],
+    there: Mapping[str, Ended],
+) -> dict[str, Outcome]:
+    """How the runs of finished pairs ended, of a target's first pairs at most."""
+    study, known = resolved.study, done | there.keys()
+    ended = [pair for one in planned for pair in one.pairs if {cell.id for cell in pair} <= known]
+    found: dict[str, Outcome] = {}
+    for cell in dict.fromkeys(cell.id for pair in ended[:COMPARED] for cell in pair):
+        record = there.get(cell) or read_ending(study, resolved.folder, study.runs[cell])
+        if isinstance(record, Result):
+            score, dev = record.score, record.dev
+            found[cell] = Outcome(
+                record.majority if score is None else score,
+                dev.predictions if dev else None,
+                dev.gold if dev else None,
+            )
+    return found
 
 
 def _show_cells(

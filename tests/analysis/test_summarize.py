@@ -19,8 +19,8 @@ from tests.support.fake_study import SMALL, TINY, fail_source, make_study
 
 EXPORTS = {
     "cells.parquet", "cells.csv", "summary.csv", "summary.json", "summary.md", "summary.tex",
-    "differences.csv", "pooled.csv", "variance.csv", "effects.csv", "expected_best.csv",
-    "csv-metadata.json",
+    "differences.csv", "pooled.csv", "variance.csv", "flips.csv", "power.csv", "effects.csv",
+    "expected_best.csv", "csv-metadata.json",
 }  # fmt: skip
 
 
@@ -121,8 +121,9 @@ def test_latex_has_as_many_columns_as_it_says_and_no_bare_special_character(tmp_
         line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
     ]
     widths = {line.replace(r"\&", "").count("&") for line in body}
-    # ten columns of results, 13 of details, 6 of variance; 5 of scores and effects
-    assert widths == {9, 12, 5, 4}
+    # ten columns of results, 13 of details, 6 of variance, 7 of flips and power; 5 of scores and
+    # effects
+    assert widths == {9, 12, 5, 6, 4}
     assert not {character for character in text if ord(character) > 127}
 
 
@@ -337,8 +338,10 @@ def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     assert {*NARROW, "loss", "degenerate"} == set(seen["cells"].columns)
     assert seen["asked"].definition == "loss"
     assert seen["frames"]["variance"].height == 4
-    assert [table.name for table in seen["variance"]] == ["variance"]
-    assert seen["notes"] == [], "there is nothing to know besides the count of cells"
+    assert [table.name for table in seen["spread"]] == ["variance", "flips", "power"]
+    counted, warning = seen["notes"]
+    assert "scored" in counted
+    assert warning.startswith("Tests that cannot reject on")
     assert seen["sources"]["source"].to_list() == ["hellaswag"]
     err = capsys.readouterr().err
     assert "violins.png" in err and "report.html" in err
@@ -355,7 +358,7 @@ def test_the_real_figures_and_report_are_written(root):
     folder = root / "tiny" / "summary"
     page = (folder / "report.html").read_text()
     assert "Results" in page
-    assert "To know before reading on" not in page
+    assert "Tests that cannot reject on rte, cola: 2 configurations" in page
     assert (folder / "violins.png").stat().st_size > 1000
 
 

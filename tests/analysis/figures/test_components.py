@@ -4,7 +4,9 @@ import polars as pl
 import pytest
 
 from analysis.figures.components import components
-from analysis.stats.variance import VARIANCE
+from analysis.figures.flips import flips
+from analysis.spread.flips import FLIPS
+from analysis.spread.variance import VARIANCE
 from tests.support.cell_frame import study_of
 
 
@@ -34,3 +36,31 @@ def test_sources_stand_from_top_to_bottom_in_the_grid_s_order(targets):
     ax = figure.axes[0]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["None", "HellaSwag"]
     assert ax.yaxis_inverted()
+
+
+@pytest.mark.parametrize("draw", [components, flips])
+def test_the_outermost_marks_are_shown_whole(draw):
+    study = study_of(["none", "hellaswag"], ["rte"])
+    variance = [("rte", "none", 4, 2, 1, None, 0.30, 0.41, 0.0), ("rte", "hellaswag", *[None] * 7)]
+    flipped = [
+        ("rte", "none", 1, 1, 0.41, *[None] * 5),
+        ("rte", "hellaswag", 1, 1, 0.0, 1, 1, 0.4, 0.2, 0.2),
+    ]
+    schema, rows = {components: (VARIANCE, variance), flips: (FLIPS, flipped)}[draw]
+    (ax,) = draw(pl.DataFrame(rows, schema=schema, orient="row"), study).axes
+    low, high = ax.get_xlim()
+    assert low < -1 and high > 42
+
+
+def test_flips_are_drawn_in_percent_of_the_dev_examples_and_what_is_null_is_not():
+    study = study_of(["none", "hellaswag"], ["rte"])
+    rows = [
+        ("rte", "none", 1, 1, 0.41, *[None] * 5),
+        ("rte", "hellaswag", 1, 1, 0.1, 1, 1, 0.4, 0.3, 0.1),
+    ]
+    figure = flips(pl.DataFrame(rows, schema=FLIPS, orient="row"), study)
+    lines = [[tuple(map(float, xy)) for xy in line.get_xydata()] for line in figure.axes[0].lines]
+    assert lines == [[(41, 0), (10, 1)], [(40, 1)]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "two seeds", "source and None",
+    ]  # fmt: skip

@@ -5,6 +5,9 @@ import re
 import pytest
 
 from analysis.read.collect import collect
+from analysis.spread.flips import flips
+from analysis.spread.power import power
+from analysis.spread.variance import variance_components
 from analysis.stats.differences import (
     Question,
     differences_against_none,
@@ -15,7 +18,6 @@ from analysis.stats.effects import main_effects
 from analysis.stats.examples import answers_of
 from analysis.stats.scope import NEW, THIS
 from analysis.stats.summary import summarize_cells
-from analysis.stats.variance import variance_components
 from analysis.tables.layouts import comparison, tables
 from analysis.tables.presentation import as_latex, as_markdown, one_line
 from stilt.folder import StudyFolder
@@ -51,6 +53,8 @@ def all_tables(collection, asked=None, *, predictions=True):
         "pooled": pooled_differences(cells, answers, asked),
         "effects": main_effects(cells, asked.definition),
         "variance": variance_components(cells, answers),
+        "flips": flips(cells, answers),
+        "power": power(collection.study, collection.folder, cells, answers, asked.scope),
         "sources": summarize_cells(collection.sources, asked.definition),
     }
     found = {table.name: table for table in tables(collection.study, frames, asked)}
@@ -69,7 +73,8 @@ def test_every_head_over_an_interval_or_p_says_what_it_generalises_to(collected,
     for collection in collected:
         found = all_tables(collection, asked)
         assert set(found) == {
-            *("targets", "details", "pooled", "variance", "evaluate", "sources", "effects"),
+            *("targets", "details", "pooled", "variance", "flips", "power", "evaluate", "sources"),
+            "effects",
             "compare",
         }
         for table in found.values():

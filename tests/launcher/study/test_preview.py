@@ -6,9 +6,11 @@ from rich.console import Console
 
 from launcher.study.preview import show_plan
 from launcher.study.resolve import ResolvedStudy
-from stilt.folder import read_study
+from stilt.folder import StudyFolder, read_study
 from stilt.records.results import Result, SourceResult, read_record, write_record
 from stilt.system.units import span
+from stilt.training.power import assumed, detectable
+from tests.support.cell_frame import study_of
 from tests.support.fake_study import damage
 from tests.support.taken_study import begun, block, make_done
 
@@ -20,6 +22,12 @@ def shown(study, folder, tmp_path, others=()):
     return console.file.getvalue()
 
 
+def counts(text, target):
+    """Rows of a target in the table of cells."""
+    lines = text.partition("stages, in order")[0].splitlines()
+    return [line for line in lines if line.strip(" │┃|").startswith(f"{target} ")]
+
+
 def test_a_dry_run_tells_what_is_to_run_and_writes_nothing(empty, tmp_path):
     study, folder = empty
     before = sorted(folder.path.rglob("*"))
@@ -28,7 +36,7 @@ def test_a_dry_run_tells_what_is_to_run_and_writes_nothing(empty, tmp_path):
         f"study {study.name}", "study small"
     )
     target = next(iter(study.cells.values())).target
-    (row,) = (line for line in text.splitlines() if line.strip(" │┃|").startswith(f"{target} "))
+    (row,) = counts(text, target)
     assert [part for part in row.split() if part.isdigit()] == ["2", "2", "4"]
     assert "cells to run, by target and source" in text
     assert "source hellaswag" in text
@@ -70,7 +78,7 @@ def test_a_dry_run_tells_what_is_to_be_taken_over_from_where_and_what_that_saves
     text = shown(new.study, new.folder, tmp_path, [done])
     assert "12 cells, 1 done, 0 held by live jobs, 7 to be taken over, 4 to run" in text
     assert "cells by target and source: done here / to be taken over / to run" in text
-    (row,) = (line for line in text.splitlines() if line.strip(" │┃|").startswith("rte "))
+    (row,) = counts(text, "rte")
     assert [part for part in row.split() if "/" in part] == ["1/1/1", "0/2/1", "1/3/2"]
     lines = [line.split() for line in text.splitlines() if str(done.path) in line]
     assert [line[1:-2] for line in lines] == [
@@ -98,3 +106,46 @@ def test_a_dry_run_names_what_cannot_be_taken_over(tmp_path):
     text = shown(new.study, new.folder, tmp_path, [done])
     assert f"not taken over: {done.result(cell)}" in "".join(text.split("\n"))
     assert "7 to be taken over, 1 to run" in text
+
+
+def power_of(text, target):
+    """The words of a target's row in the table of power."""
+    lines = text.partition("smallest difference from none")[2].splitlines()
+    (row,) = (line.split() for line in lines if line.strip().startswith(f"{target} "))
+    return row
+
+
+def test_a_dry_run_tells_the_smallest_difference_that_the_plan_can_show(tmp_path):
+    axes = {"learning_rate": [1e-5, 2e-5, 3e-5], "batch_size": [8, 16], "seed": [12, 42]}
+    study = study_of(targets=["rte", "cola"], **axes)
+    text = shown(study, StudyFolder(tmp_path / "s"), tmp_path)
+    smallest = [
+        f"{100 * detectable(6, 12, dev, assumed(metric), alpha):.1f}"
+        for metric, dev in (("accuracy", 277), ("mcc", 1043))
+        for alpha in (0.05, 0.025)
+    ]
+    assert power_of(text, "rte") == ["rte", "277", "6", "x", "2", *smallest[:2], "assumed"]
+    assert power_of(text, "cola") == ["cola", "1,043", "6", "x", "2", *smallest[2:], "assumed"]
+    words = " ".join(text.split())
+    assert "with a probability of 80 % at p < 0.05" in words
+    assert "assumed: SD of a run's score" in words
+    # 2 / 2**6, over two comparisons 1/16
+    assert (
+        "Tests that cannot reject on rte, cola: 6 configurations can be swapped in 64 ways, so the "
+        "p of degenerate runs, of --interval narrow and of interim looks is never below 1/32, and "
+        "after Holm's method over the table never below 0.062." in words
+    )
+
+
+def test_a_dry_run_measures_the_spread_by_finished_pairs(tmp_path):
+    rates = [1e-5, 2e-5, 3e-5]
+    done = make_done(tmp_path, "done", grid=block(learning_rate=rates, batch_size=[8, 16]))
+    study = read_study(done)
+    text = shown(study, done, tmp_path)
+    assert power_of(text, "rte")[-2:] == ["6", "pairs"]
+    assert "assumed" not in text
+
+
+def test_a_dry_run_of_a_grid_without_none_compares_nothing(tmp_path):
+    text = shown(study_of(["hellaswag"]), StudyFolder(tmp_path / "s"), tmp_path)
+    assert "power: no source is compared with none on any target." in text

@@ -2,8 +2,8 @@
 
 import pytest
 
+from analysis.spread.variance import VARIANCE, variance_components
 from analysis.stats.examples import answers_of
-from analysis.stats.variance import VARIANCE, variance_components
 from tests.support.run_frame import frame, runs
 
 

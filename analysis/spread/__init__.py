@@ -1,0 +1,1 @@
+"""How far runs lie apart, and what that hides: variance, flipped answers, power."""
