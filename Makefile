@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev $(VENV)/.demo lint
 	@export OMP_NUM_THREADS=1; \
 	$(BIN)/python -m pytest -m slurm > $(VENV)/slurm.log 2>&1 & on_slurm=$$!; \
-	$(BIN)/python -m pytest -m "not slurm"; rest=$$?; \
+	$(BIN)/python -m pytest -m "not slurm" --numprocesses 2 --dist loadfile; rest=$$?; \
 	wait $$on_slurm; on_slurm=$$?; cat $(VENV)/slurm.log; \
 	test $$rest = 0 && test $$on_slurm = 0
 

@@ -44,6 +44,7 @@ SOURCE_TRAINING = Hyperparameters(learning_rate=1e-5, batch_size=16, warmup_rati
 
 # ---- facts: grids. Paper: figure 2, tables 2 to 4, figure 3, section 4.2
 TRIALS = 3 * 3 * 2 * 2
+NOT_PLANNED = "-"
 """Paper, section 4.1: learning rates x batch sizes x warmup ratios x seeds of every pair."""
 TARGETS = tuple(UPDATES)
 PAIRS = {
@@ -162,7 +163,7 @@ def dry_run(name, tmp_path, capsys, monkeypatch):
     for line in lines[start + 3 : start + 30]:
         target, *numbers = line.split()
         for source, number in zip(columns[1:], numbers, strict=True):
-            cells[source, target] = int(number)
+            cells[source, target] = 0 if number == NOT_PLANNED else int(number)
         if target == "all":
             break
     table = lines[lines.index("stages, in order") + 3 :]

@@ -88,8 +88,9 @@ def next_step(study: Study, folder: StudyFolder, lives: Lives, asked: Asked) -> 
 def take(step: Step, folder: StudyFolder, lives: Lives) -> None:
     """Writes study.json, after setting aside what belongs to the shape before."""
     if not step.begun:
-        # of a false start nothing holds: neither its rows, nor why it failed
-        for path in (*folder.data_digest("").parent.glob("*.json"), *_files(folder.failures)):
+        # of a false start nothing holds: not its rows, and of other runs not why they failed
+        failures = _files(folder.failures) if step.writes else ()
+        for path in (*folder.data_digest("").parent.glob("*.json"), *failures):
             path.unlink(missing_ok=True)
         for path in _files(folder.claims):
             claim = claims.read(path)

@@ -1,7 +1,8 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import product
 
 from rich.console import Console
 from rich.table import Table
@@ -81,22 +82,26 @@ def show_plan(
 def _show_cells(
     study: Study, state: Outstanding, taken: set[str], missing: Sequence[str], console: Console
 ) -> None:
-    """Counts cells by target and source: done here, to be taken over where any is, and to run."""
-    sorts = [state.done, taken, set(missing)] if taken else [state.done, set(missing)]
-    words = ["done here", "to be taken over", "to run"] if taken else ["done here", "to run"]
+    """Counts cells by target and source: those to run, after what there is of other kinds."""
+    kinds = {"done here": state.done, "held by live jobs": state.held, "to be taken over": taken}
+    kinds = {words: some for words, some in kinds.items() if some} | {"to run": set(missing)}
+    heading = "cells by target and source: " + " / ".join(kinds)
     # a title would be broken into lines as wide as the table
-    console.print(f"cells by target and source: {' / '.join(words)}")
-    counts = [
-        Counter((cell.source, cell.target) for cell in study.cells.values() if cell.id in some)
-        for some in sorts
-    ]
+    console.print(heading if len(kinds) > 1 else "cells to run, by target and source")
+
+    def count(some: Container[str]) -> Counter[tuple[str, str]]:
+        cells = (cell for cell in study.cells.values() if cell.id in some)
+        return Counter((cell.source, cell.target) for cell in cells)
+
+    planned, counts = count(study.cells), [count(some) for some in kinds.values()]
     sources = list(dict.fromkeys(cell.source for cell in study.cells.values()))
     targets = list(dict.fromkeys(cell.target for cell in study.cells.values()))
     table = new_table()
     table.add_column("target", no_wrap=True)
 
     def shown(of: Sequence[str], on: Sequence[str]) -> str:
-        return "/".join(str(sum(c[source, name] for source in of for name in on)) for c in counts)
+        pairs = [pair for pair in product(of, on) if pair in planned]
+        return "/".join(str(sum(c[pair] for pair in pairs)) for c in counts) if pairs else "-"
 
     columns = [*([source] for source in sources), sources]
     for name, column in zip([*sources, "all"], columns, strict=True):

@@ -9,7 +9,7 @@ from tests.support.taken_study import block, make_done
 @pytest.fixture
 def root(tmp_path):
     """Two studies of a seed each, and one that was begun with both."""
-    whole = make_done(tmp_path, "whole", block(seed=[12, 13]))
+    whole = make_done(tmp_path, "entire", block(seed=[12, 13]))
     for seed in (12, 13):
         part = make_done(tmp_path, f"seed{seed}", block(seed=[seed]))
         for path in [*part.results.glob("*.json"), *part.path.glob("sources/*/result.json")]:
@@ -22,13 +22,13 @@ def run(root, *arguments):
 
 
 def test_a_pools_tables_are_those_of_a_study_begun_whole(root, capsys):
-    assert run(root, "whole") == 0
+    assert run(root, "entire") == 0
     assert run(root, "seed12", "seed13", "--pool", "both") == 0
     said = capsys.readouterr().out
     assert said.count("16 cells: 16 scored.") == 2
     for name in ("summary.csv", "differences.csv", "summary.tex"):
-        mine, theirs = (root / study / "summary" / name for study in ("both", "whole"))
-        assert mine.read_text() == theirs.read_text().replace("whole", "both")
+        mine, theirs = (root / study / "summary" / name for study in ("both", "entire"))
+        assert mine.read_text() == theirs.read_text().replace("entire", "both")
     assert (root / "both/summary/cells.parquet").is_file()
     assert not (root / "both/study.json").exists()
 
@@ -52,7 +52,7 @@ def test_a_pool_has_a_report_that_leads_to_the_records_of_its_studies(root):
     ("arguments", "said"),
     [
         (["--pool", "both"], "--pool both: name the studies, two or more"),
-        (["seed12", "seed13", "--pool", "whole"], "is a study. Choose another name."),
+        (["seed12", "seed13", "--pool", "entire"], "is a study. Choose another name."),
         (["seed12", "seed13", "--pool", "no/name"], "name"),
         (["seed12", "--pool", "both"], "--pool both: name the studies, two or more"),
         (["seed12", "seed13", "--pool", "x", "--compare", "seed12", "seed13"], "--compare"),

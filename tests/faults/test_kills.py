@@ -203,6 +203,7 @@ def kill(pids):
             continue
 
 
+@pytest.mark.nightly
 def test_a_worker_that_is_killed_is_run_again_as_it_was_by_the_same_pool(
     launched, tmp_path, roberta
 ):

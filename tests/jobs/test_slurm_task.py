@@ -114,6 +114,7 @@ def test_a_broken_gpu_of_this_machine_fails_its_cells_without_a_process_for_each
     assert not list(folder.claims.glob("*.json"))
 
 
+@pytest.mark.nightly
 def test_a_gpu_that_breaks_under_one_cell_runs_the_others_in_a_new_process(
     without_sources, roberta, device
 ):
@@ -148,6 +149,7 @@ def test_a_worker_whose_gpu_breaks_takes_the_whole_element_elsewhere(element, de
     assert not element.held()
 
 
+@pytest.mark.nightly
 def test_an_item_that_breaks_on_three_nodes_fails_and_leaves_the_others_alone(element, device):
     element.submit("target", element.cells)
     victim = element.cells[0]
@@ -205,6 +207,7 @@ def test_what_is_left_of_an_element_that_cannot_go_elsewhere_says_so(element, de
     assert not element.held()
 
 
+@pytest.mark.nightly
 def test_a_worker_that_dies_twice_before_it_begins_anything_fails_its_items(element, device):
     element.submit("target", element.cells)
     device.break_under("start")
@@ -228,6 +231,7 @@ def test_a_worker_that_is_killed_runs_its_item_once_more_and_as_it_was(element, 
     assert result.training.chunk == 8
 
 
+@pytest.mark.nightly
 def test_a_worker_that_is_killed_again_fails_its_item_and_names_its_own_log(element, device):
     element.submit("target", element.cells)
     victim = element.cells[1]
@@ -297,6 +301,7 @@ def test_an_element_at_its_time_limit_that_slurm_does_not_requeue_leaves_nothing
     assert not element.held()
 
 
+@pytest.mark.nightly
 def test_cells_of_two_processes_fail_with_their_broken_gpus(without_sources, roberta, device):
     grid = without_sources / "own.toml"
     grid.write_text(f"processes = 2\n{grid.read_text()}")

@@ -227,8 +227,8 @@ def test_cells_do_not_wait_for_a_source_whose_holder_has_died(
     monkeypatch.setattr("launcher.local.pool.HOLDER_SECONDS", 1)
     other = subprocess.Popen(["sleep", "60"])
 
-    def hold_and_die(resolved, found, real=submit_module.begin):
-        told = real(resolved, found)
+    def hold_and_die(resolved, *rest, real=submit_module.begin):
+        told = real(resolved, *rest)
         (source,) = resolved.study.sources
         claim = new_claim(source, "local-other", "b").model_copy(update={"pid": other.pid})
         take(claim.model_copy(update={"birth": None}), resolved.folder.claim(source))

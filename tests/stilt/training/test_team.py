@@ -114,6 +114,7 @@ def test_two_processes_train_as_one_does(still, tmp_path):
         assert two.dev.predictions == one.dev.predictions
 
 
+@pytest.mark.nightly
 def test_a_team_whose_weights_overflow_diverges_together_and_goes_on(roberta, tmp_path):
     found = results(run(tmp_path, roberta, 2, warmups="[0.0, 0.2]", rate="1e30"))
     assert {key: result.status for key, result in found.items()} == {
@@ -196,6 +197,7 @@ def the_failure(folder):
     return read_record(Failure, path)
 
 
+@pytest.mark.nightly
 def test_an_error_in_a_follower_is_recorded_in_its_own_words(roberta, tmp_path):
     # the follower alone finds other rows than the study began with
     spoil = """
@@ -213,6 +215,7 @@ def test_an_error_in_a_follower_is_recorded_in_its_own_words(roberta, tmp_path):
     assert failure.traceback
 
 
+@pytest.mark.nightly
 def test_a_follower_that_lacks_memory_makes_the_team_take_smaller_steps(roberta, tmp_path):
     # the leader notices nothing by itself, as with NCCL: it waits for the follower
     spoil = """
@@ -238,6 +241,7 @@ def test_a_follower_that_lacks_memory_makes_the_team_take_smaller_steps(roberta,
     assert result.training.chunk == 1
 
 
+@pytest.mark.nightly
 def test_a_follower_that_cannot_start_ends_its_team_at_once(roberta, tmp_path):
     spoil = "    if os.environ.get('RANK') == '1': os._exit(3)\n"
     code, said = run_spoilt(tmp_path / "spoil", command(tmp_path, roberta, 2), spoil)
@@ -248,6 +252,7 @@ def test_a_follower_that_cannot_start_ends_its_team_at_once(roberta, tmp_path):
     assert "process 1 of its team ended with exit code 3, before anything was run" in log
 
 
+@pytest.mark.nightly
 def test_what_other_launchers_left_in_the_environment_changes_nothing(roberta, tmp_path):
     (plain,) = results(run(tmp_path / "plain", roberta, 1)).values()
     foreign = {
