@@ -220,6 +220,17 @@ def test_every_file_is_of_a_size_to_be_read(path):
     assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
+ANALYSIS = [path for path in MODULES if path.parts[0] == "analysis"]
+
+
+@pytest.mark.parametrize("path", ANALYSIS, ids=str)
+def test_groups_come_in_the_order_of_their_rows_so_that_sums_have_the_same_bits(path):
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "group_by":
+            named = {keyword.arg for keyword in node.keywords}
+            assert "maintain_order" in named, f"{path}, line {node.lineno}"
+
+
 def test_tests_stand_where_what_they_test_stands():
     rooms = defaultdict(set)
     for path in MODULES:

@@ -82,7 +82,7 @@ def _means(
     """Mean scores x 100 (NaN where there is none) and degenerate counts, each (batches, rates)."""
     shape = len(batches), len(rates)
     means, counts = np.full(shape, np.nan), np.zeros(shape, np.int64)
-    grouped = cells.group_by("learning_rate", "batch_size").agg(
+    grouped = cells.group_by("learning_rate", "batch_size", maintain_order=True).agg(
         outcome().mean() * 100, pl.col("degenerate").sum()
     )
     for rate, batch, mean, degenerate in grouped.iter_rows():

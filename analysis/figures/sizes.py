@@ -63,7 +63,7 @@ def sizes(cells: pl.DataFrame, study: Study) -> Figure:
 def _size_lines(ax: Axes, lines: pl.DataFrame, colour: str, marker: str, aside: float) -> None:
     """Draws one target's two lines, moved ``aside`` by a factor so that no mark hides another."""
     for name, dash, face in (("best", "-", colour), ("mean", (0, (3, 1.5)), "white")):
-        spread = lines.group_by("rows").agg(
+        spread = lines.group_by("rows", maintain_order=True).agg(
             (pl.col(name).mean() * 100).alias("middle"),
             (pl.col(name).min() * 100).alias("low"),
             (pl.col(name).max() * 100).alias("high"),

@@ -44,7 +44,8 @@ def describe(collection: Collection) -> list[str]:
 
 def places(some: pl.DataFrame, cells: pl.DataFrame) -> str:
     """Where some of the cells stand: ``hellaswag on rte 8 of 16, ...``, in the grid's order."""
-    counts = some.group_by(PLACE).len("some").join(cells.group_by(PLACE).len("of"), on=PLACE)
+    mine, all_ = (part.group_by(PLACE, maintain_order=True) for part in (some, cells))
+    counts = mine.len("some").join(all_.len("of"), on=PLACE)
     rows = in_order(some).join(counts, on=PLACE, maintain_order="left")
     return _some(
         [

@@ -59,7 +59,9 @@ def not_of_study(results: pl.DataFrame, grid: pl.DataFrame, judge: Judge) -> lis
         judge: who has the last word on a result that stands out.
     """
     checked = results.select("file", "cell", *IDENTITY, *MEASURED)
-    joined = checked.join(grid.select("cell", *IDENTITY), on="cell", how="left", suffix="_grid")
+    joined = checked.join(
+        grid.select("cell", *IDENTITY), on="cell", how="left", suffix="_grid", maintain_order="left"
+    )
     odd = joined.filter(
         (pl.col("file") != pl.format("results/{}.json", "cell"))
         | pl.col("stage_grid").is_null()
@@ -67,8 +69,8 @@ def not_of_study(results: pl.DataFrame, grid: pl.DataFrame, judge: Judge) -> lis
     )
     problems = [Problem(row["file"], *_difference(row, judge)) for row in odd.iter_rows(named=True)]
     # thousands of results say the same of a task and its rows: each of their answers is judged once
-    own = checked.join(odd.select("file"), on="file", how="anti")
-    for row in own.unique(["target", *MEASURED]).iter_rows(named=True):
+    own = checked.join(odd.select("file"), on="file", how="anti", maintain_order="left")
+    for row in own.unique(["target", *MEASURED], maintain_order=True).iter_rows(named=True):
         found = Measured(*(row[name] for name in MEASURED))
         if said := judge.misfit(found, row["target"], None):
             same = [pl.col(name).eq_missing(pl.lit(row[name])) for name in ("target", *MEASURED)]

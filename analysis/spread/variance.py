@@ -55,12 +55,12 @@ def variance_components(
 
 def _nested(runs: pl.DataFrame) -> dict[str, object]:
     """Standard deviations of source seeds, configurations within them, and seeds within these."""
-    by_configuration = runs.group_by("source_seed", *CONFIGURATION).agg(
+    by_configuration = runs.group_by("source_seed", *CONFIGURATION, maintain_order=True).agg(
         pl.len().alias("runs"),
         pl.col("outcome").mean().alias("mean"),
         ((pl.col("outcome") - pl.col("outcome").mean()) ** 2).sum().alias("squares"),
     )
-    by_source = by_configuration.group_by("source_seed").agg(
+    by_source = by_configuration.group_by("source_seed", maintain_order=True).agg(
         pl.len().alias("configurations"),
         pl.col("mean").mean(),
         ((pl.col("mean") - pl.col("mean").mean()) ** 2).sum().alias("squares"),

@@ -275,7 +275,7 @@ def _interim(pairs: pl.DataFrame, rows: npt.NDArray[np.int64]) -> dict[str, obje
     gap = pl.col("outcome") - pl.col("outcome_other")
     done = (
         pairs.with_columns(pl.Series("row", rows))
-        .group_by("row")
+        .group_by("row", maintain_order=True)
         .agg(
             gap.mean().alias("gap"),
             gap.null_count().alias("open"),

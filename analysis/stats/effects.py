@@ -29,7 +29,7 @@ def main_effects(cells: pl.DataFrame, definition: Definition = DEFAULT) -> pl.Da
     rows: list[dict[str, object]] = []
     for factor, p, adjusted in zip(blocks, p_values, holm(p_values), strict=True):
         for (level,), some in runs.sort(factor).group_by([factor], maintain_order=True):
-            clusters = some.group_by("source", "target", *CONFIGURATION).agg(
+            clusters = some.group_by("source", "target", *CONFIGURATION, maintain_order=True).agg(
                 pl.col("degenerate").sum().cast(pl.Int64).alias("count"),
                 pl.col("degenerate").count().cast(pl.Int64).alias("of"),
             )

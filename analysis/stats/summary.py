@@ -78,7 +78,7 @@ def summarize_cells(cells: pl.DataFrame, definition: Definition = DEFAULT) -> pl
     status, score, counted = pl.col("status"), pl.col("score"), pl.col("outcome")
     definitions = [f"degenerate_{name}" for name in get_args(Definition)]
     judged = cells.with_columns(outcome(), degenerate(definition), missed(), *every_definition())
-    rows = judged.group_by(PLACE).agg(
+    rows = judged.group_by(PLACE, maintain_order=True).agg(
         pl.col("metric").first(),
         pl.len().cast(pl.Int64).alias("cells"),
         *((status == name).sum().cast(pl.Int64).alias(to) for name, to in COUNTED_STATUSES.items()),
@@ -115,12 +115,13 @@ def _shares(judged: pl.DataFrame) -> pl.DataFrame:
     """Share of degenerate runs of each place, seeds of a configuration taken together."""
     # a head that is scored without training has no configuration, and each seed stands alone
     alone = pl.when(pl.col("learning_rate").is_null()).then("seed")
-    clusters = judged.group_by(*PLACE, *CONFIGURATION, alone.alias("alone")).agg(
+    by = (*PLACE, *CONFIGURATION, alone.alias("alone"))
+    clusters = judged.group_by(*by, maintain_order=True).agg(
         pl.col("degenerate").sum().cast(pl.Int64).alias("count"),
         pl.col("degenerate").count().cast(pl.Int64).alias("of"),
     )
     rows = []
-    for place, some in clusters.group_by(PLACE):
+    for place, some in clusters.group_by(PLACE, maintain_order=True):
         found = clustered_wilson(some["count"].to_numpy(), some["of"].to_numpy())
         rows.append((*place, found.value, found.low, found.high))
     schema = dict.fromkeys(PLACE, pl.String) | dict.fromkeys(("share", "low", "high"), pl.Float64)

@@ -1,9 +1,12 @@
 """Variance components of small frames whose numbers can be worked out by hand."""
 
+import random
+
 import pytest
 
 from analysis.spread.variance import VARIANCE, variance_components
 from analysis.stats.examples import answers_of
+from analysis.stats.summary import summarize_cells
 from tests.support.run_frame import frame, runs
 
 
@@ -62,3 +65,12 @@ def test_examples_vary_as_the_mean_of_all_runs_does_over_dev_sets():
 def test_runs_that_have_not_ended_are_not_there():
     row = one(*runs("none", [0.3, 0.5, 0.7, 0.9, None, None]))
     assert (row["runs"], row["configurations"]) == (4, 2)
+
+
+@pytest.mark.parametrize("derive", [variance_components, summarize_cells])
+def test_the_same_runs_have_the_same_statistics_to_the_last_bit(derive):
+    # many configurations: enough for their sums to be taken in more than one order
+    draw = random.Random(0)
+    scores = [draw.random() for _ in range(400)]
+    table = frame(*runs("none", scores), *runs("a", scores[::-1]))
+    assert len({str(derive(table).rows()) for _ in range(10)}) == 1
