@@ -18,7 +18,7 @@ _FINAL = f"{_RUNS}; null until the comparison is final"
 _ANY = f"valid however often it is looked at; {_RUNS}"
 
 MEANINGS: dict[str, str] = {
-    "score": "fraction; Matthews correlation where metric is mcc",
+    "score": "fraction; in the task's metric",
     "share": "share of degenerate runs among those judged",
     "low": f"lower end of the 95 % confidence interval of share, {_RUNS}",
     "high": f"upper end of the 95 % confidence interval of share, {_RUNS}",

@@ -40,8 +40,8 @@ class Splits:
         )
 
     @property
-    def gold(self) -> list[int]:
-        """Classes of the dev examples."""
+    def gold(self) -> list[float]:
+        """Classes of the dev examples, or their numbers in regression."""
         return [example.label for example in self.dev]
 
     def digest(self) -> str:

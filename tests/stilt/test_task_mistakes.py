@@ -30,7 +30,7 @@ BAD = {
     ),
     "a wrong kind": (
         TASK_TEXT.replace('"classification"', '"regression"'),
-        "field 'kind' = 'regression': Input should be 'classification' or 'multiple-choice'.",
+        "field 'kind' = 'regression': Input should be 'classification', 'multiple-choice' or 'regression'.",
     ),
     "an unknown row function": (
         'row = "split"\n' + TASK_TEXT,
@@ -38,7 +38,7 @@ BAD = {
     ),
     "one class": (
         TASK_TEXT.replace('"no", "yes"', '"no"'),
-        "field 'labels' = (('no',),): at least 2 expected, 1 given.",
+        "field 'labels' = ['no']: at least 2 expected, 1 given.",
     ),
     "labels that are numbers": (
         TASK_TEXT.replace('"no", "yes"', "0, 1"),
@@ -127,7 +127,7 @@ BAD = {
     ),
     "an endless value": (
         TASK_TEXT.replace('"classification"', f"'{'x' * 100_000}'"),
-        f"field 'kind' = '{'x' * 78}…: Input should be 'classification' or 'multiple-choice'.",
+        f"field 'kind' = '{'x' * 78}…: Input should be 'classification', 'multiple-choice' or 'regression'.",
     ),
     "an unprintable value": (
         TASK_TEXT.replace('"classification"', r'"\u001b[2J"'),
@@ -157,7 +157,7 @@ BAD = {
         TASK_TEXT.replace(
             '"classification"', '"multiple-choice"\nmetric = "mcc"\nchoices = ["{a}", "{b}"]'
         ),
-        "metric 'mcc' is for classification tasks.",
+        "metric 'mcc' is not for multiple-choice tasks; allowed: accuracy.",
     ),
     "neither data nor synthesis": (
         TASK_TEXT.split("[[data]]")[0],

@@ -16,7 +16,8 @@ import numpy as np
 from stilt.cell import Cell, Hyperparameters, Source
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import Grid, load_grid
-from stilt.records.baselines import classes_of, majority
+from stilt.records.answers import classes_of
+from stilt.records.baselines import majority
 from stilt.records.pins import Pin
 from stilt.records.results import (
     CurvePoint,
