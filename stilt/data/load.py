@@ -11,7 +11,7 @@ import numpy as np
 
 from stilt.data import tables
 from stilt.data.delimited import Row
-from stilt.data.oddities import Oddity, Tally, oddities_of_splits
+from stilt.data.oddities import Oddity, Tally, fewer_rows, oddities_of_splits
 from stilt.data.places import export_names, find_alike, find_below
 from stilt.data.render import Example, render, spelling
 from stilt.data.tables import Table
@@ -69,9 +69,14 @@ def measure(task: Task, splits: Splits) -> Size:
     The guess is 1.2 tokens a word and three special tokens: enough to pack bundles by.
     """
     some = splits.train[:: max(1, len(splits.train) // 500)]
-    words = [sum(len((part or "").split()) for part in pair) for e in some for pair in e.pairs]
-    tokens = min(task.max_length, 1.2 * sum(words) / len(words) + 3)
+    guesses = [words_of(pair) for e in some for pair in e.pairs]
+    tokens = min(task.max_length, sum(guesses) / len(guesses))
     return Size(train=len(splits.train), dev=len(splits.dev), tokens=tokens)
+
+
+def words_of(pair: tuple[str, str | None]) -> float:
+    """A guess of the tokens of a sequence, by its words."""
+    return 1.2 * sum(len((part or "").split()) for part in pair) + 3
 
 
 def data_folder(value: str | os.PathLike[str] | None) -> Path | None:
@@ -110,6 +115,7 @@ def load_splits(task: Task, folder: Path | None, synthesis: Path | None = None) 
     for split, part, size, name, quoting in parts:
         if quoting:
             odd.append(Oddity(kind="quoting", text=f"{split}: {quoting}."))
+        odd += fewer_rows(task, split, len(part))
         tally = Tally(task)
         drawn.append(sample(render(task, part, name, tally), size, name))
         odd += tally.found(split)

@@ -35,7 +35,8 @@ BAD = {
     ),
     "an unknown row function": (
         'row = "split"\n' + TASK_TEXT,
-        "field 'row' = 'split': Input should be 'split_at_blank', 'shuffle_fakes' or 'mark_pronoun'.",
+        "field 'row' = 'split': Input should be 'split_at_blank', 'shuffle_fakes' or "
+        "'mark_pronoun'.",
     ),
     "one class": (
         TASK_TEXT.replace('"no", "yes"', '"no"'),
@@ -239,7 +240,9 @@ def test_an_unknown_task_is_told_with_what_was_meant_and_where_it_was_looked_for
     with pytest.raises(ConfigError) as caught:
         load_task("helaswag", [tmp_path])
     text = str(caught.value)
-    assert text.startswith("unknown task 'helaswag'. Did you mean 'hellaswag'? Known: boolq, cb, cola, ")
+    assert text.startswith(
+        "unknown task 'helaswag'. Did you mean 'hellaswag'? Known: boolq, cb, cola, "
+    )
     assert ", mine, " in text
     assert "a-grid" not in text
     assert text.endswith(f"Task files are looked for in {tmp_path}, {TASK_FOLDER}.")
