@@ -91,7 +91,8 @@ def rows_of_task(task: Task, data_dir: Path | None) -> Splits:
     try:
         return load_splits(task, folder)
     except DataError as error:
-        raise DataError(f"{error} {advice(task, folder)}".strip()) from None
+        put = advice(task, folder) if "no data found" in str(error) else ""
+        raise DataError(f"{error} {put}".strip()) from None
 
 
 def show_task(

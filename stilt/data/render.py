@@ -77,7 +77,7 @@ def _pairs(task: Task, texts: Mapping[str, str]) -> tuple[tuple[str, str | None]
         return "".join([text + texts[field] for text, field in parts_of(template)])
 
     first = filled(task.text_a)
-    if task.kind == "classification":
+    if task.kind != "multiple-choice":
         return ((str(first), filled(task.text_b)),)
     options = (str(filled(choice)) for choice in task.choices)
     return tuple((o, None) if first is None else (first, o) for o in options)
