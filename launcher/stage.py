@@ -18,8 +18,8 @@ from rich.text import Text
 from launcher.checks.machine import hub_answers, hub_cache
 from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, ResolvedStudy, resolve_study, show_oddities
-from launcher.study.shown_task import find_task, request_lengths, rows_of_task, show_task
 from launcher.study.staging import as_request, run
+from launcher.watch.shown_task import find_task, request_lengths, rows_of_task, show_task
 from stilt.data.staged import Staged
 from stilt.errors import ConfigError, DataError
 from stilt.system.console import new_table, output

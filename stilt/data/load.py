@@ -150,10 +150,10 @@ def _nearest(task: Task, folder: Path | None) -> _Found:
         if isinstance(found, _Found):
             return _prepared(origin, found, _other_names(task, origin))
         tried.append(found)
-    for origin in _exports(task, local) if folder is not None else ():
-        found = _alike(origin, folder, task.label)
-        if found is not None:
-            return _prepared(origin, found, _other_names(task, origin))
+    for origin in _exports(task, local):
+        exported = _alike(origin, folder, task.label)
+        if exported is not None:
+            return _prepared(origin, exported, _other_names(task, origin))
     for origin in origins[len(local) :]:
         found = _locate(origin, folder, task.label)
         if isinstance(found, _Found):
@@ -171,8 +171,10 @@ def _exports(task: Task, local: Iterable[Origin]) -> Iterator[Origin]:
             yield origin.model_copy(update=places)
 
 
-def _alike(origin: Origin, root: Path, label: str) -> _Found | None:
+def _alike(origin: Origin, root: Path | None, label: str) -> _Found | None:
     """The raw rows of an export that an origin of local files stands for."""
+    if root is None:
+        return None
     paths = [find_alike(root, name) for name in (origin.train, origin.dev)]
     return _read(origin, paths, root, label) if all(paths) else None
 

@@ -29,7 +29,7 @@ class Lengths(Frozen):
 PERCENTILES = (5, 50, 95, 99, 100)
 
 
-def lengths_of(split: str, counts: Sequence[int] | np.ndarray, limit: int) -> Lengths:
+def lengths_of(split: str, counts: Sequence[float] | np.ndarray, limit: int) -> Lengths:
     """Lengths of a split, by the tokens of each of its sequences."""
     tokens = np.asarray(counts)
     return Lengths(
