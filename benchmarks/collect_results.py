@@ -34,7 +34,7 @@ from analysis.read.collect import collect, grid_frame
 from analysis.read.columns import NARROW
 from stilt.folder import StudyFolder, read_study, write_study
 from stilt.grid import Grid, load_grid
-from stilt.records.baselines import classes_of
+from stilt.records.answers import classes_of
 from stilt.records.pins import new_pin
 from stilt.records.results import Result
 from stilt.records.validity import judge_of

@@ -10,7 +10,7 @@ import numpy as np
 from jobs.worker import Attempt, Clock, Worker, log
 from stilt.cell import Hyperparameters, Source
 from stilt.model.build import Start, save
-from stilt.records.baselines import majority
+from stilt.records.baselines import chance, majority
 from stilt.records.finished import WEIGHTS
 from stilt.records.results import Result, Score, SourceResult, Timings, Training, write_record
 from stilt.system.files import file_digest, replacing_folder
@@ -154,8 +154,8 @@ class Trial:
             "score": None if dev is None else dev.score,
             "dev": dev,
             "majority": majority(self.task, self.dev_data.labels),
-            "chance": self.task.chance,
-            "classes": len(self.task.labels),
+            "chance": chance(self.task, self.dev_data.labels),
+            "classes": self.task.outputs,
             "train_rows": len(self.train_data),
             "dev_rows": len(self.dev_data),
             "data": self.data_digest,

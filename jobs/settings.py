@@ -79,6 +79,8 @@ class StagingRequest(Frozen):
     """Where they are generated."""
     trial: tuple[str, ...] | None = None
     """Tasks that the model is only tried on; None to stage everything."""
+    show: bool = False
+    """Only tell how long the sequences of the study's tasks are."""
 
 
 def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:

@@ -17,7 +17,7 @@ from stilt.cell import SYNTHESIS
 from stilt.config import parse, read_json
 from stilt.data.encode import cache_path, encode
 from stilt.data.load import load_splits
-from stilt.data.staged import Staged, advice, needed
+from stilt.data.staged import Staged, advice, lengths_of, needed
 from stilt.errors import DataError, ModelError, StiltError
 from stilt.folder import StudyFolder
 from stilt.model.build import draw, labels_of, load_start
@@ -27,6 +27,10 @@ from stilt.model.tried import remember, tried_file
 from stilt.task import Task
 from stilt.training.trial import SAMPLE, Layout, require_padding_invariance, sample
 
+MEASURED = 2000
+"""Examples of a split, or up to twice as many, whose lengths are measured."""
+UNCUT = 1_000_000
+"""Tokens that no sequence has."""
 Doing = Callable[[str], None]
 """Is told what is being done."""
 
@@ -35,6 +39,11 @@ def stage_all(request: StagingRequest, doing: Doing) -> Iterator[Staged]:
     """Stages model, synthesis and every task; a problem with one does not keep back the others."""
     # it runs nothing, but finds all as a job does
     worker = Worker(request.study, StudyFolder(request.folder), request.settings)
+    if request.show:
+        for name, task in request.study.tasks.items():
+            doing(f"lengths of {name}")
+            yield _attempt(name, partial(measure_lengths, worker, task))
+        return
     tasks = request.study.tasks if request.trial is None else request.trial
     doing(f"model {request.settings.model}")
     model = _attempt("model", partial(try_model, worker, [request.study.tasks[n] for n in tasks]))
@@ -111,6 +120,28 @@ def try_rows(worker: Worker, task: Task) -> Staged:
         require_telling(*sample(rows, part), worker.models.tokenizer, task.name)
     _remember(worker, task, splits.digest())
     return found
+
+
+def measure_lengths(worker: Worker, task: Task) -> Staged:
+    """How long a task's sequences are for the model's tokenizer, uncut, of some of each split.
+
+    Raises:
+        DataError: The rows cannot be had or used.
+        ModelError: The model's tokenizer cannot be had.
+        ConfigError: The task's sequences are longer than the model can read.
+    """
+    config = worker.models.config
+    require_positions([task], config)
+    splits = load_splits(task, worker.settings.data_dir)
+    lengths = []
+    for name, rows in (("train", splits.train), ("dev", splits.dev)):
+        some = rows[:: max(1, len(rows) // MEASURED)]
+        found = encode(some, worker.models.tokenizer, UNCUT).lengths
+        lengths.append(lengths_of(name, found, task.max_length))
+    layers, width = (config.get(key) for key in ("num_hidden_layers", "hidden_size"))
+    # attention 4 x width squared, two feed-forward matrices of 4 x width squared each
+    parameters = 12 * layers * width**2 if layers and width else None
+    return Staged(name=task.name, lengths=tuple(lengths), parameters=parameters)
 
 
 def _remember(worker: Worker, task: Task, data: str) -> None:

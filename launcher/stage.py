@@ -11,6 +11,7 @@ from functools import partial
 from typing import Annotated
 
 import tyro
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,15 +19,17 @@ from launcher.checks.machine import hub_answers, hub_cache
 from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, ResolvedStudy, resolve_study, show_oddities
 from launcher.study.staging import as_request, run
+from launcher.watch.shown_task import find_task, request_lengths, rows_of_task, show_task
 from stilt.data.staged import Staged
-from stilt.errors import DataError
+from stilt.errors import ConfigError, DataError
 from stilt.system.console import new_table, output
 from stilt.system.files import writable_folder
 
 
 def stage(
-    grid: str,
+    grid: str | None = None,
     *,
+    show: str | None = None,
     study: str | None = None,
     places: Annotated[Places, tyro.conf.arg(name="")],
     synthesise: Annotated[bool, tyro.conf.arg(aliases=["--synthesize"])] = False,
@@ -37,6 +40,8 @@ def stage(
 
     Args:
         grid: name of a grid (full, demo, ...) or path of a TOML file.
+        show: instead, show this task (a name, or the path of its file): examples, lengths, labels,
+            baselines, cost of one cell, and what is odd. With --model by its tokenizer.
         study: name of the study's folder below root; the grid's name by default.
         places: see ``Places``.
         synthesise: generate SynthesisGPT2's rows here too, instead of in a job.
@@ -44,6 +49,10 @@ def stage(
         check: only check that all is there, with the Hub switched off as in a job.
     """
     console = output()
+    if show is not None:
+        return _show(show, places, console)
+    if grid is None:
+        raise ConfigError("--grid NAME (what is to be staged) or --show TASK is expected.")
     resolved = resolve_study(grid, places, name=study)
     writable_folder(resolved.cache)
     request = as_request(resolved, generate=synthesise and not check, device=device)
@@ -72,6 +81,21 @@ def stage(
         f"Next: python launcher/submit.py {with_places(grid, places, study)}",
         soft_wrap=True,
     )
+    return 0
+
+
+def _show(name: str, places: Places, console: Console) -> int:
+    """Shows one task; nothing is written."""
+    task, near = find_task(name)
+    splits = rows_of_task(task, places.data_dir)
+    if places.model is None:
+        show_task(task, near, splits, console)
+        return 0
+    request = request_lengths(task, near, places)
+    (found,) = run(request, console, online=hub_answers())
+    if found.problem:
+        raise DataError(found.problem)
+    show_task(task, near, splits, console, found.lengths, found.parameters)
     return 0
 
 

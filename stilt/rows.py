@@ -56,8 +56,33 @@ def _shuffled(text: str) -> str:
     return " ".join(words)
 
 
+def mark_pronoun(row: Row) -> dict[str, Any]:
+    """Puts stars around the pronoun of a WSC text, as ``marked``; ``span1_text`` is the noun.
+
+    SuperGLUE's files hold both spans in a table, the Hub's in columns of their own. Places are
+    those of words between spaces.
+
+    Raises:
+        DataError: The text has no word at the pronoun's place.
+
+    Source: Raffel et al. 2019, section 2.4, for the stars.
+    """
+    target = row.get("target")
+    spans = {**row, **target} if isinstance(target, Mapping) else dict(row)
+    words = str(spans["text"]).split(" ")
+    try:
+        place = range(len(words))[int(spans["span2_index"])]
+    except (ValueError, IndexError):
+        raise DataError(
+            f"field 'span2_index' = {shown(spans['span2_index'])} is not the place of a word"
+        ) from None
+    words[place] = f"*{words[place]}*"
+    return {**spans, "marked": " ".join(words)}
+
+
 FUNCTIONS: dict[str, Callable[[Row], dict[str, Any]]] = {
     "split_at_blank": split_at_blank,
     "shuffle_fakes": shuffle_fakes,
+    "mark_pronoun": mark_pronoun,
 }
 NAMES = tuple(FUNCTIONS)

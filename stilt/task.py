@@ -23,6 +23,14 @@ FIELD = re.compile(r"[^\W\d][^.\[\]{}!:]*(?:\[[^\[\]{}-][^\[\]{}]*\])*")
 """A column, or an item of it: ``endings[0]``, ``choices[text][0]``."""
 NAME_BYTES = 255
 """Of a file's name at most, on all usual file systems."""
+CORRELATIONS = ("pearson", "spearman")
+METRICS_OF = {
+    "classification": ("accuracy", "mcc", "f1", "macro-f1"),
+    "multiple-choice": ("accuracy",),
+    "regression": CORRELATIONS,
+}
+"""Metrics of each kind of task. F1 is that of the second of two classes; macro F1 is the mean of
+every class's."""
 
 
 class FieldName(NamedTuple):
@@ -138,20 +146,22 @@ class Task(Frozen):
     """Name in tables and figures."""
     reference: str = ""
     """Where the data set was published."""
-    kind: Literal["classification", "multiple-choice"]
-    metric: Literal["accuracy", "mcc"] = "accuracy"
+    kind: Literal["classification", "multiple-choice", "regression"]
+    """``regression``: the label is a number; one output is trained on the squared error."""
+    metric: Literal["accuracy", "mcc", "f1", "macro-f1", "pearson", "spearman"] = "accuracy"
+    """``f1`` is that of the second class."""
     row: Literal[rows.NAMES] | None = None  # type: ignore[valid-type]
     """Named function of ``stilt.rows`` that prepares a row before the templates see it."""
     text_a: str | None = None
     """``str.format`` template of the first segment; ``{sep}`` is the tokenizer's separator."""
     text_b: str | None = None
-    """Template of the second segment (classification)."""
+    """Template of the second segment (classification and regression)."""
     choices: tuple[str, ...] = ()
     """One template per option (multiple choice): the second segment, or the only one."""
     label: str = "label"
     """Column that holds the label."""
-    labels: tuple[tuple[str, ...], ...] = Field(min_length=2, max_length=36)
-    """For each class in order, every spelling a file may use for it."""
+    labels: tuple[tuple[str, ...], ...] = Field(default=(), max_length=36)
+    """For each class in order, every spelling a file may use for it; none in regression."""
     max_length: int = Field(ge=4, lt=2**31, strict=True)
     """Longest encoded sequence, in tokens; longer pairs lose tokens of the longer side."""
     epochs: Count
@@ -181,6 +191,8 @@ class Task(Frozen):
         spellings = [spelling for names in value for spelling in names]
         if not all(value) or len(set(spellings)) < len(spellings):
             raise ValueError("each class has a spelling, and no two spellings are the same")
+        if len(value) == 1:
+            raise ValueError("at least 2 expected, 1 given")
         return value
 
     @field_validator("text_a", "text_b", "choices")
@@ -204,13 +216,22 @@ class Task(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.kind == "classification":
+        if self.kind != "regression" and not self.labels:
+            raise ValueError("field 'labels' is missing")
+        if self.kind != "multiple-choice":
             if self.text_a is None or self.choices:
-                raise ValueError("a classification task has 'text_a' (and 'text_b'), no 'choices'")
+                raise ValueError(f"a {self.kind} task has 'text_a' (and 'text_b'), no 'choices'")
         elif len(self.choices) != len(self.labels) or self.text_b is not None:
             raise ValueError("a multiple-choice task has one template in 'choices' per label")
-        if self.metric == "mcc" and self.kind != "classification":
-            raise ValueError("metric 'mcc' is for classification tasks")
+        if self.kind == "regression" and self.labels:
+            raise ValueError("a regression task has no 'labels': its label is a number")
+        if self.metric not in (allowed := METRICS_OF[self.kind]):
+            raise ValueError(
+                f"metric {self.metric!r} is not for {self.kind} tasks; allowed: "
+                f"{', '.join(allowed)}"
+            )
+        if self.metric == "f1" and len(self.labels) != 2:
+            raise ValueError("metric 'f1' is that of the second of two 'labels'; see 'macro-f1'")
         if bool(self.data) == self.synthesis:
             raise ValueError("a task has 'data', or 'synthesis = true', not both")
         return self
@@ -221,9 +242,16 @@ class Task(Frozen):
         return max(1, len(self.choices))
 
     @property
-    def chance(self) -> float:
-        """Score of a random guess: 1/K, and 0 for the Matthews correlation."""
-        return 0.0 if self.metric == "mcc" else 1 / len(self.labels)
+    def outputs(self) -> int:
+        """K: classes or options; 1 in regression."""
+        return len(self.labels) or 1
+
+    @property
+    def chance(self) -> float | None:
+        """Score of a random guess: 1/K, 0 for a correlation; None for F1, which rows decide."""
+        if self.metric.endswith("f1"):
+            return None
+        return 1 / len(self.labels) if self.metric == "accuracy" else 0.0
 
     def identity(self) -> dict[str, Any]:
         """Everything of the task that can change a score, for the cell's id.

@@ -59,7 +59,7 @@ ROOMS = {
         "checks": "cluster local study",
         "submit": "cluster local scheduler send study",
         "status": "watch",
-        "stage": "checks study",
+        "stage": "checks study watch",
         "doctor": "checks cluster study",
         "cancel": "scheduler",
         "clean": "scheduler watch",

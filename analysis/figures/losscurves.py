@@ -43,7 +43,8 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
     for target, ax in zip(targets, axes, strict=True):
         _panel(ax, drawn.filter(pl.col("target") == target), study.tasks[target])
     figure.supxlabel("share of the planned updates")
-    figure.supylabel("training loss (nats)")
+    numbers = (drawn["kind"] == "regression").any()
+    figure.supylabel(f"training loss ({'nats, or squared error' if numbers else 'nats'})")
     figure.legend(
         handles=[
             Line2D([], [], color=BLUE, label="healthy runs (first count)"),
@@ -58,7 +59,8 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
 
 def _panel(ax: Axes, panel: pl.DataFrame, task: Task) -> None:
     """Draws one target."""
-    even = math.log(float(panel["classes"].to_numpy().max()))
+    # no loss of regression is that of an even guess
+    even = math.nan if task.kind == "regression" else math.log(task.outputs)
     ax.axhline(even, color=GREEN, linestyle=":", linewidth=0.9, zorder=1)
     count, highest = {}, even
     for flag, colour, dash in ((False, BLUE, "-"), (True, VERMILLION, (0, (4, 1.5)))):
@@ -73,7 +75,7 @@ def _panel(ax: Axes, panel: pl.DataFrame, task: Task) -> None:
         highest = np.nanmax([highest, *curves[:, 0], *high])
         ax.fill_between(PROGRESS, low, high, color=colour, alpha=0.15, lw=0, zorder=2)
         ax.plot(PROGRESS, middle, color=colour, linestyle=dash, lw=1.4, zorder=3)
-    ax.set(xlim=(0, 1), ylim=(0, 1.04 * min(highest, 2 * even)))
+    ax.set(xlim=(0, 1), ylim=(0, 1.04 * float(np.fmin(highest, 2 * even))))
     ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
     ax.annotate(f"{count[False]} + {count[True]}", (1, 1), (0, 4), xycoords="axes fraction",
                 textcoords="offset points", ha="right", fontsize=6, color="#555555")  # fmt: skip

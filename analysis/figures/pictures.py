@@ -127,7 +127,8 @@ PICTURES = (
         "Median (thick) and 10th to 90th percentile (band) of the training loss over the course of "
         "a run, for healthy runs (solid) and degenerate ones (dashed), with up to eight single "
         "runs of each. A diverged run's curve ends where its loss is no longer finite. The green "
-        "dotted line is ln K, the loss of an even guess.",
+        "dotted line is ln K, the loss of an even guess; a regression, whose loss is the squared "
+        "error, has none.",
         losses,
         _curved,
     ),

@@ -26,11 +26,12 @@ from analysis.figures.palette import (
     styled,
 )
 from analysis.stats.outcomes import outcome
-from analysis.tables.presentation import source_title, target_title
+from analysis.tables.presentation import in_metric, source_title, target_title
 from stilt.study import Study
 
-MCC = " (MCC)"
 """Behind a title whose scores are no accuracies."""
+LETTER = 0.38 / len(" (MCC)")
+"""Inches of a letter of a title."""
 SLOT = 0.31
 """Inches that a violin needs for three numbers of 6 points."""
 MARGIN = 0.32
@@ -68,7 +69,7 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
     colours = colour_of_sources(sources)
     titles = panel_titles(
         (target_title(study, target) for target in targets), width, across,
-        0.38 if _is_mcc(cells) else 0.0,
+        LETTER * max((len(in_metric(name)) for name in cells["metric"].unique()), default=0),
     )  # fmt: skip
     for place, ax in enumerate(axes.flat):
         if place >= len(targets):
@@ -76,7 +77,7 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
             continue
         panel = cells.filter(pl.col("target") == targets[place])
         _panel(ax, panel, sources, colours)
-        ax.set_title(titles[place] + (MCC if _is_mcc(panel) else ""), loc="left")
+        ax.set_title(titles[place] + in_metric(panel["metric"][0]), loc="left")
         last = place + across >= len(targets)
         names = short(
             (source_title(study, name) for name in sources),
@@ -102,10 +103,6 @@ def _grid(panels: int, sources: int) -> tuple[int, int]:
     most = max(1, min(panels, int(PAGE / (sources * SLOT + MARGIN))))
     rows = math.ceil(panels / most)
     return math.ceil(panels / rows), rows
-
-
-def _is_mcc(panel: pl.DataFrame) -> bool:
-    return bool((panel["metric"] == "mcc").any())
 
 
 def _panel(ax: Axes, panel: pl.DataFrame, sources: list[str], colours: dict[str, str]) -> None:

@@ -26,7 +26,7 @@ from analysis.read.records import read_results
 from stilt import cell, config, grid, study, task
 from stilt.cell import digest
 from stilt.folder import StudyFolder
-from stilt.records import baselines, results, validity
+from stilt.records import answers, baselines, measures, results, validity
 from stilt.system.files import replacing
 from stilt.system.locks import lock_of
 
@@ -61,7 +61,9 @@ def cached_results(folder: StudyFolder, batch: int = BATCH) -> tuple[pl.LazyFram
         files that are no results.
     """
     listing, left_out = _listing(folder)
-    version = code_version(columns, problems, records, results, validity, baselines, cell, config)
+    version = code_version(
+        columns, problems, records, results, validity, baselines, measures, answers, cell, config
+    )
     parts, stamps = _parts(folder, version)
     unread = listing.join(stamps, on=list(STAMP), how="anti")
     last = int(parts[-1].stem.rsplit("-", 1)[1]) if parts else 0

@@ -137,7 +137,7 @@ def _known_frame(items: Iterable[Cell | Source], study: Study) -> pl.DataFrame:
             "kind": task.kind,
             "metric": task.metric,
             "chance": task.chance,
-            "classes": len(task.labels),
+            "classes": task.outputs,
             "examples": None if point is None else study.examples(row["target"], point),
         }
         rows.append(row)
@@ -203,7 +203,7 @@ def _assemble(
     both = [name for name in _AFTER_FAILURE if name in results.columns]
     return (
         grid.join(
-            results.select(pl.exclude([name for name in _KNOWN if name != "cell"])),
+            results.select(pl.exclude([name for name in _KNOWN if name not in ("cell", "chance")])),
             on="cell",
             how="left",
             maintain_order="left",
@@ -216,6 +216,8 @@ def _assemble(
                 pl.when(pl.col("failure_kind").is_not_null()).then(pl.lit("failed")),
                 pl.lit("missing"),
             ).alias("status"),
+            # of F1 the rows decide it, which a result knows
+            pl.coalesce("chance", "chance_right").alias("chance"),
             *(pl.coalesce(name, f"{name}_failed").alias(name) for name in both),
         )
         .select(pl.col(name).cast(FRAME[name]) for name in wanted)

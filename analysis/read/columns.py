@@ -33,28 +33,28 @@ FRAME: Schema = {
     "init_seed": pl.Int64,  # null where the seed serves
     "order_seed": pl.Int64,
     "status": pl.String,  # ok | diverged | failed | missing
-    "kind": pl.String,  # classification | multiple-choice; known for every cell
-    "metric": pl.String,  # accuracy | mcc; known for every cell
+    "kind": pl.String,  # classification | multiple-choice | regression; known for every cell
+    "metric": pl.String,  # of the task; known for every cell
     "score": pl.Float64,  # fraction; null unless ok
     "accuracy": pl.Float64,
     "mcc": pl.Float64,
-    "dev_loss": pl.Float64,  # nats
-    "majority": pl.Float64,  # score of the majority class; null without a result
-    "chance": pl.Float64,  # score of a random guess; known for every cell
-    "classes": pl.Int64,  # K; known for every cell
+    "dev_loss": pl.Float64,  # nats; squared error in regression
+    "majority": pl.Float64,  # score of the best constant answer; null without a result
+    "chance": pl.Float64,  # score of a random guess; of F1 null without a result
+    "classes": pl.Int64,  # K; 1 in regression; known for every cell
     "train_rows": pl.Int64,
     "dev_rows": pl.Int64,
     "data": pl.String,  # digest of the target's rows
     "ties": pl.Int64,
-    "constant": pl.Boolean,  # predictions all of one class
-    "predictions": pl.String,  # one base-36 digit per dev example
+    "constant": pl.Boolean,  # predictions all of one class; in regression all but equal
+    "predictions": pl.String,  # one base-36 digit per dev example; numbers in regression
     "gold": pl.String,
     "carried": pl.String,  # modules whose weights came from the start model
     "fresh": pl.String,  # modules that were drawn anew; both null without training
     "updates": pl.Int64,
     "examples": pl.Int64,  # of one pass at most, by the grid; null for an evaluation
     "chunk": pl.Int64,  # the same, as it was: fewer where memory ran out; null where not told
-    "final_loss": pl.Float64,  # nats
+    "final_loss": pl.Float64,  # as dev_loss
     "lowest_loss": pl.Float64,
     "loss": CURVE,
     "gradient_norm": CURVE,

@@ -15,6 +15,7 @@ from analysis.read.columns import CURVE, FRAME, TIME, DataType, Schema
 from analysis.read.problems import Problem, read
 from stilt.cell import Cell, Hyperparameters, Source
 from stilt.config import Frozen
+from stilt.records.answers import is_numbers, numbers_of
 from stilt.records.results import Result, Score, SourceResult, Tokens, Training
 from stilt.records.validity import measured
 
@@ -24,6 +25,9 @@ FROM_ELSEWHERE = (
 )
 """Columns of ``FRAME`` that no result holds."""
 
+ALL_BUT_EQUAL = 0.01
+"""Spread of predicted numbers, as a share of the labels', below which they are one answer: they
+could not explain a ten-thousandth of the labels' variance."""
 COLUMNS: Schema = {
     "file": pl.String,
     "kind": pl.String,  # of task, as far as its score tells
@@ -116,7 +120,7 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
         "kind": said_of_rows.kind,
         "gold_id": said_of_rows.gold_id,
         "dev_loss": dev["loss"],
-        "constant": None if said is None else said == said[:1] * len(said),
+        "constant": None if said is None else _constant(result.metric, said, dev["gold"]),
         "carried": _joined(training["carried"]),
         "fresh": _joined(training["fresh"]),
         "loss": _packed(training["loss"]),
@@ -127,6 +131,13 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
         "train_seconds": seconds.train,
     }
     return {name: found[name] for name in COLUMNS}
+
+
+def _constant(metric: str, said: str, gold: str) -> bool:
+    """Whether all answers are one class; in regression, all but equal for numbers so far apart."""
+    if not is_numbers(metric):
+        return said == said[:1] * len(said)
+    return bool(np.std(numbers_of(said)) < ALL_BUT_EQUAL * np.std(numbers_of(gold)))
 
 
 def _fields(model: type[Frozen], part: Frozen | None) -> Row:

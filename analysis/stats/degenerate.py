@@ -19,10 +19,11 @@ MOST_MISSED = 0.1
 
 DEFINITIONS: dict[Definition, str] = {
     "auto": "final dev score not above the majority class (MCC not above 0); where over a tenth of "
-    "guesses would be, which can only be in multiple choice, not above it by 1.645 standard errors",
+    "guesses would be, as in multiple choice, not above it by 1.645 standard errors; in regression "
+    "a correlation not above 0 by as much, or all but one number predicted",
     "majority": "final dev score not above the majority class (MCC not above 0)",
     "margin": "final dev score not above the majority class by 1.645 standard errors",
-    "constant": "the same class predicted for every dev example",
+    "constant": "the same class predicted for every dev example, or all but the same number",
     "loss": "training loss, smoothed over tenths of the updates, never once below ln K, that of a "
     "uniform guess, which makes it the strictest definition",
 }
@@ -40,19 +41,22 @@ def degenerate(definition: Definition) -> pl.Expr:
 
     ``majority`` is Mosbach et al. (2021), section 3: accuracy at the end of training less than or
     equal to that of a majority classifier. ``margin`` also catches runs that beat it by luck: the
-    standard error is the binomial one at the majority's accuracy, and 1 / sqrt(n) for the Matthews
-    correlation, since n * MCC**2 is the chi-squared statistic of the 2 x 2 table. An evaluation has
-    ``auto``, the default, is ``majority`` where that misses few of the runs that learnt nothing and
-    ``margin`` elsewhere (``missed``). An evaluation has
-    no training loss, so ``loss`` is null for it. ``loss`` is hardest to meet: one tenth of the
-    updates whose mean is below ln K, by luck or before a collapse, and the run is not degenerate.
+    standard error is the binomial one at the majority's accuracy (``margin``). ``auto``, the
+    default, is ``majority`` where that misses few of the runs that learnt nothing and ``margin``
+    elsewhere (``missed``). What a run of regression predicts is never quite one number, and may
+    follow the texts' lengths, say: in ``auto`` it is degenerate if it is ``constant``, too.
+
+    An evaluation has no training loss and a regression no even guess, so ``loss`` is null for them.
+    ``loss`` is hardest to meet: one tenth of the updates whose mean is below ln K, by luck or
+    before a collapse, and the run is not degenerate.
     """
     not_above = pl.col("score") <= pl.col("majority") + _ROUNDING
     not_clearly = pl.col("score") <= pl.col("majority") + margin() + _ROUNDING
     match definition:
         case "auto":
             lucky = missed() > MOST_MISSED
-            verdict = pl.when(lucky).then(not_clearly).otherwise(not_above)
+            alike = (pl.col("kind") == "regression") & pl.col("constant")
+            verdict = pl.when(lucky).then(not_clearly).otherwise(not_above) | alike
         case "majority":
             verdict = not_above
         case "margin":
@@ -60,7 +64,8 @@ def degenerate(definition: Definition) -> pl.Expr:
         case "constant":
             verdict = pl.col("constant")
         case "loss":
-            verdict = pl.col("lowest_loss") >= pl.col("classes").log()
+            even = pl.when(pl.col("kind") != "regression").then(pl.col("classes").log())
+            verdict = pl.col("lowest_loss") >= even
     return (
         pl.when(pl.col("status") == "diverged")
         .then(pl.lit(value=True))
@@ -71,11 +76,25 @@ def degenerate(definition: Definition) -> pl.Expr:
 
 
 def margin() -> pl.Expr:
-    """1.645 standard errors of the score of a run that learnt nothing, as a fraction."""
-    share, rows = pl.col("majority"), pl.col("dev_rows")
-    binomial = (share * (1 - share) / rows).sqrt()
-    return ONE_SIDED_95 * pl.when(pl.col("metric") == "mcc").then(1 / rows.sqrt()).otherwise(
-        binomial
+    """1.645 standard errors of the score of a run that learnt nothing, as a fraction.
+
+    Of accuracy the binomial one. Of a correlation 1 / sqrt(n): n * MCC**2 is the chi-squared
+    statistic of the 2 x 2 table, and n - 1 times the square of Pearson's or Spearman's is about
+    the same of numbers. F1 is 2 J / (1 + J) of the Jaccard index J, a share of as many rows as
+    have the class or were said to, which for a constant answer are all (delta method); macro F1
+    has a K-th of the one class's that is answered.
+    """
+    base, rows = pl.col("majority"), pl.col("dev_rows")
+    parts = pl.when(pl.col("metric") == "macro-f1").then(pl.col("classes")).otherwise(1)
+    one = base * parts
+    jaccard = one / (2 - one)
+    of_f1 = 2 / (1 + jaccard) ** 2 * (jaccard * (1 - jaccard) / rows).sqrt() / parts
+    return ONE_SIDED_95 * (
+        pl.when(pl.col("metric").is_in(["mcc", "pearson", "spearman"]))
+        .then(1 / rows.sqrt())
+        .when(pl.col("metric").is_in(["f1", "macro-f1"]))
+        .then(of_f1)
+        .otherwise((base * (1 - base) / rows).sqrt())
     )
 
 
@@ -86,7 +105,8 @@ def missed() -> pl.Expr:
     what the majority class does at best: none is missed. Of a multiple choice each option is scored
     by itself, so none can be preferred by its place: the answers are guesses, of which each is
     right by chance, and their share lies above the majority class's with a binomial tail's
-    probability. Null without a result.
+    probability. A regression's numbers are never quite equal: every other correlation is above 0.
+    Null without a result.
     """
 
     def tail(rows: pl.Series) -> pl.Series:
@@ -106,6 +126,8 @@ def missed() -> pl.Expr:
         .then(None)
         .when(pl.col("kind") == "multiple-choice")
         .then(guesses)
+        .when(pl.col("kind") == "regression")
+        .then(0.5)
         .otherwise(0.0)
         .alias("missed")
     )

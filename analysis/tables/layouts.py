@@ -17,6 +17,7 @@ from analysis.tables.presentation import (
     by_place,
     counted,
     estimate,
+    in_metric,
     out_of,
     p_text,
     p_value,
@@ -306,7 +307,7 @@ def _sections(
     differences: pl.DataFrame | None = None,
 ) -> tuple[Section, ...]:
     def title(row: Fields) -> str:
-        name = target_title(study, row["target"]) + (" (MCC)" if row["metric"] == "mcc" else "")
+        name = target_title(study, row["target"]) + in_metric(row["metric"])
         return name if differences is None else _titled(name, scope, _of(differences, row))
 
     return sections_by_target(summary, title, line)

@@ -19,7 +19,7 @@ _DEV = f"for {FIXED}"
 _ANY = f"valid however often it is looked at; {_RUNS}"
 
 MEANINGS: dict[str, str] = {
-    "score": "fraction; Matthews correlation where metric is mcc",
+    "score": "fraction; in the task's metric",
     "share": "share of degenerate runs among those judged",
     "low": f"lower end of the 95 % confidence interval of share, {_RUNS}",
     "high": f"upper end of the 95 % confidence interval of share, {_RUNS}",

@@ -17,6 +17,21 @@ from stilt.cell import NONE
 from stilt.study import Study
 
 
+def in_metric(metric: str) -> str:
+    """What stands behind a target's title: `` (MCC)``; nothing for accuracy."""
+    return f" ({NAMES[metric]})" if metric in NAMES else ""
+
+
+NAMES = {
+    "mcc": "MCC",
+    "f1": "F1",
+    "macro-f1": "macro F1",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+}
+"""Metrics whose name is told."""
+
+
 def target_title(study: Study, name: str) -> str:
     """A task's name for people."""
     return study.tasks[name].title if name in study.tasks else name

@@ -18,9 +18,9 @@ from packaging.requirements import Requirement
 
 from launcher.local.slots import gpu_count
 from launcher.study.resolve import ResolvedStudy
-from stilt.data import tables
 from stilt.data.encode import cache_folder
 from stilt.data.load import data_folder
+from stilt.data.places import find_alike, find_below
 from stilt.data.staged import advice
 from stilt.errors import ConfigError, DataError
 from stilt.system.files import create_text, wheel_root, writable_folder
@@ -208,7 +208,7 @@ def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
             continue
         if not any(
             (root := wheel_root(origin.wheel) if origin.wheel else resolved.data_dir)
-            and tables.find_below(root, origin.train)
+            and (find_below(root, origin.train) or find_alike(root, origin.train))
             for origin in task.data
         ):
             wheels = sorted({origin.wheel for origin in task.data if origin.wheel})

@@ -74,7 +74,7 @@ def resolve_study(
     path = grid_path(grid_name)
     grid = load_grid(grid_name)
     if places.model:
-        grid = Grid.model_validate(grid.model_dump() | {"model": _model_spec(places.model)})
+        grid = Grid.model_validate(grid.model_dump() | {"model": model_spec(places.model)})
     folder = StudyFolder(places.root / (name or grid.name))
     there = _there(folder)
     kept = tuple(said for spec, known in _models(grid, there) if (said := keeps(spec, known)))
@@ -127,7 +127,7 @@ def _models(grid: Grid, there: Study | None) -> list[tuple[ModelSpec, ModelSpec 
     return found
 
 
-def _model_spec(text: str) -> ModelSpec:
+def model_spec(text: str) -> ModelSpec:
     """Reads ``--model``: a folder, or a Hub id as ``namespace/name@revision``."""
     if Path(text).is_dir():
         return ModelSpec(path=str(Path(text).resolve()))

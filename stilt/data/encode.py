@@ -37,7 +37,7 @@ class Encoded:
     offsets: np.ndarray
     """int64 (S + 1,): where each sequence starts in ``ids``."""
     labels: np.ndarray
-    """int64 (N,): class of each example."""
+    """int64 (N,): class of each example; float32 in regression: its number."""
 
     @property
     def options(self) -> int:
@@ -149,8 +149,13 @@ def encode(examples: list[Example], tokenizer: Any, max_length: int) -> Encoded:
         ids=_flat(ids, np.int32),
         types=_flat(types, np.int8),
         offsets=np.cumsum([0, *map(len, ids)], dtype=np.int64),
-        labels=np.array([example.label for example in examples], dtype=np.int64),
+        labels=_labels([example.label for example in examples]),
     )
+
+
+def _labels(labels: Sequence[float]) -> np.ndarray:
+    found = np.array(labels)
+    return found.astype(np.float32 if found.dtype.kind == "f" else np.int64)
 
 
 def _tokenise(

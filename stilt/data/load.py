@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from stilt.data import tables
 from stilt.data.delimited import Row
-from stilt.data.oddities import Oddity, Tally, oddities_of_splits
+from stilt.data.oddities import Oddity, Tally, fewer_rows, oddities_of_splits
+from stilt.data.places import export_names, find_alike, find_below
 from stilt.data.render import Example, render, spelling
 from stilt.data.tables import Table
 from stilt.errors import DataError, first_line, listed, shown
@@ -40,8 +41,8 @@ class Splits:
         )
 
     @property
-    def gold(self) -> list[int]:
-        """Classes of the dev examples."""
+    def gold(self) -> list[float]:
+        """Classes of the dev examples, or their numbers in regression."""
         return [example.label for example in self.dev]
 
     def digest(self) -> str:
@@ -68,9 +69,14 @@ def measure(task: Task, splits: Splits) -> Size:
     The guess is 1.2 tokens a word and three special tokens: enough to pack bundles by.
     """
     some = splits.train[:: max(1, len(splits.train) // 500)]
-    words = [sum(len((part or "").split()) for part in pair) for e in some for pair in e.pairs]
-    tokens = min(task.max_length, 1.2 * sum(words) / len(words) + 3)
+    guesses = [words_of(pair) for e in some for pair in e.pairs]
+    tokens = min(task.max_length, sum(guesses) / len(guesses))
     return Size(train=len(splits.train), dev=len(splits.dev), tokens=tokens)
+
+
+def words_of(pair: tuple[str, str | None]) -> float:
+    """A guess of the tokens of a sequence, by its words."""
+    return 1.2 * sum(len((part or "").split()) for part in pair) + 3
 
 
 def data_folder(value: str | os.PathLike[str] | None) -> Path | None:
@@ -109,6 +115,7 @@ def load_splits(task: Task, folder: Path | None, synthesis: Path | None = None) 
     for split, part, size, name, quoting in parts:
         if quoting:
             odd.append(Oddity(kind="quoting", text=f"{split}: {quoting}."))
+        odd += fewer_rows(task, split, len(part))
         tally = Tally(task)
         drawn.append(sample(render(task, part, name, tally), size, name))
         odd += tally.found(split)
@@ -131,14 +138,45 @@ class _Found:
 
 
 def _nearest(task: Task, folder: Path | None) -> _Found:
-    """Rows of the first origin that has them: local files, then a wheel's, then the Hub's."""
+    """Rows of the first origin that has them: local files, then a wheel's, then the Hub's.
+
+    Files that are called as the task says win over exports in other formats or layouts.
+    """
+    origins = sorted(task.data, key=lambda origin: (bool(origin.hub), bool(origin.wheel)))
+    local = [origin for origin in origins if not (origin.hub or origin.wheel)]
     tried = []
-    for origin in sorted(task.data, key=lambda origin: (bool(origin.hub), bool(origin.wheel))):
+    for origin in local:
+        found = _locate(origin, folder, task.label)
+        if isinstance(found, _Found):
+            return _prepared(origin, found, _other_names(task, origin))
+        tried.append(found)
+    for origin in _exports(task, local):
+        exported = _alike(origin, folder, task.label)
+        if exported is not None:
+            return _prepared(origin, exported, _other_names(task, origin))
+    for origin in origins[len(local) :]:
         found = _locate(origin, folder, task.label)
         if isinstance(found, _Found):
             return _prepared(origin, found, _other_names(task, origin))
         tried.append(found)
     raise DataError(f"task {task.name!r}: no data found. Tried: {'; '.join(tried)}.")
+
+
+def _exports(task: Task, local: Iterable[Origin]) -> Iterator[Origin]:
+    """Origins of local files, and those that exports of the task's Hub data sets would be."""
+    yield from local
+    for origin in task.data:
+        for train, dev in export_names(task.name, origin) if origin.hub else ():
+            places = {"hub": None, "revision": None, "train": train, "dev": dev}
+            yield origin.model_copy(update=places)
+
+
+def _alike(origin: Origin, root: Path | None, label: str) -> _Found | None:
+    """The raw rows of an export that an origin of local files stands for."""
+    if root is None:
+        return None
+    paths = [find_alike(root, name) for name in (origin.train, origin.dev)]
+    return _read(origin, paths, root, label) if all(paths) else None
 
 
 def _locate(origin: Origin, folder: Path | None, label: str) -> _Found | str:
@@ -154,14 +192,19 @@ def _locate(origin: Origin, folder: Path | None, label: str) -> _Found | str:
         root = folder
         if root is None:
             return f"{origin.train} (no --data-dir or STILT_DATA_DIR)"
-    paths = [tables.find_below(root, name) for name in (origin.train, origin.dev)]
+    paths = [find_below(root, name) for name in (origin.train, origin.dev)]
     for name, path in zip((origin.train, origin.dev), paths, strict=True):
         if path is None:
             return f"{root / name} ({_absence(root / name)})"
-    names = [path for path in paths if path is not None]
-    train, dev = (tables.read_table(path, origin.columns) for path in names)
+    return _read(origin, [[path] for path in paths if path is not None], root, label)
+
+
+def _read(origin: Origin, paths: list[list[Path]], root: Path, label: str) -> _Found:
+    """The rows of both splits, each of which may be several files."""
+    train, dev = (_joined([tables.read_table(p, origin.columns) for p in part]) for part in paths)
     if origin.cut_by:
         dev = Table([])
+    names = [part[0] for part in paths]
     return _Found(
         str(root),
         _labelled(train.rows, names[0], origin.train_labels, root, label),
@@ -169,6 +212,10 @@ def _locate(origin: Origin, folder: Path | None, label: str) -> _Found | str:
         (_named(names[0], origin.train_labels), _named(names[1], origin.dev_labels)),
         (train.quoting, dev.quoting),
     )
+
+
+def _joined(parts: list[Table]) -> Table:
+    return Table([row for part in parts for row in part.rows], parts[0].quoting)
 
 
 def _absence(path: Path) -> str:
@@ -184,7 +231,7 @@ def _labelled(read: list[Row], path: Path, labels: str | None, root: Path, label
     """Rows with the labels of a file of their own; those that they carry must be the same."""
     if labels is None or not read:
         return read
-    label_file = tables.find_below(root, labels)
+    label_file = find_below(root, labels)
     if label_file is None:
         if all(row.get(label) is not None for row in read):
             return read

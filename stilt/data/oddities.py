@@ -17,15 +17,19 @@ SEPARATOR = "\x1f"
 
 Kind = Literal[
     "quoting", "numbers", "absent", "printed", "items", "special", "blank", "constant", "classes",
-    "overlap",
+    "overlap", "quoted", "fewer",
 ]  # fmt: skip
 
 ABSENT = frozenset({"NaN", "nan", "<NA>", "null", "NULL", "None", "#N/A"})
 """Words that programs write for a value that is not there."""
 PRINTED = re.compile(r"""\[\s*['"].*['"]\s*\]\Z|\{\s*['"]\w+['"]\s*:.*\}\Z""", re.DOTALL)
 """A list of texts, or a table, as Python or JSON write it."""
+CSV = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"\Z')
+"""A text with quote marks as a CSV writer leaves it."""
 EXAMPLES = 3
 """Rows that are named of an oddity."""
+SPANS = 60
+"""Rows, or runs of rows, that are named of blank texts, all of which a person has to find."""
 
 
 class Oddity(Frozen):
@@ -93,6 +97,8 @@ class Tally:
                     self._count("printed", name, number)
                 for token in SPECIAL.findall(text):
                     self._count("special", token, number)
+            elif text[:1] == '"' and CSV.match(text):
+                self._count("quoted", name, number)
         for column, wanted in _lengths(self._fields).items():
             if isinstance(row.get(column), (list, tuple)) and len(row[column]) > wanted:
                 self._count("items", f"{column}\0{wanted}", number)
@@ -113,13 +119,15 @@ class Tally:
         """What was odd, in a split of that name."""
         for (kind, what), numbers in self._rows.items():
             name, _, more = what.partition("\0")
-            some = _rows(numbers)
+            some = _rows(numbers) if kind != "blank" else _all_rows(numbers)
             said = {
                 "numbers": f"{name!r} is a number or a truth value in {some}: read as Python "
                 "writes it",
                 "absent": f"{name!r} is the word {more!r} in {some}: read as that word",
                 "printed": f"{name!r} looks like a printed list or table in {some}: read as it "
                 f"stands; a template can name its items, as {{{name}[0]}}",
+                "quoted": f"{name!r} looks like a quoted cell of CSV in {some}: read as it stands, "
+                "with its quote marks",
                 "special": f"{name!r} stands in {some}: read as these characters, not as a token "
                 "of the tokenizer's own; its separator is {sep} in a template",
                 "items": f"{name!r} has more than {more} items in {some}: the templates name no "
@@ -134,6 +142,30 @@ class Tally:
 def _rows(numbers: Sequence[int]) -> str:
     word = "row" if len(numbers) == 1 else f"{len(numbers)} rows:"
     return f"{word} {listed(numbers, EXAMPLES)}"
+
+
+def _all_rows(numbers: Sequence[int]) -> str:
+    """Every row, neighbours as ``3-7``; of very many the first."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    named = [str(a) if a == b else f"{a}-{b}" for a, b in spans[:SPANS]]
+    more = f" and {len(spans) - SPANS} more places" if len(spans) > SPANS else ""
+    word = "row" if len(numbers) == 1 else f"{len(numbers)} rows:"
+    return f"{word} {', '.join(named)}{more}"
+
+
+def fewer_rows(task: Task, split: str, rows: int) -> Iterator[Oddity]:
+    """Told where a split has fewer rows than its task file says."""
+    if task.size is None or task.synthesis:
+        return
+    whole = task.size.train if split == "train" else task.size.dev
+    if rows < whole:
+        text = f"{split}: {rows} rows, and its task file speaks of {whole}: is the file whole?"
+        yield Oddity(kind="fewer", text=text)
 
 
 def _lengths(fields: Iterable[FieldName]) -> dict[str, int]:
@@ -157,6 +189,12 @@ def oddities_of_splits(task: Task, train: Sequence[Any], dev: Sequence[Any]) -> 
             else f"dev: {shared} of {len(dev)} rows have a text that stands in train, too."
         )
         yield Oddity(kind="overlap", text=text)
+    if task.kind == "regression":
+        for split, examples in (("train", train), ("dev", dev)):
+            if len({e.label for e in examples}) == 1:
+                text = f"{split}: every row has the label {examples[0].label:g}: "
+                text += "nothing can be learnt." if split == "train" else "its score tells nothing."
+                yield Oddity(kind="classes", text=text)
     # an option's place tells nothing: each is scored by itself
     if task.kind != "classification":
         return
@@ -173,3 +211,7 @@ def oddities_of_splits(task: Task, train: Sequence[Any], dev: Sequence[Any]) -> 
             f"{printable(task.labels[i][0], 40)!r} ({counts['dev'][i]} rows)" for i in unseen
         )
         yield Oddity(kind="classes", text=f"dev has labels that no row of train has: {some}.")
+    absent = [i for i in range(len(task.labels)) if not (counts["train"][i] or counts["dev"][i])]
+    if absent and all(len(count) > 1 for count in counts.values()):
+        names = ", ".join(repr(printable(task.labels[i][0], 40)) for i in absent)
+        yield Oddity(kind="classes", text=f"no row of train or dev has the label {names}.")

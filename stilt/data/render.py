@@ -4,7 +4,7 @@ import ast
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stilt import rows
@@ -18,7 +18,8 @@ class Example(NamedTuple):
     """One example: its segment pairs, one per option, and its class."""
 
     pairs: tuple[tuple[str, str | None], ...]
-    label: int
+    label: float
+    """Its class; in regression its number."""
 
 
 def render(task: Task, table: Sequence[Row], where: str, odd: Tally | None = None) -> list[Example]:
@@ -32,13 +33,13 @@ def render(task: Task, table: Sequence[Row], where: str, odd: Tally | None = Non
 
     Raises:
         DataError: A row lacks a field, has something else than text in it, or has a label that the
-            task does not know; or there is no text at all.
+            task does not know or that is no number; or there is no text at all.
     """
     if not table:
         raise DataError(f"{where}: no rows.")
     prepare = rows.FUNCTIONS[task.row] if task.row else None
     used = fields_of(task)
-    classes = {text: i for i, names in enumerate(task.labels) for text in names}
+    label = _number if task.kind == "regression" else _class_of(task)
     odd = Tally(task) if odd is None else odd
     examples = []
     for number, row in enumerate(table, 1):
@@ -49,7 +50,7 @@ def render(task: Task, table: Sequence[Row], where: str, odd: Tally | None = Non
             fields = prepare(full) if prepare else full
             values = {field.name: _value(field, fields) for field in used}
             texts = {name: _text(name, value) for name, value in values.items()}
-            examples.append(Example(_pairs(task, texts), classes[spelling(full[task.label])]))
+            examples.append(Example(_pairs(task, texts), label(full[task.label])))
             odd.look(number, full, values, list(texts.values()))
         except KeyError as error:
             raise DataError(_missing(task, full, error, f"{where}, row {number}")) from None
@@ -76,15 +77,56 @@ def _pairs(task: Task, texts: Mapping[str, str]) -> tuple[tuple[str, str | None]
         return "".join([text + texts[field] for text, field in parts_of(template)])
 
     first = filled(task.text_a)
-    if task.kind == "classification":
+    if task.kind != "multiple-choice":
         return ((str(first), filled(task.text_b)),)
     options = (str(filled(choice)) for choice in task.choices)
     return tuple((o, None) if first is None else (first, o) for o in options)
 
 
 def spelling(value: Any) -> str:
-    """A label as task files spell it: JSON's true is ``true``, and stray spaces do not matter."""
+    """A label as task files spell it: JSON's true is ``true``, and stray spaces do not matter.
+
+    A whole number is one without a fraction, as a table may hold it that had empty cells.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return str(value).lower() if isinstance(value, bool) else str(value).strip()
+
+
+def _class_of(task: Task) -> Callable[[Any], int]:
+    """What a label's class is; other capitals than the task's are taken where no two classes fit.
+
+    Tables of text have ``True`` where JSON has ``true``.
+    """
+    classes = {text: i for i, names in enumerate(task.labels) for text in names}
+    small: dict[str, set[int]] = {}
+    for text, i in classes.items():
+        small.setdefault(text.lower(), set()).add(i)
+    alike = {text: i for text, found in small.items() if len(found) == 1 for i in found}
+
+    def find(value: Any) -> int:
+        text = spelling(value)
+        # a KeyError names the label as it is spelled
+        return (
+            alike[text.lower()] if text not in classes and text.lower() in alike else classes[text]
+        )
+
+    return find
+
+
+def _number(value: Any) -> float:
+    """A label of regression.
+
+    Raises:
+        DataError: It is no finite number.
+    """
+    try:
+        found = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise DataError(f"the label is {shown(value)}: a number is expected")
+    return found
 
 
 def _missing(task: Task, row: Row, error: KeyError, where: str) -> str:

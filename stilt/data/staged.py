@@ -1,13 +1,44 @@
 """What is fetched and checked before jobs run, and what became of each thing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from pydantic import Field
 
 from stilt.config import Frozen
 from stilt.data.oddities import Oddity
 from stilt.study import Study
 from stilt.task import Task
+
+
+class Lengths(Frozen):
+    """How long a split's sequences are before they are cut, in tokens."""
+
+    split: str
+    sequences: int
+    """That were looked at."""
+    mean: float
+    """Once cut."""
+    percentiles: tuple[int, ...]
+    """At ``PERCENTILES``."""
+    cut: float = Field(ge=0, le=1)
+    """Share that loses tokens."""
+
+
+PERCENTILES = (5, 50, 95, 99, 100)
+
+
+def lengths_of(split: str, counts: Sequence[float] | np.ndarray, limit: int) -> Lengths:
+    """Lengths of a split, by the tokens of each of its sequences."""
+    tokens = np.asarray(counts)
+    return Lengths(
+        split=split,
+        sequences=len(tokens),
+        mean=float(np.minimum(tokens, limit).mean()),
+        percentiles=tuple(int(np.percentile(tokens, p, method="higher")) for p in PERCENTILES),
+        cut=float((tokens > limit).mean()),
+    )
 
 
 class Staged(Frozen):
@@ -28,6 +59,10 @@ class Staged(Frozen):
     problem: str | None = None
     odd: tuple[Oddity, ...] = ()
     """What is odd in its rows and may be meant."""
+    lengths: tuple[Lengths, ...] = ()
+    """Of each split, where they were asked for."""
+    parameters: int | None = None
+    """Of the model's layers, where these were asked for and its config tells."""
 
     @property
     def of_hub(self) -> bool:

@@ -1,6 +1,5 @@
 """Data files of any usual format -> rows (dicts), with errors that name the file and the line."""
 
-import errno
 import gzip
 import io
 import json
@@ -25,34 +24,6 @@ class Table(NamedTuple):
     rows: list[Row]
     quoting: str = ""
     """How quote marks were read, in words, where a file leaves that in question."""
-
-
-def find(path: Path) -> Path | None:
-    """The file itself or its ``.gz``; None where neither exists."""
-    zipped = path.with_name(path.name + ".gz")
-    try:
-        return next((p for p in (path, zipped) if p.is_file()), None)
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return None
-        raise
-
-
-def find_below(folder: Path, name: str) -> Path | None:
-    """What ``find`` finds of a name in a folder, whose own folders may be spelled in capitals.
-
-    SuperGLUE's archives unpack as ``RTE`` and ``WiC``, others as ``rte`` and ``wic``.
-    """
-    if (found := find(folder / name)) or Path(name).is_absolute():
-        return found
-    *above, last = Path(name).parts
-    for part in above:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir())
-        alike = [path for path in inside if path.name.lower() == part.lower()]
-        if not alike:
-            return None
-        folder = next((path for path in alike if path.name == part), alike[0])
-    return find(folder / last)
 
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> list[Row]:

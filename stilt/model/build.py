@@ -138,8 +138,8 @@ class StartModels:
 
 
 def labels_of(task: Task) -> int | None:
-    """Which head a task needs: so many labels, or multiple choice (None)."""
-    return None if task.kind == "multiple-choice" else len(task.labels)
+    """Which head a task needs: so many outputs, or multiple choice (None)."""
+    return None if task.kind == "multiple-choice" else task.outputs
 
 
 def _config(place: ModelPlace) -> Any:

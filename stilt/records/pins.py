@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from stilt.config import Frozen, parse, read_json
 from stilt.errors import ConfigError, DataError
 from stilt.folder import StudyFolder
-from stilt.records.baselines import written
+from stilt.records.answers import written
 from stilt.system.files import create_text, write_text
 
 
@@ -28,7 +28,7 @@ class Pin(Frozen):
     """Rows."""
     dev: int = Field(ge=1)
     gold: str | None = None
-    """Labels of the dev rows in order, a base-36 digit each; earlier versions kept none."""
+    """Labels of the dev rows in order, as records write them; earlier versions kept none."""
     where: str
     parts: tuple[tuple[str, str], ...] = ()
     """The file of train and that of dev, each with a digest; earlier versions kept none."""
@@ -64,7 +64,7 @@ def pin_path(folder: StudyFolder, tasks: Container[str], task: str, train_size: 
 def new_pin(
     digest: str,
     train: int,
-    labels: Sequence[int],
+    labels: Sequence[float],
     where: str,
     odd: Iterable[Frozen] = (),
     parts: tuple[tuple[str, str], ...] = (),
@@ -74,17 +74,17 @@ def new_pin(
     Args:
         digest: of all examples in order.
         train: training rows.
-        labels: classes of the dev rows.
+        labels: classes of the dev rows, or numbers in regression.
         where: they were found.
         odd: what is odd in them.
         parts: the files of both splits, each with a digest.
     """
-    gold = written(np.asarray(labels, int))
+    gold = written(np.asarray(labels))
     tables = tuple(oddity.model_dump() for oddity in odd)
     return Pin(
         digest=digest,
         train=train,
-        dev=len(gold),
+        dev=len(labels),
         gold=gold,
         where=where,
         odd=tables,

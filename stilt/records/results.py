@@ -3,7 +3,7 @@
 import json
 from io import FileIO
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -79,7 +79,7 @@ class Training(Frozen):
     where memory ran out. None in records of earlier versions, which do not say."""
     warmup_updates: int = Field(ge=0)
     final_loss: float | None
-    """Mean training loss of the last tenth of the updates, in nats; None if not finite."""
+    """Mean training loss of the last tenth of the updates; None if not finite."""
     lowest_loss: float | None
     """Lowest mean training loss over any tenth of the updates."""
     loss: tuple[tuple[int, float | None], ...]
@@ -93,22 +93,48 @@ class Training(Frozen):
     """Modules that were initialised anew."""
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class Score(Frozen):
-    """How a model did on a dev set. All scores are fractions; MCC is in -1..1."""
+    """How a model did on a dev set. All scores are fractions; correlations are in -1..1."""
 
     score: Fraction
     """The task's metric."""
-    accuracy: float = Field(ge=0, le=1)
+    accuracy: float | None = Field(ge=0, le=1)
+    """None in regression."""
     mcc: Fraction | None
     """Matthews correlation, for classification."""
+    # the next three are not written where they are None: earlier versions know no such fields
+    f1: Fraction | None = Field(default=None, exclude_if=_absent)
+    """Where the metric is F1: that of the second class, or the mean of every class's."""
+    pearson: Fraction | None = Field(default=None, exclude_if=_absent)
+    """In regression."""
+    spearman: Fraction | None = Field(default=None, exclude_if=_absent)
     loss: float = Field(ge=0)
-    """Mean cross-entropy, in nats."""
+    """Mean cross-entropy, in nats; in regression the mean squared error."""
     predictions: str
-    """One character per dev example in order: the class in base 36."""
+    """One character per dev example in order: the class in base 36. In regression numbers, with a
+    space between them."""
     gold: str
     """The same for the labels."""
     ties: int = Field(ge=0)
     """Examples whose best two or more options had equal scores."""
+
+    @classmethod
+    def of(cls, metric: str, **fields: Any) -> Self:
+        """A score whose ``score`` is that of a metric."""
+        return cls(score=fields[FIELD.get(metric, metric)], **fields)
+
+    def by(self, metric: str) -> float | None:
+        """What it is by a metric."""
+        value: float | None = getattr(self, FIELD.get(metric, metric))
+        return value
+
+
+FIELD = {"macro-f1": "f1"}
+"""Field of a score that holds a metric, where it is not called like the metric."""
 
 
 class TakenFrom(Frozen):
@@ -120,10 +146,6 @@ class TakenFrom(Frozen):
     """Where that was."""
     when: str
     """UTC, ISO 8601."""
-
-
-def _absent(value: object) -> bool:
-    return value is None
 
 
 class Record(Frozen):
@@ -138,16 +160,16 @@ class RunResult(Record):
     """A run that ended: with a score, or diverged (a non-finite loss or logit, also a result)."""
 
     status: Literal["ok", "diverged"]
-    metric: Literal["accuracy", "mcc"]
+    metric: Literal["accuracy", "mcc", "f1", "macro-f1", "pearson", "spearman"]
     score: Fraction | None
     """The task's metric on dev with the final weights, as a fraction; None if diverged."""
     dev: Score | None
     majority: Fraction
-    """Score of always answering the dev set's most frequent class (0 for MCC)."""
+    """Score of the best constant answer: that of the most frequent class; 0 for correlations."""
     chance: Fraction
     """Score of a random guess."""
-    classes: int = Field(ge=2)
-    """K: options or labels."""
+    classes: int = Field(ge=1)
+    """K: options or labels; 1 in regression."""
     train_rows: int = Field(ge=1)
     dev_rows: int = Field(ge=1)
     data: str

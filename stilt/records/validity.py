@@ -19,9 +19,11 @@ import numpy as np
 from stilt.cell import Cell, Run, Source, digest_of
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder
-from stilt.records.baselines import classes_of, majority, matthews
+from stilt.records.answers import classes_of, is_numbers, numbers_of
+from stilt.records.baselines import chance, majority
+from stilt.records.measures import confusion_of, of_confusion, of_numbers
 from stilt.records.pins import Pin, keep, pin_name, pin_path, read_pin
-from stilt.records.results import Ended, Result, SourceResult, read_record
+from stilt.records.results import Ended, Result, Score, SourceResult, read_record
 from stilt.study import Study
 from stilt.task import Task
 
@@ -48,8 +50,27 @@ def contradiction(result: Ended) -> str | None:
         return None
     if result.score != dev.score:
         return f"field 'score' = {result.score}: 'dev.score' is {dev.score}"
-    if dev.score != (dev.mcc if result.metric == "mcc" else dev.accuracy):
+    if dev.score != dev.by(result.metric):
         return f"field 'score' = {result.score}: 'dev' has another {result.metric}"
+    return _of_numbers(result, dev) if is_numbers(result.metric) else _of_classes(result, dev)
+
+
+def _of_numbers(result: Ended, dev: Score) -> str | None:
+    """What in a result of regression does not fit its predictions."""
+    gold, predicted = _numbers(dev.gold), numbers_of(dev.predictions)
+    for name, values in (("gold", gold), ("predictions", predicted)):
+        if len(values) != result.dev_rows:
+            return f"field 'dev.{name}': {len(values)} numbers for {result.dev_rows} rows"
+        if not np.isfinite(values).all():
+            return f"field 'dev.{name}': numbers are expected, with a space between them"
+    found = of_numbers(result.metric, gold, predicted)
+    if abs(found - dev.score) > ROUNDING:
+        return f"field 'dev.{result.metric}' = {dev.score}: the predictions have {found:.6g}"
+    return None
+
+
+def _of_classes(result: Ended, dev: Score) -> str | None:
+    """What in a result does not fit its predicted classes."""
     if len(dev.gold) != result.dev_rows:
         return f"field 'dev_rows' = {result.dev_rows}: 'dev.gold' has {len(dev.gold)} labels"
     if len(dev.predictions) != result.dev_rows:
@@ -70,14 +91,18 @@ def contradiction(result: Ended) -> str | None:
             )
     # of a tie a share counts, which predictions do not tell
     right = np.count_nonzero(predicted == gold) / len(gold)
-    if abs(right - dev.accuracy) > dev.ties / len(gold) + ROUNDING:
+    if dev.accuracy is None or abs(right - dev.accuracy) > dev.ties / len(gold) + ROUNDING:
         return f"field 'dev.accuracy' = {dev.accuracy}: the predictions have {right:.6g}"
-    if dev.mcc is not None and not dev.ties:
-        k = result.classes
-        pairs = gold.astype(np.int64) * k + predicted
-        found = matthews(np.bincount(pairs, minlength=k * k).reshape(k, k).astype(np.float64))
-        if abs(found - dev.mcc) > ROUNDING:
-            return f"field 'dev.mcc' = {dev.mcc}: the predictions have {found:.6g}"
+    if dev.ties:
+        return None
+    confusion = confusion_of(gold, predicted, result.classes)
+    for name, metric in (("mcc", "mcc"), ("f1", result.metric)):
+        told = getattr(dev, name)
+        if told is None:
+            continue
+        found = of_confusion(metric, confusion)
+        if abs(found - told) > ROUNDING:
+            return f"field 'dev.{name}' = {told}: the predictions have {found:.6g}"
     return None
 
 
@@ -85,6 +110,12 @@ def contradiction(result: Ended) -> str | None:
 def _labels(gold: str) -> np.ndarray:
     """Labels of a dev set, which thousands of results share."""
     return classes_of(gold)
+
+
+@lru_cache(64)
+def _numbers(gold: str) -> np.ndarray:
+    """The same of regression."""
+    return numbers_of(gold)
 
 
 @lru_cache(64)
@@ -111,7 +142,7 @@ class Measured(NamedTuple):
     gold_id: str | None
     """``labels_id`` of the dev set; None where the run diverged."""
     kind: str | None
-    """The task's, as far as the score tells it: only of classes there is a correlation."""
+    """The task's, as far as the score tells it: only of classes there is an MCC."""
 
 
 def measured(result: Ended) -> Measured:
@@ -120,6 +151,7 @@ def measured(result: Ended) -> Measured:
     kind = None
     if dev is not None:
         kind = "multiple-choice" if dev.mcc is None else "classification"
+        kind = "regression" if is_numbers(result.metric) else kind
     gold = None if dev is None else labels_id(dev.gold)
     rows = (result.train_rows, result.dev_rows, result.data, gold, kind)
     return Measured(result.metric, result.classes, result.chance, result.majority, *rows)
@@ -164,9 +196,9 @@ class Judge:
         return self._misfit(found, self.study.tasks[task], self._rows(task, train_size, AGAIN))
 
     def _misfit(self, found: Measured, task: Task, rows: Rows) -> str | None:
-        expected = {"metric": task.metric, "classes": len(task.labels), "chance": task.chance}
+        expected = {"metric": task.metric, "classes": task.outputs, "chance": task.chance}
         for name, value in expected.items():
-            if getattr(found, name) != value:
+            if value is not None and getattr(found, name) != value:
                 return f"field '{name}' = {getattr(found, name)!r}: task {task.name!r} has {value}"
         if found.kind not in (None, task.kind):
             return f"field 'dev.mcc': not of a {task.kind} task such as {task.name!r}"
@@ -183,11 +215,12 @@ class Judge:
             return None
         if found.gold_id not in (None, labels_id(rows.gold)):
             return f"field 'dev.gold': not the labels of task {task.name!r} in this study"
-        if found.dev_rows != len(rows.gold):
-            return f"field 'dev_rows' = {found.dev_rows}: this study's task has {len(rows.gold)}"
-        base = majority(task, _labels(rows.gold))
-        if abs(found.majority - base) > ROUNDING:
-            return f"field 'majority' = {found.majority}: the labels have {base:.6g}"
+        gold = (_numbers if is_numbers(task.metric) else _labels)(rows.gold)
+        if found.dev_rows != len(gold):
+            return f"field 'dev_rows' = {found.dev_rows}: this study's task has {len(gold)}"
+        for name, base in (("majority", majority(task, gold)), ("chance", chance(task, gold))):
+            if abs(getattr(found, name) - base) > ROUNDING:
+                return f"field {name!r} = {getattr(found, name)}: the labels have {base:.6g}"
         return None
 
     def _rows(self, task: str, train_size: int | None, kept: float = KEPT) -> Rows:

@@ -11,7 +11,8 @@ from typing import Any
 
 from stilt.cell import digest
 from stilt.data.delimited import Row
-from stilt.data.tables import find, opened, read_rows
+from stilt.data.places import find
+from stilt.data.tables import opened, read_rows
 from stilt.errors import DataError, first_line
 from stilt.grid import Synthesis
 from stilt.system.files import replacing, require_wheel

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from stilt.records.baselines import matthews, written
+from stilt.records.answers import answers_of, written
+from stilt.records.measures import of_confusion, of_numbers
 from stilt.records.results import Score
-from stilt.task import Task
+from stilt.task import CORRELATIONS, Task
 
 
 def score(task: Task, logits: np.ndarray, gold: np.ndarray) -> Score:
@@ -17,9 +18,11 @@ def score(task: Task, logits: np.ndarray, gold: np.ndarray) -> Score:
 
     Args:
         task: names the metric.
-        logits: (N, K) finite scores.
-        gold: (N,) classes in 0..K-1.
+        logits: (N, K) finite scores; (N, 1) predicted numbers in regression.
+        gold: (N,) classes in 0..K-1, or numbers.
     """
+    if task.kind == "regression":
+        return _of_numbers(task, logits[:, 0], gold)
     logits = logits.astype(np.float64)
     tied = logits == logits.max(axis=1, keepdims=True)
     count = tied.sum(axis=1)
@@ -27,17 +30,30 @@ def score(task: Task, logits: np.ndarray, gold: np.ndarray) -> Score:
     place = np.floor(draw * count).astype(int)
     predicted = (np.cumsum(tied, axis=1) > place[:, None]).argmax(axis=1)
     accuracy = float(np.mean(tied[np.arange(len(gold)), gold] / count))
-    mcc = None
+    of_classes = {}
     if task.kind == "classification":
-        mcc = matthews(np.eye(logits.shape[1])[gold].T @ (tied / count[:, None]))
+        confusion = np.eye(logits.shape[1])[gold].T @ (tied / count[:, None])
+        of_classes["mcc"] = float(of_confusion("mcc", confusion))
+        if task.metric not in ("accuracy", "mcc"):
+            of_classes["f1"] = float(of_confusion(task.metric, confusion))
     shifted = logits - logits.max(axis=1, keepdims=True)
     loss = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(gold)), gold]
-    return Score(
-        score=mcc if task.metric == "mcc" and mcc is not None else accuracy,
+    return Score.of(
+        task.metric,
         accuracy=accuracy,
-        mcc=mcc,
+        mcc=of_classes.get("mcc"),
+        f1=of_classes.get("f1"),
         loss=float(loss.mean()),
         predictions=written(predicted),
         gold=written(gold),
         ties=int((count > 1).sum()),
     )
+
+
+def _of_numbers(task: Task, predicted: np.ndarray, gold: np.ndarray) -> Score:
+    texts = {"predictions": written(predicted), "gold": written(gold.astype(np.float32))}
+    # as they are recorded, so that whoever reads the record finds the same
+    said, known = (answers_of(task.metric, texts[name]) for name in ("predictions", "gold"))
+    found = {name: of_numbers(name, known, said) for name in CORRELATIONS}
+    loss = float(np.mean((said - known) ** 2))
+    return Score.of(task.metric, accuracy=None, mcc=None, loss=loss, ties=0, **found, **texts)

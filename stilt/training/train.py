@@ -82,6 +82,17 @@ def fit(
     return model, run.schedule, run.curves
 
 
+def summed_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy (B, K) of classes (B,), or squared error of one output (B, 1) from numbers.
+
+    Source: GLUE's baselines, and all after them, regress STS-B on the squared error of its labels
+    as they are.
+    """
+    if labels.is_floating_point():
+        return functional.mse_loss(logits[:, 0], labels, reduction="sum")
+    return functional.cross_entropy(logits, labels, reduction="sum")
+
+
 class _Run:
     """One training run: model, optimizer, order of examples, and what was recorded so far."""
 
@@ -168,7 +179,7 @@ class _Run:
             part = mine[start : start + chunk]
             logits, computed = forward(self.model, self.data, part, accelerator)
             labels = torch.from_numpy(self.data.labels[part]).to(logits.device)
-            loss = functional.cross_entropy(logits, labels, reduction="sum") / len(rows)
+            loss = summed_loss(logits, labels) / len(rows)
             accelerator.backward(loss / self.schedule.accumulation)
             losses.append(loss.detach())
             positions += computed

@@ -69,4 +69,4 @@ def test_a_label_that_is_no_ending_is_refused(label):
 
 
 def test_names_are_the_functions_that_a_task_file_may_ask_for():
-    assert NAMES == tuple(FUNCTIONS) == ("split_at_blank", "shuffle_fakes")
+    assert NAMES == tuple(FUNCTIONS) == ("split_at_blank", "shuffle_fakes", "mark_pronoun")

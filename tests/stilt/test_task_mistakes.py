@@ -29,16 +29,18 @@ BAD = {
         "field 'name' is not allowed: the file's name is the task's name.",
     ),
     "a wrong kind": (
-        TASK_TEXT.replace('"classification"', '"regression"'),
-        "field 'kind' = 'regression': Input should be 'classification' or 'multiple-choice'.",
+        TASK_TEXT.replace('"classification"', '"ranking"'),
+        "field 'kind' = 'ranking': Input should be 'classification', 'multiple-choice' or "
+        "'regression'.",
     ),
     "an unknown row function": (
         'row = "split"\n' + TASK_TEXT,
-        "field 'row' = 'split': Input should be 'split_at_blank' or 'shuffle_fakes'.",
+        "field 'row' = 'split': Input should be 'split_at_blank', 'shuffle_fakes' or "
+        "'mark_pronoun'.",
     ),
     "one class": (
         TASK_TEXT.replace('"no", "yes"', '"no"'),
-        "field 'labels' = (('no',),): at least 2 expected, 1 given.",
+        "field 'labels' = ['no']: at least 2 expected, 1 given.",
     ),
     "labels that are numbers": (
         TASK_TEXT.replace('"no", "yes"', "0, 1"),
@@ -114,7 +116,7 @@ BAD = {
     ),
     "extends with a name that no file can have": (
         f"extends = '{'x' * 300}'\n",
-        f"field 'extends': unknown task '{'x' * 78}…. Known: cola, ",
+        f"field 'extends': unknown task '{'x' * 78}…. Known: boolq, cb, cola, ",
     ),
     "a number of 5000 digits": (
         TASK_TEXT.replace("max_length = 30", "max_length = 1" + "0" * 5_000),
@@ -127,7 +129,8 @@ BAD = {
     ),
     "an endless value": (
         TASK_TEXT.replace('"classification"', f"'{'x' * 100_000}'"),
-        f"field 'kind' = '{'x' * 78}…: Input should be 'classification' or 'multiple-choice'.",
+        f"field 'kind' = '{'x' * 78}…: Input should be 'classification', 'multiple-choice' or "
+        "'regression'.",
     ),
     "an unprintable value": (
         TASK_TEXT.replace('"classification"', r'"\u001b[2J"'),
@@ -157,7 +160,7 @@ BAD = {
         TASK_TEXT.replace(
             '"classification"', '"multiple-choice"\nmetric = "mcc"\nchoices = ["{a}", "{b}"]'
         ),
-        "metric 'mcc' is for classification tasks.",
+        "metric 'mcc' is not for multiple-choice tasks; allowed: accuracy.",
     ),
     "neither data nor synthesis": (
         TASK_TEXT.split("[[data]]")[0],
@@ -177,7 +180,7 @@ BAD = {
     ),
     "extends of an unknown task": (
         'extends = "rtee"\n',
-        "field 'extends': unknown task 'rtee'. Did you mean 'rte'? Known: cola, ",
+        "field 'extends': unknown task 'rtee'. Did you mean 'rte'? Known: boolq, cb, cola, ",
     ),
     "without that is a string": (
         'extends = "rte"\nwithout = "text_b"\n',
@@ -237,7 +240,9 @@ def test_an_unknown_task_is_told_with_what_was_meant_and_where_it_was_looked_for
     with pytest.raises(ConfigError) as caught:
         load_task("helaswag", [tmp_path])
     text = str(caught.value)
-    assert text.startswith("unknown task 'helaswag'. Did you mean 'hellaswag'? Known: cola, ")
+    assert text.startswith(
+        "unknown task 'helaswag'. Did you mean 'hellaswag'? Known: boolq, cb, cola, "
+    )
     assert ", mine, " in text
     assert "a-grid" not in text
     assert text.endswith(f"Task files are looked for in {tmp_path}, {TASK_FOLDER}.")

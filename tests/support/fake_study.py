@@ -16,7 +16,8 @@ import numpy as np
 from stilt.cell import Cell, Hyperparameters, Source
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import Grid, load_grid
-from stilt.records.baselines import classes_of, majority
+from stilt.records.answers import classes_of
+from stilt.records.baselines import chance, majority
 from stilt.records.pins import Pin
 from stilt.records.results import (
     CurvePoint,
@@ -34,6 +35,7 @@ from stilt.records.results import (
 from stilt.schedule import plan_updates
 from stilt.study import Study, bind
 from stilt.task import Task
+from stilt.training import metrics
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -191,6 +193,8 @@ def _grid(grid: str | Grid | dict[str, Any] | None) -> Grid:
 
 def _gold(task: Task, dev_rows: int | None, seed: int) -> np.ndarray:
     rows = dev_rows or (task.size.dev if task.size else 200)
+    if task.kind == "regression":
+        return np.random.default_rng([seed, len(task.name)]).uniform(0, 5, rows).round(1)
     classes = len(task.labels)
     first = 0.69 if task.metric == "mcc" else 1 / classes + 0.02
     shares = [first, *[(1 - first) / (classes - 1)] * (classes - 1)]
@@ -214,6 +218,9 @@ def _level(
 def _score(task: Task, gold: np.ndarray, level: float, rng: random.Random) -> Score:
     """Predictions that are right for a share ``level`` of the rows; 0 for the majority class."""
     classes, rows = len(task.labels), len(gold)
+    if task.kind == "regression":
+        noise = np.array([rng.gauss(0, 3 * (1 - level)) for _ in range(rows)])
+        return metrics.score(task, (np.where(level > 0, gold + noise, 2.5))[:, None], gold)
     if level == 0.0:
         predictions = np.full(rows, Counter(gold.tolist()).most_common(1)[0][0])
     else:
@@ -221,6 +228,8 @@ def _score(task: Task, gold: np.ndarray, level: float, rng: random.Random) -> Sc
         wrong = rng.sample(range(rows), rows - round(level * rows))
         for row in wrong:
             predictions[row] = (gold[row] + rng.randrange(1, classes)) % classes
+    if task.metric.endswith("f1"):
+        return metrics.score(task, np.eye(classes)[predictions], gold)
     accuracy = float((predictions == gold).mean())
     mcc = matthews(gold, predictions, classes) if task.kind == "classification" else None
     return Score(
@@ -270,8 +279,8 @@ def _shared(
         "score": dev.score if dev else None,
         "dev": dev,
         "majority": majority(task, gold),
-        "chance": task.chance,
-        "classes": len(task.labels),
+        "chance": chance(task, gold),
+        "classes": task.outputs,
         "train_rows": train_rows,
         "dev_rows": len(gold),
         "data": "d" * 12,
@@ -310,7 +319,7 @@ def _training(
         micro_batch=task.micro_batch,
     )
     points = min(points, plan.total)
-    start = float(np.log(len(task.labels)))
+    start = float(np.log(len(task.labels))) if task.labels else 2.0
     learnt = dev is not None and len(set(dev.predictions)) > 1
     ends = [start * (0.25 + 0.75 * 0.9**i if learnt else 1.02) for i in range(points)]
     values: list[float | None] = [x * (1 + 0.01 * rng.random()) for x in ends]

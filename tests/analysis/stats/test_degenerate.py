@@ -1,6 +1,7 @@
 import math
 from typing import get_args
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from analysis.stats.degenerate import (
     Definition,
     degenerate,
     every_definition,
+    margin,
     missed,
 )
 
@@ -147,3 +149,42 @@ def test_all_definitions_stand_side_by_side():
             "degenerate_loss": False,
         }
     ]
+
+
+REGRESSION = {"kind": "regression", "metric": "pearson", "chance": 0.0, "majority": 0.0,
+              "classes": 1, "dev_rows": 900}  # fmt: skip
+
+
+@pytest.mark.parametrize(("score", "verdict"), [(-0.2, True), (0.0548, True), (0.0549, False)])
+def test_a_correlation_counts_where_it_is_above_0_by_its_margin(score, verdict):
+    # 1.645 / sqrt(900) = 0.05483
+    assert judge("auto", **REGRESSION, score=score) is verdict
+
+
+def test_a_regression_that_answers_one_number_is_degenerate_whatever_follows_from_its_rounding():
+    assert judge("auto", **REGRESSION, score=0.4, constant=True) is True
+    assert judge("auto", **REGRESSION, score=0.4, constant=False) is False
+    assert judge("auto", score=0.6, constant=True) is False  # of classes the score tells
+
+
+def test_half_of_all_numbers_correlate_by_chance_and_no_loss_is_an_even_guess():
+    assert pl.DataFrame([RUN | REGRESSION], schema=SCHEMA).select(missed()).item() == 0.5
+    assert judge("loss", **REGRESSION) is None
+
+
+def test_f1_is_judged_by_the_best_constant_answer():
+    mrpc = {"metric": "f1", "majority": 0.8122, "dev_rows": 408}
+    assert judge("auto", **mrpc, score=0.8122) is True
+    assert judge("auto", **mrpc, score=0.0) is True
+    assert judge("auto", **mrpc, score=0.83) is False
+
+
+def test_the_margin_of_f1_is_that_of_many_constant_answers():
+    rng = np.random.default_rng(0)
+    gold = rng.random((4000, 408)) < 0.684
+    right = gold.sum(axis=1)
+    spread = (2 * right / (408 + right)).std()
+    base = 2 * 0.684 / 1.684
+    found = pl.DataFrame([RUN | {"metric": "f1", "majority": base, "dev_rows": 408}],
+                          schema=SCHEMA).select(margin()).item()  # fmt: skip
+    assert found / 1.645 == pytest.approx(spread, rel=0.04)

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from stilt.data.load import Splits, load_splits
-from stilt.data.oddities import Oddity, Tally, kept_oddities, oddities_of_splits
+from stilt.data.oddities import (
+    Oddity,
+    Tally,
+    fewer_rows,
+    kept_oddities,
+    oddities_of_splits,
+)
 from stilt.data.render import Example, render
 from stilt.folder import StudyFolder
 from stilt.records.pins import keep, new_pin
@@ -61,6 +67,17 @@ def test_usual_rows_have_nothing_odd():
             "tokenizer's own; its separator is {sep} in a template.",
         ),
         ([{"a": ""}, *USUAL, {"a": " \n"}], "blank", "train: no text in a in 2 rows: 1, 4."),
+        (
+            [{"a": ""}, *USUAL, {"a": " "}, {"a": ""}, {"a": ""}, *USUAL, {"a": ""}],
+            "blank",
+            "train: no text in a in 5 rows: 1, 4-6, 9.",
+        ),
+        (
+            [*USUAL, {"a": '"She said ""no"""'}],
+            "quoted",
+            "train: 'a' looks like a quoted cell of CSV in row 3: read as it stands, with its "
+            "quote marks.",
+        ),
         ([{"a": "same"}] * 3, "constant", "train: every row has the same text."),
     ],
 )  # fmt: skip
@@ -174,3 +191,32 @@ def test_a_study_that_an_earlier_version_began_keeps_what_is_odd_from_now_on(tmp
     assert kept_oddities(folder) == {}
     pin(folder, "t", Splits(old.train, old.dev, "there", found))
     assert kept_oddities(folder) == {"t": found}
+
+
+def test_every_blank_row_is_named_up_to_very_many():
+    rows = [{"a": "" if i % 2 else "text"} for i in range(200)]
+    ((_, text),) = odd(rows)
+    assert text.startswith("train: no text in a in 100 rows: 2, 4, 6, ")
+    assert text.endswith(", 118, 120 and 40 more places.")
+
+
+def test_a_split_with_fewer_rows_than_its_task_file_says_is_told():
+    rte = load_task("rte")
+    (found,) = fewer_rows(rte, "train", 2489)
+    assert found.text == "train: 2489 rows, and its task file speaks of 2490: is the file whole?"
+    assert [*fewer_rows(rte, "dev", 277), *fewer_rows(rte, "dev", 300)] == []
+
+
+def test_a_label_that_never_occurs_is_told():
+    task = load_task("mednli")
+    rows = [Example(((str(i), "b"),), i % 2) for i in range(4)]
+    texts = [oddity.text for oddity in oddities_of_splits(task, rows[:2], rows[2:])]
+    assert texts == ["no row of train or dev has the label 'neutral'."]
+
+
+def test_a_regression_whose_labels_are_all_the_same_is_told():
+    task = load_task("stsb")
+    train = [Example(((str(i), "b"),), float(i)) for i in range(3)]
+    dev = [Example(((str(i), "b"),), 2.5) for i in range(3, 5)]
+    texts = [oddity.text for oddity in oddities_of_splits(task, train, dev)]
+    assert texts == ["dev: every row has the label 2.5: its score tells nothing."]

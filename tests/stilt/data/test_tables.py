@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilt.data.tables import FORMATS, find, find_below, read_lines, read_rows
+from stilt.data.places import find
+from stilt.data.tables import FORMATS, read_lines, read_rows
 from stilt.errors import DataError
 from tests.support.row_files import table_bytes
 
@@ -69,16 +70,6 @@ def test_every_format_gives_the_same_rows_also_zipped(tmp_path, name, zipped):
     found = find(path)
     assert found is not None
     assert read_rows(found) == ROWS
-
-
-def test_a_plain_file_is_preferred_to_its_gz_and_none_is_told(tmp_path):
-    path = tmp_path / "rows.jsonl"
-    assert find(path) is None
-    (tmp_path / "rows.jsonl.gz").write_bytes(b"")
-    assert find(path) == tmp_path / "rows.jsonl.gz"
-    path.write_text("")
-    assert find(path) == path
-    assert find(tmp_path) is None
 
 
 def test_a_headerless_tab_file_keeps_lone_quotes_and_empty_cells(tmp_path):
@@ -250,25 +241,6 @@ def test_offsets_beyond_the_text_of_an_arrow_file_are_refused(tmp_path):
     path.write_bytes(before + end[:4] + b"\x00\x00\x00\x40" + after)
     with pytest.raises(DataError, match=r"a\.arrow: cannot be read \("):
         read_rows(path)
-
-
-def test_a_name_that_no_file_can_have_is_not_there(tmp_path):
-    assert find(tmp_path / ("x" * 300)) is None
-    assert find_below(tmp_path, f"{'x' * 300}/a.jsonl") is None
-
-
-def test_folders_are_found_in_capitals_too_but_their_own_spelling_comes_first(tmp_path):
-    (tmp_path / "RTE").mkdir()
-    (tmp_path / "RTE" / "train.jsonl.gz").write_bytes(b"")
-    assert find_below(tmp_path, "rte/train.jsonl") == tmp_path / "RTE" / "train.jsonl.gz"
-    assert find_below(tmp_path, "rte/val.jsonl") is None
-    assert find_below(tmp_path, "wic/train.jsonl") is None
-    (tmp_path / "rte").mkdir()
-    (tmp_path / "rte" / "train.jsonl").write_bytes(b"")
-    assert find_below(tmp_path, "rte/train.jsonl") == tmp_path / "rte" / "train.jsonl"
-    assert find_below(tmp_path, str(tmp_path / "RTE/train.jsonl")) == (
-        tmp_path / "RTE" / "train.jsonl.gz"
-    )
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])
