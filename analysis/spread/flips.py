@@ -13,7 +13,7 @@ import polars as pl
 from analysis.stats.examples import Answers
 from analysis.stats.summary import CONFIGURATION, SEEDS, TRIAL, in_order
 from stilt.cell import NONE
-from stilt.records.baselines import classes_of
+from stilt.records.answers import classes_of, is_numbers
 
 FLIPS: dict[str, pl.DataType | type[pl.DataType]] = {
     **dict.fromkeys(("target", "source"), pl.String),
@@ -42,7 +42,7 @@ def flips(cells: pl.DataFrame, answers: Answers | None = None) -> pl.DataFrame:
         share that the source alone has right and ``lost`` that it alone has wrong, whose
         difference is the mean difference in accuracy. A diverged run has no answers, and its pairs
         are left out, as are those of runs without predictions or with other gold labels than the
-        first; which of several seeds of a source is in its name.
+        first, and all of a regression task; which of several seeds of a source is in its name.
     """
     targets = cells.filter(pl.col("stage") == "target")
     rows = []
@@ -67,7 +67,11 @@ def _answers(
     """Classes that each scored run of a target predicted, and the gold ones."""
     if answers is None:
         return {}, None
-    scored = targets.filter(pl.col("target") == target, pl.col("status") == "ok").select("cell")
+    here = targets.filter(pl.col("target") == target)
+    if is_numbers(str(here["metric"][0])):
+        # numbers differ in nearly every example, which tells nothing
+        return {}, None
+    scored = here.filter(pl.col("status") == "ok").select("cell")
     known = scored.join(answers(target), on="cell", maintain_order="left").drop_nulls()
     if known.is_empty():
         return {}, None

@@ -44,7 +44,7 @@ def confusion_of(gold: np.ndarray, predicted: np.ndarray, classes: int) -> np.nd
 def of_numbers(metric: str, gold: np.ndarray, predicted: np.ndarray) -> float:
     """``pearson`` or ``spearman``: the correlation of (N,) numbers; 0 where a side is constant."""
     if metric == "spearman":
-        gold, predicted = _ranks(gold), _ranks(predicted)
+        gold, predicted = ranks(gold), ranks(predicted)
     x, y = (side - side.mean() for side in (gold, predicted))
     lengths = [float(np.sqrt(side @ side)) for side in (x, y)]
     sizes = [float(np.sqrt(side @ side)) for side in (gold, predicted)]
@@ -53,7 +53,7 @@ def of_numbers(metric: str, gold: np.ndarray, predicted: np.ndarray) -> float:
     return float(np.clip((x / lengths[0]) @ (y / lengths[1]), -1.0, 1.0))
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def ranks(values: np.ndarray) -> np.ndarray:
     """Rank of each number; equal ones share the mean of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((counts.cumsum() - (counts - 1) / 2)[place])

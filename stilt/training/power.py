@@ -19,7 +19,8 @@ import numpy.typing as npt
 from stilt.cell import NONE, Cell
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
-from stilt.records.baselines import classes_of, matthews
+from stilt.records.answers import answers_of, is_numbers
+from stilt.records.measures import of_confusion, ranks
 from stilt.records.pins import pin_name, read_pin
 from stilt.study import Study
 
@@ -38,11 +39,12 @@ EXAMPLE_SHARE = 0.05
 ASSUMED = (
     "assumed: SD of a run's score over seeds 2.7 points, of the difference over hyperparameters "
     "as much, and 5 % of the dev examples answered otherwise with the source, whatever the seed "
-    "(twice their weight for MCC); finished runs replace what is assumed"
+    "(twice their weight for correlations, MCC too); finished runs replace what is assumed"
 )
 """What the variances are where nothing is measured, in words."""
 
 _Floats = npt.NDArray[np.float64]
+_Answers = npt.NDArray[Any]
 
 
 class Outcome(NamedTuple):
@@ -224,7 +226,7 @@ def warnings(rows: Iterable[tuple[str, int, float, float]]) -> Iterator[str]:
 def assumed(metric: str) -> Spread:
     """What is assumed where no results tell, see ``ASSUMED``."""
     # with two classes of equal size MCC is twice the accuracy less 1
-    scale = 2.0 if metric == "mcc" else 1.0
+    scale = 2.0 if metric == "mcc" or is_numbers(metric) else 1.0
     # a difference of two runs
     seeds = SEED_SD * 2**0.5
     return Spread(SEED_SD, seeds, scale * EXAMPLE_SHARE**0.5)
@@ -278,9 +280,14 @@ def measured(
 def _examples(ended: Sequence[tuple[Outcome, Outcome]], metric: str) -> float | None:
     """Variance over examples of the mean difference; None where predictions do not tell it."""
     golds = {run.gold for pair in ended for run in pair if run.predictions is not None}
-    if len(golds) != 1 or not (gold := golds.pop()):
+    if len(golds) != 1 or not (text := golds.pop()):
         return None
-    whole = [(a.predictions, b.predictions) for a, b in ended if a.predictions and b.predictions]
+    gold = answers_of(metric, text)
+    whole = [
+        (answers_of(metric, a.predictions), answers_of(metric, b.predictions))
+        for a, b in ended
+        if a.predictions and b.predictions
+    ]
     if not whole or any(len(said) != len(gold) for pair in whole for said in pair):
         return None
     sums, squares = np.zeros(len(gold)), np.zeros(len(gold))
@@ -293,26 +300,48 @@ def _examples(ended: Sequence[tuple[Outcome, Outcome]], metric: str) -> float | 
     return max(float(mean.var(ddof=1) - noise.mean()), 0.0)
 
 
-def parts(said: str, gold: str, metric: str) -> _Floats:
+def parts(said: _Answers, gold: _Answers, metric: str) -> _Floats:
     """Each example's part in a score, shape (examples,); their mean is about the score.
 
-    For accuracy whether it is right; for the Matthews correlation of n examples the jackknife's
-    pseudo-value, n times the score less n - 1 times that without the example (Efron 1982).
+    For accuracy whether it is right; for other metrics of n examples the jackknife's pseudo-value,
+    n times the score less n - 1 times that without the example (Efron 1982), for Spearman's with
+    the ranks that the examples have together.
     """
-    ours, true = classes_of(said), classes_of(gold)
-    if metric != "mcc":
-        return np.asarray(ours == true, np.float64)
-    names, places = np.unique(np.append(ours, true), return_inverse=True)
-    ours, true = places[: len(ours)], places[len(ours) :]
-    count = len(names)
+    if metric == "accuracy":
+        return np.asarray(said == gold, np.float64)
+    if is_numbers(metric):
+        if metric == "spearman":
+            said, gold = ranks(said), ranks(gold)
+        return _parts_of_correlation(said, gold)
+    names, places = np.unique(np.append(said, gold), return_inverse=True)
+    ours, true = places[: len(said)], places[len(said) :]
+    # F1 is of the second class, whichever of them occur
+    count = max(len(names), 2)
+    if len(names) == 1 and names[0] > 0:
+        ours, true = ours + 1, true + 1
     confusion = np.bincount(true * count + ours, minlength=count**2).reshape(count, count)
-    score, number = matthews(confusion), len(true)
+    score, number = of_confusion(metric, confusion), len(true)
     values = np.zeros((count, count))
     for place in np.argwhere(confusion):
         less = confusion.copy()
         less[tuple(place)] -= 1
-        values[tuple(place)] = number * score - (number - 1) * matthews(less)
+        values[tuple(place)] = number * score - (number - 1) * of_confusion(metric, less)
     return np.asarray(values[true, ours])
+
+
+def _parts_of_correlation(x: _Floats, y: _Floats) -> _Floats:
+    """The jackknife's pseudo-values of Pearson's correlation; 0 where a side is constant."""
+    number = len(x)
+    x, y = x - x.mean(), y - y.mean()
+    if number < 3 or not x.any() or not y.any():
+        return np.zeros(number)
+    # sums without each example, about the means without it
+    shrink = number / (number - 1)
+    both, of_x, of_y = x @ y - shrink * x * y, x @ x - shrink * x**2, y @ y - shrink * y**2
+    root = np.sqrt(np.clip(of_x, 0, None) * np.clip(of_y, 0, None))
+    without = np.divide(both, root, out=np.zeros(number), where=root > 0)
+    whole = float((x @ y) / np.sqrt((x @ x) * (y @ y)))
+    return np.asarray(number * whole - (number - 1) * without)
 
 
 def dev_rows(study: Study, folder: StudyFolder, target: str) -> int | None:

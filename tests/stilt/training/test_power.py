@@ -1,8 +1,11 @@
 """How small a difference planned runs can show: by hand, by simulation, and from finished runs."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn import metrics
 from statsmodels.stats.power import TTestPower
 
 from analysis.stats.examples import draws
@@ -163,12 +166,38 @@ def test_too_few_configurations_measure_nothing_and_no_predictions_no_examples()
     assert measured([one], outcomes, "accuracy") is None
 
 
-def test_parts_of_a_score_are_answers_for_accuracy_and_pseudo_values_for_matthews():
-    assert parts("0110", "0111", "accuracy").tolist() == [1, 1, 1, 0]
+def test_parts_of_accuracy_are_right_answers():
+    assert parts(np.array([0, 1, 1, 0]), np.array([0, 1, 1, 1]), "accuracy").tolist() == [1, 1, 1, 0]
+
+
+CLASSES = {
+    "mcc": metrics.matthews_corrcoef,
+    "f1": metrics.f1_score,
+    "macro-f1": partial(metrics.f1_score, average="macro"),
+}
+NUMBERS = {
+    "pearson": lambda gold, said: np.corrcoef(said, gold)[0, 1],
+    # with the ranks of all
+    "spearman": lambda gold, said: np.corrcoef(said, gold)[0, 1],
+}
+
+
+@pytest.mark.parametrize("metric", [*CLASSES, *NUMBERS])
+def test_parts_of_other_metrics_are_pseudo_values(metric):
     rng = np.random.default_rng(3)
     gold = rng.integers(0, 2, 60)
     said = np.where(rng.random(60) < 0.8, gold, 1 - gold)
-    texts = ["".join(map(str, side)) for side in (said, gold)]
-    whole = np.corrcoef(said, gold)[0, 1]
-    without = [np.corrcoef(np.delete(said, i), np.delete(gold, i))[0, 1] for i in range(60)]
-    assert parts(*texts, "mcc") == pytest.approx(60 * whole - 59 * np.array(without))
+    if metric in NUMBERS:
+        gold, said = gold + rng.normal(size=60), said + rng.normal(size=60)
+    found = parts(said, gold, metric)
+    if metric == "spearman":
+        gold, said = stats.rankdata(gold), stats.rankdata(said)
+    score = (CLASSES | NUMBERS)[metric]
+    without = [score(np.delete(gold, i), np.delete(said, i)) for i in range(60)]
+    assert found == pytest.approx(60 * score(gold, said) - 59 * np.array(without))
+
+
+@pytest.mark.parametrize("metric", ["mcc", "f1", "macro-f1", "pearson", "spearman"])
+def test_parts_of_a_constant_answer_to_one_label_are_finite(metric):
+    same = np.ones(5, np.uint8)
+    assert np.isfinite(parts(same, same, metric)).all()
