@@ -19,6 +19,7 @@ def rewrite(own, old, new):
     grid.write_text(grid.read_text().replace(old, new))
 
 
+@pytest.mark.nightly
 def test_a_study_grows_and_shrinks_while_its_arrays_run_and_wait(live, tmp_path):
     live.own = shutil.copytree(live.own, tmp_path / "own")
     rewrite(live.own, "seed = [1, 2]", "seed = [1]")

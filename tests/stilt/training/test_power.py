@@ -167,7 +167,12 @@ def test_too_few_configurations_measure_nothing_and_no_predictions_no_examples()
 
 
 def test_parts_of_accuracy_are_right_answers():
-    assert parts(np.array([0, 1, 1, 0]), np.array([0, 1, 1, 1]), "accuracy").tolist() == [1, 1, 1, 0]
+    assert parts(np.array([0, 1, 1, 0]), np.array([0, 1, 1, 1]), "accuracy").tolist() == [
+        1,
+        1,
+        1,
+        0,
+    ]
 
 
 CLASSES = {
