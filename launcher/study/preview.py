@@ -112,7 +112,7 @@ def _show_power(resolved: ResolvedStudy, done: set[str], offers: Offers, console
     rows = prospects(study, resolved.folder, spreads)
     table = new_table(
         *("target", "dev", "configurations x seeds", "alone", "after Holm", "spread"),
-        title="smallest difference from none",
+        title="smallest difference from none that the plan can show, in points",
         right=("dev", "configurations x seeds", "alone", "after Holm"),
     )
     for row in rows:
@@ -128,7 +128,7 @@ def _show_power(resolved: ResolvedStudy, done: set[str], offers: Offers, console
         )
     console.print(table)
     console.print(
-        "in points of the mean over all pairs, shown with a probability of "
+        "of the mean over all pairs, shown with a probability of "
         f"{100 * POWER:.0f} % at p < {ALPHA:g}: by a single test, and where Holm's method over "
         f"{counted(len(planned), 'comparison')} is at its strictest; new dev examples, "
         "configurations and seeds vary, each source's checkpoint is fixed."

@@ -39,7 +39,7 @@ EXAMPLE_SHARE = 0.05
 ASSUMED = (
     "assumed: SD of a run's score over seeds 2.7 points, of the difference over hyperparameters "
     "as much, and 5 % of the dev examples answered otherwise with the source, whatever the seed "
-    "(twice their weight for correlations, MCC too); finished runs replace what is assumed"
+    "(twice their weight for correlations, MCC too)"
 )
 """What the variances are where nothing is measured, in words."""
 
