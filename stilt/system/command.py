@@ -33,10 +33,8 @@ LONGEST_PATH = 300
 
 OWN = ("stilt", *COMMANDS.values())
 """Packages whose absence, or whose mistake, is a bug."""
-COMPLETION = Path(__file__).with_name("completion.bash")
-"""Completes all commands in bash and zsh; ``docs/write_completion.py`` makes it."""
 MORE = """
---version says which code this is; --completion prints what completes commands in bash and zsh."""
+--version says which code this is, and where it lies."""
 """What every command's help says after all else."""
 
 
@@ -107,8 +105,6 @@ def _about(given: Sequence[str]) -> str:
     if "--version" in given:
         python = sys.version.split()[0]
         return f"stilt-lab {__version__} in {ROOT}, Python {python} at {sys.executable}\n"
-    if "--completion" in given:
-        return COMPLETION.read_text(encoding="utf-8")
     return ""
 
 
