@@ -3,13 +3,18 @@
 Works at any moment, also while the study runs: it says what is missing.
 """
 
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # as a script, it runs its own checkout's code, whatever is installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from stilt.system.command import run_command, while_read
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import polars as pl
@@ -370,7 +375,7 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
             sys.stdout.write(exports.json_text([summary.content() for summary in summaries]))
 
 
-main = partial(run_command, summarize, "python analysis/summarize.py")
+main = partial(run_command, summarize, "summarize")
 
 
 if __name__ == "__main__":

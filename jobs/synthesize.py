@@ -3,16 +3,21 @@
 ``python jobs/synthesize.py FOLDER --text my.txt`` runs it on its own, ``--help`` lists the rest.
 """
 
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # as a script, it runs its own checkout's code, whatever is installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from stilt.system.command import run_command
 
 import hashlib
 import importlib.metadata
 import json
 import shutil
-import sys
 from dataclasses import MISSING
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -225,7 +230,7 @@ def generator_fields(generator: str) -> dict[str, Any]:
     return {"generator": {"path": name}, "gguf": gguf}
 
 
-main = partial(run_command, command, "python jobs/synthesize.py")
+main = partial(run_command, command, "synthesize")
 
 
 if __name__ == "__main__":

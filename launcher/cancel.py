@@ -3,14 +3,19 @@
 What is done is kept; what runs saves its state, and the same submit goes on with it later.
 """
 
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # as a script, it runs its own checkout's code, whatever is installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from stilt.system.command import run_command
 
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain, groupby
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -26,6 +31,7 @@ from stilt.folder import find_study, read_study
 from stilt.records import claims
 from stilt.study import Study
 from stilt.system.console import output
+from stilt.system.invocation import spelled
 from stilt.system.units import counted
 
 
@@ -102,7 +108,8 @@ def cancel(
         unsure = after.asked and after.unanswered
         ending = f"may still be ending, and SLURM does not answer ({unsure})"
         ending = ending if unsure else "still ending"
-        console.print(f"{counted(left, 'run')} {ending}; status.py shows when they are gone.")
+        shows = f"{spelled('status')} {folder.argument} shows when they are gone."
+        console.print(f"{counted(left, 'run')} {ending}; {shows}", soft_wrap=True)
     console.print("Results are kept. The same submit goes on where this stopped.")
     return 1 if problems or beyond else 0
 
@@ -190,7 +197,7 @@ def _ranges(elements: Iterable[str]) -> list[str]:
     return plain
 
 
-main = partial(run_command, cancel, "python launcher/cancel.py")
+main = partial(run_command, cancel, "cancel")
 
 
 if __name__ == "__main__":

@@ -4,14 +4,19 @@ Results, failures, the study's definition and its generated data are never touch
 runs that its grid no longer plans.
 """
 
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # as a script, it runs its own checkout's code, whatever is installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from stilt.system.command import run_command
 
 import shutil
-import sys
 from collections.abc import Collection, Iterable
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -24,6 +29,7 @@ from launcher.watch.observer import Observer
 from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder, find_study, read_study
 from stilt.system.console import new_table, output
+from stilt.system.invocation import spelled
 from stilt.system.units import counted, size
 
 EMPTIED = {
@@ -60,7 +66,7 @@ def clean(
         verb = "still runs or waits" if number == 1 else "still run or wait"
         raise ResultError(
             f"{folder.path.name}: {counted(number, 'job')} {verb}; cancel first: "
-            f"python launcher/cancel.py {study}."
+            f"{spelled('cancel')} {folder.argument}."
         )
     status = Observer(folder, read_study(folder)).look(ask=False)
     needed = {cell.source for cell in status.cells if cell.state != "done"}
@@ -165,7 +171,7 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-main = partial(run_command, clean, "python launcher/clean.py")
+main = partial(run_command, clean, "clean")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,19 @@
 One screen; each line that is not well says what to do.
 """
 
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # as a script, it runs its own checkout's code, whatever is installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from stilt.system.command import run_command
 
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -24,6 +29,7 @@ from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, resolve_study
 from stilt.errors import ConfigError, StiltError
 from stilt.system.console import new_table, output
+from stilt.system.invocation import spelled
 from stilt.system.units import counted
 
 MARK_AND_COLOUR = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "bold red")}
@@ -80,7 +86,7 @@ def doctor(
         console.print(f"\n{count['bad']} to be mended first{noted}.")
         return 1
     flags = with_places(grid or "full", places)
-    console.print(f"\nReady{noted}. Next: python launcher/stage.py {flags}", soft_wrap=True)
+    console.print(f"\nReady{noted}. Next: {spelled('stage')} {flags}", soft_wrap=True)
     return 0
 
 
@@ -96,7 +102,7 @@ def _table(found: Sequence[Finding]) -> Table:
     return table
 
 
-main = partial(run_command, doctor, "python launcher/doctor.py")
+main = partial(run_command, doctor, "doctor")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,15 @@
 ``python launcher/stage.py --grid full`` on the login node; jobs then run with the Hub switched off.
 """
 
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # as a script, it runs its own checkout's code, whatever is installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from stilt.system.command import run_command
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
@@ -24,6 +30,7 @@ from stilt.data.staged import Staged
 from stilt.errors import ConfigError, DataError
 from stilt.system.console import new_table, output
 from stilt.system.files import writable_folder
+from stilt.system.invocation import spelled
 
 
 def stage(
@@ -78,7 +85,7 @@ def stage(
     caches = [str(resolved.cache)] + [str(hub_cache())] * any(item.of_hub for item in found)
     console.print(
         f"\nAll is there. Nodes must see {' and '.join(caches)}.\n"
-        f"Next: python launcher/submit.py {with_places(grid, places, study)}",
+        f"Next: {spelled('submit')} {with_places(grid, places, study)}",
         soft_wrap=True,
     )
     return 0
@@ -123,7 +130,7 @@ def end_of(where: str, longest: int = 26) -> str:
     return where if len(where) <= longest else f"…{where[1 - longest :]}"
 
 
-main = partial(run_command, stage, "python launcher/stage.py")
+main = partial(run_command, stage, "stage")
 
 
 if __name__ == "__main__":

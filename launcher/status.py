@@ -4,14 +4,19 @@
 its log; a cell is named by the start of its id, a source also by its name.
 """
 
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # as a script, it runs its own checkout's code, whatever is installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from stilt.system.command import run_command, while_read
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from json import dumps
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -25,6 +30,7 @@ from launcher.watch.study_status import STATES, StudyStatus
 from stilt.errors import ConfigError
 from stilt.folder import find_studies, find_study, read_studies
 from stilt.system.console import output
+from stilt.system.invocation import spelled
 
 ITEM_FIELDS = (
     *("id", "stage", "name", "source", "target", "state", "kind", "why", "attempts", "share"),
@@ -81,7 +87,7 @@ def status(
         console.print(screen.following(statuses[0]), soft_wrap=True)
     else:
         console.print(screen.overview(statuses))
-        console.print("\nOne of them in full: python launcher/status.py STUDY")
+        console.print(f"\nOne of them in full: {spelled('status')} STUDY")
     return 1 if any(status.failed for status in statuses) else 0
 
 
@@ -128,11 +134,10 @@ def _as_table(status: StudyStatus) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    prog = "python launcher/status.py"
     if arguments and arguments[0] in ("why", "tail"):
         verb = why if arguments[0] == "why" else tail
-        return run_command(verb, f"{prog} {arguments[0]}", arguments[1:])
-    return run_command(status, prog, arguments)
+        return run_command(verb, "status", arguments[1:], arguments[0])
+    return run_command(status, "status", arguments)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,20 @@
 The same command again runs only what is missing.
 """
 
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # as a script, it runs its own checkout's code, whatever is installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from stilt.system.command import run_command
 
 import math
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -34,7 +39,6 @@ from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
 from launcher.study.claiming import assign, claim_bundles, new_submission, remove_broken
 from launcher.study.growth import Asked, next_step
-from launcher.study.lookup import study_argument
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
 from launcher.study.resolve import (
@@ -47,7 +51,7 @@ from launcher.study.resolve import (
 )
 from launcher.study.reuse import other_studies, running_elsewhere, take_over
 from launcher.study.staging import require_tried
-from launcher.study.worker_code import command_line, commit
+from launcher.study.worker_code import commit
 from stilt.config import require_counts
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
@@ -55,6 +59,7 @@ from stilt.model.hub import require_here
 from stilt.plan import Plan, plan
 from stilt.system.console import Output
 from stilt.system.files import writable_folder
+from stilt.system.invocation import again, recorded, spelled
 from stilt.system.locks import lock_of, wait_for
 from stilt.system.units import counted
 from stilt.task import Size
@@ -110,7 +115,7 @@ def submit(
         require_safe_path(resolved.folder)
         require_own_cluster(resolved.folder)
     others = other_studies(resolved.folder, from_)
-    asks = Asked(revise, command_line(), commit())
+    asks = Asked(revise, recorded(), commit())
     for line in resolved.kept:
         console.print(Text(line))
     if dry_run:
@@ -241,12 +246,12 @@ class Submit:
                 )
             )
         if not runs and not later.bundles:
-            name = study_argument(resolved.folder)
+            name = resolved.folder.argument
             console.print(
-                f"nothing to do. Next: python analysis/summarize.py {name}"
+                f"nothing to do. Next: {spelled('summarize')} {name}"
                 if len(state.done) == len(resolved.study.cells)
                 else "nothing to do here: others hold what is left. Watch it: "
-                f"python launcher/status.py {name} --watch"
+                f"{spelled('status')} {name} --watch"
             )
         assign(mine.bundles, resolved.folder, settings)
         return mine, later
@@ -265,7 +270,7 @@ class Submit:
             device=device,
             threads=self.work.threads or threads,
             commit=commit(),
-            command=command_line(),
+            command=recorded(),
         )
 
 
@@ -292,12 +297,12 @@ def _run_here(options: Submit) -> int:
         resolved, mine, settings, workers=count, gpus=gpus, sizes=options.sizes, console=console
     )
     outcome = pool.run()
-    name = study_argument(resolved.folder)
-    following = f"Next: python analysis/summarize.py {name}"
+    name = resolved.folder.argument
+    following = f"Next: {spelled('summarize')} {name}"
     if outcome.interrupted:
-        following = f"Interrupted. It goes on with: python launcher/{command_line()}"
+        following = f"Interrupted. It goes on with: {again('submit', recorded())}"
     elif outcome.failed:
-        following += f"   (why: python launcher/status.py {name})"
+        following += f"   (why: {spelled('status')} {name})"
     console.print(
         f"{counted(len(outcome.done), 'run')} done, {len(outcome.failed)} failed. Results: "
         f"{resolved.folder.results}\n{following}"
@@ -327,13 +332,13 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
     if not jobs:
         console.print("nothing was sent.", style="yellow")
         return 1
-    name = study_argument(resolved.folder)
+    name = resolved.folder.argument
     console.print(
         f"{counted(len(jobs), 'array')} {'is' if len(jobs) == 1 else 'are'} in the queue; this "
         "terminal may be closed. Next:\n"
-        f"  python launcher/status.py {name} --watch      how it goes\n"
-        f"  python launcher/cancel.py {name}              stop it\n"
-        f"  python analysis/summarize.py {name}           tables and figures, also of a part\n"
+        f"  {spelled('status')} {name} --watch      how it goes\n"
+        f"  {spelled('cancel')} {name}              stop it\n"
+        f"  {spelled('summarize')} {name}           tables and figures, also of a part\n"
         "The same submit again runs only what is neither done nor in the queue."
     )
     return 0
@@ -352,7 +357,7 @@ def _with_dashes(arguments: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     arguments = _with_dashes(sys.argv[1:] if argv is None else argv)
-    return run_command(submit, "python launcher/submit.py", arguments)
+    return run_command(submit, "submit", arguments)
 
 
 if __name__ == "__main__":

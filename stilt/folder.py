@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from stilt.config import parse, read_json
 from stilt.errors import ConfigError, unknown
 from stilt.study import Study
 from stilt.system.files import write_text
+from stilt.system.invocation import spelled
 
 
 class StudyFolder:
@@ -28,6 +30,12 @@ class StudyFolder:
         self.slurm = path / "slurm"
         self.summary = summary or path / "summary"
         self.submissions = path / "submissions.jsonl"
+
+    @property
+    def argument(self) -> str:
+        """What a person types to name the study: its name below logs/, else its path."""
+        path = self.path
+        return shlex.quote(path.name if path.parent == Path("logs") else str(path))
 
     def source(self, source_id: str) -> Path:
         """Folder of a source's checkpoint and result.json."""
@@ -102,7 +110,7 @@ def find_studies(root: Path) -> list[StudyFolder]:
     found = [StudyFolder(path.parent) for path in sorted(root.glob("*/study.json"))]
     if not found:
         raise ConfigError(
-            f"{root}: no study here. Begin one with: python launcher/submit.py --grid demo; or "
+            f"{root}: no study here. Begin one with: {spelled('submit')} --grid demo; or "
             "name the folder that holds them with --root."
         )
     return found

@@ -14,6 +14,7 @@ from stilt.errors import ConfigError
 from stilt.slurm.commands import ask
 from stilt.slurm.nodes import LIST, Node, of_partitions, read_nodes
 from stilt.slurm.resources import gpu_number
+from stilt.system.invocation import spelled
 from stilt.system.units import counted, span
 
 NEEDED = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
@@ -55,7 +56,8 @@ def profile_fits(profile: Profile) -> list[Finding]:
     if limits.problem:
         found.append(Finding("limits", "warning", limits.problem, "the usual limits are assumed"))
     elif limits.room == 0:
-        found.append(Finding("limits", "warning", seen, "wait, or launcher/cancel.py a study"))
+        remedy = f"wait, or cancel a study: {spelled('cancel')} STUDY"
+        found.append(Finding("limits", "warning", seen, remedy))
     else:
         found.append(Finding("limits", "ok", seen))
     return [*found, *partition(profile)]

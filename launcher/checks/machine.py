@@ -24,6 +24,7 @@ from stilt.data.places import find_alike, find_below
 from stilt.data.staged import advice
 from stilt.errors import ConfigError, DataError
 from stilt.system.files import create_text, wheel_root, writable_folder
+from stilt.system.invocation import spelled
 from stilt.system.units import counted, size
 
 
@@ -95,7 +96,9 @@ def _folder(what: str, path: Path, name: str, *, shared: bool) -> Finding:
     free = shutil.disk_usage(there).free
     seen = f"{path}, {size(free)} free"
     if free < SPARE_BYTES:
-        return Finding(what, "warning", seen, "little space: launcher/clean.py, or another folder")
+        return Finding(
+            what, "warning", seen, f"little space: {spelled('clean')} STUDY, or another folder"
+        )
     if shared and path.is_relative_to(tempfile.gettempdir()):
         return Finding(what, "warning", seen, f"compute nodes have a /tmp of their own: set {name}")
     return Finding(what, "ok", seen)
@@ -119,9 +122,11 @@ def _links(folder: Path) -> bool:
 def hub() -> Finding:
     """Looks whether models and data can be fetched from here."""
     if hub_answers():
-        return Finding("Hub", "ok", "can be reached: launcher/stage.py fetches what jobs need")
+        return Finding("Hub", "ok", f"can be reached: {spelled('stage')} fetches what jobs need")
     if _switched_off():
-        return Finding("Hub", "warning", "HF_HUB_OFFLINE is set", "unset it for launcher/stage.py")
+        return Finding(
+            "Hub", "warning", "HF_HUB_OFFLINE is set", f"unset it for {spelled('stage')}"
+        )
     remedy = "stage on a node with network, or use local files and wheels"
     return Finding("Hub", "warning", "cannot be reached from here", remedy)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from stilt.errors import ConfigError
 from stilt.slurm.commands import ask
 from stilt.slurm.words import setting
+from stilt.system.invocation import spelled
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def require_controller(waiting: Callable[[str], object] | None = None) -> Contro
     if controller.problem is not None:
         raise ConfigError(
             f"SLURM does not answer here: {controller.problem}. Nothing was sent; the same command "
-            "goes on once it answers (launcher/doctor.py tells more)."
+            f"goes on once it answers ({spelled('doctor')} tells more)."
         )
     return controller
 

@@ -12,6 +12,7 @@ from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.results import FailureKind
 from stilt.slurm.words import NEVER_STARTS
+from stilt.system.invocation import spelled
 from stilt.system.units import span
 
 Kind = FailureKind | Literal["preempted", "cancelled", "launcher", "dropped", "diverged", "damaged"]
@@ -28,15 +29,15 @@ ADVICE: dict[Kind, str] = {
     "model": "put the model right (what is wrong stands beside it), then submit again",
     "folder": "let all nodes see it: a --root and a Python environment on a file system that they "
     "share; then submit again",
-    "disk": "make room (launcher/clean.py), then submit again",
+    "disk": "make room ({clean} STUDY), then submit again",
     "launcher": "submit again",
     "dropped": "submit again",
     "lost": "submit again",
     "diverged": "its cells cannot be run: give this source another seed",
     "damaged": "submit again: it is run anew",
-    "bug": "see: python launcher/status.py why ID",
+    "bug": "see: {status} why {item}",
 }
-"""What a person can do, by class of failure."""
+"""What a person can do, by class of failure; see ``advice``."""
 
 _BY_STATE: dict[str, tuple[Kind, str]] = {
     "TIMEOUT": ("timeout", "the time limit was reached"),
@@ -69,6 +70,11 @@ _KILLED: tuple[Kind, str] = ("killed", "signal 9 killed it; nothing says that me
 
 WITHDRAWN: tuple[Kind, ...] = ("cancelled", "preempted", "launcher")
 """Classes that say nothing against an item: it was merely not run to its end."""
+
+
+def advice(kind: Kind, item: str) -> str:
+    """Says what a person can do about a failure of ``item``, an id as she types it."""
+    return ADVICE[kind].format(clean=spelled("clean"), status=spelled("status"), item=item)
 
 
 @dataclass(frozen=True)

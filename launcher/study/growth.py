@@ -15,6 +15,7 @@ from stilt.records import claims
 from stilt.records.pins import pin_path
 from stilt.revisions import Change
 from stilt.study import Revision, Study
+from stilt.system.invocation import spelled
 from stilt.system.units import counted
 
 
@@ -136,7 +137,7 @@ def _require_readers(there: Study, folder: StudyFolder, lives: Lives) -> None:
         raise ResultError(
             f"{folder.path}: live jobs of an earlier version of this code hold "
             f"{counted(len(held), 'run')}, and could not read a study that grew. Submit this when "
-            f"they have ended, or cancel them first: python launcher/cancel.py {folder.path.name}"
+            f"they have ended, or cancel them first: {spelled('cancel')} {folder.argument}"
         )
 
 
@@ -161,7 +162,7 @@ def _require_leave(change: Change, folder: StudyFolder, lives: Lives, asked: Ask
         raise ResultError(
             f"{folder.path}: {counted(len(held), 'run')} that would become other ones "
             f"{'is' if len(held) == 1 else 'are'} held by live jobs, such as {held[0]}. Cancel "
-            f"them first (python launcher/cancel.py {folder.path.name}), or wait for them."
+            f"them first ({spelled('cancel')} {folder.argument}), or wait for them."
         )
 
 

@@ -9,6 +9,7 @@ from stilt.cell import SYNTHESIS, Run
 from stilt.errors import ConfigError, unknown
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies
 from stilt.study import Study
+from stilt.system.invocation import spelled
 
 ID_SHOWN = 8
 """Characters of an id on screens; enough to be unique among thousands."""
@@ -21,12 +22,6 @@ class Found:
     study: Study
     folder: StudyFolder
     run: Run
-
-
-def study_argument(folder: StudyFolder) -> str:
-    """Returns what a person types to name a study: its name below logs/, else its path."""
-    path = folder.path
-    return shlex.quote(path.name if path.parent == Path("logs") else str(path))
 
 
 def with_places(grid: str, places: Places, study: str | None = None) -> str:
@@ -74,7 +69,7 @@ def find_runs(text: str, name: str | None, root: Path) -> list[Found]:
         near = {found.run.name for found in named} | {found.run.id for found in known}
         hint = unknown("cell", text, near).partition(" Known:")[0]
         raise ConfigError(
-            f"{hint} A cell or source is named by the start of its id, as launcher/status.py "
+            f"{hint} A cell or source is named by the start of its id, as {spelled('status')} "
             "shows it; a source also by its name."
         )
     shown = "; ".join(

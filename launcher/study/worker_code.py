@@ -1,17 +1,16 @@
-"""What workers run: the code's copy for SLURM, its commit, the environment, the command."""
+"""What workers run: the code's copy for SLURM, its commit, the environment."""
 
 import hashlib
 import os
-import shlex
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from stilt.folder import StudyFolder
 from stilt.system.files import make_folder
+from stilt.system.invocation import ROOT, is_checkout
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = ROOT
 QUIET = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -23,6 +22,9 @@ QUIET = {
 
 def commit() -> str | None:
     """Returns the repository's commit, with ``+`` where the working tree has changes."""
+    if not is_checkout():
+        # what is installed may lie in an environment within another repository
+        return None
     command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty=+", "--abbrev=12"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
@@ -31,15 +33,15 @@ def commit() -> str | None:
     return run.stdout.strip() or None
 
 
-def command_line() -> str:
-    """Returns the command as typed, with the quotes that a shell wants."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
 def worker_environment() -> dict[str, str]:
-    """Returns the environment in which a worker runs this code, fetches nothing, draws no bars."""
-    path = filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH")))
-    return os.environ | QUIET | {"PYTHONPATH": os.pathsep.join(path)}
+    """Returns the environment in which a worker runs this code, fetches nothing, draws no bars.
+
+    The folder that it is started in is not searched: a jobs.py or random.py there is the person's.
+    An empty part of PYTHONPATH would stand for that folder.
+    """
+    path = [str(REPOSITORY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    own = {"PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"}
+    return os.environ | QUIET | own
 
 
 def snapshot(folder: StudyFolder, repository: Path = REPOSITORY) -> Path:

@@ -9,10 +9,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from launcher.scheduler.reasons import ADVICE, Kind
-from launcher.study.lookup import ID_SHOWN, study_argument
+from launcher.scheduler.reasons import Kind, advice
+from launcher.study.lookup import ID_SHOWN
 from launcher.watch.study_status import STATES, Item, State, StudyStatus
 from stilt.system.console import new_table
+from stilt.system.invocation import again, spelled
 from stilt.system.units import clock, counted, span
 
 MARKS: dict[State, str] = {"done": "✓", "running": "▶", "pending": "…", "failed": "✗", "open": "○"}
@@ -282,20 +283,20 @@ def _failures(items: Sequence[Item]) -> Table:
             str(len(members)),
             Text(first.why[:300]),
             Text(first.id[:ID_SHOWN]),
-            ADVICE[kind].replace("ID", first.id[:ID_SHOWN]),
+            advice(kind, first.id[:ID_SHOWN]),
         )
     return table
 
 
 def following(status: StudyStatus) -> Text:
     """Says what a person would do next."""
-    name = study_argument(status.folder)
+    name = status.folder.argument
     if status.live:
-        return Text(f"Watch: python launcher/status.py {name} --watch")
+        return Text(f"Watch: {spelled('status')} {name} --watch")
     if all(cell.state == "done" for cell in status.cells):
-        return Text(f"All done. Next: python analysis/summarize.py {name}")
-    command = status.command or "submit.py --grid ..."
-    return Text(f"Nothing runs. The same command runs what is missing: python launcher/{command}")
+        return Text(f"All done. Next: {spelled('summarize')} {name}")
+    command = again("submit", status.command or "submit --grid ...")
+    return Text(f"Nothing runs. The same command runs what is missing: {command}")
 
 
 def _where(item: Item) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 from tyro.conf import Positional
 
 from launcher.scheduler.logs import bundles_of, last_lines, log_files, part_of
-from launcher.scheduler.reasons import ADVICE
+from launcher.scheduler.reasons import advice
 from launcher.study.lookup import Found, find_runs, in_study
 from launcher.watch.observer import Observer
 from launcher.watch.screen import STYLES, marked
@@ -23,6 +23,7 @@ from stilt.records import claims
 from stilt.records.failures import read_failure
 from stilt.records.finished import read_ending
 from stilt.system.console import Output
+from stilt.system.invocation import spelled
 from stilt.system.units import clock, counted, span
 
 LOG_SECONDS = 1.0
@@ -59,7 +60,7 @@ def why(
     if item.kind:
         console.print(Text(f"{item.kind}: {item.why}", "red"))
         if item.kind != "bug":
-            console.print(f"What to do: {ADVICE[item.kind]}.")
+            console.print(f"What to do: {advice(item.kind, item.id)}.")
     elif item.why:
         waits = "It waits: " if item.state == "pending" else ""
         console.print(f"{waits}{item.why}")
@@ -151,7 +152,7 @@ def _list(everywhere: Sequence[Found], console: Output) -> None:
     for found in everywhere:
         console.print(Text.assemble("  ", _state(_look(found))))
         name = shlex.quote(in_study(found, run.id))
-        console.print(f"    python launcher/status.py why {name}")
+        console.print(f"    {spelled('status')} why {name}")
 
 
 def _follow(found: Found, item: Item, path: Path, lines: int) -> Iterator[str]:

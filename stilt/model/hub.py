@@ -8,6 +8,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from stilt.errors import ConfigError
 from stilt.grid import ModelSpec
 from stilt.model.place import ModelPlace
+from stilt.system.invocation import spelled
 
 # the client's errors of the network are those of its HTTP library, which has changed more than once
 _HTTP = tuple(
@@ -80,5 +81,5 @@ def require_here(place: ModelPlace) -> None:
     if not isinstance(found, str):
         raise ConfigError(
             f"model: {place.name}@{place.revision} is not in the Hub's cache of this machine. "
-            "Stage it first, where the Hub answers: python launcher/stage.py with the same --grid."
+            f"Stage it first, where the Hub answers: {spelled('stage')} with the same --grid."
         )

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from stilt.errors import ModelError, StiltError, disk_trouble, first_line
 from stilt.model.place import ModelPlace
+from stilt.system.invocation import spelled
 
 LIBRARIES = ("sentencepiece", "tiktoken", "protobuf")
 """What some tokenizers want, which transformers names together with others."""
@@ -30,6 +31,6 @@ def loading(place: ModelPlace) -> Iterator[None]:
         wanted = any(name in said for name in LIBRARIES)
         hint = ' Its tokenizer wants: pip install ".[sentencepiece]".' if wanted else ""
         raise ModelError(
-            f"{where} cannot be loaded ({said}). Run launcher/stage.py where the Hub can be "
-            f"reached, or name a folder with --model.{hint}"
+            f"{where} cannot be loaded ({said}). Run {spelled('stage')} where the Hub "
+            f"can be reached, or name a folder with --model.{hint}"
         ) from error

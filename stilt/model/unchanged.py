@@ -9,6 +9,7 @@ from huggingface_hub import try_to_load_from_cache
 from stilt.errors import ModelError
 from stilt.model.place import FOLDER, ModelPlace, file_digests, identity_of, model_files
 from stilt.system.files import file_digest
+from stilt.system.invocation import spelled
 
 BLOBS = "blobs"
 """Folder of the Hub's cache in which a file is named by what it holds."""
@@ -98,5 +99,5 @@ def _require_blob(path: Path) -> None:
     if found != blob.name:
         raise ModelError(
             f"{path}: is not the file that the Hub gave. Remove {blob.parent.parent} and run "
-            "launcher/stage.py again."
+            f"{spelled('stage')} again."
         )

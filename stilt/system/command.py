@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from unicodedata import category
 
+from stilt import __version__
 from stilt.errors import (
     DISK,
     NO_PATH,
@@ -18,9 +19,11 @@ from stilt.errors import (
     ConfigError,
     StiltError,
     disk_full,
+    first_line,
     printable,
     shown,
 )
+from stilt.system.invocation import COMMANDS, ROOT, is_checkout, is_command, spelled
 
 LONGEST_ARGUMENT = 4_096
 """Characters of an argument: Linux has no longer path."""
@@ -28,40 +31,81 @@ LONGEST_PATH = 300
 """Characters of a path that leads nowhere, in a message."""
 
 
+OWN = ("stilt", *COMMANDS.values())
+"""Packages whose absence, or whose mistake, is a bug."""
+MORE = """
+--version says which code this is, and where it lies."""
+"""What every command's help says after all else."""
+
+
 def _while_loading(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Ends a command on Ctrl-C without a traceback; ``exit_code`` does so once it has begun."""
+    """Ends a command without a traceback on Ctrl-C, or where what it imports is not there.
+
+    Once it has begun, ``exit_code`` does so on Ctrl-C.
+    """
     if issubclass(kind, KeyboardInterrupt):
         sys.stderr.write("interrupted before anything began.\n")
         raise SystemExit(130)
+    if isinstance(error, ImportError) and (error.name or "").split(".")[0] not in OWN:
+        sys.stderr.write(f"error: {first_line(error)}, in {sys.executable}. {install()}\n")
+        raise SystemExit(2)
     sys.__excepthook__(kind, error, traceback)
 
 
-def _is_command(argument: str) -> bool:
-    """Whether a process began as ``stilt-submit``, ``launcher/submit.py`` or one of their like."""
-    begun = Path(argument).absolute()
-    ours = begun.name.startswith("stilt-") or begun.name == "synthesize.py"
-    return argument != "" and (ours or begun.parent.name in ("launcher", "analysis"))
+def install() -> str:
+    """Says how to get an interpreter that has all that is required."""
+    if not is_checkout():
+        return f"Mend it with: {sys.executable} -m pip install --force-reinstall stilt-lab"
+    environment = ROOT / ".venv"
+    activate = f". {environment}/bin/activate"
+    if (environment / ".installed").is_file() and Path(sys.prefix) != environment:
+        return f"What is needed is in {environment}: {activate}"
+    return f"Install what is needed: make -C {ROOT} setup && {activate}"
 
 
 # a worker, program or notebook that imports a command's module keeps its own tracebacks
-if _is_command(sys.argv[0]):
+if is_command(sys.argv[0]):
     sys.excepthook = _while_loading
 
 
-def run_command(function: Callable[..., int], prog: str, argv: Sequence[str] | None = None) -> int:
+def run_command(
+    function: Callable[..., int], name: str, argv: Sequence[str] | None = None, verb: str = ""
+) -> int:
     """Runs a command line and returns its exit code, see ``exit_code``.
 
     Args:
         function: the command; tyro makes flags of its signature and help of its docstring.
-        prog: how a person begins it.
+        name: the command's name, such as ``submit``.
         argv: its arguments; those of this process where absent.
+        verb: word of the command line before these arguments.
     """
-    import tyro  # takes time to load: Ctrl-C must be taken care of before
+    # they take time to load: Ctrl-C must be taken care of before
+    import inspect
+
+    import tyro
 
     given = sys.argv[1:] if argv is None else argv
-    return exit_code(lambda: tyro.cli(function, args=[_usable(word) for word in given], prog=prog))
+    told = f"{(inspect.getdoc(function) or '').partition('Args:')[0]}{MORE}"
+
+    def run() -> int:
+        if said := _about(given):
+            sys.stdout.write(said)
+            return 0
+        words = [_usable(word) for word in given]
+        prog = f"{spelled(name)} {verb}".rstrip()
+        return tyro.cli(function, args=words, prog=prog, description=told)
+
+    return exit_code(run)
+
+
+def _about(given: Sequence[str]) -> str:
+    """What is asked about the program itself; empty where the command is to do its work."""
+    if "--version" in given:
+        python = sys.version.split()[0]
+        return f"stilt-lab {__version__} in {ROOT}, Python {python} at {sys.executable}\n"
+    return ""
 
 
 def _usable(argument: str) -> str:

@@ -21,6 +21,7 @@ def stopped(tmp_path, monkeypatch):
     words = ["--grid", str(grid), "--data-dir", str(tmp_path / "own/data"), "--executor", "local"]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["launcher/submit.py", *words])
+    monkeypatch.setattr("sys.orig_argv", ["python3.x", "launcher/submit.py", *words])
 
     def run(pool: Pool) -> PoolOutcome:
         for path in pool.folder.claims.iterdir():
@@ -49,5 +50,5 @@ def test_status_suggests_the_command_of_a_local_study_also_after_it_was_cleaned(
     assert status(["own"]) == 0
     told = capsys.readouterr().out
     assert told.endswith(
-        f"Nothing runs. The same command runs what is missing: python launcher/{stopped}\n"
+        f"Nothing runs. The same command runs what is missing: python3.x launcher/{stopped}\n"
     )

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from launcher.study.worker_code import snapshot
+from launcher.study.worker_code import snapshot, worker_environment
 from stilt.folder import StudyFolder
 
 
@@ -61,3 +61,26 @@ def test_only_code_and_task_files_are_kept(repository, study):
     found = {str(path.relative_to(code)) for path in code.rglob("*") if path.is_file()}
     packages = {f"{package}/__init__.py" for package in ("stilt", "launcher", "jobs")}
     assert found == packages | {"jobs/answer.py", "stilt/tasks/rte.toml"}
+
+
+OWN = ("jobs", "stilt", "analysis", "launcher", "random", "queue")
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_worker_is_not_kept_from_starting_by_what_a_person_calls_her_files(
+    name, tmp_path, monkeypatch
+):
+    own = tmp_path / name
+    own.mkdir()
+    (own / "__init__.py").write_text("raise SystemExit('a file of the person')")
+    # as "export PYTHONPATH=$PYTHONPATH:/my/lib" leaves it where it was empty
+    monkeypatch.setenv("PYTHONPATH", f"{os.pathsep}/my/lib")
+    run = subprocess.run(
+        [sys.executable, "-c", "import random, queue, analysis, launcher, jobs.settings"],
+        env=worker_environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")

@@ -95,7 +95,7 @@ def test_a_path_that_can_lead_nowhere_is_one_line_with_its_beginning(number, cap
     ],
 )
 def test_an_argument_that_no_screen_should_show_is_refused(argument, told, capsys):
-    assert run_command(lambda name: 0, "prog", ["--name", argument]) == 2
+    assert run_command(lambda name: 0, "submit", ["--name", argument]) == 2
     assert capsys.readouterr().err == f"error: {told}\n"
 
 
@@ -103,7 +103,7 @@ def test_a_name_of_any_script_is_an_argument():
     def command(name: str) -> int:
         return len(name)
 
-    assert run_command(command, "prog", ["--name", "é\u00a0日本"]) == 4
+    assert run_command(command, "submit", ["--name", "é\u00a0日本"]) == 4
 
 
 def test_another_error_of_the_system_keeps_its_traceback():
