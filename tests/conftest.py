@@ -33,7 +33,8 @@ def pytest_collection_modifyitems(config, items):
 def _own_cache(tmp_path_factory, monkeypatch):
     """Keeps every test out of the user's cache and of her task and grid folders."""
     monkeypatch.setenv("STILT_CACHE", str(tmp_path_factory.mktemp("cache")))
-    for name in ("STILT_TASKS", "STILT_GRIDS", "STILT_LOG_FILE"):
+    # nor may the width of a terminal decide where lines break
+    for name in ("STILT_TASKS", "STILT_GRIDS", "STILT_LOG_FILE", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
 
 

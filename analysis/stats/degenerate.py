@@ -64,7 +64,7 @@ def degenerate(definition: Definition) -> pl.Expr:
         case "constant":
             verdict = pl.col("constant")
         case "loss":
-            even = pl.when(pl.col("kind") != "regression").then(pl.col("classes").log())
+            even = pl.when(pl.col("kind").ne_missing("regression")).then(pl.col("classes").log())
             verdict = pl.col("lowest_loss") >= even
     return (
         pl.when(pl.col("status") == "diverged")

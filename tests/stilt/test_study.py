@@ -315,7 +315,7 @@ def test_an_unknown_task_of_a_grid_is_told_with_its_axis(tmp_path, axis, text):
     with pytest.raises(ConfigError) as caught:
         bind(load_grid(write_toml(tmp_path, text)), "model")
     assert str(caught.value).startswith(
-        f"grid 'own', field '{axis}': unknown task 'colla'. Did you mean 'cola'? Known: cola, "
+        f"grid 'own', field '{axis}': unknown task 'colla'. Did you mean 'cola'? Known: boolq, "
     )
 
 

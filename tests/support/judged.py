@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-LONGEST_LINE = 600
+LONGEST_LINE = 800
 MOST_LINES = 60
 LONGEST_SHOWN = 900
 # stderr shows half a character by its code; stdout would not take it

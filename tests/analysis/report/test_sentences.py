@@ -39,9 +39,10 @@ def test_sentences_say_what_the_numbers_say(tmp_path):
         "Highest mean score × 100 of these runs: on RTE HellaSwag (80.0). How certain that is, the "
         "differences from None tell.",
         "Degenerate runs (final dev score not above the majority class (MCC not above 0); where "
-        "over a tenth of guesses would be, which can only be in multiple choice, not above it by "
-        "1.645 standard errors, or a non-finite loss), all targets, for these dev examples and "
-        "source checkpoints: None 0 of 8 (0.0 %); HellaSwag 0 of 8 (0.0 %).",
+        "over a tenth of guesses would be, as in multiple choice, not above it by 1.645 standard "
+        "errors; in regression a correlation not above 0 by as much, or all but one number "
+        "predicted, or a non-finite loss), all targets, for these dev examples and source "
+        "checkpoints: None 0 of 8 (0.0 %); HellaSwag 0 of 8 (0.0 %).",
     ]
 
 
