@@ -93,7 +93,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     Returns:
         For example ``unknown task 'rtee'. Did you mean 'rte'? Known: cola, rte, wic.``
     """
-    names = sorted(set(known) - {name})
+    names = sorted(one for one in known if one != name)
     close = difflib.get_close_matches(name[:WIDEST], names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"unknown {what} {shown(name)}.{hint} Known: {listed(names, 100) or 'none'}."

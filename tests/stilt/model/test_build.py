@@ -204,7 +204,7 @@ def test_an_encoder_is_never_trained_from_random_weights(other, misfit, task):
 def test_weights_that_cannot_be_read_are_one_clear_line(roberta, tmp_path):
     folder = shutil.copytree(roberta, tmp_path / "other")
     (folder / "model.safetensors").write_bytes(b"\x00" * 20)
-    with pytest.raises(ModelError, match=r"other cannot be loaded \(.+\)\. Run launcher/stage"):
+    with pytest.raises(ModelError, match=r"cannot be loaded \(.+\)\. Run python launcher/stage"):
         StartModels(ModelPlace(str(folder))).start(CHOICE, None, "keep")
 
 
