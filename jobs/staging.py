@@ -18,7 +18,7 @@ from stilt.config import parse, read_json
 from stilt.data.encode import cache_path, encode
 from stilt.data.load import load_splits
 from stilt.data.staged import Staged, advice, lengths_of, needed
-from stilt.errors import DataError, ModelError, StiltError
+from stilt.errors import ModelError, NoDataError, StiltError
 from stilt.folder import StudyFolder
 from stilt.model.build import draw, labels_of, load_start
 from stilt.model.positions import require_positions
@@ -209,8 +209,8 @@ def stage_task(worker: Worker, task: Task, label: str, *, encoded: bool) -> Stag
         return Staged(name=label, where=where)
     try:
         splits = load_splits(task, data_dir, synthesis)
-    except DataError as error:
-        raise DataError(f"{error} {advice(task, data_dir)}".strip()) from None
+    except NoDataError as error:
+        raise NoDataError(f"{error} {advice(task, data_dir)}".strip()) from None
     found = Staged(
         name=label,
         train=len(splits.train),

@@ -83,6 +83,10 @@ class DataError(StiltError):
     """A data file is missing, unreadable, or holds a row that the task cannot use."""
 
 
+class NoDataError(DataError):
+    """No place that a task names has its rows."""
+
+
 class ResultError(StiltError):
     """A result, source or study on disk is not what its name promises."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stilt.errors import DataError, shown
@@ -40,12 +40,7 @@ def shuffle_fakes(row: Row) -> dict[str, Any]:
     are not given there.
     """
     endings = list(row["endings"])
-    try:
-        gold = range(len(endings))[int(row["label"])]
-    except (ValueError, IndexError):
-        raise DataError(
-            f"field 'label' = {shown(row['label'])} is not the index of an ending"
-        ) from None
+    gold = _place(row, "label", endings, "index of an ending")
     shuffled = [text if i == gold else _shuffled(text) for i, text in enumerate(endings)]
     return {**row, "endings": shuffled}
 
@@ -70,14 +65,21 @@ def mark_pronoun(row: Row) -> dict[str, Any]:
     target = row.get("target")
     spans = {**row, **target} if isinstance(target, Mapping) else dict(row)
     words = str(spans["text"]).split(" ")
-    try:
-        place = range(len(words))[int(spans["span2_index"])]
-    except (ValueError, IndexError):
-        raise DataError(
-            f"field 'span2_index' = {shown(spans['span2_index'])} is not the place of a word"
-        ) from None
+    place = _place(spans, "span2_index", words, "place of a word")
     words[place] = f"*{words[place]}*"
     return {**spans, "marked": " ".join(words)}
+
+
+def _place(row: Row, field: str, items: Sequence[str], what: str) -> int:
+    """The place in ``items`` that a field names.
+
+    Raises:
+        DataError: It names none.
+    """
+    try:
+        return range(len(items))[int(row[field])]
+    except (ValueError, IndexError):
+        raise DataError(f"field {field!r} = {shown(row[field])} is not the {what}") from None
 
 
 FUNCTIONS: dict[str, Callable[[Row], dict[str, Any]]] = {

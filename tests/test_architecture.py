@@ -224,10 +224,13 @@ ANALYSIS = [path for path in MODULES if path.parts[0] == "analysis"]
 
 
 @pytest.mark.parametrize("path", ANALYSIS, ids=str)
-def test_groups_come_in_the_order_of_their_rows_so_that_sums_have_the_same_bits(path):
+def test_groups_and_joins_keep_the_order_of_rows_so_that_sums_have_the_same_bits(path):
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "group_by":
-            named = {keyword.arg for keyword in node.keywords}
+        if not isinstance(node, ast.Call):
+            continue
+        named, called = {keyword.arg for keyword in node.keywords}, getattr(node.func, "attr", "")
+        # a text's join has no columns
+        if called == "group_by" or (called == "join" and "on" in named):
             assert "maintain_order" in named, f"{path}, line {node.lineno}"
 
 

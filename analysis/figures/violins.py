@@ -29,7 +29,6 @@ from analysis.stats.outcomes import outcome
 from analysis.tables.presentation import in_metric, source_title, target_title
 from stilt.study import Study
 
-"""Behind a title whose scores are no accuracies."""
 LETTER = 0.38 / len(" (MCC)")
 """Inches of a letter of a title."""
 SLOT = 0.31

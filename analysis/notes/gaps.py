@@ -45,7 +45,7 @@ def describe(collection: Collection) -> list[str]:
 def places(some: pl.DataFrame, cells: pl.DataFrame) -> str:
     """Where some of the cells stand: ``hellaswag on rte 8 of 16, ...``, in the grid's order."""
     mine, all_ = (part.group_by(PLACE, maintain_order=True) for part in (some, cells))
-    counts = mine.len("some").join(all_.len("of"), on=PLACE)
+    counts = mine.len("some").join(all_.len("of"), on=PLACE, maintain_order="left")
     rows = in_order(some).join(counts, on=PLACE, maintain_order="left")
     return _some(
         [

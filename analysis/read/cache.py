@@ -65,7 +65,7 @@ def cached_results(folder: StudyFolder, batch: int = BATCH) -> tuple[pl.LazyFram
         columns, problems, records, results, validity, baselines, measures, answers, cell, config
     )
     parts, stamps = _parts(folder, version)
-    unread = listing.join(stamps, on=list(STAMP), how="anti")
+    unread = listing.join(stamps, on=list(STAMP), how="anti", maintain_order="left")
     last = int(parts[-1].stem.rsplit("-", 1)[1]) if parts else 0
     names = (_where(folder) / f"results-{version}-{last + i:06d}.parquet" for i in count(1))
     new = [(folder.path, some, next(names)) for some in unread.iter_slices(batch)]
@@ -74,7 +74,7 @@ def cached_results(folder: StudyFolder, batch: int = BATCH) -> tuple[pl.LazyFram
     parts += [path for _, _, path in new if path.exists()]
     here = _scan(parts)
     if stamps.height + unread.height > listing.height:  # some rows are of files no longer there
-        here = here.join(listing.lazy(), on=list(STAMP), how="semi")
+        here = here.join(listing.lazy(), on=list(STAMP), how="semi", maintain_order="left")
     if len(parts) > PARTS:
         joined = next(names)
         _write(here, joined)
@@ -88,7 +88,7 @@ def _read_part(root: Path, stamps: pl.DataFrame, path: Path) -> list[Problem]:
     """Reads some files into a part, unless none is a result; returns those that are none."""
     frame, wrong = read_results(root, stamps["file"])
     if frame.height:
-        _write(frame.join(stamps, on="file"), path)
+        _write(frame.join(stamps, on="file", maintain_order="left"), path)
     return wrong
 
 

@@ -217,7 +217,9 @@ def _require_one(
     if not wrong.height:
         return
     # where a column is null it is so in all rows alike
-    same = ended.join(wrong.head(1), on=list(of), how="semi", nulls_equal=True).sort("part")
+    same = ended.join(
+        wrong.head(1), on=list(of), how="semi", nulls_equal=True, maintain_order="left"
+    ).sort("part", maintain_order=True)
     rows = same.unique(column, keep="first", maintain_order=True).to_dicts()[:2]
     said = " and ".join(
         f"{_file(parts[row['part']], row)} has {column} {row[column]}" for row in rows

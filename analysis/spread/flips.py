@@ -98,7 +98,8 @@ def _between_seeds(part: pl.DataFrame, said: _Answers) -> dict[str, object]:
 def _from_none(
     part: pl.DataFrame, plain: pl.DataFrame, said: _Answers, gold: npt.NDArray[np.uint8] | None
 ) -> dict[str, object]:
-    both = part.join(plain.select(*TRIAL, pl.col("cell").alias("none")), on=TRIAL, nulls_equal=True)
+    none = plain.select(*TRIAL, pl.col("cell").alias("none"))
+    both = part.join(none, on=TRIAL, nulls_equal=True, maintain_order="left")
     pairs = list(both.select("cell", "none").iter_rows())
     whole = [(said[a], said[b]) for a, b in pairs if a in said and b in said]
     found: dict[str, object] = {"none_pairs": len(whole), "none_pairs_planned": len(pairs)}

@@ -51,7 +51,9 @@ def power(
             said = runs.select("cell").with_columns(predictions=pl.lit(None), gold=pl.lit(None))
         else:
             said = answers(target)
-        rows = runs.select("cell", "outcome").join(said, on="cell", how="left")
+        rows = runs.select("cell", "outcome").join(
+            said, on="cell", how="left", maintain_order="left"
+        )
         outcomes = {
             row["cell"]: Outcome(row["outcome"], row["predictions"], row["gold"])
             for row in rows.iter_rows(named=True)

@@ -15,7 +15,7 @@ import polars as pl
 
 from analysis.stats.inference import Floats
 from analysis.stats.outcomes import outcome
-from stilt.records.answers import is_numbers, numbers_of
+from stilt.records.answers import answers_of as parsed
 
 RESAMPLES = 1_999
 """Dev sets. Only their variance is used, whose root is then off by 1.6 %."""
@@ -32,13 +32,13 @@ _RANKS = 2_000_000
 _KEPT = 60_000_000
 """Resampled scores that are kept: of the paper's eight targets and many more runs."""
 
-SECOND = ord("1")
-"""How records write the class that F1 is of."""
-SPREAD = 1e-20
+SECOND = 1
+"""The class that F1 is of."""
+ROUNDED = 1e-20
 """Product of two variances that rounding makes of equal numbers."""
 
 _Answers = npt.NDArray[Any]
-"""Classes of examples as bytes, or numbers."""
+"""Classes of examples, or numbers."""
 _Times = npt.NDArray[np.float32]
 """How often each resample has each example."""
 
@@ -103,7 +103,7 @@ class Examples:
         for part in parts:
             rows.append({cell: start + place for place, cell in enumerate(part["cell"])})
             start += part.height
-        length = len(_answers(str(runs["metric"][0]), runs["gold"].drop_nulls()[0]))
+        length = len(parsed(str(runs["metric"][0]), runs["gold"].drop_nulls()[0]))
         return Resampled(length, scores, tuple(rows))
 
 
@@ -134,7 +134,7 @@ def resampled_scores(
     metric = str(runs["metric"][0])
     if not golds[0]:
         return None
-    gold = _answers(metric, golds[0])
+    gold = parsed(metric, golds[0])
     score = partial(SCORES[metric], gold=gold)
     times = draws(len(gold), resamples, seed)
     found = np.full((runs.height, resamples), np.nan)
@@ -143,7 +143,7 @@ def resampled_scores(
     step = max(1, _BUDGET // len(gold))
     for start in range(0, len(place), step):
         some = scored.slice(start, step)
-        texts = [_answers(metric, text) for text in some["predictions"]]
+        texts = [parsed(metric, text) for text in some["predictions"]]
         if any(len(text) != len(gold) for text in texts):
             return None
         said = np.stack(texts)
@@ -167,13 +167,6 @@ def draws(examples: int, resamples: int, seed: int) -> npt.NDArray[np.float32]:
     drawn += np.arange(resamples)[:, None] * examples
     counts = np.bincount(drawn.ravel(), minlength=resamples * examples)
     return counts.reshape(resamples, examples).astype(np.float32)
-
-
-def _answers(metric: str, text: str) -> _Answers:
-    """One number per example, of classes equal where these are; any text is taken."""
-    if is_numbers(metric):
-        return numbers_of(text)
-    return np.frombuffer(text.encode("ascii", errors="replace"), np.uint8)
 
 
 def _constant(metric: str, gold: _Answers) -> _Answers:
@@ -244,7 +237,7 @@ def _pearson(said: _Answers, times: _Times, gold: _Answers) -> Floats:
     first, second = x @ weights / total, y @ weights / total
     above = (x * y) @ weights / total - first * second
     spread = (x**2 @ weights / total - first**2) * (y**2 @ weights / total - second**2)
-    return _ratio(above, np.sqrt(np.where(spread > SPREAD, spread, 0)))
+    return _ratio(above, np.sqrt(np.where(spread > ROUNDED, spread, 0)))
 
 
 def _spearman(said: _Answers, times: _Times, gold: _Answers) -> Floats:

@@ -107,7 +107,7 @@ def summarize_cells(cells: pl.DataFrame, definition: Definition = DEFAULT) -> pl
         .then(pl.lit("majority")),
         iqr=pl.col("q3") - pl.col("q1"),
     )
-    rows = rows.join(_shares(judged), on=PLACE)
+    rows = rows.join(_shares(judged), on=PLACE, maintain_order="left")
     return in_order(cells).join(rows, on=PLACE, how="left", maintain_order="left")
 
 

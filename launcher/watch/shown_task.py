@@ -17,7 +17,7 @@ from stilt.data.load import Splits, data_folder, load_splits, words_of
 from stilt.data.oddities import SEPARATOR
 from stilt.data.render import Example
 from stilt.data.staged import PERCENTILES, Lengths, advice, lengths_of
-from stilt.errors import DataError, printable
+from stilt.errors import NoDataError, printable
 from stilt.folder import StudyFolder
 from stilt.grid import Block, Grid, ModelSpec, SourceSpec
 from stilt.model.contents import require_whole
@@ -90,9 +90,8 @@ def rows_of_task(task: Task, data_dir: Path | None) -> Splits:
     folder = data_folder(data_dir)
     try:
         return load_splits(task, folder)
-    except DataError as error:
-        put = advice(task, folder) if "no data found" in str(error) else ""
-        raise DataError(f"{error} {put}".strip()) from None
+    except NoDataError as error:
+        raise NoDataError(f"{error} {advice(task, folder)}".strip()) from None
 
 
 def show_task(

@@ -15,7 +15,7 @@ from stilt.data.oddities import Oddity, Tally, fewer_rows, oddities_of_splits
 from stilt.data.places import export_names, find_alike, find_below
 from stilt.data.render import Example, render, spelling
 from stilt.data.tables import Table
-from stilt.errors import DataError, first_line, listed, shown
+from stilt.errors import DataError, NoDataError, first_line, listed, shown
 from stilt.system.files import wheel_root
 from stilt.task import Origin, Size, Task
 
@@ -142,24 +142,24 @@ def _nearest(task: Task, folder: Path | None) -> _Found:
 
     Files that are called as the task says win over exports in other formats or layouts.
     """
+    tried = []
+    for origin, found in _attempts(task, folder):
+        if isinstance(found, _Found):
+            return _prepared(origin, found, _other_names(task, origin))
+        tried += [found] if found else []
+    raise NoDataError(f"task {task.name!r}: no data found. Tried: {'; '.join(tried)}.")
+
+
+def _attempts(task: Task, folder: Path | None) -> Iterator[tuple[Origin, _Found | str | None]]:
+    """What each origin gives, or why it gives nothing, in the order of preference."""
     origins = sorted(task.data, key=lambda origin: (bool(origin.hub), bool(origin.wheel)))
     local = [origin for origin in origins if not (origin.hub or origin.wheel)]
-    tried = []
     for origin in local:
-        found = _locate(origin, folder, task.label)
-        if isinstance(found, _Found):
-            return _prepared(origin, found, _other_names(task, origin))
-        tried.append(found)
+        yield origin, _locate(origin, folder, task.label)
     for origin in _exports(task, local):
-        exported = _alike(origin, folder, task.label)
-        if exported is not None:
-            return _prepared(origin, exported, _other_names(task, origin))
+        yield origin, _alike(origin, folder, task.label)
     for origin in origins[len(local) :]:
-        found = _locate(origin, folder, task.label)
-        if isinstance(found, _Found):
-            return _prepared(origin, found, _other_names(task, origin))
-        tried.append(found)
-    raise DataError(f"task {task.name!r}: no data found. Tried: {'; '.join(tried)}.")
+        yield origin, _locate(origin, folder, task.label)
 
 
 def _exports(task: Task, local: Iterable[Origin]) -> Iterator[Origin]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SPREAD = 1e-6
+ALIKE = 1e-6
 """Numbers that differ by a smaller share of their size are equal: float32 has seven digits."""
 
 
@@ -48,7 +48,7 @@ def of_numbers(metric: str, gold: np.ndarray, predicted: np.ndarray) -> float:
     x, y = (side - side.mean() for side in (gold, predicted))
     lengths = [float(np.sqrt(side @ side)) for side in (x, y)]
     sizes = [float(np.sqrt(side @ side)) for side in (gold, predicted)]
-    if any(n <= SPREAD * size for n, size in zip(lengths, sizes, strict=True)):
+    if any(n <= ALIKE * size for n, size in zip(lengths, sizes, strict=True)):
         return 0.0
     return float(np.clip((x / lengths[0]) @ (y / lengths[1]), -1.0, 1.0))
 

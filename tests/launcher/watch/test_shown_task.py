@@ -124,3 +124,15 @@ def test_what_is_missing_is_told(own, capsys):
     assert "task 'stsb': no data found." in capsys.readouterr().err
     assert stage([]) == 2
     assert "--grid NAME (what is to be staged) or --show TASK" in capsys.readouterr().err
+
+
+def test_what_to_put_where_is_said_of_files_that_are_not_there_alone(own, capsys):
+    place = own / "data/pairs/dev.jsonl"
+    write_jsonl(place, [{"a": "a", "b": "b", "c": "c", "label": "perhaps"}])
+    assert stage(["--show", "pairs", "--data-dir", "data"]) == 2
+    said = capsys.readouterr().err
+    assert "perhaps" in said
+    assert "Put " not in said
+    place.unlink()
+    assert stage(["--show", "pairs", "--data-dir", "data"]) == 2
+    assert "Put pairs/train.jsonl and pairs/dev.jsonl below" in capsys.readouterr().err
