@@ -130,8 +130,9 @@ ANOTHER = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\nleft, wr
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 def test_another_users_study_that_may_only_be_read(new, done, tmp_path):
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(path.stat().st_mode | 0o055)
+    for path in (tmp_path, *tmp_path.parents):
+        if not path.stat().st_mode & 0o001:
+            path.chmod(path.stat().st_mode | 0o055)
     for path in (done.path, *done.path.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = everything(done)
