@@ -1,6 +1,7 @@
 """Where the files of a split lie: as a task file names them, or as exports of data sets do."""
 
 import errno
+import glob
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +67,7 @@ def find_alike(folder: Path, name: str) -> list[Path]:
         folder, name = Path(name).parent, Path(name).name
     stem = Path(name.removesuffix(".gz")).stem
     place = _folder(folder, name)
-    if place is None or not place.is_dir():
+    if place is None or not place.is_dir() or stem in ("", ".."):
         return []
     for other in _spellings(stem):
         for suffix in EXPORTED:
@@ -93,6 +94,7 @@ def _parts(place: Path, stem: str) -> list[Path]:
     Raises:
         DataError: Some are there, and not all that their names speak of.
     """
+    stem = glob.escape(stem)
     for suffix in COLUMNAR:
         for pattern in (
             f"{stem}-[0-9]*-of-[0-9]*",

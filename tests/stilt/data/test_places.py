@@ -90,6 +90,20 @@ def test_what_the_hub_s_tools_leave_is_read_in_all_its_parts(tmp_path, layout):
     assert (splits.train, splits.dev) == (RTE, RTE)
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "own/.."])
+def test_a_name_of_a_folder_is_no_name_of_rows(tmp_path, name):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "0001.parquet").touch()
+    (tmp_path / "own/0001.parquet").touch()
+    assert find_alike(tmp_path, name) == []
+
+
+def test_brackets_in_a_name_stand_for_themselves(tmp_path):
+    put(tmp_path, "train[1]-00000-of-00001.parquet", HUB_RTE)
+    put(tmp_path, "train1-00000-of-00001.parquet", HUB_RTE)
+    assert find_alike(tmp_path, "train[1].jsonl") == [tmp_path / "train[1]-00000-of-00001.parquet"]
+
+
 def test_a_split_of_which_a_part_is_missing_is_refused(tmp_path):
     put(tmp_path, "rte/train-00000-of-00003.parquet", HUB_RTE)
     put(tmp_path, "rte/validation.parquet", HUB_RTE)
