@@ -208,7 +208,9 @@ def _difference(
     whole = np.isfinite(first) & np.isfinite(second)
     gaps = (first - second)[whole]
     final = int(whole.sum()) == pairs.height
-    checkpoints = pairs["source_seed"].n_unique()
+    ended = pairs.drop_nulls(("outcome", "outcome_other"))
+    # a seed without a pair varies nothing yet
+    checkpoints = (ended if ended.height else pairs)["source_seed"].n_unique()
     scope: Scope = "narrow" if resampled is None else "whole"
     if resampled is None:
         mean = narrow_mean(first, second, seed=asked.seed)

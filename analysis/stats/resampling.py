@@ -120,11 +120,11 @@ def whole_mean(
     variance = max(of_runs + of_examples - shared, of_runs, of_examples)
     freedom = of_runs**2 / (len(gaps) - 1) + of_examples**2 / max(examples - 1, 1)
     of_sources = None
-    if source_seed is not None and len(names := np.unique(source_seed)) > 1:
-        by_source = [float(np.nanmean(gaps[:, source_seed == name])) for name in names]
-        of_sources = float(np.var(by_source, ddof=1)) / len(names)
+    by_source = [] if source_seed is None else _by_source_seed(gaps, source_seed)
+    if len(by_source) > 1:
+        of_sources = float(np.var(by_source, ddof=1)) / len(by_source)
         variance += of_sources
-        freedom += of_sources**2 / (len(names) - 1)
+        freedom += of_sources**2 / (len(by_source) - 1)
     if not variance:
         p = permutation(np.where(whole, first, np.nan), np.where(whole, second, np.nan), seed=seed)
         return MeanDifference(value, value, value, p, 0.0, 0.0, 0.0)
@@ -141,6 +141,12 @@ def whole_mean(
         of_examples**0.5,
         None if of_sources is None else of_sources**0.5,
     )
+
+
+def _by_source_seed(gaps: Floats, source_seed: npt.NDArray[np.int64]) -> list[float]:
+    """Mean of pairs for each source seed that has one."""
+    of_seeds = (gaps[:, source_seed == name] for name in np.unique(source_seed))
+    return [float(np.nanmean(some)) for some in of_seeds if np.isfinite(some).any()]
 
 
 def _by_configuration(gaps: Floats) -> tuple[float, float | None]:

@@ -129,6 +129,19 @@ def test_source_seeds_are_what_varies_where_there_are_several():
     assert (found.low, found.high) == student(1.25, 1 / 3 + 1 / 16, degrees)
 
 
+@pytest.mark.parametrize("there", [1, 2])
+def test_a_source_seed_without_a_pair_varies_nothing(there):
+    first = np.tile([0.0, 1.0, 2.0], (2, 1)) + table([0], [0.5])
+    first[:, there:] = np.nan
+    second, seeds = np.zeros((2, 3)), np.array([7, 8, 9])
+    again = first[..., None] * np.ones(5), second[..., None] * np.ones(5)
+    found = whole_mean(first, second, again, 50, seeds)
+    alone = tuple(side[:, :there] for side in again)
+    known = whole_mean(first[:, :there], second[:, :there], alone, 50, seeds[:there])
+    assert found == known
+    assert (found.error_sources is None) == (there == 1)
+
+
 def test_where_nothing_varies_the_swaps_decide():
     first, second = np.ones((3, 1)), np.zeros((3, 1))
     again = first[..., None] * np.ones(5), second[..., None] * np.ones(5)

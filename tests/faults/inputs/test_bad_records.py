@@ -131,7 +131,7 @@ def test_a_spoilt_result_is_named_and_left_out_or_means_the_same(seeds, template
     def check(said):
         shown, items = study.status()
         summed, content, cells = study.summarize()
-        if summed.code or not items:
+        if summed.code != 0 or not items:
             return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
         left_out = {problem["file"] for problem in content["left_out"]}
         found = (
@@ -182,7 +182,7 @@ def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tm
     def check(said):
         shown, items = study.status()
         summed, content, cells = study.summarize()
-        if summed.code or not items:
+        if summed.code != 0 or not items:
             return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
         left_out = {problem["file"] for problem in content["left_out"]}
         found = [] if cells.height == CELLS and len(good) == SOURCES else ["cells are lost"]
@@ -214,7 +214,7 @@ def test_a_spoilt_failure_is_named_and_its_cell_is_still_counted(seeds, failing,
     def check(said):
         shown, items = study.status()
         summed, content, cells = study.summarize()
-        if summed.code or not items:
+        if summed.code != 0 or not items:
             return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
         left_out = {problem["file"] for problem in content["left_out"]}
         failed = dict(zip(cells["cell"], cells["failure_kind"], strict=True))
