@@ -20,7 +20,8 @@ from transformers import PreTrainedModel
 from jobs.settings import Settings
 from stilt.cell import Source
 from stilt.data.encode import Encoded, encode_splits
-from stilt.data.load import Splits, load_splits
+from stilt.data.load import load_splits
+from stilt.data.splits import Splits
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import Start, StartModels, build
@@ -115,15 +116,29 @@ class Worker:
             task = task.model_copy(update={"train_size": train_size})
         # where several processes train together, the others read what the first one cached
         with self.accelerator.main_process_first():
-            splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
+            splits = self.splits(task, train_size)
             digest = splits.digest()
             pin = new_pin(
-                digest, len(splits.train), splits.gold, splits.where, splits.odd, splits.parts
+                *(digest, len(splits.train), splits.gold, splits.where),
+                *(splits.odd, splits.parts, splits.text),
             )
             if said := judge_of(self.study, self.folder).pin(name, train_size, pin):
                 log(said)
             parts = self.encode(task, splits)
         return *parts, digest
+
+    def splits(self, task: Task, train_size: int | None = None) -> Splits:
+        """A task's rows, those that the study was begun with where there are several.
+
+        Args:
+            task: the study's, or the same with so many training rows.
+            train_size: that number, where it is a source's own.
+
+        Raises:
+            DataError: They cannot be had or used.
+        """
+        known = judge_of(self.study, self.folder).known(task.name, train_size)
+        return load_splits(task, self.settings.data_dir, self.folder.synthesis(), known)
 
     def encode(self, task: Task, splits: Splits) -> tuple[Encoded, Encoded]:
         """Encodes a task's rows, or finds them in the cache.

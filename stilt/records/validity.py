@@ -272,6 +272,21 @@ class Judge:
             if data in (None, record.data) and not not_planned(record.item, run):
                 yield record
 
+    def known(self, task: str, train_size: int | None = None) -> frozenset[str]:
+        """Digests by which a study knows a task's rows, see ``Splits.known_by``; none at first.
+
+        Rows that were not seen yet in so great a number are known by their dev part.
+        """
+        own = train_size == self.study.tasks[task].train_size
+        for size in (train_size, None) if own else (train_size,):
+            if (rows := self._rows(task, size)).data is not None:
+                return frozenset({rows.data})
+        try:
+            pin = self._pins.get(task) or read_pin(self._pin_path(task, None))
+        except ConfigError:
+            pin = None
+        return frozenset({pin.parts[1][1]} if pin is not None and pin.parts else ())
+
     def pin(self, task: str, train_size: int | None, pin: Pin) -> str:
         """Keeps the rows that were just read for a task, see ``keep``.
 
