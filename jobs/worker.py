@@ -6,7 +6,6 @@ import platform
 import resource
 import socket
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from stilt.study import Study
 from stilt.system.interrupt import StopRequest
 from stilt.task import Task
 from stilt.training.runtime import Runtime, default_threads, make_accelerator
+from stilt.training.spent import Spent
 from stilt.training.team import Team
 from stilt.training.trial import Layout, require_padding_invariance, sample
 
@@ -186,21 +186,29 @@ class Worker:
             self.weights[source.id] = result.checkpoint
         return folder
 
-    def provenance(self, started: datetime, attempt: int) -> Provenance:
+    def peak_memory(self) -> int:
+        """Bytes that the run has used at most: of the GPU where there is one, else of the process.
+
+        A process on the CPU counts what its runs before this one have used, too.
+        """
+        device = self.accelerator.device
+        if device.type == "cuda":
+            return torch.cuda.max_memory_allocated(device)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def provenance(self, spent: Spent) -> Provenance:
         """Where, when and with what the run that just ended was made."""
         device = self.accelerator.device
         on_gpu = device.type == "cuda"
         return Provenance(
-            started=started.isoformat(timespec="seconds"),
+            started=spent.began,
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             host=socket.gethostname(),
             job=job_id(),
-            attempt=attempt,
+            attempt=spent.attempt,
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu {platform.machine()}",
             threads=torch.get_num_threads(),
-            peak_memory=torch.cuda.max_memory_allocated(device)
-            if on_gpu
-            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            peak_memory=spent.peak_memory,
             versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
             commit=self.settings.commit,
             code=code_digest(),
@@ -229,20 +237,6 @@ def code_digest() -> str:
     for path in sorted([*root.glob("stilt/**/*.py"), *root.glob("jobs/**/*.py")]):
         seen.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return seen.hexdigest()[:12]
-
-
-class Clock:
-    """Seconds spent on each named part of a run."""
-
-    def __init__(self) -> None:
-        self.parts: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, part: str) -> None:
-        """Adds the time since the last lap to a part."""
-        now = time.perf_counter()
-        self.parts[part] = self.parts.get(part, 0.0) + now - self._last
-        self._last = now
 
 
 def log(message: str) -> None:
