@@ -105,6 +105,8 @@ def frame_of(rows: Sequence[Row], schema: Schema) -> pl.DataFrame:
 def result_row(file: str, result: Result | SourceResult) -> Row:
     """What is kept of a result."""
     dev, training = _fields(Score, result.dev), _fields(Training, result.training)
+    if dev["withheld"]:
+        dev = {**dev, "predictions": None, "gold": None}
     tokens, seconds, said = _fields(Tokens, training["tokens"]), result.timings, dev["predictions"]
     said_of_rows = measured(result)
     found = {

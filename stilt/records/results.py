@@ -40,6 +40,9 @@ class Provenance(Frozen):
     threads: int
     peak_memory: int = Field(ge=0)
     """Bytes: of the accelerator where there is one, else of the process."""
+    # not written where it is None: earlier versions know no such field
+    energy: float | None = Field(default=None, ge=0, exclude_if=lambda value: value is None)
+    """Joules that the accelerator used while the run was on it; None where it does not tell."""
     versions: dict[str, str]
     commit: str | None
     code: str
@@ -121,6 +124,9 @@ class Score(Frozen):
     """The same for the labels."""
     ties: int = Field(ge=0)
     """Examples whose best two or more options had equal scores."""
+    withheld: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Whether predictions and labels are left out, and empty here: of data that only persons with a
+    credential may read, in a bundle for others."""
 
     @classmethod
     def of(cls, metric: str, **fields: Any) -> Self:
@@ -262,8 +268,17 @@ def write_record(record: RunResult | Failure, path: Path) -> None:
     Raises:
         ValueError: A number is not finite.
     """
-    line = json.dumps(record.model_dump(mode="json"), separators=(",", ":"), allow_nan=False)
-    write_text(path, line + "\n")
+    write_text(path, line_of(record))
+
+
+def line_of(record: Record) -> str:
+    """A record as one line of JSON.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    table = record.model_dump(mode="json")
+    return json.dumps(table, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def read_record(model: type[RecordT], path: Path) -> RecordT | None:

@@ -52,6 +52,9 @@ def contradiction(result: Ended) -> str | None:
         return f"field 'score' = {result.score}: 'dev.score' is {dev.score}"
     if dev.score != dev.by(result.metric):
         return f"field 'score' = {result.score}: 'dev' has another {result.metric}"
+    if dev.withheld:
+        told = dev.gold or dev.predictions
+        return f"field 'dev.withheld' = true: there are {told[:20]!r}" if told else None
     return _of_numbers(result, dev) if is_numbers(result.metric) else _of_classes(result, dev)
 
 
@@ -152,7 +155,7 @@ def measured(result: Ended) -> Measured:
     if dev is not None:
         kind = "multiple-choice" if dev.mcc is None else "classification"
         kind = "regression" if is_numbers(result.metric) else kind
-    gold = None if dev is None else labels_id(dev.gold)
+    gold = None if dev is None or dev.withheld else labels_id(dev.gold)
     rows = (result.train_rows, result.dev_rows, result.data, gold, kind)
     return Measured(result.metric, result.classes, result.chance, result.majority, *rows)
 
@@ -245,7 +248,11 @@ class Judge:
         """What most of a task's first results were scored on."""
         known = Rows(pin.digest, pin.train) if pin else Rows()
         asked = islice(self._sound(task, train_size, known.data), ASKED)
-        votes = Counter(Rows(r.data, r.train_rows, r.dev.gold) for r in asked if r.dev is not None)
+        votes = Counter(
+            Rows(r.data, r.train_rows, None if r.dev.withheld else r.dev.gold)
+            for r in asked
+            if r.dev is not None
+        )
         if not votes:
             return known
         (rows, count), total = votes.most_common(1)[0], votes.total()
