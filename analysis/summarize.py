@@ -252,7 +252,7 @@ def _derived(
     flags = f"--degenerate {asked.definition} --interval {asked.scope}"
     flags += " --interim" * asked.interim + " --no-figures" * (not figures)
     flags += "".join(f" --report {name}" for name in reports)
-    return summary.collection, summary.facts(), summary.tables(), flags
+    return summary.collection, summary.facts(), summary.tables()[:1], flags
 
 
 def answers_in(path: Path) -> Answers:

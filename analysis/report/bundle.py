@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis.read.collect import Collection
+from analysis.read.records import constant_answer
 from analysis.report import crate
-from analysis.report.checklist import checklist
+from analysis.report.checklist import FILES, checklist
 from analysis.report.costs import ACCOUNTING, runs_of
 from analysis.report.environments import environments
 from analysis.report.facts import Group
@@ -25,7 +26,8 @@ from stilt.records.results import Failure, Record, Result, SourceResult, line_of
 from stilt.study import Study
 from stilt.system.files import replacing
 
-SHEET = "CHECKLIST.md"
+SHEET, UNPACKED = "CHECKLIST.md", "bundle"
+"""The sheet, and the folder that it takes the bundle to be unpacked in."""
 MADE_AGAIN = (("cells.parquet",), ("cache",))
 """Of a summary: what the next one makes again for itself."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -67,7 +69,8 @@ def write_bundle(
         ConfigError: No run has ended, or the file cannot be written.
     """
     with TemporaryDirectory() as place:
-        copied = StudyFolder(Path(place) / study.name)
+        # named as the checklist names it, so that the report's own command is right
+        copied = StudyFolder(Path(place) / UNPACKED)
         copy_records(folder, study, copied)
         collection, groups, tables, flags = summarized(copied)
         runs = runs_of(collection)
@@ -75,10 +78,10 @@ def write_bundle(
         if began is None or ended is None:
             raise ConfigError(f"--bundle {path}: no run of study {study.name} has ended yet.")
         made = environments(copied, collection.cells)
-        again = f"python analysis/summarize.py bundle {flags}"
+        again = f"python analysis/summarize.py {UNPACKED} {flags}"
         withheld = [task.title for task in study.tasks.values() if task.credentialed]
         texts = {
-            SHEET: checklist(study, groups, tables, withheld, again),
+            SHEET: checklist(study, groups, tables, withheld, again, list(_held(copied))),
             "environment.json": json.dumps([asdict(one) for one in made], indent=1) + "\n",
             "commands.txt": "\n".join([*dict.fromkeys(one.command for one in made), again]) + "\n",
         }
@@ -140,9 +143,19 @@ def _open_part(kind: type[Record] | type[Pin], file: Path) -> bytes | None:
     if isinstance(record, Failure):
         record = record.model_copy(update={"message": WITHHELD, "traceback": ""})
     elif isinstance(record, (Result, SourceResult)) and record.dev is not None:
-        nothing = {"predictions": "", "gold": "", "withheld": True}
-        record = record.model_copy(update={"dev": record.dev.model_copy(update=nothing)})
+        dev = record.dev
+        constant = constant_answer(record.metric, dev.predictions, dev.gold)
+        open_part = {"predictions": "", "gold": "", "withheld": True, "constant": constant}
+        record = record.model_copy(update={"dev": dev.model_copy(update=open_part)})
     return line_of(record).encode() if record is not None else None
+
+
+def _held(copied: StudyFolder) -> Iterator[str]:
+    """What a bundle holds, of what one may hold."""
+    for name in FILES:
+        made = name in (crate.NAME, "environment.json", "commands.txt")
+        if made or (copied.path / name).exists():
+            yield name
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -41,6 +41,7 @@ def checklist(
     results: Sequence[TextTable],
     withheld: Sequence[str],
     command: str,
+    held: Sequence[str],
 ) -> str:
     """The sheet, in Markdown.
 
@@ -50,6 +51,7 @@ def checklist(
         results: tables with the statistics that C3 asks for.
         withheld: titles of tasks whose predictions, labels and messages are left out.
         command: makes the tables again from the unpacked bundle.
+        held: names of ``FILES`` that are in the bundle.
     """
     lines = [f"# {plain(study.grid.title or study.name)}: reproducibility checklist", ""]
     lines += [INTRODUCTION, ""]
@@ -58,7 +60,7 @@ def checklist(
         lines += [f"- **{plain(f.what)}**: {plain(f.answer)} (`{f.file}`)" for f in group.facts]
         lines.append("")
         tables = [*group.tables, *(results if group.letter == "C3" else ())]
-        lines += [f"{as_markdown(table)}" for table in tables]
+        lines += [as_markdown(table) for table in tables]
     lines += ["## What is not here", "", *(f"- {one}" for one in LEFT_OUT)]
     if withheld:
         lines.append(
@@ -67,7 +69,7 @@ def checklist(
             "and what needs predictions is not shown."
         )
     lines += ["", "## What is here, and the tables again", ""]
-    lines += [f"- `{name}`: {said}" for name, said in FILES.items()]
+    lines += [f"- `{name}`: {FILES[name]}" for name in held]
     lines += [
         "",
         "Without any training, in a folder where this program is installed and the bundle is "

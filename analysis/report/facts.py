@@ -94,8 +94,8 @@ def _licences(study: Study) -> Iterator[Fact]:
     for name, task in study.tasks.items():
         known = task.licence or "not told by the task's file"
         closed = "; for persons with a credential alone" if task.credentialed else ""
-        cited = f" Published: {task.reference}." if task.reference else ""
-        yield Fact(target_title(study, name), f"{known}{closed}.{cited}", STUDY)
+        cited = f" (reference: {task.reference})" if task.reference else ""
+        yield Fact(target_title(study, name), f"{known}{closed}{cited}", STUDY)
     model = study.grid.model.name
     yield Fact(f"Model {model}", "not told by the study: see the model's card", STUDY)
 
@@ -147,10 +147,11 @@ def _costs(collection: Collection) -> Iterator[Fact]:
     yield Fact("Parameters", parameters, STUDY)
     ended = collection.cells.filter(pl.col("status").is_in(["ok", "diverged"])).height
     trained = collection.sources.filter(pl.col("status").is_in(["ok", "diverged"])).height
+    count = collection.sources.height
     yield Fact(
         "Runs",
         f"{out_of(ended, collection.cells.height)} cells and "
-        f"{out_of(trained, collection.sources.height)} sources have ended",
+        f"{out_of(trained, count)} source{'' if count == 1 else 's'} have ended",
         RESULTS,
     )
     yield Fact("Hours in all", _hours(own, runs.height - own.height), RESULTS)
