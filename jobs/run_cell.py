@@ -73,7 +73,7 @@ class Trial:
         self.attempt = attempt
         run = worker.study.runs[attempt.item]
         self.source, self.cell = run.source, run.cell
-        self.spent = Spent(attempt.number, worker.peak_memory)
+        self.spent = Spent(attempt.number, worker.peak_memory, worker.energy)
         self.task = worker.study.tasks[run.task]
         size = run.source.train_size if run.source is not None else None
         self.train_data, self.dev_data, self.data_digest = worker.encoded(run.task, size)

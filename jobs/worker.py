@@ -34,6 +34,7 @@ from stilt.records.validity import judge_of
 from stilt.study import Study
 from stilt.system.interrupt import StopRequest
 from stilt.task import Task
+from stilt.training.energy import joules
 from stilt.training.runtime import Runtime, default_threads, make_accelerator
 from stilt.training.spent import Spent
 from stilt.training.team import Team
@@ -196,6 +197,13 @@ class Worker:
             return torch.cuda.max_memory_allocated(device)
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
+    def energy(self) -> float | None:
+        """Joules on the counter of this process's GPU; None where there is none, or nothing tells.
+
+        Of a team's, which has several GPUs, the leader's alone would be too little.
+        """
+        return joules(self.accelerator.device) if self.team.size == 1 else None
+
     def provenance(self, spent: Spent) -> Provenance:
         """Where, when and with what the run that just ended was made."""
         device = self.accelerator.device
@@ -209,6 +217,7 @@ class Worker:
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu {platform.machine()}",
             threads=torch.get_num_threads(),
             peak_memory=spent.peak_memory,
+            energy=spent.energy,
             versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
             commit=self.settings.commit,
             code=code_digest(),

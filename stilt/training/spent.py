@@ -1,4 +1,4 @@
-"""What a run has cost so far: seconds, attempts and memory, over all attempts at it."""
+"""What a run has cost so far: seconds, attempts, memory, energy, over all attempts at it."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,19 @@ from typing import Any
 class Spent:
     """Seconds on each part of a run, with those of the attempts that this one goes on from."""
 
-    def __init__(self, number: int = 1, memory: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        number: int = 1,
+        memory: Callable[[], int] = lambda: 0,
+        energy: Callable[[], float | None] = lambda: None,
+    ) -> None:
         """Begins to count.
 
         Args:
             number: of this attempt, from 1, as failure records count: an attempt that was
                 interrupted, and goes on from its state, leaves none.
             memory: the most that this process has used so far, in bytes.
+            energy: a counter of the device's, in joules; None where it has none.
         """
         self.parts: dict[str, float] = {}
         """Seconds by part."""
@@ -26,11 +32,19 @@ class Spent:
         self._failed = number - 1
         self._last = time.perf_counter()
         self._memory, self._memory_before = memory, 0
+        self._energy, self._energy_then = energy, energy()
+        self._energy_before: float | None = 0.0
 
     @property
     def peak_memory(self) -> int:
         """The most bytes that an attempt has used."""
         return max(self._memory_before, self._memory())
+
+    @property
+    def energy(self) -> float | None:
+        """Joules that the device used; None where an attempt does not tell."""
+        then, now, before = self._energy_then, self._energy(), self._energy_before
+        return None if then is None or now is None or before is None else before + now - then
 
     def lap(self, part: str) -> None:
         """Adds the time since the last lap to a part."""
@@ -47,6 +61,7 @@ class Spent:
             "attempt": self.attempt,
             "failed": self._failed,
             "peak_memory": self.peak_memory,
+            "energy": self.energy,
         }
 
     def go_on(self, before: dict[str, Any]) -> None:
@@ -57,5 +72,6 @@ class Spent:
             self.parts[part] = self.parts.get(part, 0.0) + seconds
         self.began = before["began"]
         self._memory_before = before["peak_memory"]
+        self._energy_before = before["energy"]
         # the attempt before was interrupted, or is among those that have failed since
         self.attempt = before["attempt"] + max(1, self._failed - before["failed"])

@@ -58,3 +58,23 @@ def test_a_state_of_an_earlier_version_tells_nothing():
     spent = Spent(2)
     spent.go_on({})
     assert (spent.attempt, spent.parts) == (2, {})
+
+
+def test_energy_is_what_the_counter_went_up_by_over_all_attempts():
+    counter = [1000.0]
+    first = Spent(1, energy=lambda: counter[0])
+    counter[0] = 1500.0
+    state = first.state()
+    counter[0] = 9000.0
+    second = Spent(1, energy=lambda: counter[0])
+    second.go_on(state)
+    counter[0] = 9100.0
+    assert second.energy == 600
+
+
+@pytest.mark.parametrize("readings", [(None, None), (None, 5.0), (5.0, None)])
+def test_energy_is_not_told_where_an_attempt_did_not_tell_it(readings):
+    first = Spent(1, energy=lambda: readings[0])
+    second = Spent(1, energy=lambda: readings[1])
+    second.go_on(first.state())
+    assert second.energy is None
