@@ -17,8 +17,8 @@ INTRODUCTION = (
 LEFT_OUT = (
     "Weights of models: each source's `result.json` has SHA-256 digests of its checkpoint, and its "
     "grid, data and seed train it again.",
-    "Texts of the data: `data/` has digests and numbers of rows. Results hold the predicted and "
-    "the correct class of each development row, no text.",
+    "Texts of the data: `data/` has digests, numbers and development labels of rows. Results hold "
+    "the predicted and the correct class of each development row, no text.",
     "Logs of jobs.",
 )
 FILES = {
@@ -26,7 +26,7 @@ FILES = {
     "results/": "one line of JSON for each cell that ended",
     "sources/": "the same for each source",
     "failures/": "why other cells have no result",
-    "data/": "digests of the rows that the study was begun with",
+    "data/": "digests, numbers and development labels of the rows that the study was begun with",
     "summary/": "tables, figures and the report; `summary.md` and `report.html` to begin with",
     "environment.json": "machines, devices, package versions and code of the runs",
     "commands.txt": "commands that made the runs, and these tables",
