@@ -27,8 +27,12 @@ from analysis.notes.narrowing import narrowed
 from analysis.notes.prospects import hopeless, unanswered
 from analysis.read.collect import Collection, collect
 from analysis.read.columns import NARROW
+from analysis.read.places import placed
 from analysis.read.pool import pool as pool_of
 from analysis.read.pool import united
+from analysis.report.bundle import Summarized, require_place, write_bundle
+from analysis.report.costs import update_accounting
+from analysis.report.facts import Group, facts
 from analysis.spread.flips import flips
 from analysis.spread.power import power
 from analysis.spread.variance import variance_components
@@ -96,6 +100,10 @@ class Summary:
         """What is printed: all tables, or only those of the paper that were asked for."""
         return self.paper() if self.reports else [*self.tables(), *self.paper()]
 
+    def facts(self) -> tuple[Group, ...]:
+        """What others need to know to judge or repeat the study."""
+        return facts(self.collection, self.frames["summary"], self.asked)
+
     def content(self) -> dict[str, Any]:
         """What summary.json holds: all but a row for every number of trials."""
         frames = {name: frame for name, frame in self.frames.items() if name != "expected_best"}
@@ -118,6 +126,7 @@ def summarize(
     pool: str | None = None,
     figures: bool = True,
     out: Path | None = None,
+    bundle: Path | None = None,
 ) -> int:
     """Turns the results of studies into what goes in the paper.
 
@@ -142,22 +151,28 @@ def summarize(
         figures: also draw figures and write report.html.
         out: folder that gets a folder for each study, in place of the study's own summary folder:
             for studies of others, which are then only read.
+        bundle: also write one study for others to this zip file: its records, tables, figures, and
+            a checklist on how it was made; without weights, texts and credentialed data.
     """
+    if bundle is not None:
+        if pool is not None or compare or len(studies) != 1:
+            raise ConfigError(f"--bundle {bundle}: name one study, without --pool and --compare.")
+        require_place(bundle)
     if pool is not None and (compare or len(studies) < 2):
         only = "goes without --compare" if compare else "name the studies, two or more"
         raise ConfigError(f"--pool {pool}: {only}.")
     asked = Question(degenerate, interval, interim)
     if compare:
-        both = _placed([find_study(name, root) for name in compare], out)
+        both = placed([find_study(name, root) for name in compare], out)
         if len(both) < 2:
             raise ConfigError(f"--compare {' '.join(compare)}: one study, named twice.")
         return _compare(both[0], both[1], asked, format)
     if studies:
-        named = _placed([find_study(name, root) for name in studies], out)
+        named = placed([find_study(name, root) for name in studies], out)
         found = {folder: read_study(folder) for folder in named}
         problems: list[str] = []
     else:
-        found, problems = read_studies(_placed(find_studies(root), out))
+        found, problems = read_studies(placed(find_studies(root), out))
     for problem in problems:
         sys.stderr.write(f"left out: {problem}\n")
     summaries: list[Summary] = []
@@ -174,35 +189,15 @@ def summarize(
         summaries.append(summary_of(collection, asked, report))
         # before anything is printed: a reader that has enough must not cost a file
         paths += write(summaries[-1], figures=figures)
+    if bundle is not None:
+        for folder, study in found.items():
+            derive = partial(_derived, study, asked, report, figures)
+            write_bundle(folder, study, bundle, derive)
+        paths.append(bundle)
     with while_read():
         _print(format, summaries)
     say(paths)
     return 0
-
-
-def _placed(folders: Sequence[StudyFolder], out: Path | None) -> list[StudyFolder]:
-    """Folders of studies whose summaries can be written: to their own folders, or below ``out``.
-
-    Raises:
-        ConfigError: One cannot be, or two would be written to one place.
-    """
-    found = list({folder.path.resolve(): folder for folder in folders}.values())
-    if out is not None:
-        names = [folder.path.resolve().name for folder in found]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(
-                    f"--out {out}: two of the studies are called {name!r}. Name one at a time, "
-                    "each into a folder of its own."
-                )
-        found = [StudyFolder(f.path, out / name) for f, name in zip(found, names, strict=True)]
-    for folder in found:
-        try:
-            writable_folder(folder.summary)
-        except ConfigError as error:
-            why = str(error).removesuffix(" Choose another folder.")
-            raise ConfigError(f"{why} Name a folder of your own with --out.") from None
-    return found
 
 
 def _pooled(name: str, found: dict[StudyFolder, Study], root: Path, out: Path | None) -> Collection:
@@ -246,6 +241,20 @@ def summary_of(
     return Summary(collection, asked, notes, frames, tuple(reports))
 
 
+def _derived(
+    study: Study, asked: Question, reports: Sequence[Report], figures: bool, folder: StudyFolder
+) -> Summarized:
+    """Summarises the copy of a study that a bundle is made of."""
+    summary = summary_of(
+        collect(folder, study, NARROW, into=folder.summary / CELLS), asked, reports
+    )
+    write(summary, figures=figures)
+    flags = f"--degenerate {asked.definition} --interval {asked.scope}"
+    flags += " --interim" * asked.interim + " --no-figures" * (not figures)
+    flags += "".join(f" --report {name}" for name in reports)
+    return summary.collection, summary.facts(), summary.tables()[:1], flags
+
+
 def answers_in(path: Path) -> Answers:
     """Predictions in a Parquet file of cells, read target by target."""
     return lambda target: (
@@ -260,6 +269,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
     """Writes a study's exports, and its figures and report if wanted; returns their paths."""
     collection, frames = summary.collection, summary.frames
     study, folder = collection.study, collection.folder
+    update_accounting(collection)
     paths = [folder.summary / CELLS, folder.summary / "cells.csv"]
     exports.write_csv(collection.cells, paths[1])
     paths += exports.write_summary(
@@ -293,6 +303,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
             asked=summary.asked,
             paper=summary.paper(),
             spread=[t for t in summary.tables() if t.name in ("pooled", *SPREAD)],
+            facts=summary.facts(),
         )
         paths += [*drawn, report]
     return paths

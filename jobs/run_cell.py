@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from jobs.worker import Attempt, Clock, Worker, log
+from jobs.worker import Attempt, Worker, log
 from stilt.cell import Hyperparameters, Source
 from stilt.model.build import Start, save
 from stilt.records.baselines import chance, majority
@@ -18,6 +17,7 @@ from stilt.training import metrics, train
 from stilt.training.curves import Diverged
 from stilt.training.forward import predict
 from stilt.training.saved_state import SavedState
+from stilt.training.spent import Spent
 
 OnProgress = Callable[[int, int], None]
 """Is told how much work of how much is done: tokens, or generated rows."""
@@ -73,11 +73,11 @@ class Trial:
         self.attempt = attempt
         run = worker.study.runs[attempt.item]
         self.source, self.cell = run.source, run.cell
-        self.started, self.clock = datetime.now(UTC), Clock()
+        self.spent = Spent(attempt.number, worker.peak_memory, worker.energy)
         self.task = worker.study.tasks[run.task]
         size = run.source.train_size if run.source is not None else None
         self.train_data, self.dev_data, self.data_digest = worker.encoded(run.task, size)
-        self.clock.lap("encode")
+        self.spent.lap("encode")
 
     def run(self, progress: OnProgress) -> Outcome:
         """Trains, unless the cell is an evaluation, and scores; saves only an interrupted state."""
@@ -91,9 +91,9 @@ class Trial:
         assert self.cell is not None
         model: Any = self.worker.build(start, self.cell.seed, self.task)
         model.to(self.worker.accelerator.device)
-        self.clock.lap("load")
+        self.spent.lap("load")
         dev = self._score(model)
-        self.clock.lap("evaluate")
+        self.spent.lap("evaluate")
         return Outcome(model, dev)
 
     def _fine_tune(
@@ -103,9 +103,10 @@ class Trial:
         init_seed = hyperparameters.init_seed
         seed = hyperparameters.seed if init_seed is None else init_seed
         model = self.worker.build(start, seed, self.task)
-        self.clock.lap("load")
+        self.spent.lap("load")
         item = self.attempt.item
-        state = SavedState(self.worker.folder.resume(item), item, self.data_digest, log)
+        path = self.worker.folder.resume(item)
+        state = SavedState(path, item, self.data_digest, log, self.spent)
 
         def dev_score(trained: Any) -> float | None:
             found = self._score(trained)
@@ -124,12 +125,12 @@ class Trial:
             )
         except Diverged as diverged:
             curves, schedule = diverged.args
-            self.clock.lap("train")
+            self.spent.lap("train")
             dev = None
         else:
-            self.clock.lap("train")
+            self.spent.lap("train")
             dev = self._score(model)
-        self.clock.lap("evaluate")
+        self.spent.lap("evaluate")
         training = curves.summary(schedule, start.modules("carried"), start.modules("fresh"))
         return Outcome(model, dev, training, tuple(curves.epochs))
 
@@ -146,7 +147,7 @@ class Trial:
 
     def record(self, outcome: Outcome) -> dict[str, Any]:
         """What the records of a cell and of a source have in common."""
-        dev, parts = outcome.dev, self.clock.parts
+        dev, parts = outcome.dev, self.spent.parts
         return {
             "study": self.worker.study.digest,
             "status": "diverged" if dev is None else "ok",
@@ -162,5 +163,5 @@ class Trial:
             "training": outcome.training,
             "curve": outcome.curve,
             "timings": Timings(**{part: parts.get(part, 0.0) for part in Timings.model_fields}),
-            "provenance": self.worker.provenance(self.started, self.attempt.number),
+            "provenance": self.worker.provenance(self.spent),
         }

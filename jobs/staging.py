@@ -114,7 +114,7 @@ def try_rows(worker: Worker, task: Task) -> Staged:
     if task.synthesis:
         _remember(worker, task, "")
         return found
-    splits = load_splits(task, worker.settings.data_dir, worker.folder.synthesis())
+    splits = worker.splits(task)
     for rows in (splits.train[:SAMPLE], splits.dev[:SAMPLE]):
         part = encode(rows, worker.models.tokenizer, task.max_length)
         require_telling(*sample(rows, part), worker.models.tokenizer, task.name)
@@ -208,7 +208,7 @@ def stage_task(worker: Worker, task: Task, label: str, *, encoded: bool) -> Stag
             _remember(worker, task, "")
         return Staged(name=label, where=where)
     try:
-        splits = load_splits(task, data_dir, synthesis)
+        splits = worker.splits(task, task.train_size)
     except NoDataError as error:
         raise NoDataError(f"{error} {advice(task, data_dir)}".strip()) from None
     found = Staged(
@@ -216,6 +216,7 @@ def stage_task(worker: Worker, task: Task, label: str, *, encoded: bool) -> Stag
         train=len(splits.train),
         dev=len(splits.dev),
         where=splits.where,
+        note=splits.text,
         odd=splits.odd,
     )
     if not encoded:

@@ -6,7 +6,6 @@ import platform
 import resource
 import socket
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,8 @@ from transformers import PreTrainedModel
 from jobs.settings import Settings
 from stilt.cell import Source
 from stilt.data.encode import Encoded, encode_splits
-from stilt.data.load import Splits, load_splits
+from stilt.data.load import load_splits
+from stilt.data.splits import Splits
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
 from stilt.model.build import Start, StartModels, build
@@ -34,7 +34,9 @@ from stilt.records.validity import judge_of
 from stilt.study import Study
 from stilt.system.interrupt import StopRequest
 from stilt.task import Task
+from stilt.training.energy import joules
 from stilt.training.runtime import Runtime, default_threads, make_accelerator
+from stilt.training.spent import Spent
 from stilt.training.team import Team
 from stilt.training.trial import Layout, require_padding_invariance, sample
 
@@ -115,15 +117,29 @@ class Worker:
             task = task.model_copy(update={"train_size": train_size})
         # where several processes train together, the others read what the first one cached
         with self.accelerator.main_process_first():
-            splits = load_splits(task, self.settings.data_dir, self.folder.synthesis())
+            splits = self.splits(task, train_size)
             digest = splits.digest()
             pin = new_pin(
-                digest, len(splits.train), splits.gold, splits.where, splits.odd, splits.parts
+                *(digest, len(splits.train), splits.gold, splits.where),
+                *(splits.odd, splits.parts, splits.text),
             )
             if said := judge_of(self.study, self.folder).pin(name, train_size, pin):
                 log(said)
             parts = self.encode(task, splits)
         return *parts, digest
+
+    def splits(self, task: Task, train_size: int | None = None) -> Splits:
+        """A task's rows, those that the study was begun with where there are several.
+
+        Args:
+            task: the study's, or the same with so many training rows.
+            train_size: that number, where it is a source's own.
+
+        Raises:
+            DataError: They cannot be had or used.
+        """
+        known = judge_of(self.study, self.folder).known(task.name, train_size)
+        return load_splits(task, self.settings.data_dir, self.folder.synthesis(), known)
 
     def encode(self, task: Task, splits: Splits) -> tuple[Encoded, Encoded]:
         """Encodes a task's rows, or finds them in the cache.
@@ -171,21 +187,37 @@ class Worker:
             self.weights[source.id] = result.checkpoint
         return folder
 
-    def provenance(self, started: datetime, attempt: int) -> Provenance:
+    def peak_memory(self) -> int:
+        """Bytes that the run has used at most: of the GPU where there is one, else of the process.
+
+        A process on the CPU counts what its runs before this one have used, too.
+        """
+        device = self.accelerator.device
+        if device.type == "cuda":
+            return torch.cuda.max_memory_allocated(device)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def energy(self) -> float | None:
+        """Joules on the counter of this process's GPU; None where there is none, or nothing tells.
+
+        Of a team's, which has several GPUs, the leader's alone would be too little.
+        """
+        return joules(self.accelerator.device) if self.team.size == 1 else None
+
+    def provenance(self, spent: Spent) -> Provenance:
         """Where, when and with what the run that just ended was made."""
         device = self.accelerator.device
         on_gpu = device.type == "cuda"
         return Provenance(
-            started=started.isoformat(timespec="seconds"),
+            started=spent.began,
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             host=socket.gethostname(),
             job=job_id(),
-            attempt=attempt,
+            attempt=spent.attempt,
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu {platform.machine()}",
             threads=torch.get_num_threads(),
-            peak_memory=torch.cuda.max_memory_allocated(device)
-            if on_gpu
-            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            peak_memory=spent.peak_memory,
+            energy=spent.energy,
             versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
             commit=self.settings.commit,
             code=code_digest(),
@@ -214,20 +246,6 @@ def code_digest() -> str:
     for path in sorted([*root.glob("stilt/**/*.py"), *root.glob("jobs/**/*.py")]):
         seen.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return seen.hexdigest()[:12]
-
-
-class Clock:
-    """Seconds spent on each named part of a run."""
-
-    def __init__(self) -> None:
-        self.parts: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, part: str) -> None:
-        """Adds the time since the last lap to a part."""
-        now = time.perf_counter()
-        self.parts[part] = self.parts.get(part, 0.0) + now - self._last
-        self._last = now
 
 
 def log(message: str) -> None:

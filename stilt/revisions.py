@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from stilt.cell import NONE, SYNTHESIS, Cell, Run
-from stilt.study import Study
+from stilt.study import TOLD, Study
 from stilt.system.units import counted
 
 MOST = 10
@@ -96,9 +96,7 @@ class Change:
 
     def other_fields(self) -> list[str]:
         """What differs between the two shapes' tables, field by field."""
-        old, new = (
-            s.model_dump(mode="json", exclude={"revisions"}) for s in (self.there, self.here)
-        )
+        old, new = (s.model_dump(mode="json", exclude=TOLD) for s in (self.there, self.here))
         found = [f"{path} {_shown(a)} -> {_shown(b)}" for path, a, b in differing("", old, new)]
         more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
         return found[:MOST] + more

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+BETAS, EPS, WEIGHT_DECAY = (0.9, 0.999), 1e-8, 0.0
+"""Settings of AdamW. Source: the released code."""
+CLIP = 1.0
+"""Norm to which gradients are clipped after every backward pass. Source: the released code."""
+
 
 @dataclass(frozen=True)
 class Schedule:

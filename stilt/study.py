@@ -24,6 +24,18 @@ from stilt.grid import FOLDER_NAME, Evaluation, Grid, SourceSpec
 from stilt.schedule import examples_per_pass
 from stilt.task import Task, load_task
 
+TOLD: dict[str, Any] = {
+    "revisions": True,
+    "tasks": {
+        "__all__": {
+            "licence": True,
+            "credentialed": True,
+            "data": {"__all__": {"note", "preferred"}},
+        }
+    },
+}
+"""Fields of a study that tell people something, and decide nothing."""
+
 
 class Revision(Frozen):
     """One shape that a study had: since when, by which command, and what came and went with it."""
@@ -127,8 +139,8 @@ class Study(Frozen):
 
     @cached_property
     def digest(self) -> str:
-        """Short hash of all but its history; a field that a later version adds changes nothing."""
-        return digest(self.model_dump(mode="json", exclude_defaults=True, exclude={"revisions"}))
+        """Short hash of all but ``TOLD``; a field that a later version adds changes nothing."""
+        return digest(self.model_dump(mode="json", exclude_defaults=True, exclude=TOLD))
 
     @property
     def revision(self) -> int:

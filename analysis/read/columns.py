@@ -68,6 +68,8 @@ FRAME: Schema = {
     "job": pl.String,
     "attempt": pl.Int64,
     "device": pl.String,
+    "peak_memory": pl.Int64,  # bytes: of the GPU, else of the process with what it ran before
+    "energy": pl.Float64,  # joules of the device while it ran; null where it does not tell
     "commit": pl.String,
     "code": pl.String,
     "taken_from": pl.String,  # study that it was taken over from; null where run for this one

@@ -105,6 +105,8 @@ def frame_of(rows: Sequence[Row], schema: Schema) -> pl.DataFrame:
 def result_row(file: str, result: Result | SourceResult) -> Row:
     """What is kept of a result."""
     dev, training = _fields(Score, result.dev), _fields(Training, result.training)
+    if dev["withheld"]:
+        dev = {**dev, "predictions": None, "gold": None}
     tokens, seconds, said = _fields(Tokens, training["tokens"]), result.timings, dev["predictions"]
     said_of_rows = measured(result)
     found = {
@@ -120,7 +122,9 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
         "kind": said_of_rows.kind,
         "gold_id": said_of_rows.gold_id,
         "dev_loss": dev["loss"],
-        "constant": None if said is None else _constant(result.metric, said, dev["gold"]),
+        "constant": dev["constant"]
+        if said is None
+        else constant_answer(result.metric, said, dev["gold"]),
         "carried": _joined(training["carried"]),
         "fresh": _joined(training["fresh"]),
         "loss": _packed(training["loss"]),
@@ -133,7 +137,7 @@ def result_row(file: str, result: Result | SourceResult) -> Row:
     return {name: found[name] for name in COLUMNS}
 
 
-def _constant(metric: str, said: str, gold: str) -> bool:
+def constant_answer(metric: str, said: str, gold: str) -> bool:
     """Whether all answers are one class; in regression, all but equal for numbers so far apart."""
     if not is_numbers(metric):
         return said == said[:1] * len(said)

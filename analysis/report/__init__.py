@@ -1,1 +1,1 @@
-"""One HTML page of a study."""
+"""A study for its readers: one HTML page, and a bundle for reviewers."""

@@ -19,6 +19,7 @@ from analysis.figures.pictures import PICTURES
 from analysis.read.collect import Collection
 from analysis.report.choices import HEADS, choices
 from analysis.report.environments import environments
+from analysis.report.facts import Group
 from analysis.report.sentences import sentences
 from analysis.report.starts import starts
 from analysis.stats.degenerate import degenerate
@@ -64,6 +65,7 @@ def write_report(
     asked: Question | None = None,
     paper: Sequence[TextTable] = (),
     spread: Sequence[TextTable] = (),
+    facts: Sequence[Group] = (),
 ) -> Path:
     """Writes ``summary/report.html``; the same study gives the same bytes.
 
@@ -79,6 +81,7 @@ def write_report(
         asked: what ``summary`` and ``differences`` rest on.
         paper: tables of the paper with this study's numbers beside the paper's.
         spread: tables of sources' seeds, variance, flipped answers and power.
+        facts: of ``analysis.report.facts.facts``.
 
     Returns:
         The report's path.
@@ -131,6 +134,7 @@ def write_report(
         environments=environments(folder, cells),
         choices=choices(study, asked.definition),
         starts=starts(study, cells),
+        facts=[(group, [(t, one_line(t.header)) for t in group.tables]) for group in facts],
         ended=cells["finished"].max(),
         began=own["started"].min(),
         hours=(own["seconds"].sum() or 0) / 3600,

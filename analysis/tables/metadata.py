@@ -71,6 +71,10 @@ MEANINGS: dict[str, str] = {
     "smallest_holm": "the same where Holm's method over all comparisons is at its strictest",
     "lowest_p": "lowest p that swapping so many configurations can give",
     "lowest_p_holm": "lowest_p where Holm's method is at its strictest",
+    "peak_memory": "most bytes used: of the GPU, else of the process with what it ran before",
+    "energy": "joules of the GPU while the run was on it; null where it does not tell",
+    "seconds": "load, encode, train and evaluate, of interrupted attempts, too",
+    "attempt": "attempts that it took, interrupted ones among them",
     "expected": f"mean best score of so many trials of this grid, for {FIXED}",
 }
 """Of columns whose name does not say it all, in whichever file they stand."""

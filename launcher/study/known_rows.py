@@ -10,6 +10,7 @@ from stilt.data.load import load_splits
 from stilt.errors import ConfigError, DataError, ResultError
 from stilt.folder import StudyFolder
 from stilt.records.pins import Pin, new_pin, pin_name, pin_path, read_pin
+from stilt.records.validity import judge_of
 from stilt.synthesis.datasheet import whole_rows
 from stilt.synthesis.generator import find_generator
 from stilt.synthesis.text import read_passages, text_digest
@@ -74,12 +75,14 @@ class KnownRows:
         if size is not None:
             task = task.model_copy(update={"train_size": size})
         try:
-            found = load_splits(task, self.resolved.data_dir, self._generated)
+            known = judge_of(self.study, self.folder).known(task_name, size)
+            found = load_splits(task, self.resolved.data_dir, self._generated, known)
         except DataError as error:
             self.problems[name] = str(error)
             return
         self.pins[name] = new_pin(
-            found.digest(), len(found.train), found.gold, found.where, found.odd
+            *(found.digest(), len(found.train), found.gold, found.where),
+            *(found.odd, found.parts, found.text),
         )
 
     def _not_ours(self, path: Path) -> str | None:

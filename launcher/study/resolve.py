@@ -11,8 +11,9 @@ from rich.text import Text
 from launcher.study.growth import Asked, next_step, take
 from launcher.study.outstanding import Lives
 from stilt.data.encode import cache_folder
-from stilt.data.load import Splits, data_folder, load_splits, measure
+from stilt.data.load import data_folder, load_splits
 from stilt.data.oddities import Oddity
+from stilt.data.splits import Splits, measure
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, read_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
@@ -147,13 +148,16 @@ def check_data(resolved: ResolvedStudy) -> dict[str, tuple[Splits, Size]]:
     """
     found = {}
     tasks = {name: task for name, task in resolved.study.tasks.items() if not task.synthesis}
+    judge = judge_of(resolved.study, resolved.folder)
     for name, task in tasks.items():
-        splits = load_splits(task, resolved.data_dir)
+        splits = load_splits(task, resolved.data_dir, known=judge.known(name))
         found[name] = (splits, measure(task, splits))
     for source in resolved.study.sources.values():
         own = {"train_size": source.train_size}
         if source.task in tasks and source.train_size not in (None, tasks[source.task].train_size):
-            load_splits(tasks[source.task].model_copy(update=own), resolved.data_dir)
+            known = judge.known(source.task, source.train_size)
+            changed = tasks[source.task].model_copy(update=own)
+            load_splits(changed, resolved.data_dir, known=known)
     return found
 
 
@@ -191,7 +195,8 @@ def begin(
     mended = [step.mended]
     for name, (splits, _) in found.items():
         pin = new_pin(
-            splits.digest(), len(splits.train), splits.gold, splits.where, splits.odd, splits.parts
+            *(splits.digest(), len(splits.train), splits.gold, splits.where),
+            *(splits.odd, splits.parts, splits.text),
         )
         mended.append(judge_of(study, folder).pin(name, None, pin))
     return list(step.said), [message for message in mended if message]

@@ -12,7 +12,7 @@ from rich.console import Console
 from jobs.settings import Settings, StagingRequest
 from launcher.study.resolve import ResolvedStudy
 from launcher.study.worker_code import worker_environment
-from stilt.data.load import Splits
+from stilt.data.splits import Splits
 from stilt.data.staged import Staged
 from stilt.errors import DataError, ModelError
 from stilt.model.tried import tried_file

@@ -13,9 +13,10 @@ from launcher.study.preview import ASSUMED_FLOPS
 from launcher.study.resolve import Places, ResolvedStudy, model_spec, show_oddities
 from launcher.study.staging import as_request
 from stilt.data.encode import cache_folder
-from stilt.data.load import Splits, data_folder, load_splits, words_of
+from stilt.data.load import data_folder, load_splits
 from stilt.data.oddities import SEPARATOR
 from stilt.data.render import Example
+from stilt.data.splits import Splits, words_of
 from stilt.data.staged import PERCENTILES, Lengths, advice, lengths_of
 from stilt.errors import NoDataError, printable
 from stilt.folder import StudyFolder
@@ -114,6 +115,8 @@ def show_task(
     """
     console.print(Text.assemble((f"{task.title} ({task.name})", "bold"), f": {task.kind}"))
     console.print(f"rows from {splits.where}; {task.reference or 'no reference'}", soft_wrap=True)
+    if splits.text:
+        console.print(f"text: {splits.text}", soft_wrap=True)
     for split, examples in (("train", splits.train), ("dev", splits.dev)):
         for number, example in enumerate(examples[:SHOWN], 1):
             _show_example(task, f"{split}, example {number}", example, console)

@@ -12,9 +12,9 @@ import numpy as np
 import platformdirs
 
 from stilt.cell import digest
-from stilt.data.load import Splits
 from stilt.data.oddities import SEPARATOR
 from stilt.data.render import Example
+from stilt.data.splits import Splits
 from stilt.errors import DataError, disk_full, disk_trouble, shown
 from stilt.system.sealed import flaw, sealing
 from stilt.task import Task

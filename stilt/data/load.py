@@ -1,9 +1,8 @@
 """A task's rows: found in local files, a wheel or the Hub, and rendered into examples."""
 
 import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,69 +13,11 @@ from stilt.data.delimited import Row
 from stilt.data.oddities import Oddity, Tally, fewer_rows, oddities_of_splits
 from stilt.data.places import export_names, find_alike, find_below
 from stilt.data.render import Example, render, spelling
+from stilt.data.splits import Splits
 from stilt.data.tables import Table
 from stilt.errors import DataError, NoDataError, first_line, listed, shown
 from stilt.system.files import wheel_root
-from stilt.task import Origin, Size, Task
-
-
-@dataclass(frozen=True)
-class Splits:
-    """A task's rendered examples and where they came from."""
-
-    train: list[Example]
-    dev: list[Example]
-    where: str
-    odd: tuple[Oddity, ...] = ()
-    """What is odd in them and may be meant."""
-    files: tuple[str, str] = ("", "")
-    """What messages call the files of both."""
-
-    @property
-    def parts(self) -> tuple[tuple[str, str], ...]:
-        """The file of train and that of dev, each with a digest of its examples in use."""
-        return tuple(
-            (name, _digest_of(split))
-            for name, split in zip(self.files, (self.train, self.dev), strict=True)
-        )
-
-    @property
-    def gold(self) -> list[float]:
-        """Classes of the dev examples, or their numbers in regression."""
-        return [example.label for example in self.dev]
-
-    def digest(self) -> str:
-        """SHA-256 of all examples in order: equal rows are equal data, wherever they came from."""
-        seen = hashlib.sha256()
-        for split in (self.train, self.dev):
-            for example in split:
-                seen.update(json.dumps(example, ensure_ascii=True).encode())
-            seen.update(b"--")
-        return seen.hexdigest()[:16]
-
-
-def _digest_of(split: list[Example]) -> str:
-    """Short digest of a split's examples in order."""
-    seen = hashlib.sha256()
-    for example in split:
-        seen.update(json.dumps(example, ensure_ascii=True).encode())
-    return seen.hexdigest()[:16]
-
-
-def measure(task: Task, splits: Splits) -> Size:
-    """Rows of both splits and a guess of the mean tokens of a sequence, for estimates of cost.
-
-    The guess is 1.2 tokens a word and three special tokens: enough to pack bundles by.
-    """
-    some = splits.train[:: max(1, len(splits.train) // 500)]
-    guesses = [words_of(pair) for e in some for pair in e.pairs]
-    tokens = min(task.max_length, sum(guesses) / len(guesses))
-    return Size(train=len(splits.train), dev=len(splits.dev), tokens=tokens)
-
-
-def words_of(pair: tuple[str, str | None]) -> float:
-    """A guess of the tokens of a sequence, by its words."""
-    return 1.2 * sum(len((part or "").split()) for part in pair) + 3
+from stilt.task import Origin, Task, fields_of
 
 
 def data_folder(value: str | os.PathLike[str] | None) -> Path | None:
@@ -93,18 +34,28 @@ def data_folder(value: str | os.PathLike[str] | None) -> Path | None:
     return Path(name).resolve()
 
 
-def load_splits(task: Task, folder: Path | None, synthesis: Path | None = None) -> Splits:
+def load_splits(
+    task: Task, folder: Path | None, synthesis: Path | None = None, known: Collection[str] = ()
+) -> Splits:
     """Loads and renders a task's train and dev examples.
 
     Args:
         task: which data set, how rendered.
         folder: local data files, looked at before anything else.
         synthesis: folder with the rows that the study generated, for a task that needs them.
+        known: digests by which a study knows its rows, see ``Splits.known_by``: of several texts of
+            the task it keeps the one that it was begun with.
 
     Raises:
         DataError: No origin has the files, or a row cannot be used; the message says where.
     """
-    found = _generated(task, synthesis) if task.synthesis else _nearest(task, folder)
+    if task.synthesis:
+        return _rendered(task, _generated(task, synthesis))
+    return _nearest(task, folder, known)
+
+
+def _rendered(task: Task, found: "_Found") -> Splits:
+    """Renders raw rows, and draws those that are used."""
     parts = zip(
         *(("train", "dev"), (found.train, found.dev), (task.train_size, task.dev_size)),
         *(found.names, found.quoting),
@@ -121,7 +72,7 @@ def load_splits(task: Task, folder: Path | None, synthesis: Path | None = None) 
         odd += tally.found(split)
     train, dev = drawn
     odd += oddities_of_splits(task, train, dev)
-    return Splits(train, dev, found.where, tuple(odd), found.names)
+    return Splits(train, dev, found.where, tuple(odd), found.names, found.text)
 
 
 @dataclass(frozen=True)
@@ -135,31 +86,51 @@ class _Found:
     """Of both splits' files, for messages."""
     quoting: tuple[str, str] = ("", "")
     """How the quote marks of both were read, see ``tables.Table``."""
+    text: str = ""
+    """Which of the task's texts they are."""
 
 
-def _nearest(task: Task, folder: Path | None) -> _Found:
+def _nearest(task: Task, folder: Path | None, known: Collection[str]) -> Splits:
     """Rows of the first origin that has them: local files, then a wheel's, then the Hub's.
 
-    Files that are called as the task says win over exports in other formats or layouts.
+    Files that are called as the task says win over exports in other formats or layouts; of those
+    that are here, rows that are known win over all.
     """
     tried = []
-    for origin, found in _attempts(task, folder):
-        if isinstance(found, _Found):
-            return _prepared(origin, found, _other_names(task, origin))
-        tried += [found] if found else []
-    raise NoDataError(f"task {task.name!r}: no data found. Tried: {'; '.join(tried)}.")
+    first: Splits | DataError | None = None
+    for origin, look in _attempts(task):
+        if origin.hub and first is not None:
+            break  # rows are here, and where no network is the Hub takes long to say no
+        try:
+            found = look(origin, folder, task.label)
+            if not isinstance(found, _Found):
+                tried += [found] if found else []
+                continue
+            splits = _rendered(task, _prepared(task, origin, found))
+        except DataError as error:
+            if not known:
+                raise
+            first = first or error
+        else:
+            if not known or splits.known_by(known):
+                return splits
+            first = first or splits
+    if isinstance(first, Splits):
+        return first
+    raise first or NoDataError(f"task {task.name!r}: no data found. Tried: {'; '.join(tried)}.")
 
 
-def _attempts(task: Task, folder: Path | None) -> Iterator[tuple[Origin, _Found | str | None]]:
-    """What each origin gives, or why it gives nothing, in the order of preference."""
-    origins = sorted(task.data, key=lambda origin: (bool(origin.hub), bool(origin.wheel)))
+Look = Callable[[Origin, Path | None, str], "_Found | str | None"]
+"""Gives the raw rows of an origin, or why there are none; told the data folder and the label."""
+
+
+def _attempts(task: Task) -> Iterator[tuple[Origin, Look]]:
+    """Each origin with how to look for its rows, in the order of preference."""
+    origins = sorted(task.data, key=lambda o: (bool(o.hub), bool(o.wheel), not o.preferred))
     local = [origin for origin in origins if not (origin.hub or origin.wheel)]
-    for origin in local:
-        yield origin, _locate(origin, folder, task.label)
-    for origin in _exports(task, local):
-        yield origin, _alike(origin, folder, task.label)
-    for origin in origins[len(local) :]:
-        yield origin, _locate(origin, folder, task.label)
+    yield from ((origin, _locate) for origin in local)
+    yield from ((origin, _alike) for origin in _exports(task, local))
+    yield from ((origin, _locate) for origin in origins[len(local) :])
 
 
 def _exports(task: Task, local: Iterable[Origin]) -> Iterator[Origin]:
@@ -272,8 +243,19 @@ def _other_names(task: Task, origin: Origin) -> dict[str, str]:
     return {old: new for old, new in names.items() if old not in origin.rename}
 
 
-def _prepared(origin: Origin, found: _Found, others: dict[str, str]) -> _Found:
+def _text(task: Task, origin: Origin, row: Row) -> str:
+    """Which of a task's texts a row is: its origin's, unless it has the columns of another one."""
+    own = {origin.rename.get(column, column) for column in row}
+    if {field.column for field in fields_of(task)} <= own:
+        return origin.note
+    others = (other.note for other in task.data if other.rename.keys() & row.keys())
+    return next(others, origin.note)
+
+
+def _prepared(task: Task, origin: Origin, found: _Found) -> _Found:
     """Rows with the columns that templates name, one file cut into train and dev."""
+    others = _other_names(task, origin)
+    text = _text(task, origin, found.train[0]) if found.train else origin.note
     train, dev = (
         list(_renamed(part, origin.rename, others, name))
         for part, name in zip((found.train, found.dev), found.names, strict=True)
@@ -286,7 +268,7 @@ def _prepared(origin: Origin, found: _Found, others: dict[str, str]) -> _Found:
                 f"{'dev' if train else 'train'} part of the cut by {origin.cut_by!r} without any "
                 f"of the {len(train) + len(dev)} rows."
             )
-    return replace(found, train=train, dev=dev)
+    return replace(found, train=train, dev=dev, text=text)
 
 
 def _renamed(

@@ -34,6 +34,8 @@ class Pin(Frozen):
     """The file of train and that of dev, each with a digest; earlier versions kept none."""
     odd: tuple[dict[str, Any], ...] | None = None
     """What is odd in the rows, for whoever has not got them; earlier versions did not look."""
+    text: str = ""
+    """Which text the rows are, where the task tells of several."""
 
 
 def pin_name(task: str, train_size: int | None) -> str:
@@ -68,6 +70,7 @@ def new_pin(
     where: str,
     odd: Iterable[Frozen] = (),
     parts: tuple[tuple[str, str], ...] = (),
+    text: str = "",
 ) -> Pin:
     """The pin of rows that were just read.
 
@@ -78,6 +81,7 @@ def new_pin(
         where: they were found.
         odd: what is odd in them.
         parts: the files of both splits, each with a digest.
+        text: which of a task's texts they are.
     """
     gold = written(np.asarray(labels))
     tables = tuple(oddity.model_dump() for oddity in odd)
@@ -89,6 +93,7 @@ def new_pin(
         where=where,
         odd=tables,
         parts=parts,
+        text=text,
     )
 
 
@@ -135,8 +140,8 @@ def keep(path: Path, name: str, pin: Pin, known: str | None) -> str:
             f"this study began with ({there.train} train, {there.dev} dev from {there.where})"
             f"{_differing(pin, there)}. Use the same data, or begin another study."
         )
-    lacks = (there.odd is None and pin.odd) or (not there.parts and pin.parts)
-    if there.gold != pin.gold or lacks:
+    before, now = ((not p.odd, not p.parts, not p.text) for p in (there, pin))
+    if there.gold != pin.gold or any(a and not b for a, b in zip(before, now, strict=True)):
         write_text(path, text)
     return ""
 

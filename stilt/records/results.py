@@ -26,6 +26,10 @@ Damage = Literal["empty", "truncated", "foreign", "newer", "schema", "unreadable
 """Why a file is no record: nothing in it, cut off, something else, of another schema, closed."""
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class Provenance(Frozen):
     """Where, when and with what a number was made."""
 
@@ -40,6 +44,9 @@ class Provenance(Frozen):
     threads: int
     peak_memory: int = Field(ge=0)
     """Bytes: of the accelerator where there is one, else of the process."""
+    # not written where it is None: earlier versions know no such field
+    energy: float | None = Field(default=None, ge=0, exclude_if=_absent)
+    """Joules that the accelerator used while the run was on it; None where it does not tell."""
     versions: dict[str, str]
     commit: str | None
     code: str
@@ -93,10 +100,6 @@ class Training(Frozen):
     """Modules that were initialised anew."""
 
 
-def _absent(value: object) -> bool:
-    return value is None
-
-
 class Score(Frozen):
     """How a model did on a dev set. All scores are fractions; correlations are in -1..1."""
 
@@ -121,6 +124,11 @@ class Score(Frozen):
     """The same for the labels."""
     ties: int = Field(ge=0)
     """Examples whose best two or more options had equal scores."""
+    withheld: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Whether predictions and labels are left out, and empty here: of data that only persons with a
+    credential may read, in a bundle for others."""
+    constant: bool | None = Field(default=None, exclude_if=_absent)
+    """Whether all predictions are one answer, where they are withheld."""
 
     @classmethod
     def of(cls, metric: str, **fields: Any) -> Self:
@@ -262,8 +270,17 @@ def write_record(record: RunResult | Failure, path: Path) -> None:
     Raises:
         ValueError: A number is not finite.
     """
-    line = json.dumps(record.model_dump(mode="json"), separators=(",", ":"), allow_nan=False)
-    write_text(path, line + "\n")
+    write_text(path, line_of(record))
+
+
+def line_of(record: Record) -> str:
+    """A record as one line of JSON.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    table = record.model_dump(mode="json")
+    return json.dumps(table, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def read_record(model: type[RecordT], path: Path) -> RecordT | None:

@@ -52,6 +52,9 @@ def contradiction(result: Ended) -> str | None:
         return f"field 'score' = {result.score}: 'dev.score' is {dev.score}"
     if dev.score != dev.by(result.metric):
         return f"field 'score' = {result.score}: 'dev' has another {result.metric}"
+    if dev.withheld:
+        told = dev.gold or dev.predictions
+        return f"field 'dev.withheld' = true: there are {told[:20]!r}" if told else None
     return _of_numbers(result, dev) if is_numbers(result.metric) else _of_classes(result, dev)
 
 
@@ -152,7 +155,7 @@ def measured(result: Ended) -> Measured:
     if dev is not None:
         kind = "multiple-choice" if dev.mcc is None else "classification"
         kind = "regression" if is_numbers(result.metric) else kind
-    gold = None if dev is None else labels_id(dev.gold)
+    gold = None if dev is None or dev.withheld else labels_id(dev.gold)
     rows = (result.train_rows, result.dev_rows, result.data, gold, kind)
     return Measured(result.metric, result.classes, result.chance, result.majority, *rows)
 
@@ -245,7 +248,11 @@ class Judge:
         """What most of a task's first results were scored on."""
         known = Rows(pin.digest, pin.train) if pin else Rows()
         asked = islice(self._sound(task, train_size, known.data), ASKED)
-        votes = Counter(Rows(r.data, r.train_rows, r.dev.gold) for r in asked if r.dev is not None)
+        votes = Counter(
+            Rows(r.data, r.train_rows, None if r.dev.withheld else r.dev.gold)
+            for r in asked
+            if r.dev is not None
+        )
         if not votes:
             return known
         (rows, count), total = votes.most_common(1)[0], votes.total()
@@ -271,6 +278,21 @@ class Judge:
                 continue
             if data in (None, record.data) and not not_planned(record.item, run):
                 yield record
+
+    def known(self, task: str, train_size: int | None = None) -> frozenset[str]:
+        """Digests by which a study knows a task's rows, see ``Splits.known_by``; none at first.
+
+        Rows that were not seen yet in so great a number are known by their dev part.
+        """
+        own = train_size == self.study.tasks[task].train_size
+        for size in (train_size, None) if own else (train_size,):
+            if (rows := self._rows(task, size)).data is not None:
+                return frozenset({rows.data})
+        try:
+            pin = self._pins.get(task) or read_pin(self._pin_path(task, None))
+        except ConfigError:
+            pin = None
+        return frozenset({pin.parts[1][1]} if pin is not None and pin.parts else ())
 
     def pin(self, task: str, train_size: int | None, pin: Pin) -> str:
         """Keeps the rows that were just read for a task, see ``keep``.

@@ -1,7 +1,7 @@
 """The state of an interrupted run on disk: whole and its own run's, or not used."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 
 from stilt.errors import disk_trouble
 from stilt.system.sealed import flaw, sealing
+from stilt.training.spent import Spent
 
 FORMAT = "1"
 """Counts changes of what a state holds, so that an earlier one is not taken up."""
@@ -25,6 +26,8 @@ class SavedState:
     """Digest of the rows that it trains on."""
     tell: Callable[[str], None] = lambda message: None
     """Is told, in a line, what becomes of a state that cannot be read or written."""
+    spent: Spent = field(default_factory=Spent)
+    """What the run has cost: it goes into a state, and comes out of it again."""
 
     @property
     def _facts(self) -> dict[str, str]:
@@ -47,13 +50,14 @@ class SavedState:
     def read(self) -> dict[str, Any]:
         """What ``write`` was given; only of a sound state."""
         content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        self.spent.go_on(content.pop("spent", {}))
         return content
 
     def write(self, content: dict[str, Any]) -> None:
         """Puts a state in place of the last one; where the disk takes no more, that one stays."""
         try:
             with sealing(self.path, self._facts) as file:
-                torch.save(content, file)
+                torch.save(content | {"spent": self.spent.state()}, file)
         except (OSError, RuntimeError) as error:
             if not disk_trouble(error):
                 raise

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from stilt.cell import Hyperparameters
 from stilt.data.encode import Encoded
 from stilt.records.results import CurvePoint
-from stilt.schedule import Schedule, plan_updates
+from stilt.schedule import BETAS, CLIP, EPS, WEIGHT_DECAY, Schedule, plan_updates
 from stilt.system.interrupt import Interrupted
 from stilt.task import Task
 from stilt.training.curves import Curves, Diverged
@@ -124,10 +124,10 @@ class _Run:
         self.optimizer = torch.optim.AdamW(
             model.parameters(),
             lr=self.rate,
-            betas=(0.9, 0.999),
-            eps=1e-8,
-            weight_decay=0.0,
             fused=True,
+            betas=BETAS,
+            eps=EPS,
+            weight_decay=WEIGHT_DECAY,
         )
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.data = data
@@ -152,7 +152,7 @@ class _Run:
         """Does the ``step``-th backward pass of an epoch; True where it updated the weights."""
         self._backward(rows)
         # the released code clips after every backward pass, also on partial sums
-        norm = self.runtime.accelerator.clip_grad_norm_(self.parameters, 1.0)
+        norm = self.runtime.accelerator.clip_grad_norm_(self.parameters, CLIP)
         if (step + 1) % self.schedule.accumulation:
             return False
         self._losses.append(torch.stack(self._partial).mean())

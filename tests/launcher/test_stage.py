@@ -173,3 +173,10 @@ def test_a_model_of_the_hub_is_asked_when_it_is_staged(request_of, roberta):
         "task 'endings', field 'max_length' = 129; task 'pairs', field 'max_length' = 129: the "
         "model has 128 positions."
     )
+
+
+def test_which_text_the_rows_are_is_told_in_a_line(own_study, roberta, in_process, capsys):
+    path = own_study / "pairs.toml"
+    path.write_text(path.read_text() + 'note = "the second edition"\n')
+    assert stage(arguments(own_study, roberta)) == 0
+    assert "pairs: the second edition.\n" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import pytest
 
 from stilt.cell import SYNTHESIS, digest
 from stilt.grid import grid_names, load_grid
+from stilt.revisions import Change
 from stilt.study import Revision, Study, bind
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden/cell_ids.json").read_text())
@@ -42,6 +43,18 @@ def test_the_history_of_a_study_is_no_part_of_its_digest():
     again = Study.model_validate(study.model_dump() | {"revisions": [seen]})
     assert again.digest == study.digest == GOLDEN["demo"]["study"]
     assert (study.revision, again.revision) == (1, 1)
+
+
+def test_what_a_task_tells_people_is_no_part_of_an_id_or_digest():
+    study = bind(load_grid("full"), "golden-identity")
+    table = study.model_dump()
+    for task in table["tasks"].values():
+        task |= {"licence": "another", "credentialed": not task["credentialed"]}
+        task["data"] = [o | {"note": "another", "preferred": True} for o in task["data"]]
+    again = Study.model_validate(table)
+    assert again.digest == study.digest
+    assert list(again.cells) == list(study.cells)
+    assert Change(study, again).same and Change(study, again).other_fields() == []
 
 
 def ids(grid, **fields):

@@ -33,6 +33,8 @@ def test_every_built_in_task_file_loads(name):
     assert task.name == name
     assert task.title != name, "a built-in task has a title of its own"
     assert task.size is not None
+    assert task.licence, "reports and bundles tell it"
+    assert task.credentialed == (name == "mednli")
 
 
 @pytest.mark.parametrize("name", PAPER)

@@ -4,9 +4,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from analysis.read.collect import collect
+from analysis.report.facts import facts
 from analysis.report.page import write_report
 from analysis.stats.degenerate import DEFAULT, degenerate
-from analysis.stats.differences import differences_against_none
+from analysis.stats.differences import Question, differences_against_none
 from analysis.stats.examples import answers_of
 from analysis.stats.summary import summarize_cells
 from stilt.folder import StudyFolder
@@ -69,10 +70,12 @@ def built(folder: StudyFolder, study: Study, *, figures=(), problems=()) -> Path
     """The report of a study, from its files."""
     collection = collect(folder, study)
     cells = collection.cells.with_columns(degenerate(DEFAULT))
+    summary = summarize_cells(cells)
     return write_report(
         collection,
-        summarize_cells(cells),
+        summary,
         differences_against_none(cells, answers_of(cells)),
         list(figures),
         list(problems),
+        facts=facts(collection, summary, Question()),
     )

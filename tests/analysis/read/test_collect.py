@@ -70,7 +70,10 @@ def test_every_column_holds_what_the_result_file_says(tiny):
             "start": None,
             **{
                 name: getattr(result.provenance, name)
-                for name in ("host", "job", "attempt", "device", "commit", "code")
+                for name in (
+                    *("host", "job", "attempt", "device", "peak_memory"),
+                    *("energy", "commit", "code"),
+                )
             },
             **dict.fromkeys(("failure_kind", "failure_message", "log")),
         }

@@ -243,3 +243,15 @@ def test_of_many_cells_those_that_went_wrong_are_listed_and_the_rest_is_counted(
     # no part here has more than that go wrong
     assert listed.count("failed") == statuses.count("failed")
     assert listed.count("diverged") == statuses.count("diverged")
+
+
+def test_how_the_study_was_made_is_told_in_one_section(page):
+    section = page.text[page.text.index("Reproducibility Licences") :]
+    for what in (
+        *("Weight decay 0", "Precision fp32, without TF32", "Energy not measured"),
+        *("Optimizer AdamW, betas 0.9 and 0.999", "Hardware cpu (", "Peak memory at most 1.5 GB"),
+        "RTE 2,490 training rows, 120 development rows",
+        "CoLA none: excerpts of published works",
+        "the hyperparameters of the best run of each source on each target",
+    ):
+        assert what in section, what

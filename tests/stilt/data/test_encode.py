@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stilt.data.encode import encode, encode_splits
-from stilt.data.load import Splits
 from stilt.data.render import Example, render
+from stilt.data.splits import Splits
 from stilt.errors import DataError
 from stilt.task import load_task
 from tests.support.letters import BOS, EOS, PAD, ids, load_letters

@@ -3,8 +3,9 @@
 import pytest
 
 from stilt.data import load
-from stilt.data.load import Splits, data_folder, load_splits, measure
+from stilt.data.load import data_folder, load_splits
 from stilt.data.render import Example
+from stilt.data.splits import Splits, measure
 from stilt.errors import DataError
 from stilt.task import load_task
 from tests.support.json_lines import write_jsonl

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stilt.data.load import Splits, load_splits
+from stilt.data.load import load_splits
 from stilt.data.oddities import (
     Oddity,
     Tally,
@@ -13,6 +13,7 @@ from stilt.data.oddities import (
     oddities_of_splits,
 )
 from stilt.data.render import Example, render
+from stilt.data.splits import Splits
 from stilt.folder import StudyFolder
 from stilt.records.pins import keep, new_pin
 from stilt.task import load_task

@@ -214,3 +214,19 @@ def test_a_diverged_source_is_a_result(made):
     record = read_record(SourceResult, path)
     write_record(record.model_copy(update={"status": "diverged", "score": None, "dev": None}), path)
     assert read_ending(study, folder, study.runs[source]).status == "diverged"
+
+
+def test_a_result_whose_predictions_are_withheld_counts_and_has_none(made):
+    study, folder = made
+    first, second, *_ = of_target(study, "rte")
+
+    def edit(table, **more):
+        table["dev"] |= {"predictions": "", "gold": "", "withheld": True} | more
+
+    change(folder.result(first.id), edit)
+    change(folder.result(second.id), lambda table: edit(table, predictions="01"))
+    assert finished(study, folder, first.id)
+    assert not finished(study, folder, second.id)
+    cells = collect(folder, study).cells
+    (row,) = cells.filter(cells["cell"] == first.id).iter_rows(named=True)
+    assert (row["status"], row["predictions"], row["gold"], row["constant"]) == ("ok", *[None] * 3)

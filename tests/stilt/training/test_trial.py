@@ -11,7 +11,7 @@ from transformers import (
 )
 
 from stilt.data.encode import encode
-from stilt.data.load import Splits
+from stilt.data.splits import Splits
 from stilt.errors import ModelError
 from stilt.task import load_task
 from stilt.training.trial import Layout, require_padding_invariance, sample
