@@ -128,7 +128,9 @@ class Study(Frozen):
     @cached_property
     def digest(self) -> str:
         """Short hash of all but its history; a field that a later version adds changes nothing."""
-        return digest(self.model_dump(mode="json", exclude_defaults=True, exclude={"revisions"}))
+        # who may read a task's rows is no part of it
+        unsaid: Any = {"revisions": True, "tasks": {"__all__": {"credentialed"}}}
+        return digest(self.model_dump(mode="json", exclude_defaults=True, exclude=unsaid))
 
     @property
     def revision(self) -> int:
