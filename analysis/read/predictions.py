@@ -18,10 +18,10 @@ from analysis.read.collect import Collection
 from stilt.data.load import data_folder, load_splits
 from stilt.data.oddities import SEPARATOR
 from stilt.data.render import Example
-from stilt.errors import ConfigError, DataError, NoDataError
+from stilt.errors import DataError, NoDataError
 from stilt.folder import StudyFolder
 from stilt.records.answers import answers_of
-from stilt.records.pins import pin_path, read_pin
+from stilt.records.pins import found_in
 from stilt.study import Study
 from stilt.system.files import replacing
 from stilt.system.units import counted
@@ -202,7 +202,7 @@ def _examples(
     """The dev examples that a target's cells were scored on, or in words why they are not given."""
     task = study.tasks[target]
     if needs_credentials(task) and not wanted.credentialed:
-        return "who reads them needs credentials; --credentialed copies them all the same."
+        return "who reads them needs credentials; --credentialed copies them."
     # what the study used was fetched before its jobs ran: nothing is fetched for this
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     problems: list[str] = []
@@ -227,12 +227,8 @@ def _places(study: Study, target: str, folder: StudyFolder, wanted: Wanted) -> l
     own = data_folder(wanted.data_dir)
     if wanted.data_dir is not None:
         return [own]
-    try:
-        pin = read_pin(pin_path(folder, study.tasks, target, None))
-    except ConfigError:
-        pin = None
-    known = [Path(pin.where)] if pin is not None and Path(pin.where).is_dir() else []
-    return list(dict.fromkeys([own, *known]))
+    known = [own, found_in(folder, study.tasks, target)]
+    return list(dict.fromkeys(filter(None, known))) or [None]
 
 
 def needs_credentials(task: Task) -> bool:
