@@ -31,6 +31,7 @@ class StudyFolder:
         self.bundles = path / "bundles"
         self.logs = path / "logs"
         self.slurm = path / "slurm"
+        self.tracking = path / "tracking"
         self.summary = summary or path / "summary"
         self.submissions = path / "submissions.jsonl"
 
