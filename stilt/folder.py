@@ -32,6 +32,7 @@ class StudyFolder:
         self.logs = path / "logs"
         self.slurm = path / "slurm"
         self.tracking = path / "tracking"
+        self.notices = path / "notices"
         self.summary = summary or path / "summary"
         self.submissions = path / "submissions.jsonl"
 

@@ -42,6 +42,7 @@ ROOMS = {
     "jobs": {
         "settings": "",
         "requeue": "",
+        "notice": "",
         "sampler": "",
         "worker": "settings",
         "synthesize": "sampler",
@@ -61,7 +62,7 @@ ROOMS = {
         "local": "scheduler study",
         "checks": "cluster local study",
         "api": "local scheduler study",
-        "submit": "cluster local scheduler send study",
+        "submit": "cluster local scheduler send study watch",
         "status": "watch",
         "stage": "checks study watch",
         "doctor": "checks cluster study",

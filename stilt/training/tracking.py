@@ -19,8 +19,6 @@ from stilt.training.runtime import outside_random_state
 Update = Callable[[int, Mapping[str, float]], None]
 """Is told the number of an update, from 1, and what was measured in it."""
 
-PLACES = {"trackio": "TRACKIO_DIR", "wandb": "WANDB_DIR"}
-"""Variables that say where these keep their runs."""
 OFFLINE = {"WANDB_MODE": "offline", "WANDB_CONSOLE": "off", "WANDB_SILENT": "true"}
 """What holds unless the environment says otherwise: nodes may reach no server."""
 
@@ -62,10 +60,10 @@ class Tracking:
         name = str(self._name)
         place = folder / name
         place.mkdir(parents=True, exist_ok=True)
-        for variable, value in OFFLINE.items():
+        # W&B makes a folder of its name by itself
+        places = {"TRACKIO_DIR": str(folder / "trackio"), "WANDB_DIR": str(folder)}
+        for variable, value in (OFFLINE | places).items():
             os.environ.setdefault(variable, value)
-        if name in PLACES:
-            os.environ.setdefault(PLACES[name], str(place))
         kind = LOGGER_TYPE_TO_CLASS[name]
         if kind.requires_logging_directory:
             tracker = kind(re.sub(r"[^\w.=@#-]+", "_", run), logging_dir=place)
