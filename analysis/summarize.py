@@ -33,6 +33,8 @@ from analysis.read.pool import united
 from analysis.report.bundle import Summarized, require_place, write_bundle
 from analysis.report.costs import update_accounting
 from analysis.report.facts import Group, facts
+from analysis.read.predictions import NAME as PREDICTIONS
+from analysis.read.predictions import NO_PREDICTIONS, Wanted, write_predictions
 from analysis.spread.flips import flips
 from analysis.spread.power import power
 from analysis.spread.variance import variance_components
@@ -125,6 +127,7 @@ def summarize(
     compare: tuple[str, str] | None = None,
     pool: str | None = None,
     figures: bool = True,
+    answers: Annotated[Wanted, tyro.conf.arg(name="")] = NO_PREDICTIONS,
     out: Path | None = None,
     bundle: Path | None = None,
 ) -> int:
@@ -149,6 +152,7 @@ def summarize(
         pool: show the studies as one of this name, each cell counted once; refused where their
             models, recipes, tasks or data differ. Written to a folder of that name below root.
         figures: also draw figures and write report.html.
+        answers: see ``Wanted``.
         out: folder that gets a folder for each study, in place of the study's own summary folder:
             for studies of others, which are then only read.
         bundle: also write one study for others to this zip file: its records, tables, figures, and
@@ -162,6 +166,8 @@ def summarize(
         only = "goes without --compare" if compare else "name the studies, two or more"
         raise ConfigError(f"--pool {pool}: {only}.")
     asked = Question(degenerate, interval, interim)
+    if compare and answers.predictions:
+        raise ConfigError("--predictions: goes without --compare.")
     if compare:
         both = placed([find_study(name, root) for name in compare], out)
         if len(both) < 2:
@@ -189,6 +195,10 @@ def summarize(
         summaries.append(summary_of(collection, asked, report))
         # before anything is printed: a reader that has enough must not cost a file
         paths += write(summaries[-1], figures=figures)
+        if answers.predictions:
+            left_out = write_predictions(collection, collection.folder.summary / CELLS, answers)
+            sys.stderr.writelines(f"{line}\n" for line in left_out)
+            paths.append(collection.folder.summary / PREDICTIONS)
     if bundle is not None:
         for folder, study in found.items():
             derive = partial(_derived, study, asked, report, figures)

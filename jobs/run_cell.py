@@ -18,9 +18,12 @@ from stilt.training.curves import Diverged
 from stilt.training.forward import predict
 from stilt.training.saved_state import SavedState
 from stilt.training.spent import Spent
+from stilt.training.tracking import Tracking, Update
 
 OnProgress = Callable[[int, int], None]
 """Is told how much work of how much is done: tokens, or generated rows."""
+MEASURED = ("score", "accuracy", "mcc", "f1", "pearson", "spearman", "loss")
+"""Of a dev set's score, what a tracker is told."""
 
 
 def run_cell(worker: Worker, attempt: Attempt, progress: OnProgress) -> Result | SourceResult:
@@ -35,12 +38,50 @@ def run_cell(worker: Worker, attempt: Attempt, progress: OnProgress) -> Result |
         Interrupted: A signal asked to stop; the state is saved and the next attempt goes on.
     """
     trial = Trial(worker, attempt)
-    outcome = trial.run(progress)
+    tracking = _tracking(worker, attempt)
+    try:
+        outcome = trial.run(progress, tracking.update)
+        tracking.update(*_last(outcome))
+    finally:
+        tracking.end()
     if trial.source is not None:
         return _save_source(trial, trial.source, outcome)
     cell = worker.study.cells[attempt.item]
     start = worker.weights[cell.source_id] if cell.source_id else None
     return Result(cell=cell, start=start, **trial.record(outcome))
+
+
+def _tracking(worker: Worker, attempt: Attempt) -> Tracking:
+    """The tracker's run of a cell or source; silent where the submit names no tracker."""
+    study, run = worker.study, worker.study.runs[attempt.item]
+    point = run.hyperparameters
+    group = f"{run.source_name} → {run.task}" if run.cell else "sources"
+    return Tracking(
+        worker.settings.tracker,
+        worker.folder.tracking,
+        log,
+        study=study.name,
+        group=group,
+        run=f"{run.title} {run.id}",
+        config={
+            "id": run.id,
+            "stage": run.stage,
+            "source": run.source_name,
+            "task": run.task,
+            **(point.model_dump() if point else {}),
+            "model": study.grid.model.name,
+            "recipe": study.grid.recipe,
+            "attempt": attempt.number,
+            "commit": worker.settings.commit,
+        },
+    )
+
+
+def _last(outcome: "Outcome") -> tuple[int, dict[str, float]]:
+    """What a tracker is told at a run's end: its updates, and its dev scores where it has any."""
+    found = outcome.dev.model_dump(include=set(MEASURED)) if outcome.dev else {}
+    points = {f"dev_{name}": value for name, value in found.items() if value is not None}
+    return outcome.training.updates if outcome.training else 0, points
 
 
 def _save_source(trial: "Trial", source: Source, outcome: "Outcome") -> SourceResult:
@@ -79,7 +120,7 @@ class Trial:
         self.train_data, self.dev_data, self.data_digest = worker.encoded(run.task, size)
         self.spent.lap("encode")
 
-    def run(self, progress: OnProgress) -> Outcome:
+    def run(self, progress: OnProgress, updated: Update = lambda *measured: None) -> Outcome:
         """Trains, unless the cell is an evaluation, and scores; saves only an interrupted state."""
         study, first = self.worker.study, None
         if self.cell is not None and self.cell.source_id is not None:
@@ -87,7 +128,7 @@ class Trial:
         start = self.worker.models.start(self.task, first, study.grid.head)
         trained = study.runs[self.attempt.item].hyperparameters
         if trained is not None:
-            return self._fine_tune(start, trained, progress)
+            return self._fine_tune(start, trained, progress, updated)
         assert self.cell is not None
         model: Any = self.worker.build(start, self.cell.seed, self.task)
         model.to(self.worker.accelerator.device)
@@ -97,7 +138,11 @@ class Trial:
         return Outcome(model, dev)
 
     def _fine_tune(
-        self, start: Start, hyperparameters: Hyperparameters, progress: OnProgress
+        self,
+        start: Start,
+        hyperparameters: Hyperparameters,
+        progress: OnProgress,
+        updated: Update,
     ) -> Outcome:
         """Trains a model and scores it once at the end."""
         init_seed = hyperparameters.init_seed
@@ -121,6 +166,7 @@ class Trial:
                 self.worker.runtime(self.attempt.chunk),
                 state=state,
                 progress=progress,
+                updated=updated,
                 after_epoch=dev_score if self.worker.study.grid.curve else None,
             )
         except Diverged as diverged:

@@ -19,6 +19,9 @@ DEVICE_BROKEN = 69
 The item that it broke under has its record and keeps its claim: who started the worker decides.
 """
 
+Tracker = Literal["tensorboard", "trackio", "wandb"]
+"""Trackers, as accelerate calls them and as their packages are called."""
+
 
 class Settings(Frozen):
     """Where a worker finds things and what it may use.
@@ -42,6 +45,8 @@ class Settings(Frozen):
     checkpoint_seconds: float = Field(default=600.0, gt=0)
     commit: str | None = None
     command: str = ""
+    tracker: Tracker | None = None
+    """Is told of each run beside its result, see ``stilt.training.tracking``."""
 
 
 class Assignment(Frozen):

@@ -25,6 +25,7 @@ from tyro.conf import Positional
 
 from launcher.watch import screen
 from launcher.watch.observer import Observer
+from launcher.watch.outside import as_table
 from launcher.watch.story import tail, why
 from launcher.watch.study_status import STATES, StudyStatus
 from stilt.errors import ConfigError
@@ -127,6 +128,7 @@ def _as_table(status: StudyStatus) -> dict[str, Any]:
         "gpu_hours": None if status.gpu_seconds is None else status.gpu_seconds / 3600,
         "run_hours": status.run_seconds / 3600,
         "unanswered": status.unanswered,
+        **as_table(status.folder),
         "items": [{name: getattr(item, name) for name in ITEM_FIELDS} for item in status.items],
     }
 

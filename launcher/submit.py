@@ -52,11 +52,13 @@ from launcher.study.resolve import (
 from launcher.study.reuse import other_studies, running_elsewhere, take_over
 from launcher.study.staging import require_tried
 from launcher.study.worker_code import commit
+from launcher.watch.outside import Outside, require_usable
 from stilt.config import require_counts
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.model.hub import require_here
 from stilt.plan import Plan, plan
+from stilt.records.notices import ask_for, ending, forget, tell
 from stilt.system.console import Output
 from stilt.system.files import writable_folder
 from stilt.system.invocation import again, recorded, spelled
@@ -88,6 +90,7 @@ def submit(
     dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"])] = False,
     revise: bool = False,
     work: Annotated[WorkFlags, tyro.conf.arg(name="")],
+    outside: Annotated[Outside, tyro.conf.arg(name="")],
     profile: Path | None = None,
     cluster: Annotated[Any, tyro.conf.arg(name="", constructor=Flags)],
 ) -> int:
@@ -104,10 +107,12 @@ def submit(
         revise: let cells of the study go, or become others, where the grid, a task or the model is
             no longer what it was; their results stay on disk. What only adds cells needs no flag.
         work: see ``WorkFlags``.
+        outside: see ``Outside``.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
     require_counts(**vars(work))
+    require_usable(outside)
     console = Output(soft_wrap=True)
     asked = read_profile(profile, **vars(cluster)) if executor == "slurm" else None
     resolved = resolve_study(grid, places, name=study, dry_run=dry_run)
@@ -158,7 +163,7 @@ def submit(
             console.print(Text(line))
         for message in mended:
             console.print(Text.assemble(("mended:", "yellow"), f" {message}"))
-        options = Submit(resolved, others, sizes, executor, work, console, lock)
+        options = Submit(resolved, others, sizes, executor, work, outside, console, lock)
         return _send_to_slurm(options, asked) if asked else _run_here(options)
     finally:
         lock.release()
@@ -174,6 +179,7 @@ class Submit:
     sizes: dict[str, Size]
     executor: str
     work: WorkFlags
+    outside: Outside
     console: Output
     lock: FileLock
     """Held until the runs are claimed: meanwhile no other submit changes the study."""
@@ -254,6 +260,8 @@ class Submit:
                 f"{spelled('status')} {name} --watch"
             )
         assign(mine.bundles, resolved.folder, settings)
+        if self.outside.notify and mine.bundles:
+            ask_for(resolved.folder, self.outside.notify, settings.submission)
         return mine, later
 
     def settings(self, *, threads: int, device: Literal["gpu", "cpu"]) -> Settings:
@@ -271,6 +279,7 @@ class Submit:
             threads=self.work.threads or threads,
             commit=commit(),
             command=recorded(),
+            tracker=self.outside.tracker,
         )
 
 
@@ -297,6 +306,9 @@ def _run_here(options: Submit) -> int:
         resolved, mine, settings, workers=count, gpus=gpus, sizes=options.sizes, console=console
     )
     outcome = pool.run()
+    verb = "was interrupted" if outcome.interrupted else "has ended"
+    said = ending(resolved.study, resolved.folder, verb)
+    tell(resolved.folder, "ended", said, settings.submission)
     name = resolved.folder.argument
     following = f"Next: {spelled('summarize')} {name}"
     if outcome.interrupted:
@@ -330,6 +342,7 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
         return 0
     jobs = dispatch(resolved, mine, profile, limits, settings, console) if mine.bundles else []
     if not jobs:
+        forget(resolved.folder)
         console.print("nothing was sent.", style="yellow")
         return 1
     name = resolved.folder.argument

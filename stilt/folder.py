@@ -14,6 +14,9 @@ from stilt.study import Study
 from stilt.system.files import write_text
 from stilt.system.invocation import spelled
 
+Name = str | os.PathLike[str]
+"""A path, or what may be one."""
+
 
 class StudyFolder:
     """Where the parts of a study lie."""
@@ -28,6 +31,8 @@ class StudyFolder:
         self.bundles = path / "bundles"
         self.logs = path / "logs"
         self.slurm = path / "slurm"
+        self.tracking = path / "tracking"
+        self.notices = path / "notices"
         self.summary = summary or path / "summary"
         self.submissions = path / "submissions.jsonl"
 
@@ -88,6 +93,28 @@ def find_study(name: str, root: Path) -> StudyFolder:
             raise ConfigError(f"{path}: no study here (study.json is absent).")
     known = [folder.path.name for folder in find_studies(root)]
     raise ConfigError(f"{unknown('study', name, known)} Studies are looked for in {root}.")
+
+
+def open_study(
+    name: str | os.PathLike[str], *, root: str | os.PathLike[str] = "logs"
+) -> StudyFolder:
+    """Finds a study that is there, for ``import stilt``.
+
+    Args:
+        name: its name below the root, or its folder.
+        root: folder that holds studies.
+
+    Raises:
+        ConfigError: There is none, or it cannot be read.
+
+    >>> import stilt
+    >>> study = stilt.open_study("tiny")
+    >>> str(study.path)
+    'logs/tiny'
+    """
+    folder = find_study(os.fspath(name), Path(root))
+    read_study(folder)
+    return folder
 
 
 def _can_be(path: Path) -> bool:

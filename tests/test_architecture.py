@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import importlib
 import subprocess
 import sys
 from collections import defaultdict
@@ -10,6 +11,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+
+import stilt
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +42,7 @@ ROOMS = {
     "jobs": {
         "settings": "",
         "requeue": "",
+        "notice": "",
         "sampler": "",
         "worker": "settings",
         "synthesize": "sampler",
@@ -57,7 +61,8 @@ ROOMS = {
         "watch": "scheduler study",
         "local": "scheduler study",
         "checks": "cluster local study",
-        "submit": "cluster local scheduler send study",
+        "api": "local scheduler study",
+        "submit": "cluster local scheduler send study watch",
         "status": "watch",
         "stage": "checks study watch",
         "doctor": "checks cluster study",
@@ -72,6 +77,7 @@ ROOMS = {
         "figures": "spread stats tables",
         "notes": "read stats",
         "report": "figures read stats tables",
+        "api": "figures read stats",
         "summarize": "figures notes read report spread stats tables",
     },
 }
@@ -165,6 +171,33 @@ def loaded_by(modules):
     )
     assert run.returncode == 0, run.stderr
     return set(run.stdout.split())
+
+
+def test_importing_stilt_loads_nothing_and_its_names_are_looked_up_when_they_are_used():
+    assert loaded_by(["stilt"]) & {*ROOMS, *HEAVY, "matplotlib", "polars", "pydantic"} == {"stilt"}
+    run = "stilt; assert dir(stilt) and stilt.results"
+    loaded = loaded_by([run])
+    assert {"analysis", "polars"} <= loaded and not loaded & set(HEAVY)
+    assert set(stilt.__all__) == {"__version__", *stilt._STANDS_IN}
+    for name, module in stilt._STANDS_IN.items():
+        assert getattr(stilt, name) is getattr(importlib.import_module(module), name)
+    with pytest.raises(AttributeError, match="no attribute 'result'"):
+        stilt.result  # noqa: B018
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_the_names_that_stilt_looks_up_are_for_others_than_this_code(path):
+    # by them a module of stilt could import what imports it
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    taken = {alias.name for node in nodes if node.module == "stilt" for alias in node.names}
+    assert not taken & set(stilt._STANDS_IN)
+    assert "stilt" not in {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
 
 
 LOGIN_NODE = sorted(name for name in NAMES if name.split(".")[0] in ("launcher", "analysis"))

@@ -97,6 +97,28 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
     return figure
 
 
+def draw_violins(ax: Axes, cells: pl.DataFrame, study: Study, target: str) -> None:
+    """Draws one target's panel on an axis of any figure, whose layout it settles.
+
+    Args:
+        ax: what is drawn on.
+        cells: as for ``violins``; only the target's of the stage ``target`` are drawn.
+        study: for the names of tasks.
+        target: one of its tasks.
+    """
+    cells = cells.filter(pl.col("stage") == "target").with_columns(outcome())
+    sources = present(cells, "source")
+    panel = cells.filter(pl.col("target") == target)
+    _panel(ax, panel, sources, colour_of_sources(sources))
+    ax.set_title(target_title(study, target) + in_metric(panel["metric"][0]), loc="left")
+    ax.set_xticks(range(len(sources)), [source_title(study, name) for name in sources])
+    ax.set_ylabel("score × 100")
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    _annotate(ax, panel, sources)
+
+
 def _grid(panels: int, sources: int) -> tuple[int, int]:
     """Columns and rows of panels, so that each violin has room for its numbers."""
     most = max(1, min(panels, int(PAGE / (sources * SLOT + MARGIN))))

@@ -12,6 +12,7 @@ from launcher.cluster.profile import Profile
 from launcher.scheduler.lost import bad_nodes
 from launcher.send.arrays import Array, arrange
 from launcher.send.environment import overriding
+from launcher.send.last_job import send_last_job
 from launcher.send.other_submits import OtherSubmits
 from launcher.send.script import Script
 from launcher.send.sender import FULL, Sender, dependency
@@ -21,6 +22,7 @@ from launcher.study.worker_code import snapshot
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle, Plan
+from stilt.records.notices import asked
 from stilt.study import Study
 from stilt.system.console import new_table
 from stilt.system.units import counted
@@ -73,6 +75,11 @@ def dispatch(
         release(resolved.folder, settings.submission, left)
     if sender.arrays:
         console.print(sent_table(resolved.study, sender.arrays, sender.jobs))
+    wanted = asked(folder)
+    if sender.arrays and wanted is not None and wanted.submission == settings.submission:
+        problem = send_last_job(script, sender.arrays[0][0], [job for _, job in sender.arrays])
+        if problem:
+            _warn(console, "no message at the end", f"{problem}.")
     for need, why in outside.unmet.items():
         _warn(console, "not sent", f"what needs {resolved.study.runs[need].title}: {why}.")
     if sender.problem and not any(word in sender.problem for word in FULL):

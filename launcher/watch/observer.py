@@ -9,6 +9,7 @@ from launcher.scheduler.job_states import JobState
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.logs import log_end, log_files
 from launcher.scheduler.reasons import WITHDRAWN, Reason, died, reason_of_end
+from launcher.watch.outside import told
 from launcher.watch.study_status import Item, StudyStatus
 from stilt.cell import SYNTHESIS, Run
 from stilt.errors import ResultError
@@ -54,6 +55,7 @@ class Observer:
             command=next((li.command for li in reversed(liveness.lines) if li.command), ""),
             damaged=liveness.ledger.damaged,
             away=look.away,
+            outside=told(self.folder, time.time()),
         )
 
     def ended(self, run: Run, blank: Item) -> Item:

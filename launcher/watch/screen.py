@@ -49,6 +49,8 @@ def full(status: StudyStatus) -> RenderableType:
         parts += ["", Text(taken)]
     if smaller := _smaller_passes(status.items):
         parts += ["", Text(smaller, "yellow")]
+    if status.outside:
+        parts += ["", *map(Text, status.outside)]
     if waits := _waiting(status):
         parts += ["", Text(waits)]
     failures = _failures(status.items)

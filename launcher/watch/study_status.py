@@ -70,6 +70,8 @@ class StudyStatus:
     """What of submissions.jsonl cannot be read."""
     away: str = ""
     """Where the study's jobs are, if they cannot be asked for here."""
+    outside: list[str] = field(default_factory=list)
+    """Where its trackers' runs lie, and what a webhook was told."""
 
     @cached_property
     def cells(self) -> list[Item]:

@@ -8,8 +8,12 @@ from typing import Any
 
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
+from stilt.records.notices import tell
 from stilt.records.results import Failure, FailureKind, SourceResult, read_record, write_record
 from stilt.study import Study
+
+TRIED_AGAIN: tuple[FailureKind, ...] = ("node", "killed")
+"""What is most often run once more by itself, and so no news at first."""
 
 
 def record_failure(
@@ -38,6 +42,10 @@ def record_failure(
         **fields | {name: value for name, value in known.items() if value is not None},
     )
     write_record(record, folder.failure(item))
+    if kind not in TRIED_AGAIN or record.attempts > 1:
+        # not the message: it may quote a row
+        said = f"study {study.name}: {run.title} failed ({kind}), the first of this submit"
+        tell(folder, "failed", said)
 
 
 def this_host() -> str:

@@ -63,6 +63,15 @@ def pin_path(folder: StudyFolder, tasks: Container[str], task: str, train_size: 
     return before if before.is_file() else path
 
 
+def found_in(folder: StudyFolder, tasks: Container[str], task: str) -> Path | None:
+    """The folder in which a study found a task's rows, where it is still there."""
+    try:
+        pin = read_pin(pin_path(folder, tasks, task, None))
+    except ConfigError:
+        return None
+    return Path(pin.where) if pin is not None and Path(pin.where).is_dir() else None
+
+
 def new_pin(
     digest: str,
     train: int,

@@ -58,9 +58,25 @@ def _shortest(program: Path) -> str:
     return program.name if found and Path(found) == program.absolute() else str(program)
 
 
+SECRET = "--notify"
+"""The flag whose value is not kept."""
+
+
 def recorded() -> str:
-    """Returns this command as typed, as a study keeps it: program, then its arguments."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """Returns this command as typed, as a study keeps it: program, then its arguments.
+
+    A webhook's address is left out: a study may be published, and whoever has it can send.
+    """
+    words: list[str] = []
+    for word in sys.argv[1:]:
+        name, equals, _ = word.partition("=")
+        if words and words[-1] == SECRET:
+            words.append("URL")
+        elif equals and name in (SECRET, SECRET.lstrip("-")):
+            words += [SECRET, "URL"]
+        else:
+            words.append(word)
+    return shlex.join([Path(sys.argv[0]).name, *words])
 
 
 def again(command: str, record: str) -> str:

@@ -21,6 +21,7 @@ from stilt.training.forward import forward, token_count
 from stilt.training.runtime import Runtime, outside_random_state, random_state, set_random_state
 from stilt.training.saved_state import SavedState
 from stilt.training.team import Team
+from stilt.training.tracking import Update
 
 
 def fit(
@@ -32,6 +33,7 @@ def fit(
     *,
     state: SavedState | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    updated: Update = lambda number, values: None,
     after_epoch: Callable[[PreTrainedModel], float | None] | None = None,
 ) -> tuple[PreTrainedModel, Schedule, Curves]:
     """Fine-tunes a model as the paper does.
@@ -50,6 +52,7 @@ def fit(
         state: what an interrupted run leaves, and what is taken up where it is there. It stays:
             until the result is written, nothing else is left of the run.
         progress: called with (tokens done, tokens in all) after every update.
+        updated: told each update's loss, gradient norm and learning rate, once they are known.
         after_epoch: scores the model; called between epochs, outside the run's random state, while
             the loss is finite; the last update may have ruined the weights all the same.
 
@@ -62,7 +65,7 @@ def fit(
 
     Source: paper, section 4.1; the released code where the text is silent.
     """
-    run = _Run(model, data, task, hyperparameters, runtime)
+    run = _Run(model, data, task, hyperparameters, runtime, updated)
     first_epoch, first_step = run.load(state)
     total = int(data.lengths.sum()) * task.epochs
     for epoch in range(first_epoch, task.epochs):
@@ -103,6 +106,7 @@ class _Run:
         task: Task,
         hyperparameters: Hyperparameters,
         runtime: Runtime,
+        updated: Update,
     ) -> None:
         self.schedule = plan_updates(
             rows=len(data),
@@ -132,6 +136,7 @@ class _Run:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.data = data
         self.runtime = runtime
+        self.updated = updated
         share = -(-self.schedule.micro_batch // self.team.size)
         self.curves = Curves(chunk=min(runtime.chunk or share, share))
         self._saved = time.monotonic()
@@ -193,10 +198,15 @@ class _Run:
         """Moves the newest losses off the device; the one place that waits for it."""
         if not self._losses:
             return
+        known = len(self.curves.loss)
         self.curves.loss += torch.stack(self._losses).tolist()
         self.curves.norm += torch.stack(self._norms).tolist()
         self.curves.computed += int(torch.stack(self._work).sum())
         self._losses, self._norms, self._work = [], [], []
+        for done in range(known, len(self.curves.loss)):
+            measured = {"loss": self.curves.loss[done], "gradient_norm": self.curves.norm[done]}
+            rate = self.rate * self.schedule.factor(done)
+            self.updated(done + 1, measured | {"learning_rate": rate})
         if not all(map(math.isfinite, self.curves.loss[-20:])):
             raise Diverged(self.curves, self.schedule)
 

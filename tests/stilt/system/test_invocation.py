@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from stilt import __version__
-from stilt.system.invocation import ROOT, again, spelled
+from stilt.system.invocation import ROOT, again, recorded, spelled
 from tests.test_architecture import SCRIPTS
 
 
@@ -63,6 +63,21 @@ def test_an_installed_command_that_the_shell_finds_is_told_by_its_name(tmp_path,
     assert again("submit", "submit.py --grid 'my grid.toml'") == (
         f"{tmp_path / 'stilt-submit'} --grid 'my grid.toml'".replace(f"{tmp_path}/", "")
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (["--notify", "https://x/y", "--grid", "a b"], "submit.py --notify URL --grid 'a b'"),
+        (["--notify=https://x/y", "-n"], "submit.py --notify URL -n"),
+        (["notify=https://x/y"], "submit.py --notify URL"),
+        (["grid=notify", "--study", "notify"], "submit.py grid=notify --study notify"),
+        (["--notify"], "submit.py --notify"),
+    ],
+)
+def test_the_command_that_a_study_keeps_has_no_webhook_s_address(typed, kept, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["launcher/submit.py", *typed])
+    assert recorded() == kept
 
 
 @pytest.mark.parametrize("script", [*SCRIPTS, "jobs/synthesize.py"])
