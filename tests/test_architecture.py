@@ -54,7 +54,7 @@ ROOMS = {
         "scheduler": "cluster",
         "study": "scheduler",
         "send": "cluster scheduler study",
-        "watch": "scheduler study",
+        "watch": "cluster scheduler study",
         "local": "scheduler study",
         "checks": "cluster local study",
         "submit": "cluster local scheduler send study",
