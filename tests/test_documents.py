@@ -8,7 +8,7 @@ import pytest
 
 from tests.test_architecture import ROOMS, ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), ROOT / "examples/README.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -34,7 +34,7 @@ def defined(path):
     return found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_to_something(page):
     for text, target in links(page):
         file, _, anchor = target.partition("#")
@@ -43,7 +43,7 @@ def test_every_link_leads_to_something(page):
         assert not anchor or anchor in anchors(path), (text, target)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_function_that_a_page_names_is_in_the_file_that_it_links_to(page):
     for text, target in links(page):
         path = page.parent / target
@@ -51,11 +51,11 @@ def test_every_function_that_a_page_names_is_in_the_file_that_it_links_to(page):
             assert text.strip("`") in defined(path), (text, target)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_path_that_a_page_names_is_there(page):
     text = page.read_text(encoding="utf-8")
     for path in re.findall(
-        r"\b(?:stilt|launcher|jobs|analysis|tests|benchmarks|docs)/[\w./-]+\w", text
+        r"\b(?:stilt|launcher|jobs|analysis|tests|benchmarks|docs|examples)/[\w./-]+\w", text
     ):
         assert (ROOT / path).exists(), path
 
