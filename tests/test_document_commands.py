@@ -1,4 +1,4 @@
-"""Every command in the README and the pages is one: parsed by the program, and run where it can be."""
+"""Every command in README and pages is one: parsed by the program, and run where it can be."""
 
 import functools
 import re
