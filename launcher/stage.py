@@ -25,6 +25,7 @@ from launcher.checks.machine import hub_answers, hub_cache
 from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, ResolvedStudy, resolve_study, show_oddities
 from launcher.study.staging import as_request, run
+from launcher.watch.fields import Kind, show_fields
 from launcher.watch.shown_task import find_task, request_lengths, rows_of_task, show_task
 from stilt.data.staged import Staged
 from stilt.errors import ConfigError, DataError
@@ -37,6 +38,7 @@ def stage(
     grid: str | None = None,
     *,
     show: str | None = None,
+    fields: Kind | None = None,
     study: str | None = None,
     places: Annotated[Places, tyro.conf.arg(name="")],
     synthesise: Annotated[bool, tyro.conf.arg(aliases=["--synthesize"])] = False,
@@ -49,6 +51,7 @@ def stage(
         grid: name of a grid (full, demo, ...) or path of a TOML file.
         show: instead, show this task (a name, or the path of its file): examples, lengths, labels,
             baselines, cost of one cell, and what is odd. With --model by its tokenizer.
+        fields: instead, list what a task, grid or cluster file may say, with an example of each.
         study: name of the study's folder below root; the grid's name by default.
         places: see ``Places``.
         synthesise: generate SynthesisGPT2's rows here too, instead of in a job.
@@ -56,10 +59,15 @@ def stage(
         check: only check that all is there, with the Hub switched off as in a job.
     """
     console = output()
+    if fields is not None:
+        show_fields(fields, console)
+        return 0
     if show is not None:
         return _show(show, places, console)
     if grid is None:
-        raise ConfigError("--grid NAME (what is to be staged) or --show TASK is expected.")
+        raise ConfigError(
+            "--grid NAME (what is to be staged), --show TASK or --fields task is expected."
+        )
     resolved = resolve_study(grid, places, name=study)
     writable_folder(resolved.cache)
     request = as_request(resolved, generate=synthesise and not check, device=device)

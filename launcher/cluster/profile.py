@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from stilt.config import Count, Frozen, flags_of, parse, read_toml
+from stilt.config import Count, Written, flags_of, parse, read_toml
 from stilt.errors import ConfigError
 from stilt.slurm.resources import ALLOWED, as_sbatch_takes_it, gpu_number, resources
 from stilt.slurm.words import seconds
@@ -79,10 +79,8 @@ def _memory(text: str) -> str:
 Text = Annotated[str, AfterValidator(_plain_word)]
 
 
-class Profile(Frozen):
+class Profile(Written):
     """Resources of one array element, and limits that hold for a whole submit."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     account: Text | None = None
     """Account to charge."""

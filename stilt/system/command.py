@@ -23,7 +23,7 @@ from stilt.errors import (
     printable,
     shown,
 )
-from stilt.system.invocation import COMMANDS, ROOT, is_checkout, is_command, spelled
+from stilt.system.invocation import COMMANDS, INSTALLED, ROOT, is_checkout, is_command, spelled
 
 LONGEST_ARGUMENT = 4_096
 """Characters of an argument: Linux has no longer path."""
@@ -34,8 +34,11 @@ LONGEST_PATH = 300
 OWN = ("stilt", *COMMANDS.values())
 """Packages whose absence, or whose mistake, is a bug."""
 MORE = """
---version says which code this is, and where it lies."""
+--version says which code this is, and where it lies; --completion prints what a shell reads to
+complete these flags."""
 """What every command's help says after all else."""
+COMPLETION = Path(__file__).with_name("completion.sh")
+"""What a shell reads to complete all commands; it asks each with tyro's own flag."""
 
 
 def _while_loading(
@@ -94,7 +97,8 @@ def run_command(
             sys.stdout.write(said)
             return 0
         words = [_usable(word) for word in given]
-        prog = f"{spelled(name)} {verb}".rstrip()
+        asked = any(word.startswith("--tyro-") for word in words)
+        prog = INSTALLED + name if asked else f"{spelled(name)} {verb}".rstrip()
         return tyro.cli(function, args=words, prog=prog, description=told)
 
     return exit_code(run)
@@ -102,6 +106,8 @@ def run_command(
 
 def _about(given: Sequence[str]) -> str:
     """What is asked about the program itself; empty where the command is to do its work."""
+    if "--completion" in given:
+        return COMPLETION.read_text(encoding="utf-8")
     if "--version" in given:
         python = sys.version.split()[0]
         return f"stilt-lab {__version__} in {ROOT}, Python {python} at {sys.executable}\n"

@@ -178,7 +178,7 @@ BAD = {
     ),
     "an include that is no list": (
         'include = "full"\n' + GRID_TEXT,
-        "field 'include' = 'full': a list of grid names.",
+        "field 'include' = 'full': a list is expected.",
     ),
     "an include of nothing": (
         'include = ["fulll"]\n' + GRID_TEXT,

@@ -176,7 +176,7 @@ BAD = {
     ),
     "extends that is no name": (
         "extends = 5\n",
-        "field 'extends' = 5: the name of a task is expected.",
+        "field 'extends' = 5: a string is expected.",
     ),
     "extends of an unknown task": (
         'extends = "rtee"\n',
@@ -184,7 +184,7 @@ BAD = {
     ),
     "without that is a string": (
         'extends = "rte"\nwithout = "text_b"\n',
-        "field 'without' = 'text_b': a list of fields is expected.",
+        "field 'without' = 'text_b': a list is expected.",
     ),
     "without of an unknown field": (
         'extends = "rte"\nwithout = ["text_c"]\n',
