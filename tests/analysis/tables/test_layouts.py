@@ -18,8 +18,9 @@ from analysis.stats.effects import main_effects
 from analysis.stats.examples import answers_of
 from analysis.stats.scope import NEW, THIS
 from analysis.stats.summary import summarize_cells
+from analysis.tables.latex import as_latex
 from analysis.tables.layouts import comparison, tables
-from analysis.tables.presentation import as_latex, as_markdown, one_line
+from analysis.tables.presentation import as_markdown, one_line
 from stilt.folder import StudyFolder
 from tests.support.fake_study import TINY, make_study
 
@@ -60,7 +61,7 @@ def all_tables(collection, asked=None, *, predictions=True):
     found = {table.name: table for table in tables(collection.study, frames, asked)}
     found["compare"] = comparison(
         differences_between(cells, cells, (answers, answers) if answers else None, asked),
-        *("one", "other", asked),
+        *(("one", "other"), asked),
     )
     return found
 

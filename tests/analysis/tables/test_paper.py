@@ -7,8 +7,9 @@ from analysis.read.collect import collect
 from analysis.stats.differences import differences_against_none
 from analysis.stats.summary import summarize_cells
 from analysis.summarize import main as summarize
+from analysis.tables.latex import as_latex
 from analysis.tables.paper import REPORTS, covered, read_paper, report
-from analysis.tables.presentation import as_latex, as_markdown
+from analysis.tables.presentation import as_markdown
 from stilt.folder import StudyFolder
 from stilt.grid import SourceTraining, load_grid
 from stilt.study import bind

@@ -7,7 +7,8 @@ from analysis.spread.flips import FLIPS
 from analysis.spread.power import power
 from analysis.spread.variance import VARIANCE
 from analysis.stats.scope import FIXED
-from analysis.tables.presentation import as_latex, as_markdown
+from analysis.tables.latex import as_latex
+from analysis.tables.presentation import as_markdown
 from analysis.tables.spread import spread_tables
 from stilt.folder import StudyFolder
 from stilt.training.power import assumed, detectable
