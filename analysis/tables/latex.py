@@ -86,7 +86,8 @@ def _layout(table: TextTable) -> _Layout:
     """What fits a column with as many of the table's columns as can be; else what fits a page."""
     everything = tuple(range(len(table.header)))
     fewer = [everything]
-    for head in table.spare:
+    # a difference is not printed without its p
+    for head in (head for head in table.spare if not re.match(r"p\b", head)):
         gone = table.header.index(head)
         fewer.append(tuple(column for column in fewer[-1] if column != gone))
     tries = [
@@ -158,14 +159,12 @@ def _head_lines(table: TextTable, column: int, layout: _Layout) -> list[str]:
     if not layout.stacked:
         return head.split("\n")
     cells = [max(_parted(cell), key=len) for cell in _column(table, column)]
-    width = max(map(len, [*cells, "mean"]))
+    width = max(map(len, [*cells, " Δ mean"]))
     parts = head.replace(" [", "\n[").replace("hyperparameters", "hyper-\nparameters").split("\n")
     # what stands in brackets is one word
-    return [
-        line
-        for part in parts
-        for line in ([part] if "[" in part else wrap(part, width, break_long_words=False))
-    ]
+    short = {"width": width, "break_long_words": False, "break_on_hyphens": False}
+    wrapped = ([part] if "[" in part else wrap(part, **short) for part in parts)
+    return [line for lines in wrapped for line in lines]
 
 
 def _head(lines: list[str]) -> str:
@@ -214,11 +213,12 @@ _SIGNS = str.maketrans(
         "×": r"$\times$",
         "≤": r"$\leq$",
         "√": r"$\surd$",
-        "–": r"--",
+        "–": r"\textendash{}",
     }
 )
 
 
 def literal(text: str) -> str:
     """Text with what LaTeX would read as commands made literal."""
-    return text.translate(_SIGNS)
+    # two hyphens would become a dash
+    return text.translate(_SIGNS).replace("--", "-{}-")

@@ -89,11 +89,16 @@ def _scope(differences: pl.DataFrame) -> Scope:
     return "narrow" if (differences["interval"] == "narrow").all() else "whole"
 
 
-def _mean_caption(scope: Scope, asked: Question) -> str:
-    """Sentences on intervals and p of mean differences."""
-    p = AT_ANY_LOOK if asked.interim else f"p: that the mean difference is 0, {HOLM}. {NOT_YET}"
+def _mean_caption(scope: Scope) -> str:
+    """Sentences on intervals of mean differences."""
     # the words are explained once
-    return f"{meaning(scope)} {p}" if scope == "narrow" else f"{meaning(scope)} {THIS_MEANS} {p}"
+    return meaning(scope) if scope == "narrow" else f"{meaning(scope)} {THIS_MEANS}"
+
+
+def _about_p(scope: Scope, asked: Question) -> dict[str, str]:
+    """The sentence on p of mean differences, by its head."""
+    p = AT_ANY_LOOK if asked.interim else f"p: that the mean difference is 0, {HOLM}. {NOT_YET}"
+    return {_p_head(scope, asked): p}
 
 
 def _p_head(scope: Scope, asked: Question) -> str:
@@ -137,12 +142,13 @@ def _targets(
         f"{DEFINITIONS[asked.definition]}, or a non-finite loss."
     )
     if compared:
-        caption += f" Δ: difference from none over paired runs. {_mean_caption(scope, asked)}"
+        caption += f" Δ: difference from none over paired runs. {_mean_caption(scope)}"
     else:
         caption += f" {THIS_MEANS}"
     spare = tuple(x for x in (best, "sd", "min", _p_head(scope, asked)) if x in header)
     sections = _sections(study, summary, line, scope, differences)
-    return TextTable("targets", caption, header, sections, spare, {best: RANGE} if compared else {})
+    about = {**_about_p(scope, asked), best: RANGE} if compared else {}
+    return TextTable("targets", caption, header, sections, spare, about)
 
 
 def _details(
@@ -303,10 +309,11 @@ def comparison(
 
     caption = (
         f"{first} minus {second}, in percentage points over paired runs. Degenerate: "
-        f"{DEFINITIONS[asked.definition]}, or a non-finite loss. {_mean_caption(scope, asked)} "
+        f"{DEFINITIONS[asked.definition]}, or a non-finite loss. {_mean_caption(scope)} "
         f"{CONVENTION}"
     )
     about = {
+        **_about_p(scope, asked),
         best: RANGE,
         degenerate_p: "Degenerate p: that both are as often degenerate, configurations swapped "
         f"with all their seeds (with one seed McNemar's exact test), {HOLM}.",

@@ -52,11 +52,18 @@ def test_what_can_be_spared_goes_before_a_table_takes_the_whole_page_and_is_name
     columns = ("source", *(f"number {i}" for i in range(6)))
     about = {"number 5": "Number 5 is even.", "number 1": "Number 1 is odd."}
     text = as_latex(table(*columns, spare=("number 5", "number 4"), about=about))
-    assert text.startswith("% without number 4; number 5: see the CSV file\n\\begin{table}[t]")
+    assert text.startswith("% without number 5: see the CSV file\n\\begin{table}[t]")
     assert "\\caption{All of it. Number 1 is odd.}" in text
     whole = as_latex(table(*columns, about=about))
     assert whole.startswith("\\begin{table*}[t]")
     assert "\\caption{All of it. Number 5 is even. Number 1 is odd.}" in whole
+
+
+def test_no_difference_is_printed_without_its_p():
+    columns = ("source", *(f"number {i}" for i in range(7)), "p\nnew dev")
+    text = as_latex(table(*columns, spare=("number 5", "p\nnew dev")))
+    assert "number 5" in text and "p \\\\ new dev" in text
+    assert "\\begin{table*}[t]" in text
 
 
 def test_what_latex_would_take_for_commands_is_literal():
