@@ -30,11 +30,11 @@ from analysis.read.columns import NARROW
 from analysis.read.places import placed
 from analysis.read.pool import pool as pool_of
 from analysis.read.pool import united
+from analysis.read.predictions import NAME as PREDICTIONS
+from analysis.read.predictions import NO_PREDICTIONS, Wanted, write_predictions
 from analysis.report.bundle import Summarized, require_place, write_bundle
 from analysis.report.costs import update_accounting
 from analysis.report.facts import Group, facts
-from analysis.read.predictions import NAME as PREDICTIONS
-from analysis.read.predictions import NO_PREDICTIONS, Wanted, write_predictions
 from analysis.spread.flips import flips
 from analysis.spread.power import power
 from analysis.spread.variance import variance_components
@@ -50,10 +50,11 @@ from analysis.stats.examples import Answers
 from analysis.stats.scope import Scope
 from analysis.stats.summary import best_against_trials, summarize_cells
 from analysis.tables import exports, metadata
+from analysis.tables.latex import latex
 from analysis.tables.layouts import comparison, tables
 from analysis.tables.paper import Report, covered, text_csv, write_paper_tables
 from analysis.tables.paper import report as paper_report
-from analysis.tables.presentation import TextTable
+from analysis.tables.presentation import TextTable, titles_of
 from analysis.tables.terminal import say, show
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
@@ -136,11 +137,11 @@ def summarize(
     Args:
         studies: names below the root, or paths; all studies below the root if none is given.
         root: folder that holds the studies.
-        degenerate: when a run counts as degenerate: its score is not above the majority class
-            (majority, the paper's time's usual rule); nor above it by 1.645 standard errors
-            (margin); the one or, where it would miss over a tenth of the runs that learnt nothing,
-            the other (auto); it predicts one class only; its smoothed training loss never once
-            fell below ln K (the strictest).
+        degenerate: when a run counts as degenerate: its score is not above the best constant
+            answer's (majority, the paper's time's usual rule); nor above it by 1.645 standard
+            errors (margin); the one or, where it would miss over a tenth of the runs that learnt
+            nothing, the other (auto); it predicts one class only; its smoothed training loss never
+            once fell below ln K (the strictest).
         interval: what intervals and p of mean differences generalise to: new dev examples, too
             (whole), or configurations and seeds alone (narrow).
         interim: show a p that stays valid however often it is looked at, also before a comparison
@@ -345,7 +346,7 @@ def _compare(first: StudyFolder, second: StudyFolder, asked: Question, format: F
         notes.append(
             "No cell of the one has the source, target, hyperparameters and seed of the other's."
         )
-    table = comparison(frame, names[0], names[1], asked)
+    table = comparison(frame, names, asked, titles_of(studies[0]))
     content = {
         "first": names[0],
         "second": names[1],
@@ -381,7 +382,7 @@ def _print(format: Format, summaries: Sequence[Summary]) -> None:
             ]
             sys.stdout.write("\n".join(parts))
         case "latex":
-            sys.stdout.write("\n".join(exports.latex(summary.shown()) for summary in summaries))
+            sys.stdout.write("\n".join(latex(summary.shown()) for summary in summaries))
         case "csv" if any(summary.reports for summary in summaries):
             sys.stdout.write("".join(text_csv(summary.paper()) for summary in summaries))
         case "csv":

@@ -12,6 +12,7 @@ if __name__ == "__main__":
 
 from stilt.system.command import run_command
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from rich.text import Text
 from launcher.checks import cluster, machine
 from launcher.checks.machine import Finding
 from launcher.cluster.profile import read_profile
+from launcher.local.slots import gpu_count
 from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, resolve_study
 from stilt.errors import ConfigError, StiltError
@@ -54,7 +56,7 @@ def doctor(
     on_cluster = executor == "slurm" or (executor == "auto" and shutil.which("sbatch") is not None)
     found = [*machine.packages(), *machine.written_folders(places.root, on_cluster=on_cluster)]
     found += [machine.hub(), machine.local_data(places.data_dir)]
-    parallel = None
+    parallel = None if on_cluster else gpu_count() or len(os.sched_getaffinity(0))
     if on_cluster:
         answers = cluster.commands()
         found += answers
@@ -63,7 +65,8 @@ def doctor(
         except ConfigError as error:
             found.append(Finding("profile", "bad", str(error), "mend that file"))
         else:
-            parallel = asked.parallel
+            each = asked.workers_per_gpu * max(1, asked.element_gpus)
+            parallel = each * asked.parallel if asked.parallel else None
             if not any(finding.state == "bad" for finding in answers):
                 found += cluster.profile_fits(asked)
     else:

@@ -264,12 +264,14 @@ class Submit:
             ask_for(resolved.folder, self.outside.notify, settings.submission)
         return mine, later
 
-    def settings(self, *, threads: int, device: Literal["gpu", "cpu"]) -> Settings:
-        """Returns what workers are told of this submit."""
+    def settings(
+        self, *, threads: int, device: Literal["gpu", "cpu"], prefix: str = ""
+    ) -> Settings:
+        """Returns what workers are told of this submit, the names of whose jobs have a prefix."""
         assert self.resolved.model is not None
         data_dir = self.resolved.data_dir
         return Settings(
-            submission=new_submission(self.executor),
+            submission=new_submission(self.executor, prefix),
             data_dir=data_dir.resolve() if data_dir else None,
             cache=self.resolved.cache.resolve(),
             model=self.resolved.model.name,
@@ -336,6 +338,7 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
     settings = options.settings(
         threads=profile.threads(resolved.study.grid.processes),
         device="gpu" if profile.element_gpus else "cpu",
+        prefix=profile.job_prefix,
     )
     mine, later = options.claim(options.work.bundles or BUNDLES, limits, settings)
     if not mine.bundles and not later.bundles:

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -81,11 +81,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: The file is absent, unreadable or not TOML; the message has the line.
     """
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file.") from None
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error}).") from None
+    if content.startswith(UTF16):
+        raise ConfigError(f"{path}: {UTF16_SAID}.")
+    try:
+        # some editors begin UTF-8 with a byte order mark
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}).") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}.") from None
@@ -109,8 +115,10 @@ def read_json(path: Path) -> Any:
         raise ConfigError(f"{path}: cannot be read ({error}).") from None
 
 
-def parse(model: type[ModelT], table: Any, where: object) -> ModelT:
-    """Checks a table against a model.
+def parse(
+    model: type[ModelT], table: Any, where: object, elsewhere: Mapping[str, str] | None = None
+) -> ModelT:
+    """Checks a table against a model; ``elsewhere`` is that of ``explain``.
 
     Raises:
         ConfigError: One line that lists every wrong field of ``where``, its value and what is
@@ -119,24 +127,73 @@ def parse(model: type[ModelT], table: Any, where: object) -> ModelT:
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {explain(model, error)}") from None
+        raise ConfigError(f"{where}: {explain(model, error, elsewhere)}") from None
 
 
-def explain(model: type[BaseModel], error: ValidationError) -> str:
-    """Turns pydantic's report into one line: field, value, what is allowed."""
+class Mistakes:
+    """What is wrong in files that are read together: told at once, each file by its name."""
+
+    def __init__(self, elsewhere: Mapping[str, str]) -> None:
+        """Begins with none; ``elsewhere`` is that of ``explain``."""
+        self._elsewhere = elsewhere
+        self._told: dict[str, list[str]] = {}
+
+    def tell(self, where: object, message: str) -> None:
+        """Adds a sentence about a file, or a part of it."""
+        self._told.setdefault(str(where), []).append(message)
+
+    def unknown_field(self, where: object, field: str, known: Iterable[str]) -> None:
+        """Adds that a field is not known there."""
+        self.tell(where, misplaced(field, known, self._elsewhere))
+
+    def parse(self, model: type[ModelT], table: Any, where: object) -> ModelT | None:
+        """Checks a table against a model; None where it is wrong."""
+        try:
+            return model.model_validate(table)
+        except ValidationError as error:
+            # what is said of the whole may follow from what a part lacks
+            whole = error.errors()[0]["loc"] == ()
+            if not (whole and self._told):
+                self.tell(where, explain(model, error, self._elsewhere))
+            return None
+
+    def refuse(self) -> None:
+        """Raises what was told.
+
+        Raises:
+            ConfigError: Something was.
+        """
+        if self._told:
+            files = (f"{where}: {' '.join(told)}" for where, told in self._told.items())
+            raise ConfigError(" ".join(files))
+
+
+def explain(
+    model: type[BaseModel], error: ValidationError, elsewhere: Mapping[str, str] | None = None
+) -> str:
+    """Turns pydantic's report into one line: field, value, what is allowed.
+
+    Args:
+        model: what the table was checked against.
+        error: the report.
+        elsewhere: fields of another kind of file -> what is said of one that stands here.
+    """
     parts = []
     found = error.errors()
+    if missing := [_field(item["loc"]) for item in found if item["type"] == "missing"]:
+        many = len(missing) > 1
+        listed = ", ".join(f"'{name}'" for name in missing)
+        parts.append(f"field{'s' * many} {listed} {'are' if many else 'is'} missing.")
     for item in found:
         where = item["loc"]
-        names = [printable(str(part)) for part in where]
-        field = ".".join(names)
+        field = _field(where)
         if item["type"] == "extra_forbidden":
             inner = _model_at(model, where[:-1])
-            place = f"field '{'.'.join(names[:-1])}': " if where[:-1] else ""
+            place = f"field '{_field(where[:-1])}': " if where[:-1] else ""
             known = inner.model_fields if inner else ()
-            parts.append(place + unknown("field", str(where[-1]), known))
+            parts.append(place + misplaced(str(where[-1]), known, elsewhere or {}))
         elif item["type"] == "missing":
-            parts.append(f"field '{field}' is missing.")
+            continue
         elif item["type"] == "too_short" and any(
             other["loc"][: len(where)] == where and other is not item for other in found
         ):
@@ -144,6 +201,11 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
         else:
             message = MESSAGES.get(item["type"], item["msg"]).removeprefix("Value error, ")
             message = message.format(**item.get("ctx", {})) if item["type"] in MESSAGES else message
+            inner = _model_at(model, where) if where else None
+            if inner and item["type"] == "model_type":
+                message += f", with some of {', '.join(inner.model_fields)}"
+            elif inner and item["type"] == "tuple_type" and isinstance(item["input"], dict):
+                message = f"tables are expected, each under [[{field}]]"
             value = "" if isinstance(item["input"], dict) else f" = {shown(item['input'])}"
             place = f"field '{field}'{value}: " if field else ""
             parts.append(f"{place}{printable(message.rstrip('.'), MESSAGE)}.")
@@ -151,6 +213,20 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
     return f"{' '.join(parts[:MOST])}{more}"
 
 
+def _field(where: Sequence[int | str]) -> str:
+    return ".".join(printable(str(part)) for part in where)
+
+
+def misplaced(field: str, known: Iterable[str], elsewhere: Mapping[str, str]) -> str:
+    """Says that a field is not known here, and where it belongs if that is known."""
+    if field in elsewhere:
+        return f"field {shown(field)} {elsewhere[field]}."
+    return unknown("field", field, known)
+
+
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""What text in UTF-16 begins with, as spreadsheets and shells of Windows write it."""
+UTF16_SAID = "its text is in UTF-16: save it as UTF-8"
 MESSAGE = 400
 """Characters of what is said of one field."""
 MOST = 5

@@ -98,7 +98,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
         For example ``unknown task 'rtee'. Did you mean 'rte'? Known: cola, rte, wic.``
     """
     names = sorted(one for one in known if one != name)
-    close = difflib.get_close_matches(name[:WIDEST], names, n=1)
+    # whoever writes the beginning of a name means the first of those that have it
+    begun = [one for one in names if name and one.startswith(name)]
+    close = begun or difflib.get_close_matches(name[:WIDEST], names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"unknown {what} {shown(name)}.{hint} Known: {listed(names, 100) or 'none'}."
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from stilt.cell import NONE, Hyperparameters
-from stilt.config import Count, Flag, ModelT, Written, folders_of, parse, read_toml
+from stilt.config import Count, Flag, Mistakes, ModelT, Written, folders_of, parse, read_toml
 from stilt.errors import ConfigError, unknown
+from stilt.task import Task
 
 GRID_FOLDER = Path(__file__).parent / "grids"
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -206,6 +207,9 @@ Recipe = Literal["paper", "fast"]
 """In which precision a study computes."""
 
 
+EMPTY = "a grid needs 'sources', 'targets' and axes, or 'evaluate'"
+
+
 class Grid(Written):
     """What a study consists of: a model, a recipe, and blocks of axes."""
 
@@ -241,7 +245,7 @@ class Grid(Written):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.blocks and not self.evaluate:
-            raise ValueError("a grid needs 'sources', 'targets' and axes, or 'evaluate'")
+            raise ValueError(EMPTY)
         return self
 
     @property
@@ -257,6 +261,17 @@ class Inclusion(Written):
     include: tuple[str, ...] = ()
     """Grids, beside this file or by name, whose blocks and evaluations are joined to its own; of
     all other fields the including file's win."""
+
+
+OF_TASKS = dict.fromkeys(
+    Task.model_fields.keys()
+    - {*Grid.model_fields, *Block.model_fields, *SourceSpec.model_fields, "size"},
+    "belongs to a task: set it in the task's file",
+)
+"""Fields of task files that a person may look for in a grid, and what she is told.
+
+``size`` is more likely a source's ``train_size``.
+"""
 
 
 def grid_names() -> list[str]:
@@ -296,29 +311,40 @@ def load_grid(name: str) -> Grid:
         ConfigError: No such grid, or its file says something that is not allowed.
     """
     path = grid_path(name)
-    table = _joined(path, ())
-    if table.pop("axes") and not table["blocks"] and not table["evaluate"]:
-        raise ConfigError(f"{path}: field 'sources' is missing. field 'targets' is missing.")
+    wrong = Mistakes(OF_TASKS)
+    table = _joined(path, (), wrong)
+    axes = table.pop("axes")
+    if not table["blocks"] and not table["evaluate"]:
+        if axes:
+            wrong.parse(Block, axes, path)
+        else:
+            wrong.tell(path, f"{EMPTY}.")
+    for field in ("blocks", "evaluate"):
+        table[field] = [part for part in table[field] if part is not None]
     table.setdefault("name", path.stem)
-    return parse(Grid, table, path)
+    grid = wrong.parse(Grid, table, path)
+    wrong.refuse()
+    assert grid is not None
+    return grid
 
 
-def _joined(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _joined(path: Path, seen: tuple[Path, ...], wrong: Mistakes) -> dict[str, Any]:
     if path.resolve() in seen:
         raise ConfigError(f"{path}: field 'include' leads back to this file.")
     table = read_toml(path)
     allowed = {*Grid.model_fields, *Block.model_fields, *Inclusion.model_fields}
-    for field in table:
-        if field not in allowed:
-            raise ConfigError(f"{path}: {unknown('field', field, allowed)}")
+    for field in [name for name in table if name not in allowed]:
+        del table[field]
+        wrong.unknown_field(path, field, allowed)
     axes = {key: table.pop(key) for key in list(table) if key in Block.model_fields}
     # each file's own blocks are checked here, so that an error names the file that is to be mended
-    blocks = _parsed(Block, table.pop("blocks", []), path, "blocks")
-    evaluate = _parsed(Evaluation, table.pop("evaluate", []), path, "evaluate")
+    blocks = _parsed(Block, table.pop("blocks", []), path, "blocks", wrong)
+    evaluate = _parsed(Evaluation, table.pop("evaluate", []), path, "evaluate", wrong)
     if axes and (blocks or evaluate) and not {"sources", "targets"} & axes.keys():
-        raise ConfigError(
-            f"{path}: field '{next(iter(axes))}' is used by no block: it stands beside 'sources' "
-            "and 'targets', or within each [[blocks]]."
+        wrong.tell(
+            path,
+            f"field '{next(iter(axes))}' is used by no block: it stands beside 'sources' and "
+            "'targets', or within each [[blocks]].",
         )
     included: dict[str, Any] = {}
     given = {field: table.pop(field) for field in Inclusion.model_fields if field in table}
@@ -328,7 +354,7 @@ def _joined(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
             found = near if near.is_file() else grid_path(other)
         except ConfigError as error:
             raise ConfigError(f"{path}: field 'include': {error}") from None
-        part = _joined(found, (*seen, path.resolve()))
+        part = _joined(found, (*seen, path.resolve()), wrong)
         blocks += part.pop("blocks")
         evaluate += part.pop("evaluate")
         axes = {**part.pop("axes"), **axes}
@@ -336,12 +362,16 @@ def _joined(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     for key in ("name", "title"):
         included.pop(key, None)
     if "sources" in axes or "targets" in axes:
-        blocks.append(parse(Block, axes, path))
+        blocks.append(wrong.parse(Block, axes, path))
         axes = {}
     return {**included, **table, "axes": axes, "blocks": blocks, "evaluate": evaluate}
 
 
-def _parsed(model: type[ModelT], value: Any, path: Path, field: str) -> list[ModelT]:
+def _parsed(
+    model: type[ModelT], value: Any, path: Path, field: str, wrong: Mistakes
+) -> list[ModelT | None]:
+    """What the tables of a field say; None in the place of a wrong one."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise ConfigError(f"{path}: field '{field}': tables are expected, each under [[{field}]].")
-    return [parse(model, item, f"{path}, [[{field}]] {n}") for n, item in enumerate(value, 1)]
+        wrong.tell(path, f"field '{field}': tables are expected, each under [[{field}]].")
+        return [None]
+    return [wrong.parse(model, item, f"{path}, [[{field}]] {n}") for n, item in enumerate(value, 1)]

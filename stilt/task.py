@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from stilt import rows
+from stilt.cell import Hyperparameters
 from stilt.config import Count, Flag, Written, folders_of, parse, read_toml
 from stilt.errors import ConfigError, shown, unknown
 
@@ -204,8 +205,10 @@ class Task(Written):
     @classmethod
     def _distinct(cls, value: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         spellings = [spelling for names in value for spelling in names]
-        if not all(value) or len(set(spellings)) < len(spellings):
-            raise ValueError("each class has a spelling, and no two spellings are the same")
+        if not all(value):
+            raise ValueError("each class has a spelling")
+        if twice := next((name for name in spellings if spellings.count(name) > 1), None):
+            raise ValueError(f"no two spellings are the same, and {shown(twice)} is given twice")
         if len(value) == 1:
             raise ValueError("at least 2 expected, 1 given")
         return value
@@ -218,14 +221,14 @@ class Task(Written):
             for _, field, form, conversion in Formatter().parse(template):
                 if field is None:
                     continue
-                told = f"template {shown(template)}"
+                told = f"template {shown(template)}: " if value is not template else ""
                 if form or conversion:
                     raise ValueError(
-                        f"{told}: {{{shown(field)[1:-1]}}} is expected, without ':' or '!'"
+                        f"{told}{{{shown(field)[1:-1]}}} is expected, without ':' or '!'"
                     )
                 if not FIELD.fullmatch(field):
                     raise ValueError(
-                        f"{told}: each {{}} names a column, or an item of one as {{endings[0]}}"
+                        f"{told}each {{}} names a column, or an item of one as {{endings[0]}}"
                     )
         return value
 
@@ -293,6 +296,12 @@ class Inheritance(Written):
     """Fields of that task that are not taken over."""
 
 
+OF_GRIDS = dict.fromkeys(
+    Hyperparameters.model_fields, "belongs to a grid: set it in the grid's file"
+)
+"""Fields of grids that a person may look for in a task, and what she is told."""
+
+
 def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
     """Loads a task by name; a user's file wins over a built-in one of the same name.
 
@@ -314,7 +323,7 @@ def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
 def _load(name: str, where: tuple[Path, ...]) -> Task:
     path, table = _table(name, where, ())
     table.setdefault("title", name)
-    task = parse(Task, {**table, "name": name}, path)
+    task = parse(Task, {**table, "name": name}, path, OF_GRIDS)
     _require_meant(task, path)
     return task
 
@@ -329,6 +338,11 @@ def _require_meant(task: Task, path: Path) -> None:
     """
     templates = {"text_a": task.text_a, "text_b": task.text_b}
     templates |= {f"choices.{i}": choice for i, choice in enumerate(task.choices)}
+    if "{" in task.label:
+        raise ConfigError(
+            f"{path}: field 'label' = {shown(task.label)}: the name of a column is expected, "
+            "without braces."
+        )
     for field, template in templates.items():
         told = f"{path}: field '{field}' = {shown(template)}"
         if any(name.column == task.label for name in _columns(template)):

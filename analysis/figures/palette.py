@@ -17,15 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from analysis.tables.latex import COLUMN, PAGE
 from stilt.cell import NONE
 from stilt.system.files import replacing
 
 STYLE = Path(__file__).with_name("stilt.mplstyle")
 
-COLUMN = 3.03
-"""Inches: width of one column of a two-column page (ACL style files)."""
-PAGE = 6.3
-"""Inches: width of such a page's text."""
 AXIS = 0.28
 """Inches: width of a y axis' numbers, or of its label, about."""
 SHORTEST = 8

@@ -67,8 +67,9 @@ PICTURES = (
         "Scores of all runs",
         "Each violin holds the runs of one source on one target; its lowest, mean and best score × "
         "100 are written on it. Points are runs, crosses degenerate ones. The green dashed line is "
-        "the score of a random guess, the grey dotted one that of the majority class. At the foot "
-        "stand the degenerate runs of those that ended, and how many are still open (no result). "
+        "the score of a random guess, the grey dotted one that of the best constant answer. At the "
+        "foot stand the degenerate runs of those that ended, and how many are still open (no "
+        "result). "
         f"{CONVENTION}",
         violins,
         _any,

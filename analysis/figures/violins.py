@@ -50,7 +50,7 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
     """Draws the scores of every source on every target.
 
     Each violin has its lowest, mean and best score written on it, times 100; runs are points, and
-    crosses where they are degenerate, diverged ones at the majority class's score. Under each
+    crosses where they are degenerate, diverged ones at the best constant answer's. Under each
     violin stands how many runs were degenerate, and how many of the planned ones have not ended.
 
     Args:
@@ -252,6 +252,6 @@ def _legend() -> list[Line2D | Patch]:
         Line2D([], [], color="none", marker="x", ms=3.5, mec=VERMILLION, label="degenerate run"),
         Line2D([], [], color="black", lw=0.9, label="mean"),
         Line2D([], [], color=GREEN, ls="--", lw=0.9, label="random guess"),
-        Line2D([], [], color=GREY, ls=":", lw=0.8, label="majority class"),
+        Line2D([], [], color=GREY, ls=":", lw=0.8, label="constant answer"),
         Patch(facecolor="none", edgecolor="none", label="foot: degenerate / ended"),
     ]

@@ -87,6 +87,16 @@
     });
   }
 
+  // On paper nothing can be opened. What a filter hides stays hidden.
+  let closed = [];
+  window.addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details.part:not([open])")];
+    for (const part of closed) part.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const part of closed) part.open = false;
+  });
+
   const reveal = () => {
     const part = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (part instanceof HTMLDetailsElement) {

@@ -32,6 +32,7 @@ from analysis.tables.presentation import (
     Fields,
     TextTable,
     by_place,
+    capitalized,
     number,
     one_line,
     p_text,
@@ -45,6 +46,7 @@ from analysis.tables.presentation import (
 from stilt.folder import StudyFolder
 from stilt.study import Study
 from stilt.system.files import write_text
+from stilt.system.invocation import spelled
 
 HERE = Path(__file__).parent
 ZOOM = 2.0
@@ -98,7 +100,7 @@ def write_report(
     )  # fmt: skip
     environment.filters |= {
         "percent": percent, "signed": signed, "p": p_value, "rate": number, "url": _url,
-        "count": lambda value: f"{value:,}", "moment": _moment,
+        "count": lambda value: f"{value:,}", "moment": _moment, "head": capitalized,
     }  # fmt: skip
     environment.globals |= {"span": span}
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
@@ -144,7 +146,7 @@ def write_report(
         style_digest=_digest(style),
         heads=HEADS,
         convention=CONVENTION,
-        command=f"python analysis/summarize.py {arguments} "
+        command=f"{spelled('summarize')} {arguments} "
         f"--degenerate {asked.definition} --interval {asked.scope}" + " --interim" * asked.interim,
     )
     path = folder.summary / "report.html"

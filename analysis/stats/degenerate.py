@@ -17,12 +17,13 @@ DEFAULT: Definition = "auto"
 MOST_MISSED = 0.1
 """Of the runs that learnt nothing, the share that ``majority`` may take for healthy in ``auto``."""
 
+CONSTANT = "that of the best constant answer (the majority class; for MCC 0)"
 DEFINITIONS: dict[Definition, str] = {
-    "auto": "final dev score not above the majority class (MCC not above 0); where over a tenth of "
-    "guesses would be, as in multiple choice, not above it by 1.645 standard errors; in regression "
-    "a correlation not above 0 by as much, or all but one number predicted",
-    "majority": "final dev score not above the majority class (MCC not above 0)",
-    "margin": "final dev score not above the majority class by 1.645 standard errors",
+    "auto": f"final dev score not above {CONSTANT}; where over a tenth of guesses would be, as in "
+    "multiple choice, not above it by 1.645 standard errors; in regression a correlation not above "
+    "0 by as much, or all but one number predicted",
+    "majority": f"final dev score not above {CONSTANT}",
+    "margin": "final dev score not above that of the best constant answer by 1.645 standard errors",
     "constant": "the same class predicted for every dev example, or all but the same number",
     "loss": "training loss, smoothed over tenths of the updates, never once below ln K, that of a "
     "uniform guess, which makes it the strictest definition",

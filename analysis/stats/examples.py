@@ -124,8 +124,8 @@ def resampled_scores(
     Returns:
         Shape (runs, resamples), NaN where a run has not ended. A tie, which predictions do not
         tell, shifts its run's scores so that they centre on the recorded one; a diverged run
-        answers the majority class. None where a scored run has no predictions, or where two runs
-        have not the same gold labels: then there are no common examples to resample.
+        gives the best constant answer. None where a scored run has no predictions, or where two
+        runs have not the same gold labels: then there are no common examples to resample.
     """
     scored = runs.filter(pl.col("status") == "ok").select("outcome", "predictions", "gold")
     golds = scored["gold"].unique()

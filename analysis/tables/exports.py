@@ -11,7 +11,8 @@ from analysis.read.collect import Collection
 from analysis.stats.degenerate import DEFINITIONS
 from analysis.stats.differences import Question
 from analysis.stats.scope import meaning
-from analysis.tables.presentation import TextTable, as_latex, as_markdown, plain
+from analysis.tables.latex import latex
+from analysis.tables.presentation import TextTable, as_markdown, plain
 from stilt.system.files import replacing, write_text
 
 
@@ -100,9 +101,3 @@ def markdown(tables: Sequence[TextTable], notes: Sequence[str] = ()) -> str:
     """All tables as one Markdown text."""
     head = "\n".join(f"- {plain(note.strip())}" for note in notes)
     return "\n".join([*([head, ""] if head else []), *(as_markdown(table) for table in tables)])
-
-
-def latex(tables: Sequence[TextTable]) -> str:
-    """All tables as LaTeX, to be included in a paper."""
-    head = "% needs \\usepackage{booktabs}\n"
-    return head + "\n".join(as_latex(table) for table in tables)

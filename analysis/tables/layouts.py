@@ -1,6 +1,7 @@
 """Which numbers stand in which table, with the caption that says what they are."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import get_args
 
 import polars as pl
@@ -25,6 +26,7 @@ from analysis.tables.presentation import (
     probability,
     sections_by_target,
     target_title,
+    titles_of,
 )
 from analysis.tables.spread import spread_tables
 from stilt.study import Study
@@ -78,7 +80,8 @@ def tables(study: Study, frames: Mapping[str, pl.DataFrame], asked: Question) ->
         found.append(_scores(study, sources, "sources", caption))
     if effects.height:
         found.append(_effects(study, effects, asked.definition))
-    return found
+    titles = titles_of(study)
+    return [replace(table, titles=titles) for table in found]
 
 
 def _scope(differences: pl.DataFrame) -> Scope:
@@ -86,11 +89,16 @@ def _scope(differences: pl.DataFrame) -> Scope:
     return "narrow" if (differences["interval"] == "narrow").all() else "whole"
 
 
-def _mean_caption(scope: Scope, asked: Question) -> str:
-    """Sentences on intervals and p of mean differences."""
-    p = AT_ANY_LOOK if asked.interim else f"p: that the mean difference is 0, {HOLM}. {NOT_YET}"
+def _mean_caption(scope: Scope) -> str:
+    """Sentences on intervals of mean differences."""
     # the words are explained once
-    return f"{meaning(scope)} {p}" if scope == "narrow" else f"{meaning(scope)} {THIS_MEANS} {p}"
+    return meaning(scope) if scope == "narrow" else f"{meaning(scope)} {THIS_MEANS}"
+
+
+def _about_p(scope: Scope, asked: Question) -> dict[str, str]:
+    """The sentence on p of mean differences, by its head."""
+    p = AT_ANY_LOOK if asked.interim else f"p: that the mean difference is 0, {HOLM}. {NOT_YET}"
+    return {_p_head(scope, asked): p}
 
 
 def _p_head(scope: Scope, asked: Question) -> str:
@@ -134,15 +142,13 @@ def _targets(
         f"{DEFINITIONS[asked.definition]}, or a non-finite loss."
     )
     if compared:
-        caption += (
-            f" Δ: difference from none over paired runs. {_mean_caption(scope, asked)} {RANGE}"
-        )
+        caption += f" Δ: difference from none over paired runs. {_mean_caption(scope)}"
     else:
         caption += f" {THIS_MEANS}"
     spare = tuple(x for x in (best, "sd", "min", _p_head(scope, asked)) if x in header)
-    return TextTable(
-        "targets", caption, header, _sections(study, summary, line, scope, differences), spare
-    )
+    sections = _sections(study, summary, line, scope, differences)
+    about = {**_about_p(scope, asked), best: RANGE} if compared else {}
+    return TextTable("targets", caption, header, sections, spare, about)
 
 
 def _details(
@@ -174,16 +180,19 @@ def _details(
         f"{study.name}: median and inter-quartile range in percent. {CONVENTION} Runs judged "
         "(scored or diverged) and how many of them are degenerate: "
         + "; ".join(f"{name}, {DEFINITIONS[name]}" for name in names)
-        + ". Missed: percent of the runs that learnt nothing that the definition majority would "
-        "take for healthy. Pairs: cells of the source that ended, as did none with the same "
+        + ". Pairs: cells of the source that ended, as did none with the same "
         "hyperparameters and seed; differences, their p and P(improve) rest on these, and have "
         "neither p nor interval before all have ended. Degenerate p: that runs are as often "
         f"degenerate as those of none under {asked.definition}, configurations swapped with all "
-        f"their seeds (with one seed McNemar's exact test), {HOLM}. P(improve): probability that a "
-        f"run beats one of none, in percent. {THIS_MEANS}"
+        f"their seeds (with one seed McNemar's exact test), {HOLM}. {THIS_MEANS}"
     )
+    about = {
+        "missed": "Missed: percent of the runs that learnt nothing that the definition majority "
+        "would take for healthy.",
+        improve: "P(improve): probability that a run beats one of none, in percent.",
+    }
     spare = (improve, "judged", "missed")
-    return TextTable("details", caption, header, _sections(study, summary, line), spare)
+    return TextTable("details", caption, header, _sections(study, summary, line), spare, about)
 
 
 def _pooled(study: Study, pooled: pl.DataFrame, asked: Question) -> TextTable:
@@ -226,6 +235,7 @@ def _of(differences: pl.DataFrame, row: Fields) -> pl.DataFrame:
 
 def _scores(study: Study, summary: pl.DataFrame, name: str, caption: str) -> TextTable:
     header = ("source", "n", "score", "majority", "chance")
+    caption += " Majority: what the best constant answer scores."
 
     def line(row: Fields) -> Texts:
         numbers = (percent(row[column]) for column in ("mean", "majority", "chance"))
@@ -260,8 +270,21 @@ def _effects(study: Study, effects: pl.DataFrame, definition: Definition) -> Tex
     return TextTable("effects", caption, header, sections)
 
 
-def comparison(differences: pl.DataFrame, first: str, second: str, asked: Question) -> TextTable:
-    """Table of ``analysis.stats.differences.differences_between`` for studies of these names."""
+def comparison(
+    differences: pl.DataFrame,
+    names: tuple[str, str],
+    asked: Question,
+    titles: Mapping[str, str] | None = None,
+) -> TextTable:
+    """Table of ``analysis.stats.differences.differences_between``.
+
+    Args:
+        differences: the first less the second.
+        names: of both studies.
+        asked: for captions.
+        titles: what tasks and sources are called in print.
+    """
+    (first, second), titles = names, titles or {}
     scope = _scope(differences)
     mean, p = f"Δ mean [95 %]\n{HEADS[scope]}", _p_head(scope, asked)
     best, improve = f"Δ best [range]\n{THIS}", f"P(improve) [95 %]\n{THIS}"
@@ -286,17 +309,23 @@ def comparison(differences: pl.DataFrame, first: str, second: str, asked: Questi
 
     caption = (
         f"{first} minus {second}, in percentage points over paired runs. Degenerate: "
-        f"{DEFINITIONS[asked.definition]}, or a non-finite loss; its p swaps configurations with "
-        f"all their seeds (with one seed McNemar's exact test), {HOLM}. "
-        f"{_mean_caption(scope, asked)} {RANGE} {CONVENTION}"
+        f"{DEFINITIONS[asked.definition]}, or a non-finite loss. {_mean_caption(scope)} "
+        f"{CONVENTION}"
     )
+    about = {
+        **_about_p(scope, asked),
+        best: RANGE,
+        degenerate_p: "Degenerate p: that both are as often degenerate, configurations swapped "
+        f"with all their seeds (with one seed McNemar's exact test), {HOLM}.",
+    }
     spare = (improve, best, degenerate_p)
 
     def title(row: Fields) -> str:
-        return _titled(str(row["target"]), scope, _of(differences, row))
+        name = titles.get(row["target"], str(row["target"]))
+        return _titled(name, scope, _of(differences, row))
 
     sections = sections_by_target(differences, title, line)
-    return TextTable("compare", caption, header, sections, spare)
+    return TextTable("compare", caption, header, sections, spare, about, titles)
 
 
 def _sections(

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from analysis.stats.improvements import improvements
 from analysis.stats.outcomes import CONVENTION
-from analysis.tables.exports import latex
+from analysis.tables.latex import latex
 from analysis.tables.presentation import (
     Fields,
     Section,
@@ -24,6 +25,7 @@ from analysis.tables.presentation import (
     sections_by_target,
     signed,
     target_title,
+    titles_of,
 )
 from stilt.config import Frozen, parse, read_toml
 from stilt.study import Study
@@ -109,11 +111,14 @@ def report(
         stands where this study has no number.
     """
     if name == "figure2":
-        return _figure2(study, summary)
-    if name == "figure3":
-        return _figure3(study, cells)
-    paper = read_paper()
-    return _beside(name, paper.reports[name], paper.aliases, study, summary, differences)
+        table = _figure2(study, summary)
+    elif name == "figure3":
+        table = _figure3(study, cells)
+    else:
+        paper = read_paper()
+        own = paper.reports[name]
+        table = _beside(name, own, paper.aliases, study, summary, differences)
+    return replace(table, titles=titles_of(study))
 
 
 def _beside(

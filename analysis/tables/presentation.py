@@ -1,11 +1,11 @@
-"""Tables of text, and how they look in a terminal, in Markdown and in LaTeX.
+"""Tables of text, and how they look in a terminal and in Markdown.
 
 Here, and only here, scores become percentages.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -49,6 +49,15 @@ def source_title(study: Study, name: str) -> str:
     return target_title(study, source.task) + rest
 
 
+def titles_of(study: Study) -> dict[str, str]:
+    """A study's names of sources and tasks -> what people call them."""
+    names = [NONE, *(source.name for source in study.sources.values())]
+    sources = {name: source_title(study, name) for name in names}
+    # all seeds of a source together are called by what stands before the seed
+    pooled = {name.partition("#")[0]: title.partition("#")[0] for name, title in sources.items()}
+    return {name: target_title(study, name) for name in study.tasks} | pooled | sources
+
+
 def thousands(count: int) -> str:
     """A count as short as it is exact: 2000 -> 2k, 39905 -> 39.9k, 512 -> 512."""
     return f"{count / 1000:.1f}".removesuffix(".0") + "k" if count >= 1000 else str(count)
@@ -84,7 +93,16 @@ class TextTable:
     """A head of two lines has a line break in it."""
     sections: tuple[Section, ...]
     spare: Texts = ()
-    """Columns that a narrow terminal does without, the most dispensable first."""
+    """Columns that a narrow place does without, the most dispensable first."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """Sentences of the caption that explain one column, by its head."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What names of the first column are called in print."""
+
+    def told(self, shown: Collection[str] | None = None) -> str:
+        """The caption, with what it says of the shown columns; of all by default."""
+        own = (text for head, text in self.about.items() if shown is None or head in shown)
+        return " ".join([self.caption, *own])
 
 
 Fields = dict[str, Any]
@@ -175,8 +193,8 @@ def p_text(gap: Fields, *, interim: bool = False) -> str:
     return so_far or p_value(gap["p_holm"])
 
 
-def as_rich(table: TextTable, width: int) -> RichTable:
-    """A terminal table whose sections are bold rows.
+def as_rich(table: TextTable, width: int) -> tuple[RichTable, str]:
+    """A terminal table whose sections are bold rows, and its caption.
 
     Args:
         table: what is shown; of its ``spare`` columns those that fit.
@@ -197,7 +215,7 @@ def as_rich(table: TextTable, width: int) -> RichTable:
         for row in section.rows:
             drawn.add_row(*(Text(row[column]) for column in shown))
         drawn.add_section()
-    return drawn
+    return drawn, table.told([table.header[column] for column in shown])
 
 
 def _lines(heads: Texts) -> list[Texts]:
@@ -212,11 +230,17 @@ def one_line(heads: Texts) -> Texts:
     return tuple(head.replace("\n", ", ") for head in heads)
 
 
+def capitalized(head: str) -> str:
+    """A head that begins with a capital, unless its first word is a sign such as p or Δ."""
+    first = re.split(r"\W", head, maxsplit=1)[0]
+    return head[0].upper() + head[1:] if len(first) > 1 and first.islower() else head
+
+
 def as_markdown(table: TextTable) -> str:
     """A Markdown table whose sections are bold rows."""
     width = len(table.header)
     heads = _markdown(one_line(table.header))
-    lines = [plain(table.caption), "", heads, "|:--|" + "--:|" * (width - 1)]
+    lines = [plain(table.told()), "", heads, "|:--|" + "--:|" * (width - 1)]
     for section in table.sections:
         lines.append(_markdown((f"**{section.title}**", *[""] * (width - 1))))
         lines += [_markdown(row) for row in section.rows]
@@ -230,70 +254,3 @@ def _markdown(cells: Sequence[str]) -> str:
 def plain(text: str) -> str:
     """Text that Markdown shows as it is: no HTML, no link, no picture."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("](", "]\\(")
-
-
-def as_latex(table: TextTable) -> str:
-    """A LaTeX table for the booktabs package."""
-    width = len(table.header)
-    lines = [
-        r"\begin{table}",
-        r"\centering\small",
-        rf"\begin{{tabular}}{{l{'r' * (width - 1)}}}",
-        r"\toprule",
-        " & ".join(map(_latex_head, table.header)) + r" \\",
-    ]
-    for section in table.sections:
-        lines += [
-            r"\midrule",
-            rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{_literal(section.title)}}}}} \\",
-        ]
-        lines += [_latex_row(row) for row in section.rows]
-    lines += [
-        r"\bottomrule",
-        r"\end{tabular}",
-        rf"\caption{{{_literal(table.caption)}}}",
-        rf"\label{{tab:{table.name}}}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"$<$",
-        ">": r"$>$",
-        "Δ": r"$\Delta$",
-        "−": r"$-$",
-        "±": r"$\pm$",
-        "×": r"$\times$",
-        "≤": r"$\leq$",
-        "–": r"--",
-    }
-)
-
-
-def _literal(text: str) -> str:
-    """Text with what LaTeX would read as commands made literal."""
-    return text.translate(_LATEX)
-
-
-def _latex_head(head: str) -> str:
-    lines = [_literal(line) for line in head.split("\n")]
-    stacked = r" \\ ".join(lines)
-    return rf"\shortstack[r]{{{stacked}}}" if len(lines) > 1 else stacked
-
-
-def _latex_row(cells: Sequence[str]) -> str:
-    row = " & ".join(_literal(cell) for cell in cells) + r" \\"
-    # after the end of a row, a bracket would be its extra space
-    return f"{{}}{row}" if row.startswith("[") else row

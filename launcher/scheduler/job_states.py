@@ -33,7 +33,7 @@ class JobState(Frozen):
     """``code:signal``, as sacct writes it."""
     gpus: int = 0
     name: str = ""
-    """Job name: ``stilt-<submission>``."""
+    """Job name, see ``launcher.scheduler.ledger.job_name``."""
 
 
 # what both tell stands first, in the same order

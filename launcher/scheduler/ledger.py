@@ -18,6 +18,18 @@ from stilt.folder import StudyFolder
 from stilt.records.claims import Pid, on_slurm, read
 from stilt.system.files import append_line
 
+PREFIXED = "+"
+"""Stands in the id of a submit between what makes it unique and its jobs' prefix."""
+
+
+def job_name(submission: str) -> str:
+    """SLURM's name of a submit's jobs, which are found by it: ``stilt-ID``, or ``PREFIX-stilt-ID``.
+
+    The prefix is a part of the submit's id, so that whatever holds the id knows the name.
+    """
+    unique, _, prefix = submission.partition(PREFIXED)
+    return f"{prefix}-stilt-{unique}" if prefix else f"stilt-{unique}"
+
 
 class LedgerLine(BaseModel):
     """One array of a SLURM submit, or the whole of a local one.
@@ -28,7 +40,7 @@ class LedgerLine(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     submission: str
-    """Id of the whole submit; its arrays are named ``stilt-<submission>``."""
+    """Id of the whole submit; its arrays are named by it."""
     time: datetime
     host: str = ""
     pid: Pid | None = None
@@ -65,7 +77,7 @@ class LedgerLine(BaseModel):
     @property
     def name(self) -> str:
         """SLURM's job name."""
-        return f"stilt-{self.submission}"
+        return job_name(self.submission)
 
     @property
     def on_slurm(self) -> bool:
@@ -171,7 +183,7 @@ def _lost(folder: StudyFolder, found: list[LedgerLine], rest: bytes) -> list[Led
     return [LedgerLine(submission=name, time=first) for name in unknown]
 
 
-SUBMISSION = re.compile(rb"slurm-[0-9]{10}-[0-9a-f]{6}")
+SUBMISSION = re.compile(rb"slurm-[0-9]{10}-[0-9a-f]{6}(?:\+[A-Za-z0-9.-]{1,40})?")
 """What the id of a submit to SLURM looks like."""
 LONGEST = 60
 """Days back that jobs are asked for where nothing says when they were sent."""

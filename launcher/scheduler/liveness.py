@@ -12,7 +12,7 @@ from functools import cached_property
 
 from launcher.cluster.controller import Controller, ask_controller
 from launcher.scheduler.job_states import LOST, JobState, accounted, joined, queued
-from launcher.scheduler.ledger import Ledger, LedgerLine, read_ledger
+from launcher.scheduler.ledger import Ledger, LedgerLine, job_name, read_ledger
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.claims import lives_here
@@ -109,7 +109,7 @@ class ClaimLiveness:
         element = self.element(claim)
         job = self.scheduler.job(element) if element else None
         # numbers of jobs are used again
-        return job if job and job.name in ("", f"stilt-{claim.submission}") else None
+        return job if job and job.name in ("", job_name(claim.submission)) else None
 
     @cached_property
     def cluster(self) -> str | None:
@@ -180,7 +180,7 @@ class ClaimLiveness:
         """A claim whose array nobody noted: the launcher is at it, or died between two steps."""
         lines = self._lines_of(claim)
         noted = {line.array for line in lines if line.array}
-        name = f"stilt-{claim.submission}"
+        name = job_name(claim.submission)
         for job in self.scheduler.jobs.values():
             if job.live and job.name == name and job.job.partition("_")[0] not in noted:
                 return True

@@ -9,6 +9,7 @@ from rich.text import Text
 from jobs.settings import Settings
 from launcher.cluster.limits import Limits
 from launcher.cluster.profile import Profile
+from launcher.scheduler.ledger import PREFIXED
 from launcher.scheduler.lost import bad_nodes
 from launcher.send.arrays import Array, arrange
 from launcher.send.environment import overriding
@@ -122,7 +123,7 @@ def show_arrays(
         )
     )
     settings = Settings(
-        submission="SUBMISSION",
+        submission=f"SUBMISSION{PREFIXED}{profile.job_prefix}",
         cache=resolved.cache,
         model=resolved.study.grid.model.name,
         threads=profile.threads(resolved.study.grid.processes),

@@ -12,8 +12,8 @@ from submitit.slurm.slurm import _make_sbatch_string
 
 from jobs.settings import Settings
 from jobs.slurm_task import BundleTask
-from launcher.cluster.profile import Profile
-from launcher.scheduler.ledger import LedgerLine
+from launcher.cluster.profile import JOB_NAME, Profile
+from launcher.scheduler.ledger import LedgerLine, job_name
 from launcher.send.arrays import Array
 from launcher.study.worker_code import QUIET
 from stilt.errors import ConfigError
@@ -50,7 +50,7 @@ class Script:
         profile = self.profile
         nodes = [*([profile.exclude] if profile.exclude else []), *self.exclude]
         found: dict[str, Any] = {
-            "job_name": f"stilt-{self.settings.submission}",
+            "job_name": job_name(self.settings.submission),
             # by its comment, an array is found again
             "comment": array.token,
             **{name: getattr(profile, name) for name in AS_THEY_ARE},
@@ -79,7 +79,11 @@ class Script:
             "additional_parameters": {
                 "requeue": True,
                 "kill-on-invalid-dep": "yes",
-                **{key: value for key, value in profile.extra.items() if value is not False},
+                **{
+                    key: value
+                    for key, value in profile.extra.items()
+                    if value is not False and key != JOB_NAME
+                },
             },
         }
         return {key: value for key, value in found.items() if value is not None or key == "wckey"}

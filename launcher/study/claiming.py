@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable
 
 from jobs.settings import Assignment, Settings
+from launcher.scheduler.ledger import PREFIXED
 from launcher.study.outstanding import Lives
 from stilt.cell import digest
 from stilt.folder import StudyFolder
@@ -16,9 +17,15 @@ from stilt.records import claims
 from stilt.system.files import write_text
 
 
-def new_submission(executor: str) -> str:
-    """Returns a name for one submit: its executor, the time, and what makes it unique."""
-    return f"{executor}-{time.strftime('%m%d%H%M%S')}-{uuid.uuid4().hex[:6]}"
+def new_submission(executor: str, prefix: str = "") -> str:
+    """Returns a name for one submit: its executor, the time, and what makes it unique.
+
+    Args:
+        executor: what runs it.
+        prefix: what the names of its jobs begin with.
+    """
+    unique = f"{executor}-{time.strftime('%m%d%H%M%S')}-{uuid.uuid4().hex[:6]}"
+    return f"{unique}{PREFIXED}{prefix}" if prefix else unique
 
 
 def claim_bundles(plan: Plan, folder: StudyFolder, submission: str, lives: Lives) -> Plan:

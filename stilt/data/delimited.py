@@ -62,6 +62,9 @@ def _records(text: str, path: Path, delimiter: str, quoting: Literal[0, 3]) -> I
         try:
             cells = next(reader, None)
         except csv.Error as error:
+            first = text.partition("\n")[0].strip()
+            if line == 1 and delimiter not in first:
+                _require_delimiter([first], line, path, delimiter)
             raise DataError(f"{path}, line {line}: cannot be read ({error}).") from None
         if cells is None:
             return

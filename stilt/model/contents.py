@@ -1,7 +1,9 @@
 """Whether a model folder is whole: told from the beginning of its files, without loading them."""
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 from stilt.errors import ModelError
 from stilt.model.place import TOKENIZER_FILES, ModelPlace, model_files
@@ -39,6 +41,12 @@ def require_whole(place: ModelPlace) -> None:
         )
 
 
+def count_numbers(folder: Path) -> int | None:
+    """Numbers in a model folder's safetensors files, by their headers; None where it has none."""
+    files = [_tensors(path)[0] for path in folder.glob("*.safetensors")]
+    return sum(math.prod(table["shape"]) for file in files for table in file) if files else None
+
+
 def _any(folder: Path, patterns: tuple[str, ...]) -> bool:
     return any(path.is_file() for pattern in patterns for path in folder.glob(pattern))
 
@@ -50,14 +58,26 @@ def _require_whole_weights(path: Path) -> None:
     """
     size = path.stat().st_size
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(LENGTH_BYTES), "little")
-            if LENGTH_BYTES + length > size:
-                raise ModelError(f"model: {path}: cut off within its header ({size} bytes).")
-            header = json.loads(file.read(length))
-        ends = [table["data_offsets"][1] for name, table in header.items() if name[:2] != "__"]
-        whole = LENGTH_BYTES + length + max(ends, default=0)
+        tensors, before = _tensors(path)
+        whole = before + max((table["data_offsets"][1] for table in tensors), default=0)
     except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
         raise ModelError(f"model: {path}: not a safetensors file.") from None
     if size < whole:
         raise ModelError(f"model: {path}: cut off: {size} of {whole} bytes.")
+
+
+def _tensors(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """What a safetensors file's header says of each tensor, and the bytes before their numbers.
+
+    Raises:
+        ModelError: The file ends within its header.
+        ValueError, AttributeError: The header is none.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+        if LENGTH_BYTES + length > size:
+            raise ModelError(f"model: {path}: cut off within its header ({size} bytes).")
+        header = json.loads(file.read(length))
+    tensors = [table for name, table in header.items() if name[:2] != "__"]
+    return tensors, LENGTH_BYTES + length

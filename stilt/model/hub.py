@@ -1,6 +1,7 @@
 """A model of the Hub: the commit that a branch stands for, and whether its files are here."""
 
 import re
+from pathlib import Path
 
 from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -69,16 +70,21 @@ def keeps(spec: ModelSpec, known: ModelSpec | None) -> str:
     )
 
 
+def folder_of(place: ModelPlace) -> Path | None:
+    """The folder of a model's files on this machine; None where the Hub's cache has none."""
+    if place.revision is None:
+        return Path(place.name)
+    found = try_to_load_from_cache(place.name, "config.json", revision=place.revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
 def require_here(place: ModelPlace) -> None:
     """Makes sure that a model's files are on this machine: workers fetch nothing.
 
     Raises:
         ConfigError: A model of the Hub is not in its cache.
     """
-    if place.revision is None:
-        return
-    found = try_to_load_from_cache(place.name, "config.json", revision=place.revision)
-    if not isinstance(found, str):
+    if folder_of(place) is None:
         raise ConfigError(
             f"model: {place.name}@{place.revision} is not in the Hub's cache of this machine. "
             f"Stage it first, where the Hub answers: {spelled('stage')} with the same --grid."

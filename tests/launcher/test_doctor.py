@@ -4,9 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from launcher.doctor import main as doctor
 from stilt.system.files import create_text
+from stilt.system.units import size
+from stilt.task import _load as load_task
+from tests.support.json_lines import write_jsonl
 
 SINFO = "".join(
     [
@@ -183,12 +187,58 @@ def test_a_grid_is_reckoned_with(commands, capsys, roberta):
     assert "full: 1152 cells" in found["grid"][1]
     assert found["task mednli"][0] == "bad"
     assert "Put mednli/mli_train_v1.jsonl" in found["task mednli"][1]
+    assert "from the Hub: " in found["tasks"][1] and "rte" in found["tasks"][1]
 
 
 def test_a_grid_that_is_unknown_is_bad(commands, capsys):
     code, found = look(capsys, "--grid", "ful")
     assert code == 1
     assert "Did you mean 'full'?" in found["grid"][1]
+
+
+TASK = """kind = "classification"
+text_a = "{text}"
+label = "answer"
+labels = ["no", "yes"]
+max_length = 16
+epochs = 1
+[[data]]
+train = "own/train.jsonl"
+dev = "own/dev.jsonl"
+"""
+
+
+def test_rows_that_cannot_be_used_keep_a_grid_from_being_ready(commands, capsys, roberta):
+    Path("own.toml").write_text(TASK)
+    Path("small.toml").write_text(
+        'include = ["setup/paper"]\nsources = ["none"]\ntargets = ["own"]\nlearning_rate = [1e-5]\n'
+        "batch_size = [8]\nwarmup_ratio = [0]\nseed = [1, 2]\n"
+    )
+    for split in ("train", "dev"):
+        rows = [{"text": "a b", "label": "no"}, {"text": "c d", "label": "yes"}]
+        write_jsonl(Path(f"data/own/{split}.jsonl"), rows)
+    words = ("--grid", "small.toml", "--model", str(roberta), "--data-dir", "data")
+    code, found = look(capsys, *words)
+    assert code == 1
+    assert found["task own"][0] == "bad"
+    assert "train.jsonl, row 1: field 'answer' (the label) is missing" in found["task own"][1]
+    Path("own.toml").write_text(TASK.replace('label = "answer"\n', ""))
+    load_task.cache_clear()
+    code, found = look(capsys, *words)
+    assert code == 0
+    assert "4 rows here can be used" in found["tasks"][1]
+    assert "own/" in found["data"][1]
+    # of two runs no more than two states are saved, of all numbers of the model
+    numbers = sum(tensor.size for tensor in load_file(roberta / "model.safetensors").values())
+    need = size(3 * 4 * 2 * numbers)
+    assert f"{need} at most for 0 sources and 2 saved states; " in found["disk"][1]
+
+
+def test_a_data_folder_of_files_alone_is_not_empty(commands, capsys):
+    Path("data").mkdir()
+    assert "/data: empty" in look(capsys, "--data-dir", "data")[1]["data"][1]
+    Path("data/train.csv").write_text("text,label\n")
+    assert "/data: train.csv" in look(capsys, "--data-dir", "data")[1]["data"][1]
 
 
 def test_a_data_folder_that_is_none_is_bad(commands, capsys):

@@ -34,7 +34,14 @@ class Outer(Frozen):
             "here: field 'parts.1.size' = 'big': Input should be a valid integer, unable to parse "
             "string as an integer.",
         ),
-        ({"name": "x", "inner": 5}, "here: field 'inner' = 5: a table is expected."),
+        (
+            {"name": "x", "inner": 5},
+            "here: field 'inner' = 5: a table is expected, with some of size.",
+        ),
+        (
+            {"name": "x", "parts": {"size": 1}},
+            "here: field 'parts': tables are expected, each under [[parts]].",
+        ),
         ({"name": "x", "parts": 5}, "here: field 'parts' = 5: a list is expected."),
         ({"name": 5}, "here: field 'name' = 5: a string is expected."),
         (
@@ -43,8 +50,8 @@ class Outer(Frozen):
         ),
         (
             {"ratio": "x", "inner": {}},
-            "here: field 'name' is missing. field 'ratio' = 'x': Input should be a valid number, "
-            "unable to parse string as a number. field 'inner.size' is missing.",
+            "here: fields 'name', 'inner.size' are missing. field 'ratio' = 'x': Input should be a "
+            "valid number, unable to parse string as a number.",
         ),
     ],
     ids=lambda value: str(value)[:30],
@@ -89,12 +96,18 @@ def test_a_record_cannot_be_changed():
         (b"a = 1\na = 2\n", r"a\.toml: not valid TOML: .*\(at line 2, column 6\)\."),
         (b"a = " + b"9" * 5_000, r"a\.toml: not valid TOML: Exceeds the limit"),
         (b"a = '\xff'", r"a\.toml: cannot be read \('utf-8' codec"),
+        ("a = 1".encode("utf-16"), r"a\.toml: its text is in UTF-16: save it as UTF-8\."),
     ],
 )
 def test_a_file_that_is_no_toml_is_refused_with_its_name_and_line(tmp_path, content, message):
     (tmp_path / "a.toml").write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         read_toml(tmp_path / "a.toml")
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbfa = 1\n")
+    assert read_toml(tmp_path / "a.toml") == {"a": 1}
 
 
 def test_an_absent_file_or_a_folder_is_refused_with_its_name(tmp_path):

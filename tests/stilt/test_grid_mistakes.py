@@ -150,7 +150,8 @@ BAD = {
     ),
     "a model that is a string": (
         'model = "org/encoder"\n' + GRID_TEXT.split("[model]")[0],
-        "field 'model' = 'org/encoder': a table is expected.",
+        "field 'model' = 'org/encoder': a table is expected, with some of hub, revision, path, "
+        "wheel, parameters.",
     ),
     "a model in two places": (
         GRID_TEXT + 'path = "here"\n',
@@ -193,7 +194,28 @@ BAD = {
     ),
     "axes alone": (
         GRID_TEXT.replace('sources = ["none", "hellaswag"]\ntargets = ["rte", "cola"]\n', ""),
-        "field 'sources' is missing. field 'targets' is missing.",
+        "fields 'sources', 'targets' are missing.",
+    ),
+    "all that a grid needs is missing": (
+        'sources = ["none"]\n',
+        "fields 'targets', 'learning_rate', 'batch_size', 'warmup_ratio', 'seed' are missing. "
+        "field 'model' is missing.",
+    ),
+    "nothing at all": (
+        "",
+        "a grid needs 'sources', 'targets' and axes, or 'evaluate'. field 'model' is missing.",
+    ),
+    "a typo beside what is missing": (
+        "title = 5\n" + GRID_TEXT.split("[model]")[0],
+        "field 'model' is missing. field 'title' = 5: a string is expected.",
+    ),
+    "a field of tasks": (
+        "epochs = 3\n" + GRID_TEXT,
+        "field 'epochs' belongs to a task: set it in the task's file.",
+    ),
+    "a field of tasks in a source": (
+        GRID_TEXT.replace('"none"', '{task = "rte", epochs = 5}'),
+        "field 'sources.0': field 'epochs' belongs to a task: set it in the task's file.",
     ),
     "no TOML": ("sources = [\n", "not valid TOML: Invalid value (at end of document)."),
 }
@@ -221,6 +243,18 @@ def test_a_mistake_in_one_of_several_blocks_is_named_with_its_number(tmp_path):
     assert str(caught.value) == (
         f"{path}, [[blocks]] 2: field 'batch_size.0' = 0: "
         "Input should be greater than or equal to 1."
+    )
+
+
+def test_mistakes_in_blocks_and_beside_them_are_told_at_once(tmp_path):
+    axes = GRID_TEXT.split("[model]")[0]
+    path = write_toml(tmp_path, f"hed = 1\n[[blocks]]\n{axes.replace('seed = [12]', '')}")
+    with pytest.raises(ConfigError) as caught:
+        load_grid(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: unknown field 'hed'. Did you mean 'head'?")
+    assert said.endswith(
+        f"field 'model' is missing. {path}, [[blocks]] 1: field 'seed' is missing."
     )
 
 

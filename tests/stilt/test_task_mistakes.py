@@ -48,11 +48,15 @@ BAD = {
     ),
     "a spelling of two classes": (
         TASK_TEXT.replace('"no", "yes"', '["no", "x"], ["x"]'),
-        "each class has a spelling, and no two spellings are the same.",
+        "no two spellings are the same, and 'x' is given twice.",
+    ),
+    "a class's number twice": (
+        TASK_TEXT.replace('"no", "yes"', '["no", "0"], ["yes", "0"]'),
+        "no two spellings are the same, and '0' is given twice.",
     ),
     "a class without a spelling": (
         TASK_TEXT.replace('"no", "yes"', '[], ["x"]'),
-        "each class has a spelling, and no two spellings are the same.",
+        "each class has a spelling.",
     ),
     "an open brace": (
         TASK_TEXT.replace("{text}", "{text"),
@@ -60,20 +64,36 @@ BAD = {
     ),
     "a nameless column": (
         TASK_TEXT.replace("{text}", "{0} {}"),
-        "field 'text_a' = '{0} {}': template '{0} {}': each {} names a column, or an "
-        "item of one as {endings[0]}.",
+        "field 'text_a' = '{0} {}': each {} names a column, or an item of one as {endings[0]}.",
     ),
     "an attribute": (
         TASK_TEXT.replace("{text}", "{text.__class__}"),
-        "template '{text.__class__}': each {} names a column, or an item of one as {endings[0]}.",
+        "field 'text_a' = '{text.__class__}': each {} names a column, or an item of one as "
+        "{endings[0]}.",
     ),
     "a place from the end": (
         TASK_TEXT.replace("{text}", "{text[-1]}"),
-        "template '{text[-1]}': each {} names a column, or an item of one as {endings[0]}.",
+        "field 'text_a' = '{text[-1]}': each {} names a column, or an item of one as {endings[0]}.",
     ),
     "a column in a column": (
         TASK_TEXT.replace("{text}", "{text[{label}]}"),
         "each {} names a column, or an item of one as {endings[0]}.",
+    ),
+    "a label in braces": (
+        'label = "{answer}"\n' + TASK_TEXT,
+        "field 'label' = '{answer}': the name of a column is expected, without braces.",
+    ),
+    "a text without its letter": (
+        TASK_TEXT.replace("text_a", "text"),
+        "unknown field 'text'. Did you mean 'text_a'? Known: choices,",
+    ),
+    "data in single brackets": (
+        TASK_TEXT.replace("[[data]]", "[data]"),
+        "field 'data': tables are expected, each under [[data]].",
+    ),
+    "a field of grids": (
+        "learning_rate = 1e-5\n" + TASK_TEXT,
+        "field 'learning_rate' belongs to a grid: set it in the grid's file.",
     ),
     "the label in a text": (
         TASK_TEXT.replace("{text}", "{text} {label}"),
@@ -142,11 +162,11 @@ BAD = {
     ),
     "a width": (
         TASK_TEXT.replace("{text}", "{text:>99999999}"),
-        "template '{text:>99999999}': {text} is expected, without ':' or '!'.",
+        "field 'text_a' = '{text:>99999999}': {text} is expected, without ':' or '!'.",
     ),
     "a conversion": (
         TASK_TEXT.replace("{text}", "{text!r}"),
-        "template '{text!r}': {text} is expected, without ':' or '!'.",
+        "field 'text_a' = '{text!r}': {text} is expected, without ':' or '!'.",
     ),
     "choices in a classification task": (
         TASK_TEXT.replace("labels", 'choices = ["{a}"]\nlabels', 1),

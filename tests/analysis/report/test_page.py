@@ -206,7 +206,24 @@ def test_a_difference_says_on_how_many_pairs_it_rests_where_not_on_all(tmp_path)
 
 
 def test_the_results_say_what_a_diverged_run_counts_as(page):
-    assert "over the runs that ended. A diverged run counts as the majority class's" in page.text
+    assert "that ended. A diverged run counts as the best constant answer's score." in page.text
+
+
+@pytest.mark.parametrize(
+    ("begun", "told"),
+    [
+        ("/opt/env/bin/stilt-summarize", "/opt/env/bin/stilt-summarize s --degenerate auto"),
+        ("pytest", "python analysis/summarize.py s --degenerate auto"),
+    ],
+)
+def test_the_page_names_the_command_that_made_it_as_it_was_begun(
+    tmp_path, monkeypatch, begun, told
+):
+    folder = StudyFolder(tmp_path / "s")
+    study = make_study(folder.path, grid=REPORT_GRID)
+    monkeypatch.setattr("sys.argv", [begun])
+    text = built(folder, study).read_text(encoding="utf-8")
+    assert f'<pre tabindex="0">{told}' in text
 
 
 def test_every_interval_and_p_of_the_results_says_what_it_generalises_to(page):

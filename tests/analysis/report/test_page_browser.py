@@ -177,6 +177,68 @@ def test_a_narrow_window_scrolls_tables_not_the_page(opened):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("width", [500, 1400])
+def test_no_picture_or_caption_is_cut_and_the_page_does_not_scroll_sideways(opened, width):
+    opened.resize(width, 1000)
+    assert opened.run("document.documentElement.scrollWidth <= innerWidth")
+    cut = "[...document.querySelectorAll('.picture, .caption, figcaption, p, li, dd')]"
+    assert opened.run(f"{cut}.filter((x) => x.scrollWidth > x.clientWidth + 1).length") == 0
+    shown = "[...document.querySelectorAll('img, .caption')].map((x) => x.getBoundingClientRect())"
+    assert opened.run(f"{shown}.every((x) => x.left >= 0 && x.right <= innerWidth)")
+
+
+@pytest.mark.slow
+def test_a_wide_window_has_room_for_all_tables(opened):
+    opened.resize(1400, 1000)
+    opened.run("document.querySelectorAll('details').forEach((x) => { x.open = true; })")
+    wide = "[...document.querySelectorAll('.scroll')].filter((x) => x.scrollWidth > x.clientWidth)"
+    assert opened.run(f"{wide}.map((x) => x.innerText.slice(0, 40))") == []
+
+
+@pytest.mark.slow
+def test_dark_turns_no_scale_of_lightness_round(opened):
+    filters = "getComputedStyle(document.querySelector('#figure-{name} img')).filter"
+    try:
+        opened.media(prefers_color_scheme="dark")
+        assert "invert" not in opened.run(filters.format(name="heatmap"))
+        assert "invert" in opened.run(filters.format(name="violins"))
+    finally:
+        opened.media(prefers_color_scheme="light")
+
+
+@pytest.mark.slow
+def test_all_parts_are_open_on_paper_and_closed_again_after(opened):
+    # what Chromium sends before and after it prints
+    count = "document.querySelectorAll('details.part[open]').length"
+    parts = opened.run("document.querySelectorAll('details.part').length")
+    opened.run("document.querySelector('#cells details').open = true")
+    opened.run("window.dispatchEvent(new Event('beforeprint'))")
+    assert opened.run(count) == parts
+    opened.run("window.dispatchEvent(new Event('afterprint'))")
+    assert opened.run(count) == 1
+
+
+@pytest.mark.slow
+def test_all_parts_are_on_paper_without_scripts_too(browser, report, tmp_path):
+    browser.scripts(on=False)
+    try:
+        browser.open(report[0])
+        browser.pdf(tmp_path / "static.pdf")
+    finally:
+        browser.scripts(on=True)
+    browser.open(report[0])
+    browser.pdf(tmp_path / "report.pdf")
+    pages = [
+        len(re.findall(rb"/Type /Page\b", (tmp_path / name).read_bytes()))
+        for name in ("static.pdf", "report.pdf")
+    ]
+    assert pages[0] == pages[1]
+    browser.run("document.querySelector('#cells').remove()")
+    browser.pdf(tmp_path / "short.pdf")
+    assert len(re.findall(rb"/Type /Page\b", (tmp_path / "short.pdf").read_bytes())) < pages[1]
+
+
+@pytest.mark.slow
 def test_it_prints(opened, tmp_path):
     opened.pdf(tmp_path / "report.pdf")
     content = (tmp_path / "report.pdf").read_bytes()

@@ -38,7 +38,8 @@ def test_sentences_say_what_the_numbers_say(tmp_path):
         "source checkpoint).",
         "Highest mean score × 100 of these runs: on RTE HellaSwag (80.0). How certain that is, the "
         "differences from None tell.",
-        "Degenerate runs (final dev score not above the majority class (MCC not above 0); where "
+        "Degenerate runs (final dev score not above that of the best constant answer (the majority "
+        "class; for MCC 0); where "
         "over a tenth of guesses would be, as in multiple choice, not above it by 1.645 standard "
         "errors; in regression a correlation not above 0 by as much, or all but one number "
         "predicted, or a non-finite loss), all targets, for these dev examples and source "
@@ -89,5 +90,5 @@ def test_sentences_of_an_unfinished_study_say_that_numbers_may_change(tmp_path):
 def test_sentences_say_what_a_diverged_run_counts_as(tmp_path):
     found = words(tmp_path, None, diverged=0.4)
     assert re.match(r"\d+ of the grid's 16 cells have a score; \d+ diverged\.", found[0])
-    assert found[1] == "A diverged run counts as the majority class's score."
+    assert found[1] == "A diverged run counts as the best constant answer's score."
     assert not any("may still change" in sentence for sentence in found)

@@ -18,8 +18,9 @@ from analysis.stats.effects import main_effects
 from analysis.stats.examples import answers_of
 from analysis.stats.scope import NEW, THIS
 from analysis.stats.summary import summarize_cells
+from analysis.tables.latex import as_latex
 from analysis.tables.layouts import comparison, tables
-from analysis.tables.presentation import as_latex, as_markdown, one_line
+from analysis.tables.presentation import as_markdown, one_line
 from stilt.folder import StudyFolder
 from tests.support.fake_study import TINY, make_study
 
@@ -60,7 +61,7 @@ def all_tables(collection, asked=None, *, predictions=True):
     found = {table.name: table for table in tables(collection.study, frames, asked)}
     found["compare"] = comparison(
         differences_between(cells, cells, (answers, answers) if answers else None, asked),
-        *("one", "other", asked),
+        *(("one", "other"), asked),
     )
     return found
 
@@ -84,7 +85,7 @@ def test_every_head_over_an_interval_or_p_says_what_it_generalises_to(collected,
             texts = [cell for part in table.sections for row in part.rows for cell in row]
             if any("[" in text for text in texts):
                 for words in re.findall(rf"{NEW}|{THIS}", " ".join(table.header)):
-                    assert f"'{words}" in table.caption, table.name
+                    assert f"'{words}" in table.told(), table.name
 
 
 @pytest.mark.parametrize("written", [as_markdown, as_latex])
@@ -122,10 +123,10 @@ def test_an_interim_look_shows_a_bound(collected):
     assert "p, any look, this dev" in one_line(table.header)
     first = next(row for row in table.sections[0].rows if row[0] == "hellaswag#1")
     assert re.fullmatch(r"(≤|<)[\d.]+, 7 of 8 pairs", first[8])
-    assert "valid however often it is looked at" in table.caption
+    assert "valid however often it is looked at" in table.told()
 
 
 def test_seeds_of_a_source_have_a_table_of_their_own(collected):
     table = all_tables(collected[0])["pooled"]
     assert [row[:3] for row in table.sections[0].rows] == [("hellaswag", "2", "16")]
-    assert "source seeds" in table.caption
+    assert "source seeds" in table.told()

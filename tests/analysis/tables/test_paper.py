@@ -7,8 +7,9 @@ from analysis.read.collect import collect
 from analysis.stats.differences import differences_against_none
 from analysis.stats.summary import summarize_cells
 from analysis.summarize import main as summarize
+from analysis.tables.latex import as_latex
 from analysis.tables.paper import REPORTS, covered, read_paper, report
-from analysis.tables.presentation import as_latex, as_markdown
+from analysis.tables.presentation import as_markdown
 from stilt.folder import StudyFolder
 from stilt.grid import SourceTraining, load_grid
 from stilt.study import bind
@@ -90,7 +91,7 @@ def test_a_task_that_stands_in_for_the_papers_is_named(made):
     other = summary.with_columns(pl.col("source").replace("hellaswag-p", "hellaswag-p-cut"))
     table = report("table4", study, cells, other, differences)
     assert rows(table)["SocialIQA", "hellaswag-p"][1] != "–"
-    assert "hellaswag-p-cut stands in for hellaswag-p." in table.caption
+    assert "hellaswag-p-cut stands in for hellaswag-p." in table.told()
 
 
 def grid_of(sources, seeds, target="wic", **more):
@@ -155,7 +156,7 @@ def test_table4_shows_the_mean_over_heads_not_the_best_of_them(tmp_path):
         "table4", tmp_path, grid, score=lambda cell: score[cell.seed], dev_rows=100, degenerate=0
     )
     assert rows(table)["SocialIQA", "none"] == ("35.0", "32.0", "3")
-    assert "seeds of the head, is their mean" in table.caption
+    assert "seeds of the head, is their mean" in table.told()
 
 
 def test_figure3_tells_the_seeds_of_a_source_apart(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.tables.presentation import number, source_title, thousands
+from analysis.tables.presentation import capitalized, number, source_title, thousands
 from tests.support.cell_frame import study_of
 
 
@@ -29,3 +29,19 @@ def test_counts_are_short(count, text):
 )
 def test_hyperparameters_are_written_as_people_do(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        ("sources", "Sources"),
+        ("smallest Δ, after Holm", "Smallest Δ, after Holm"),
+        ("two seeds", "Two seeds"),
+        ("p, this dev", "p, this dev"),
+        ("n", "n"),
+        ("Δ mean [95 %], new dev", "Δ mean [95 %], new dev"),
+        ("IQR", "IQR"),
+    ],
+)
+def test_heads_begin_with_a_capital_unless_they_are_signs(head, text):
+    assert capitalized(head) == text

@@ -7,7 +7,8 @@ from analysis.spread.flips import FLIPS
 from analysis.spread.power import power
 from analysis.spread.variance import VARIANCE
 from analysis.stats.scope import FIXED
-from analysis.tables.presentation import as_latex, as_markdown
+from analysis.tables.latex import as_latex
+from analysis.tables.presentation import as_markdown
 from analysis.tables.spread import spread_tables
 from stilt.folder import StudyFolder
 from stilt.training.power import assumed, detectable
@@ -37,7 +38,7 @@ def test_flips_are_in_percent_and_incomplete_pairs_are_counted_as_such(tmp_path)
         ("none", "2", "25.0", "–", "–", "–", "–"),
         ("hellaswag", "1 of 2", "12.5", "3 of 4", "37.5", "25.0", "12.5"),
     )
-    assert FIXED in table.caption and "without intervals" in table.caption
+    assert FIXED in table.told() and "without intervals" in table.caption
     for form in (as_markdown, as_latex):
         assert "3 of 4" in form(table) and FIXED in form(table)
 
@@ -74,11 +75,11 @@ def test_power_is_measured_where_enough_runs_have_ended(tmp_path):
     assert frame["sd_configurations"][0] == pytest.approx(0.00035**0.5)
     assert frame["sd_examples"][0] is None
     assert row[3] == "12 pairs (dev fixed)"
-    assert "assumed" not in table.caption
+    assert "assumed" not in table.told()
 
 
 def test_narrow_power_says_what_is_held_fixed_and_what_cannot_be_shown_has_a_dash(tmp_path):
     table = shown(study_of(seed=[12, 42]), tmp_path, scope="narrow")["power"]
     # four configurations: 2 / 2**4
     assert table.sections[0].rows[0][-3:] == ("–", "–", "0.12")
-    assert f"{FIXED} do not" in table.caption
+    assert f"{FIXED} do not" in table.told()

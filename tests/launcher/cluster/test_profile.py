@@ -82,12 +82,19 @@ def test_the_devices_of_an_element_are_counted(fields, expected):
         ({"time": 10**9}, "field 'time' = 1000000000"),
         ({"memory": "٣٢G"}, "K, M, G or T"),
         ({"memory": "32G\n#SBATCH --x"}, "K, M, G or T"),
+        ({"memory": "1.5G"}, 'K, M, G or T behind it is expected, such as "32G"'),
+        ({"memory": 32}, "field 'memory' = 32: a number with K, M, G or T behind it is expected"),
         ({"signal_seconds": 10**6}, "field 'signal_seconds'"),
     ],
 )
 def test_a_request_that_nobody_can_mean_is_refused_with_what_is_allowed(fields, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         parse(Profile, fields, "cluster.toml")
+
+
+@pytest.mark.parametrize("text", ["32G", "32GB", "32 GB", "32gb", "32GiB", "32g"])
+def test_memory_may_be_written_as_people_write_it(text):
+    assert parse(Profile, {"memory": text}, "cluster.toml").memory == "32G"
 
 
 ODD = ["a\nb", "a\rb", "a\x1b[2Jb", "a\x00b", "a\u2028b", "a'b", 'a"b', "a\\b", "a`b"]
@@ -167,7 +174,7 @@ def test_the_project_s_profile_wins_over_the_user_s_and_a_named_one_over_both(
     "name",
     [
         *("comment", "nodes", "ntasks", "ntasks-per-node", "open-mode", "requeue", "no-requeue"),
-        *("cluster", "clusters", "chdir", "wrap", "parsable", "wait", "--wait", "job_name"),
+        *("cluster", "clusters", "chdir", "wrap", "parsable", "wait", "--wait", "job_name", "j"),
     ],
 )
 def test_a_flag_that_the_launcher_relies_on_cannot_be_given(name):

@@ -139,8 +139,8 @@ def test_a_damaged_line_is_told_and_hides_no_other(folder, what):
     assert found.damaged == [f"{folder.submissions}, line 2: damaged, and passed over"]
 
 
-def test_jobs_of_a_submit_whose_lines_are_lost_are_asked_for_all_the_same(folder):
-    name = "slurm-1122203810-abc123"
+@pytest.mark.parametrize("name", ["slurm-1122203810-abc123", "slurm-1122203810-abc123+nlp.alice"])
+def test_jobs_of_a_submit_whose_lines_are_lost_are_asked_for_all_the_same(folder, name):
     text = json.dumps(line(submission=name)).encode()
     folder.submissions.write_bytes(text.replace(b'"array"', b'"arr\xffay"') + b"\n")
     found = read_ledger(folder)

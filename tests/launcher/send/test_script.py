@@ -37,9 +37,28 @@ def test_a_profile_of_the_project_is_used_and_flags_override_it(own, fake):
     assert script.text.index("module load cuda") < script.text.index("export PYTHONPATH")
 
 
+def test_names_of_jobs_begin_as_the_profile_says_and_are_found_by_it(own, fake, capsys):
+    Path("cluster.toml").write_text('[extra]\njob-name = "nlp.alice"\n')
+    assert main(arguments(own, "--dry-run")) == 0
+    assert "#SBATCH --job-name=nlp.alice-stilt-SUBMISSION\n" in capsys.readouterr().out
+    assert main(arguments(own)) == 0
+    sent = len(fake.scripts)
+    submissions = {line.submission for line in read_ledger(folder()).lines}
+    unique = submissions.pop().removesuffix("+nlp.alice")
+    assert not submissions
+    assert {script.flag("job-name") for script in fake.scripts} == {f"nlp.alice-stilt-{unique}"}
+    # another profile finds them by the name that they were sent with
+    Path("cluster.toml").unlink()
+    assert main(arguments(own)) == 0
+    assert len(fake.scripts) == sent
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[extra]\njob-name = 'a b'", "'job-name' = 'a b': at most 40 letters, digits, dots and"),
+        ("[extra]\njob-name = true", "'job-name' = True: at most 40 letters, digits, dots and"),
+        ("[extra]\njob-nam = 'a'", "'job-nam' is the beginning of 'job-name'"),
         ("partion = 'gpu'", "Did you mean 'partition'?"),
         ("time = 'soon'", "field 'time' = 'soon'"),
         ("[extra]\narray = '0-3'", "'array' is set by the launcher"),

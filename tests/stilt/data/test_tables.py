@@ -134,6 +134,17 @@ BAD = {
     "twice.tsv": ("a\tb\ta\n", r"twice\.tsv, line 1: the header names column 'a' twice\."),
     "twice.jsonl": ('{"a": 1, "a": 2}\n', r"twice\.jsonl, line 1: .*key 'a' stands twice"),
     "twice.json": ('[{"a": 1, "a": 2}]', r"twice\.json: .*key 'a' stands twice"),
+    "semicolons.csv": (
+        "text;label\na,b;1\n",
+        r"semicolons\.csv, line 1: 'text;label' is one column: semicolons \(';'\) separate its "
+        r"parts, where commas \(','\) are expected\.",
+    ),
+    "quoted.csv": (
+        '"text";"label"\n"a, b";"1"\n',
+        r"quoted\.csv, line 1: '\"text\";\"label\"' is one column: semicolons \(';'\) separate",
+    ),
+    "open.csv": ('"text" x;label\n', r"open\.csv, line 1: .* semicolons"),
+    "mixed.csv": ('"text"x,"a;b"\n', r"mixed\.csv, line 1: cannot be read \(',' expected"),
     "deep.jsonl": ("[" * 100_000, r"deep\.jsonl, line 1: not JSON \("),
     "deep.json": ("[" * 100_000, r"deep\.json: not JSON \("),
     "digits.jsonl": ('{"a": 1}\n{"a": ' + "9" * 5_000 + "}\n", r"digits\.jsonl, line 2: not JSON"),
@@ -174,6 +185,20 @@ def test_bytes_that_are_no_utf8_are_refused_with_their_line(tmp_path):
                 DataError, match=rf"{name}, line 2: not UTF-8 \(byte 0xe9, column 8"
             ):
                 read(path)
+
+
+def test_a_byte_order_mark_is_no_text_and_utf16_is_told_as_such(tmp_path):
+    text = "text\tlabel\na\t1\n"
+    for name in ("a.tsv", "a.tsv.gz"):
+        path = tmp_path / name
+        for encoding in ("utf-8-sig", "utf-16"):
+            content = text.encode(encoding)
+            path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+            if encoding == "utf-8-sig":
+                assert read_rows(path) == [{"text": "a", "label": "1"}]
+                continue
+            with pytest.raises(DataError, match=rf"{name}: its text is in UTF-16: save it as"):
+                read_rows(path)
 
 
 def test_a_bad_byte_in_a_zip_that_is_cut_off_is_one_line_too(tmp_path):
