@@ -26,10 +26,9 @@ from analysis.notes.history import title
 from analysis.notes.narrowing import narrowed
 from analysis.notes.prospects import hopeless, unanswered
 from analysis.read.collect import Collection, collect
-from analysis.read.columns import NARROW
+from analysis.read.columns import CELLS, NARROW
 from analysis.read.places import placed
-from analysis.read.pool import pool as pool_of
-from analysis.read.pool import united
+from analysis.read.pool import collect_pool
 from analysis.read.predictions import NAME as PREDICTIONS
 from analysis.read.predictions import NO_PREDICTIONS, Wanted, write_predictions
 from analysis.report.bundle import Summarized, require_place, write_bundle
@@ -59,10 +58,7 @@ from analysis.tables.terminal import say, show
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
 from stilt.study import Study
-from stilt.system.files import writable_folder, write_text
-
-CELLS = "cells.parquet"
-"""Every column of every cell, in a study's summary folder."""
+from stilt.system.files import write_text
 
 SPREAD = ("variance", "flips", "power")
 """Frames of how far runs lie apart."""
@@ -185,7 +181,7 @@ def summarize(
     summaries: list[Summary] = []
     paths: list[Path] = []
     if pool is not None:
-        collections: Iterable[Collection] = [_pooled(pool, found, root, out)]
+        collections: Iterable[Collection] = [collect_pool(pool, found, root, out)]
     else:
         # one after the other: a study's frames go before those of the next one come
         collections = (
@@ -209,23 +205,6 @@ def summarize(
         _print(format, summaries)
     say(paths)
     return 0
-
-
-def _pooled(name: str, found: dict[StudyFolder, Study], root: Path, out: Path | None) -> Collection:
-    """Several studies as one; writes its cells.parquet.
-
-    Raises:
-        ConfigError: They do not agree, see ``united`` and ``pool``; or a study has the name.
-    """
-    study = united(name, list(found.values()))
-    path = root / name
-    if StudyFolder(path).study_file.exists():
-        raise ConfigError(f"--pool {name}: {path} is a study. Choose another name.")
-    parts = [collect(folder, one) for folder, one in found.items()]
-    whole = pool_of(study, parts, path, out / name if out else None)
-    writable_folder(whole.folder.summary)
-    whole.cells.write_parquet(whole.folder.summary / CELLS, compression="zstd")
-    return replace(whole, cells=whole.cells.select(NARROW), sources=whole.sources.select(NARROW))
 
 
 def summary_of(

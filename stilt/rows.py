@@ -1,13 +1,55 @@
-"""Named functions that a task file may ask for where a template cannot say it."""
+"""What of a row becomes text: fields that templates name, and functions where none can say it."""
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from string import Formatter
+from typing import Any, NamedTuple
 
 from stilt.errors import DataError, shown
 
 Row = Mapping[str, Any]
+
+SPECIAL = re.compile(
+    r"\[(?:CLS|SEP|PAD|UNK|MASK)\]|</?s>|<(?:pad|unk|mask|cls|sep|bos|eos|eop|eod)>|<\|[a-z_]+\|>"
+)
+"""What tokenizers of this library call their own tokens."""
+FIELD = re.compile(r"[^\W\d][^.\[\]{}!:]*(?:\[[^\[\]{}-][^\[\]{}]*\])*")
+"""A column, or an item of it: ``endings[0]``, ``choices[text][0]``."""
+
+
+class FieldName(NamedTuple):
+    """What a template names between braces."""
+
+    name: str
+    """As it is written."""
+    column: str
+    keys: tuple[str, ...]
+    """Places in its list, or names in its table, from the outside in."""
+
+
+@cache
+def parts_of(template: str) -> tuple[tuple[str, str], ...]:
+    """Each text of a template with the field that follows it; empty where none does.
+
+    Raises:
+        ValueError: A brace is left open.
+    """
+    return tuple((text, field or "") for text, field, _, _ in Formatter().parse(template))
+
+
+def _field(name: str) -> FieldName:
+    column, _, rest = name.partition("[")
+    return FieldName(name, column, tuple(rest.removesuffix("]").split("][")) if rest else ())
+
+
+def columns_of(template: str | None) -> Iterator[FieldName]:
+    """The fields that a template names, in its order; the separator is none."""
+    for _, field in parts_of(template or ""):
+        if field and field != "sep":
+            yield _field(field)
 
 
 def split_at_blank(row: Row) -> dict[str, Any]:

@@ -1,11 +1,10 @@
 """A task: one data set with its encoding, metric, epochs and lengths, written as one TOML file."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -13,15 +12,10 @@ from stilt import rows
 from stilt.cell import Hyperparameters
 from stilt.config import Count, Flag, Written, folders_of, parse, read_toml
 from stilt.errors import ConfigError, shown, unknown
+from stilt.rows import FieldName, columns_of
 
 TASK_FOLDER = Path(__file__).parent / "tasks"
 
-SPECIAL = re.compile(
-    r"\[(?:CLS|SEP|PAD|UNK|MASK)\]|</?s>|<(?:pad|unk|mask|cls|sep|bos|eos|eop|eod)>|<\|[a-z_]+\|>"
-)
-"""What tokenizers of this library call their own tokens."""
-FIELD = re.compile(r"[^\W\d][^.\[\]{}!:]*(?:\[[^\[\]{}-][^\[\]{}]*\])*")
-"""A column, or an item of it: ``endings[0]``, ``choices[text][0]``."""
 NAME_BYTES = 255
 """Of a file's name at most, on all usual file systems."""
 CORRELATIONS = ("pearson", "spearman")
@@ -34,37 +28,6 @@ METRICS_OF = {
 every class's."""
 
 
-class FieldName(NamedTuple):
-    """What a template names between braces."""
-
-    name: str
-    """As it is written."""
-    column: str
-    keys: tuple[str, ...]
-    """Places in its list, or names in its table, from the outside in."""
-
-
-@cache
-def parts_of(template: str) -> tuple[tuple[str, str], ...]:
-    """Each text of a template with the field that follows it; empty where none does.
-
-    Raises:
-        ValueError: A brace is left open.
-    """
-    return tuple((text, field or "") for text, field, _, _ in Formatter().parse(template))
-
-
-def _field(name: str) -> FieldName:
-    column, _, rest = name.partition("[")
-    return FieldName(name, column, tuple(rest.removesuffix("]").split("][")) if rest else ())
-
-
-def _columns(template: str | None) -> Iterator[FieldName]:
-    for _, field in parts_of(template or ""):
-        if field and field != "sep":
-            yield _field(field)
-
-
 def fields_of(task: "Task") -> list[FieldName]:
     """Every field that a task's templates name, each once."""
     return list(dict.fromkeys(field for segment in segments_of(task) for field in segment))
@@ -73,7 +36,7 @@ def fields_of(task: "Task") -> list[FieldName]:
 def segments_of(task: "Task") -> list[tuple[FieldName, ...]]:
     """The fields of each template."""
     templates = (task.text_a, task.text_b, *task.choices)
-    return [tuple(_columns(template)) for template in templates if template is not None]
+    return [tuple(columns_of(template)) for template in templates if template is not None]
 
 
 def _place(value: str) -> str:
@@ -226,7 +189,7 @@ class Task(Written):
                     raise ValueError(
                         f"{told}{{{shown(field)[1:-1]}}} is expected, without ':' or '!'"
                     )
-                if not FIELD.fullmatch(field):
+                if not rows.FIELD.fullmatch(field):
                     raise ValueError(
                         f"{told}each {{}} names a column, or an item of one as {{endings[0]}}"
                     )
@@ -345,9 +308,9 @@ def _require_meant(task: Task, path: Path) -> None:
         )
     for field, template in templates.items():
         told = f"{path}: field '{field}' = {shown(template)}"
-        if any(name.column == task.label for name in _columns(template)):
+        if any(name.column == task.label for name in columns_of(template)):
             raise ConfigError(f"{told}: {{{task.label}}} is the label: it would tell the answer.")
-        if found := SPECIAL.search(template or ""):
+        if found := rows.SPECIAL.search(template or ""):
             raise ConfigError(
                 f"{told}: {found[0]!r} would be read as these characters; the tokenizer's "
                 "separator is {sep}."

@@ -16,6 +16,9 @@ HYPERPARAMETERS = ("learning_rate", "batch_size", "warmup_ratio", "init_seed", "
 IDENTITY = ("stage", "source", "source_id", "target", "seed", *HYPERPARAMETERS)
 """Columns that tell a cell from others."""
 
+CELLS = "cells.parquet"
+"""Every column of every cell, in a study's summary folder."""
+
 FRAME: Schema = {
     "study": pl.String,  # name of the study
     "cell": pl.String,  # id; for a source its own id

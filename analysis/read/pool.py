@@ -2,20 +2,22 @@
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
 
-from analysis.read.collect import Collection, grid_frame, source_frame
-from analysis.read.columns import FRAME
+from analysis.read.collect import Collection, collect, grid_frame, source_frame
+from analysis.read.columns import CELLS, FRAME, NARROW
 from analysis.read.problems import Problem
 from stilt.config import parse
 from stilt.errors import ConfigError, shown
 from stilt.folder import StudyFolder
 from stilt.grid import Block, Evaluation, Grid, SourceSpec
 from stilt.study import Study
+from stilt.system.files import writable_folder
 
 PartT = TypeVar("PartT", Block, Evaluation)
 
@@ -23,6 +25,25 @@ ENDED = ("ok", "diverged")
 """Statuses of a run that has a result."""
 RANK = {"ok": 0, "diverged": 0, "failed": 1, "missing": 2}
 """Which of two rows of the same run is taken: the lower one."""
+
+
+def collect_pool(
+    name: str, found: dict[StudyFolder, Study], root: Path, out: Path | None
+) -> Collection:
+    """Several studies as one; writes its cells.parquet.
+
+    Raises:
+        ConfigError: They do not agree, see ``united`` and ``pool``; or a study has the name.
+    """
+    study = united(name, list(found.values()))
+    path = root / name
+    if StudyFolder(path).study_file.exists():
+        raise ConfigError(f"--pool {name}: {path} is a study. Choose another name.")
+    parts = [collect(folder, one) for folder, one in found.items()]
+    whole = pool(study, parts, path, out / name if out else None)
+    writable_folder(whole.folder.summary)
+    whole.cells.write_parquet(whole.folder.summary / CELLS, compression="zstd")
+    return replace(whole, cells=whole.cells.select(NARROW), sources=whole.sources.select(NARROW))
 
 
 class PooledFolder(StudyFolder):

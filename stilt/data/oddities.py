@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from stilt.config import Frozen
 from stilt.errors import listed, printable
 from stilt.folder import StudyFolder
-from stilt.task import SPECIAL, FieldName, Task, fields_of, segments_of
+from stilt.rows import SPECIAL, FieldName
+from stilt.task import Task, fields_of, segments_of
 
 SEPARATOR = "\x1f"
 """Stands for the tokenizer's separator until a tokenizer is there; no text holds it."""

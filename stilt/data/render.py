@@ -11,7 +11,8 @@ from stilt import rows
 from stilt.data.delimited import Row
 from stilt.data.oddities import SEPARATOR, Tally
 from stilt.errors import DataError, listed, printable, shown
-from stilt.task import FieldName, Task, fields_of, parts_of
+from stilt.rows import FieldName, parts_of
+from stilt.task import Task, fields_of
 
 
 class Example(NamedTuple):
