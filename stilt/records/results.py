@@ -15,6 +15,10 @@ from stilt.system.files import write_text
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 """A score as it is kept: never a percentage."""
 Seconds = Annotated[float, Field(ge=0)]
+Number = Annotated[int, Field(ge=0, lt=2**63)]
+"""Of things, bytes or steps: no more than a table's column holds."""
+Positive = Annotated[int, Field(ge=1, lt=2**63)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 FailureKind = Literal[
     "oom", "timeout", "node", "disk", "data", "model", "source", "folder", "killed", "lost", "bug"
@@ -39,10 +43,10 @@ class Provenance(Frozen):
     host: str
     job: str | None
     """SLURM's ``array_task`` id, or None."""
-    attempt: int = Field(ge=1)
+    attempt: Positive
     device: str
-    threads: int
-    peak_memory: int = Field(ge=0)
+    threads: Number
+    peak_memory: Number
     """Bytes: of the accelerator where there is one, else of the process."""
     # not written where it is None: earlier versions know no such field
     energy: float | None = Field(default=None, ge=0, exclude_if=_absent)
@@ -66,32 +70,32 @@ class Timings(Frozen):
 class Tokens(Frozen):
     """Tokens of a training run: real ones, and positions computed (real and padding)."""
 
-    real: int = Field(ge=0)
-    computed: int = Field(ge=0)
+    real: Number
+    computed: Number
 
 
 class CurvePoint(Frozen):
     """Dev score after an epoch."""
 
-    epoch: int
+    epoch: Number
     score: Fraction | None
 
 
 class Training(Frozen):
     """What training left besides weights."""
 
-    updates: int = Field(ge=0)
-    chunk: int | None = Field(default=None, ge=1)
+    updates: Number
+    chunk: Positive | None = None
     """Examples that one forward and backward pass held at most: fewer than the study asks for
     where memory ran out. None in records of earlier versions, which do not say."""
-    warmup_updates: int = Field(ge=0)
+    warmup_updates: Number
     final_loss: float | None
     """Mean training loss of the last tenth of the updates; None if not finite."""
     lowest_loss: float | None
     """Lowest mean training loss over any tenth of the updates."""
-    loss: tuple[tuple[int, float | None], ...]
+    loss: tuple[tuple[Number, float | None], ...]
     """(update, mean loss since the last point): at most 100 points."""
-    gradient_norm: tuple[tuple[int, float | None], ...]
+    gradient_norm: tuple[tuple[Number, float | None], ...]
     """(update, norm before clipping): at most 100 points."""
     tokens: Tokens
     carried: tuple[str, ...]
@@ -122,7 +126,7 @@ class Score(Frozen):
     space between them."""
     gold: str
     """The same for the labels."""
-    ties: int = Field(ge=0)
+    ties: Number
     """Examples whose best two or more options had equal scores."""
     withheld: bool = Field(default=False, exclude_if=lambda value: not value)
     """Whether predictions and labels are left out, and empty here: of data that only persons with a
@@ -176,10 +180,10 @@ class RunResult(Record):
     """Score of the best constant answer: that of the most frequent class; 0 for correlations."""
     chance: Fraction
     """Score of a random guess."""
-    classes: int = Field(ge=1)
+    classes: Positive
     """K: options or labels; 1 in regression."""
-    train_rows: int = Field(ge=1)
-    dev_rows: int = Field(ge=1)
+    train_rows: Positive
+    dev_rows: Positive
     data: str
     """Digest of the task's rows."""
     curve: tuple[CurvePoint, ...] = ()
@@ -217,9 +221,9 @@ class Result(RunResult, _OfCell):
 class SourceResult(RunResult, _OfSource):
     """How a source ended; its checkpoint lies beside it."""
 
-    checkpoint: str
+    checkpoint: Sha256
     """SHA-256 of model.safetensors."""
-    files: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, Sha256] = Field(default_factory=dict)
     """SHA-256 of each other file of the checkpoint; none in records of earlier versions."""
     training: Training
 
@@ -238,8 +242,8 @@ class Failure(Record):
     message: str
     """One line."""
     traceback: str = ""
-    attempts: int = Field(ge=1)
-    out_of_memory: int = Field(default=0, ge=0)
+    attempts: Positive
+    out_of_memory: Number = 0
     """How often memory ran out under it: each time the next attempt takes half as many examples."""
     host: str
     job: str | None

@@ -25,10 +25,13 @@ from tests.support.spoilt_study import (
 )
 
 SCORING = (
-    *("schema_version", "cell", "source", "status", "metric", "score", "majority", "chance"),
-    *("classes", "train_rows", "dev_rows", "data", "checkpoint"),
+    *("status", "metric", "score", "majority", "chance"),
+    *("classes", "train_rows", "dev_rows", "data"),
 )
-"""Fields of a result that decide what a table says of it."""
+"""Fields of a result that decide what a table says of it, besides what it is of.
+
+Weights are not among them: who starts from them compares their digest.
+"""
 OF_DEV = ("score", "accuracy", "mcc", "predictions", "gold")
 
 
@@ -74,7 +77,17 @@ def decides(table) -> str:
     """What of a record decides a number in a table, as text."""
     dev = table.get("dev") or {}
     kept = {name: table.get(name) for name in SCORING}
-    return json.dumps([kept, {name: dev.get(name) for name in OF_DEV}], sort_keys=True)
+    return json.dumps(
+        [_run_of(table), kept, {name: dev.get(name) for name in OF_DEV}], sort_keys=True
+    )
+
+
+def _run_of(table) -> dict:
+    """What a record is of: what the grid calls its source says nothing, nor does what is null."""
+    of, unsaid = (table["cell"], "source") if "cell" in table else (table["source"], "name")
+    point = {key: value for key, value in of["hyperparameters"].items() if value is not None}
+    said = {key: value for key, value in of.items() if value is not None and key != unsaid}
+    return said | {"hyperparameters": point}
 
 
 def in_batches(seeds: Sequence[int], size: int):
