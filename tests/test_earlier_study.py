@@ -42,7 +42,9 @@ def test_its_cells_have_the_ids_that_its_files_have(own):
     # what this code added since
     assert table["grid"].pop("chunk") is None
     assert table.pop("revisions") == []
-    assert not any(task.pop("credentialed") for task in table["tasks"].values())
+    for task in table["tasks"].values():
+        assert (task.pop("licence"), task.pop("credentialed")) == ("", False)
+        assert all((o.pop("note"), o.pop("preferred")) == ("", False) for o in task["data"])
     assert json.loads(own.study_file.read_text()) == table
     assert {path.stem for path in own.results.glob("*.json")} == DONE <= set(study.cells)
     assert {path.name for path in own.source("").iterdir()} == set(study.sources)

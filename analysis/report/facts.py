@@ -339,7 +339,9 @@ def _packages(collection: Collection) -> Iterator[Fact]:
         return
     sets = dict.fromkeys(one.versions for one in found)
     for versions in sets:
-        yield Fact("Packages", ", ".join(f"{name} {v}" for name, v in versions), RESULTS)
+        # a pool has no results of its own
+        said = ", ".join(f"{name} {version}" for name, version in versions)
+        yield Fact("Packages", said or "told by each result", RESULTS)
     codes = dict.fromkeys((one.commit, one.code) for one in found)
     told = ", ".join(f"commit {commit}, digest {code}" for commit, code in codes)
     yield Fact("This program", told, RESULTS)

@@ -17,8 +17,8 @@ BAD = {
     "an unknown field": (
         TASK_TEXT.replace("epochs", "epoch"),
         "field 'epochs' is missing. unknown field 'epoch'. Did you mean 'epochs'? Known: choices, "
-        "data, dev_size, epochs, kind, label, labels, max_length, metric, micro_batch, name, "
-        "reference, row, size, synthesis, text_a, text_b, title, train_size.",
+        "credentialed, data, dev_size, epochs, kind, label, labels, licence, max_length, metric, "
+        "micro_batch, name, reference, row, size, synthesis, text_a, text_b, title, train_size.",
     ),
     "an unknown field of the data": (
         TASK_TEXT + 'colums = ["x"]\n',
