@@ -111,7 +111,8 @@ def draw_violins(ax: Axes, cells: pl.DataFrame, study: Study, target: str) -> No
     panel = cells.filter(pl.col("target") == target)
     _panel(ax, panel, sources, colour_of_sources(sources))
     ax.set_title(target_title(study, target) + in_metric(panel["metric"][0]), loc="left")
-    ax.set_xticks(range(len(sources)), [source_title(study, name) for name in sources])
+    names = short((source_title(study, name) for name in sources), 22)
+    ax.set_xticks(range(len(sources)), names, rotation=32, ha="right", rotation_mode="anchor")
     ax.set_ylabel("score × 100")
     figure = ax.get_figure(root=True)
     assert figure is not None

@@ -1,5 +1,6 @@
 """A study seen from outside its folder: in a tracker, and by messages to a webhook."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,13 +70,14 @@ def _runs(name: str, place: Path) -> int | None:
 
 
 def _look(name: str, place: Path) -> str:
+    where = shlex.quote(str(place))
     match name:
         case "tensorboard":
-            return f"tensorboard --logdir {place}"
+            return f"tensorboard --logdir {where}"
         case "trackio":
-            return f"TRACKIO_DIR={place} trackio show"
+            return f"TRACKIO_DIR={where} trackio show"
         case _:
-            return f"wandb sync {place}/offline-run-*"
+            return f"wandb sync {where}/offline-run-*"
 
 
 def _messages(folder: StudyFolder, now: float) -> list[str]:

@@ -81,9 +81,11 @@ def asked(folder: StudyFolder) -> Asked | None:
     """Whom to tell; None where nobody asked, or the last message was sent."""
     path = _address(folder)
     try:
-        return parse(Asked, read_json(path), path)
+        found = parse(Asked, read_json(path), path)
+        host_of(found.url)
     except (ConfigError, OSError):
         return None
+    return found
 
 
 def forget(folder: StudyFolder) -> None:
@@ -133,7 +135,8 @@ def _post(url: str, text: str) -> str | None:
         with urllib.request.urlopen(request, timeout=SECONDS):
             return None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return first_line(error)
+        # others may quote the address
+        return first_line(error) if isinstance(error, OSError) else type(error).__name__
 
 
 def notices(folder: StudyFolder) -> list[Notice]:

@@ -18,13 +18,22 @@ def test_a_last_job_waits_for_the_end_of_all_arrays_and_takes_little(own, fake):
     assert last.flag("dependency") == ":".join(["afterany", *(str(a.job) for a in arrays)])
     assert last.flag("job-name") == f"stilt-notice-{submission}"
     assert (last.flag("time"), last.flag("cpus-per-task"), last.flag("array")) == ("10", "1", None)
-    assert last.flag("gres") is None and last.flag("mem") is None
+    assert last.flag("gres") is None and last.flag("mem") == "1G"
     assert last.flag("partition") == arrays[0].flag("partition")
     assert {array.flag("job-name") for array in arrays} == {f"stilt-{submission}"}
     command = next(line for line in last.text.splitlines() if "jobs.notice" in line)
     assert shlex.split(command)[-2:] == [str(folder().path.resolve()), submission]
     assert "export PYTHONSAFEPATH=1" in last.text
     assert "s3cret" not in "".join(script.text for script in fake.scripts)
+
+
+def test_sizes_that_a_profile_asks_for_are_the_arrays_alone(own, fake, tmp_path):
+    profile = tmp_path / "profile.toml"
+    profile.write_text('gpus = 0\n[extra]\nmem-per-cpu = "8G"\nreservation = "lab"\n')
+    assert main([*arguments(own), *HOOK, "--profile", str(profile)]) == 0
+    *arrays, last = fake.scripts
+    assert arrays[0].flag("mem-per-cpu") == "8G" and last.flag("mem-per-cpu") is None
+    assert arrays[0].flag("reservation") == last.flag("reservation") == "lab"
 
 
 def test_without_a_webhook_there_is_no_such_job(own, fake):

@@ -92,9 +92,16 @@ def test_a_damaged_address_or_a_folder_that_cannot_be_written_fails_nothing(
     with monkeypatch.context() as patched:
         patched.setattr("stilt.records.notices.create_text", full)
         tell(folder, "failed", "x")
-    (folder.notices / "webhook.json").write_text("{")
-    tell(folder, "failed", "x")
-    assert not hook.texts
+    for damage in ("{", "[]", '{"url": "nowhere", "submission": "local-1"}', "\x00"):
+        (folder.notices / "webhook.json").write_text(damage)
+        tell(folder, "failed", "x")
+    assert not hook.texts and not notices(folder)
+
+
+def test_why_a_message_did_not_arrive_never_shows_the_address(folder, hook):
+    ask_for(folder, f"{hook.url} and more", "local-1")
+    tell(folder, "ended", "x")
+    assert notices(folder)[0].problem == "InvalidURL"
 
 
 def test_the_first_failure_is_told_without_its_message_which_may_quote_a_row(tmp_path, hook):
