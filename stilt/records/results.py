@@ -233,6 +233,8 @@ class Failure(Record):
     attempts: int = Field(ge=1)
     out_of_memory: int = Field(default=0, ge=0)
     """How often memory ran out under it: each time the next attempt takes half as many examples."""
+    memory: int | None = Field(default=None, ge=1)
+    """MB that its job had when memory ran out, where known; with more the next one begins whole."""
     host: str
     job: str | None
     finished: str
