@@ -119,9 +119,11 @@ def _run_item(worker: Worker, item: str, progress: OnProgress, compute: Compute)
 def _chunk(worker: Worker, item: str) -> int:
     """Examples in one pass, or prompts in one batch: half as many for each time memory ran out.
 
-    What a process could not catch itself (the system killed it) is known from the record.
+    All of them once its job has more memory than when it ran out. What a process could not catch
+    itself (the system killed it) is known from the record.
     """
-    return max(1, _examples(worker, item) >> out_of_memory(worker.folder, item))
+    times = out_of_memory(worker.folder, item, worker.settings.memory)
+    return max(1, _examples(worker, item) >> times)
 
 
 def _execute(worker: Worker, attempt: Attempt, progress: OnProgress, compute: Compute) -> None:
@@ -213,6 +215,7 @@ def record_error(
         message or one_line(error),
         traceback="".join(traceback.format_exception(error))[-8000:],
         attempts=number,
+        memory=worker.settings.memory,
         job=job_id(),
         log=os.environ.get("STILT_LOG_FILE"),
     )

@@ -42,6 +42,8 @@ class Settings(Frozen):
     """``gpu``: one was asked for, and its absence is a fault; ``auto``: whatever is there."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads per worker; None for what the scheduler gave."""
+    memory: int | None = Field(default=None, ge=1)
+    """MB of memory that SLURM is asked for, for one element; None where it is not told."""
     checkpoint_seconds: float = Field(default=600.0, gt=0)
     commit: str | None = None
     command: str = ""

@@ -261,7 +261,9 @@ class _Element:
         """
         job, log = self.environment.job_id, log or os.environ["STILT_LOG_FILE"]
         try:
-            record_failure(self.study, self.folder, item, kind, message, job=job, log=log)
+            memory = self.assignment.settings.memory
+            known = {"job": job, "log": log, "memory": memory}
+            record_failure(self.study, self.folder, item, kind, message, **known)
         except OSError as error:
             if not disk_trouble(error):
                 raise

@@ -12,7 +12,6 @@ if __name__ == "__main__":
 
 from stilt.system.command import run_command
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -26,7 +25,6 @@ from rich.text import Text
 from launcher.checks import cluster, machine
 from launcher.checks.machine import Finding
 from launcher.cluster.profile import read_profile
-from launcher.local.slots import gpu_count
 from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, resolve_study
 from stilt.errors import ConfigError, StiltError
@@ -56,7 +54,7 @@ def doctor(
     on_cluster = executor == "slurm" or (executor == "auto" and shutil.which("sbatch") is not None)
     found = [*machine.packages(), *machine.written_folders(places.root, on_cluster=on_cluster)]
     found += [machine.hub(), machine.local_data(places.data_dir)]
-    parallel = None if on_cluster else gpu_count() or len(os.sched_getaffinity(0))
+    parallel = None if on_cluster else machine.runs_at_a_time()
     if on_cluster:
         answers = cluster.commands()
         found += answers

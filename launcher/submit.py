@@ -265,13 +265,14 @@ class Submit:
         return mine, later
 
     def settings(
-        self, *, threads: int, device: Literal["gpu", "cpu"], prefix: str = ""
+        self, *, threads: int, device: Literal["gpu", "cpu"], profile: Profile | None = None
     ) -> Settings:
-        """Returns what workers are told of this submit, the names of whose jobs have a prefix."""
+        """Returns what workers are told of this submit; ``profile`` is what SLURM is asked for."""
         assert self.resolved.model is not None
         data_dir = self.resolved.data_dir
         return Settings(
-            submission=new_submission(self.executor, prefix),
+            submission=new_submission(self.executor, profile.job_prefix if profile else ""),
+            memory=profile.megabytes if profile else None,
             data_dir=data_dir.resolve() if data_dir else None,
             cache=self.resolved.cache.resolve(),
             model=self.resolved.model.name,
@@ -338,7 +339,7 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
     settings = options.settings(
         threads=profile.threads(resolved.study.grid.processes),
         device="gpu" if profile.element_gpus else "cpu",
-        prefix=profile.job_prefix,
+        profile=profile,
     )
     mine, later = options.claim(options.work.bundles or BUNDLES, limits, settings)
     if not mine.bundles and not later.bundles:

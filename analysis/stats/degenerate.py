@@ -8,7 +8,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 Definition = Literal["auto", "majority", "margin", "constant", "loss"]
 
@@ -111,6 +110,8 @@ def missed() -> pl.Expr:
     """
 
     def tail(rows: pl.Series) -> pl.Series:
+        from scipy import stats  # takes a second to import
+
         parts = rows.struct.unnest()
         count, majority, chance = (
             parts[name].cast(pl.Float64).fill_null(np.nan).to_numpy()

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -45,6 +42,8 @@ def wilson(count: float, of: float) -> Interval:
     """
     if not of:
         return Interval(None, None, None)
+    from statsmodels.stats.proportion import proportion_confint  # takes a second to import
+
     low, high = proportion_confint(count, of, alpha=1 - LEVEL, method="wilson")
     return Interval(count / of, float(low), float(high))
 
@@ -134,6 +133,8 @@ def cochran(outcomes: Counts, *, seed: int = 0, resamples: int = RESAMPLES) -> f
     seen = float(spread(differing.sum(axis=0)))
     if len(differing) > ASYMPTOTIC:
         statistic = (levels - 1) / levels * seen / differing.var(axis=1).sum()
+        from scipy import stats  # takes a second to import
+
         return float(stats.chi2.sf(statistic, levels - 1))
     rng, hits = np.random.default_rng(seed), 0
     for size in chunks(resamples, max(1, BUDGET // differing.size)):
@@ -151,6 +152,8 @@ def holm(p_values: list[float | None], waiting: int = 0) -> list[float | None]:
         waiting: tests that will be made but cannot yet: they count as if their p were 1, so that
             what is adjusted now can only become smaller.
     """
+    from statsmodels.stats.multitest import multipletests  # takes a second to import
+
     known = [p for p in p_values if p is not None]
     if not known:
         return list(p_values)

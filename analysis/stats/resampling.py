@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from analysis.stats.inference import (
     BUDGET,
@@ -128,6 +127,8 @@ def whole_mean(
     if not variance:
         p = permutation(np.where(whole, first, np.nan), np.where(whole, second, np.nan), seed=seed)
         return MeanDifference(value, value, value, p, 0.0, 0.0, 0.0)
+    from scipy import stats  # takes a second to import
+
     degrees = variance**2 / freedom
     low, high = _student(value, variance, degrees)
     error = variance**0.5
@@ -166,6 +167,8 @@ def _scale(counts: Floats) -> float:
 
 
 def _student(value: float, variance: float, degrees: float) -> tuple[float, float]:
+    from scipy import stats  # takes a second to import
+
     half = float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * variance**0.5
     return value - half, value + half
 

@@ -182,6 +182,11 @@ def gpu() -> Finding:
     return Finding("GPU", "warning", "none here", "small models only: a CPU trains, slowly")
 
 
+def runs_at_a_time() -> int:
+    """How many runs this machine does at a time where nothing is said."""
+    return gpu_count() or len(os.sched_getaffinity(0))
+
+
 def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
     """Looks whether a grid's data are here, and room for what its runs write.
 

@@ -55,6 +55,8 @@ FIELD_OF = {name: name for name in SAME} | {
 MOST_GPUS = 64
 """GPUs of one element; no node has more, and ``gpu:3090`` is a number without its type."""
 MOST_MINUTES = 366 * 24 * 60
+MOST_MEGABYTES = 2**40
+"""More than any node has."""
 QUOTING = "'\"`\\"
 """Signs that would end or change a quoted word of the job's script."""
 
@@ -189,6 +191,16 @@ class Profile(Written):
     def job_prefix(self) -> str:
         """What a person wants the names of her jobs to begin with; empty for nothing."""
         return str(self.extra.get(JOB_NAME, ""))
+
+    @property
+    def megabytes(self) -> int | None:
+        """Memory of one element in MB, as sbatch counts; None where none is asked for by name."""
+        if self.memory is None:
+            return None
+        letter = self.memory[-1] if self.memory[-1].isalpha() else "M"
+        count = int(self.memory.rstrip(letter)) * 1024 ** ("KMGT".index(letter) - 1)
+        # sbatch(1): 0 is all that the node has
+        return max(1, int(count)) if count else MOST_MEGABYTES
 
     @property
     def element_gpus(self) -> int:

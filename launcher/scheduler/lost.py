@@ -2,9 +2,11 @@
 
 from typing import get_args
 
+from jobs.settings import read_assignment
 from launcher.scheduler.live_claims import read_claims
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.reasons import Reason, reason_of_end
+from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.records import claims
 from stilt.records.failures import read_failure, reason, record_failure
@@ -51,11 +53,20 @@ def record_lost_jobs(study: Study, folder: StudyFolder, liveness: ClaimLiveness)
             kind,
             message,
             job=liveness.element(claim),
+            memory=_memory(folder, claim),
             host=(job.node if job else "") or (claim.host if claim.running else None),
             log=str(log.relative_to(folder.path)) if log.is_file() else None,
         )
         lost[claim.item] = f"{kind}: {message}"
     return lost
+
+
+def _memory(folder: StudyFolder, claim: claims.Claim) -> int | None:
+    """MB that a claim's job had, as its submit wrote it down; None where that is not known."""
+    try:
+        return read_assignment(folder, claim.bundle).settings.memory
+    except (ConfigError, FileNotFoundError):
+        return None
 
 
 def bad_nodes(folder: StudyFolder) -> list[str]:

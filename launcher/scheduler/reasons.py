@@ -19,7 +19,7 @@ Kind = FailureKind | Literal["preempted", "cancelled", "launcher", "dropped", "d
 """Why an item has no result: classes of failure records, and what only the launcher can tell."""
 ADVICE: dict[Kind, str] = {
     "timeout": "submit again: it goes on where it was",
-    "oom": "submit again: it runs in smaller passes. The job's memory: --memory 64G",
+    "oom": "submit again: in smaller passes, or as it was with more memory: --memory 64G",
     "killed": "submit again: it goes on where it was",
     "node": "submit again",
     "preempted": "submit again: it goes on where it was",

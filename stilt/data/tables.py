@@ -9,9 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from stilt.config import UTF16, UTF16_SAID
 from stilt.data.delimited import Row, read_delimited, repeated
 from stilt.errors import DataError, first_line, shown
@@ -109,6 +106,9 @@ def _columnar(content: bytes, suffix: str, path: Path) -> list[Row]:
     Offsets that point beyond their buffers, as in a damaged file, would end the process when they
     are followed: all are checked before.
     """
+    import pyarrow as pa  # takes long, and other formats do without
+    import pyarrow.parquet as pq
+
     try:
         if suffix == ".parquet":
             table = pq.read_table(io.BytesIO(content))

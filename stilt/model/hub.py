@@ -3,24 +3,24 @@
 import re
 from pathlib import Path
 
-from huggingface_hub import HfApi, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
 from stilt.errors import ConfigError
 from stilt.grid import ModelSpec
 from stilt.model.place import ModelPlace
 from stilt.system.invocation import spelled
 
-# the client's errors of the network are those of its HTTP library, which has changed more than once
-_HTTP = tuple(
-    kind
-    for kind in HfHubHTTPError.__mro__
-    if kind.__name__ == "HTTPError" and issubclass(kind, Exception)
-)
-SILENCE: tuple[type[Exception], ...] = (OSError, HfHubHTTPError, HFValidationError, *_HTTP)
-"""What is raised where the Hub does not answer, or has no such model."""
+# the Hub's client takes long to import, and most commands do without it
 ANSWER_SECONDS = 10.0
 """How long the Hub may take to say which commit a branch stands for."""
+
+
+def silence() -> tuple[type[Exception], ...]:
+    """What is raised where the Hub does not answer, or has no such model."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    # errors of the network are those of its HTTP library, which has changed more than once
+    http = (kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
+    network = tuple(kind for kind in http if issubclass(kind, Exception))
+    return (OSError, HfHubHTTPError, HFValidationError, *network)
 
 
 def is_commit(revision: str) -> bool:
@@ -44,10 +44,12 @@ def with_commit(spec: ModelSpec, known: ModelSpec | None) -> ModelSpec:
     if keeps(spec, known):
         assert known is not None
         return spec.model_copy(update={"revision": known.revision})
+    from huggingface_hub import HfApi
+
     try:
         commit = HfApi().model_info(spec.hub, revision=spec.revision, timeout=ANSWER_SECONDS).sha
         why = "the Hub names no commit for it"
-    except SILENCE as error:
+    except silence() as error:
         said = " ".join(str(error).split()) or type(error).__name__
         commit, why = None, f"the Hub does not say which commit that is ({said[:200]})"
     if commit is None or not is_commit(commit):
@@ -74,6 +76,8 @@ def folder_of(place: ModelPlace) -> Path | None:
     """The folder of a model's files on this machine; None where the Hub's cache has none."""
     if place.revision is None:
         return Path(place.name)
+    from huggingface_hub import try_to_load_from_cache
+
     found = try_to_load_from_cache(place.name, "config.json", revision=place.revision)
     return Path(found).parent if isinstance(found, str) else None
 

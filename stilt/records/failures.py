@@ -23,12 +23,17 @@ def record_failure(
 
     ``known`` are other fields of the record, as far as they are known: ``job`` (SLURM's element
     that ran it), ``host`` (this machine where absent), ``log`` (relative to the study's folder),
-    ``traceback``, ``attempts`` (one more than before where absent).
+    ``traceback``, ``attempts`` (one more than before where absent), ``memory`` (MB that its job
+    had; kept where memory ran out).
     """
     run = study.runs[item]
+    before = read_failure(folder.failure(item))
+    memory = known.pop("memory", None)
+    times = out_of_memory(folder, item, memory if kind == "oom" else None)
     fields = {
         "attempts": attempts(folder, item) + 1,
-        "out_of_memory": out_of_memory(folder, item) + (kind == "oom"),
+        "out_of_memory": times + (kind == "oom"),
+        "memory": memory if kind == "oom" else before and before.memory,
         "host": this_host(),
         "job": None,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -59,10 +64,13 @@ def attempts(folder: StudyFolder, item: str) -> int:
     return record.attempts if record else 0
 
 
-def out_of_memory(folder: StudyFolder, item: str) -> int:
-    """How often memory ran out under an item since it last succeeded."""
+def out_of_memory(folder: StudyFolder, item: str, memory: int | None = None) -> int:
+    """How often memory ran out under an item since it last succeeded, or last had less of it.
+
+    ``memory`` is what its job has now, in MB, where that is known.
+    """
     record = read_failure(folder.failure(item))
-    if record is None:
+    if record is None or (memory is not None and memory > (record.memory or 0)):
         return 0
     # earlier versions counted all attempts together
     return record.out_of_memory or (record.attempts if record.kind == "oom" else 0)

@@ -245,6 +245,8 @@ class Failure(Record):
     attempts: Positive
     out_of_memory: Number = 0
     """How often memory ran out under it: each time the next attempt takes half as many examples."""
+    memory: int | None = Field(default=None, ge=1)
+    """MB that its job had when memory ran out, where known; with more the next one begins whole."""
     host: str
     job: str | None
     finished: str

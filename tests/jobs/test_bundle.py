@@ -123,6 +123,31 @@ def test_what_the_system_killed_for_its_memory_begins_with_smaller_steps(
 
 
 @pytest.mark.parametrize(
+    ("had", "has", "begins"),
+    [
+        ((8_000,), 16_000, 8),
+        ((8_000, 8_000), 8_000, 2),
+        ((8_000,), 4_000, 4),
+        ((8_000,), None, 4),
+        ((None,), 16_000, 8),
+        ((8_000, 16_000), 16_000, 4),
+    ],
+)
+def test_with_more_memory_than_it_was_killed_for_a_run_begins_whole(
+    work, monkeypatch, had, has, begins
+):
+    worker, items = work
+    for memory in had:
+        record = (worker.study, worker.folder, items[0])
+        record_failure(*record, "oom", "its job ended with OUT_OF_MEMORY", memory=memory)
+        record_failure(*record, "killed", "its job was cancelled", memory=memory)
+    worker.settings = worker.settings.model_copy(update={"memory": has})
+    tried = with_room_for(monkeypatch, 8, items[0])
+    assert bundles.run_bundle(worker, items) == 0
+    assert tried == [begins]
+
+
+@pytest.mark.parametrize(
     ("error", "kind"),
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "oom"),

@@ -8,7 +8,7 @@ import pytest
 import tyro
 from pydantic import ValidationError
 
-from launcher.cluster.profile import Flags, Profile, minutes, read_profile
+from launcher.cluster.profile import MOST_MEGABYTES, Flags, Profile, minutes, read_profile
 from stilt.config import parse
 from stilt.errors import ConfigError
 
@@ -90,6 +90,13 @@ def test_the_devices_of_an_element_are_counted(fields, expected):
 def test_a_request_that_nobody_can_mean_is_refused_with_what_is_allowed(fields, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         parse(Profile, fields, "cluster.toml")
+
+
+def test_memory_is_told_in_megabytes():
+    known = {"32G": 32_768, "1500": 1500, "2T": 2**21, "1024K": 1, "9M": 9}
+    assert {text: Profile(memory=text).megabytes for text in known} == known
+    assert Profile().megabytes is None
+    assert Profile(memory="0").megabytes == MOST_MEGABYTES
 
 
 @pytest.mark.parametrize("text", ["32G", "32GB", "32 GB", "32gb", "32GiB", "32g"])

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from jobs.settings import Settings
 from launcher.scheduler.job_states import JobState
 from launcher.scheduler.lost import bad_nodes, record_lost_jobs
+from launcher.study.claiming import assign
 from stilt.folder import StudyFolder
+from stilt.plan import Bundle
 from stilt.records import claims
 from stilt.records.claims import Claim
 from stilt.records.failures import attempts, record_failure
@@ -67,6 +70,22 @@ def test_a_run_whose_job_ended_under_it_fails_with_that_class(study, folder, wor
     assert record.host == "gpu3"
     assert list(lost) == [cell]
     assert not folder.claim(cell).exists()
+
+
+def test_memory_that_ran_out_is_recorded_with_what_the_job_had(study, folder):
+    first, second = list(study.cells)[:2]
+    bundle = Bundle(id="bundle", stage="target", items=(first, second), cost=1.0)
+    settings = Settings(submission="slurm-1", cache=folder.path, model="m", memory=8_000)
+    assign([bundle], folder, settings)
+    lives = ClaimLiveness(lambda claim: False, {"7_0": state("OUT_OF_MEMORY")})
+    hold(folder, first, job="7_0")
+    record_lost_jobs(study, folder, lives)
+    assert read_record(Failure, folder.failure(first)).memory == 8_000
+    # of a job whose bundle is gone it is not known
+    (folder.bundles / "bundle.json").unlink()
+    hold(folder, second, job="7_0")
+    record_lost_jobs(study, folder, lives)
+    assert read_record(Failure, folder.failure(second)).memory is None
 
 
 OOM_KILL = "slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks ..."

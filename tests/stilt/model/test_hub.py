@@ -26,7 +26,7 @@ def answer(monkeypatch):
                 raise what
             return SimpleNamespace(sha=what)
 
-        monkeypatch.setattr(hub.HfApi, "model_info", model_info)
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
         return asked
 
     return answering
@@ -71,7 +71,7 @@ def test_a_study_keeps_the_commit_that_it_began_with_wherever_the_branch_went(an
     ("what", "said"),
     [
         (ConnectionError("cannot\nreach it"), r"does not say which commit that is \(cannot reach"),
-        (next(iter(hub._HTTP))("no network"), r"does not say which commit that is \(no network"),
+        (hub.silence()[-1]("no network"), r"does not say which commit that is \(no network"),
         (None, "the Hub names no commit for it"),
     ],
 )
@@ -84,9 +84,11 @@ def test_a_branch_that_nobody_resolves_is_refused(answer, what, said):
 
 
 def test_a_model_that_is_not_in_the_cache_is_to_be_staged_first(monkeypatch):
-    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: None)
     with pytest.raises(ConfigError, match=r"is not in the Hub's cache .* launcher/stage\.py"):
         require_here(ModelPlace("org/encoder", COMMIT))
     require_here(ModelPlace("a/folder"))
-    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: "/cache/config.json")
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda *_, **__: "/cache/config.json"
+    )
     require_here(ModelPlace("org/encoder", COMMIT))
