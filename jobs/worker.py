@@ -32,9 +32,9 @@ from stilt.records.pins import new_pin
 from stilt.records.results import Provenance, SourceResult
 from stilt.records.validity import judge_of
 from stilt.study import Study
+from stilt.system.energy import joules
 from stilt.system.interrupt import StopRequest
 from stilt.task import Task
-from stilt.training.energy import joules
 from stilt.training.runtime import Runtime, default_threads, make_accelerator
 from stilt.training.spent import Spent
 from stilt.training.team import Team

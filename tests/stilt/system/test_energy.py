@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from stilt.training import energy
+from stilt.system import energy
 
 
 @pytest.fixture
