@@ -19,7 +19,7 @@ from tests.test_documents import PAGES
 
 BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(
-    r"`((?:python [^\s`]+|stilt-\w+|pip|pytest|pre-commit) [^`\n]+|make [a-z]+"
+    r"`((?:python [^\s`]+|stilt-\w+|pip|pytest|pre-commit) [^`\n]+|make [a-z]+(?: [A-Z]+=[^\s`]+)?"
     r"|python docs/[^\s`]+)`"
 )
 """A command within a sentence; a script's name alone is none."""
