@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import platformdirs
 from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from stilt.config import Count, Written, flags_of, parse, read_toml
 from stilt.errors import ConfigError
@@ -52,6 +53,8 @@ FIELD_OF = {name: name for name in SAME} | {
 MOST_GPUS = 64
 """GPUs of one element; no node has more, and ``gpu:3090`` is a number without its type."""
 MOST_MINUTES = 366 * 24 * 60
+NUMBER_OR_TEXT: JsonDict = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+"""What a field is that is read from a text, too, for the reference."""
 QUOTING = "'\"`\\"
 """Signs that would end or change a quoted word of the job's script."""
 
@@ -94,7 +97,9 @@ class Profile(Written):
     """Features a node must have."""
     exclude: Text | None = None
     """Nodes not to use."""
-    time: int = Field(default=240, ge=2, le=MOST_MINUTES, strict=True)
+    time: int = Field(
+        default=240, ge=2, le=MOST_MINUTES, strict=True, json_schema_extra=NUMBER_OR_TEXT
+    )
     """Time limit of one element: minutes, or hours:minutes:seconds."""
     memory: Annotated[str, AfterValidator(_memory)] | None = None
     """Memory of one element, such as 32G."""
