@@ -66,7 +66,7 @@ def stage(
         return _show(show, places, console)
     if grid is None:
         raise ConfigError(
-            "--grid NAME (what is to be staged), --show TASK or --fields task is expected."
+            "--grid NAME (what is to be staged) or --show TASK or --fields task is expected."
         )
     resolved = resolve_study(grid, places, name=study)
     writable_folder(resolved.cache)

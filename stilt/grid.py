@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic.config import JsonDict
 
 from stilt.cell import NONE, Hyperparameters
 from stilt.config import Count, Flag, Mistakes, ModelT, Written, folders_of, parse, read_toml
@@ -58,6 +59,11 @@ class SourceSpec(Written):
     def is_none(self) -> bool:
         """Whether it is the pretrained model as it is."""
         return self.task == NONE
+
+
+NAME_OR_TABLE: JsonDict = {"items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}
+"""What sources are written as, for the reference."""
+Sources = Annotated[tuple[SourceSpec, ...], Field(min_length=1, json_schema_extra=NAME_OR_TABLE)]
 
 
 class SourceTraining(Written):
@@ -155,7 +161,7 @@ class Synthesis(Written):
 class Evaluation(Written):
     """Sources scored on tasks without training on them (Table 4)."""
 
-    sources: tuple[SourceSpec, ...] = Field(min_length=1)
+    sources: Sources
     """What is scored, as the sources of a block."""
     tasks: tuple[str, ...] = Field(min_length=1)
     """Tasks whose development rows it is scored on."""
@@ -166,7 +172,7 @@ class Evaluation(Written):
 class Block(Written):
     """Sources x targets x hyperparameters: a full product of axes."""
 
-    sources: tuple[SourceSpec, ...] = Field(min_length=1)
+    sources: Sources
     """What target runs start from: ``none``, tasks by name, or tables (below)."""
     targets: tuple[str, ...] = Field(min_length=1)
     """Tasks that are trained on and scored."""

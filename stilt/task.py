@@ -133,7 +133,7 @@ class Task(Written):
     label: str = "label"
     """Column that holds the label."""
     labels: tuple[tuple[str, ...], ...] = Field(default=(), max_length=36)
-    """For each class in order, every spelling a file may use for it; none in regression."""
+    """For each class in order its spelling, or a list of all that files use; none in regression."""
     max_length: int = Field(ge=4, lt=2**31, strict=True)
     """Longest encoded sequence, in tokens; longer pairs lose tokens of the longer side."""
     epochs: Count

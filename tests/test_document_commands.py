@@ -3,6 +3,7 @@
 import functools
 import re
 import shlex
+import shutil
 import subprocess
 import tomllib
 from importlib import import_module
@@ -19,7 +20,7 @@ from tests.test_documents import PAGES
 
 BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(
-    r"`((?:python [^\s`]+|stilt-\w+|pip|pytest|pre-commit) [^`\n]+|make [a-z]+"
+    r"`((?:python [^\s`]+|stilt-\w+|pip|pytest|pre-commit) [^`\n]+|make [a-z]+(?: [A-Z]+=[^\s`]+)?"
     r"|python docs/[^\s`]+)`"
 )
 """A command within a sentence; a script's name alone is none."""
@@ -147,8 +148,10 @@ def sandbox(tmp_path_factory, roberta):
     ]
     for split in ("train", "dev"):
         write_jsonl(place / f"data/my-nli/{split}.jsonl", rows[split == "dev" :: 2])
-    for name in STUDIES:
-        study = make_study(place / "logs" / name, grid=TINY, dev_rows=40)
+    first, *others = STUDIES
+    study = make_study(place / "logs" / first, grid=TINY, dev_rows=40)
+    for name in others:
+        shutil.copytree(place / "logs" / first, place / "logs" / name)
     (place / "examples").symlink_to(ROOT / "examples")
     (place / "FOLDER").symlink_to(roberta)
     (place / "cell").write_text(next(iter(study.cells)))

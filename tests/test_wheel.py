@@ -1,6 +1,7 @@
 """The wheel works where there is no checkout: every file is in it, and its commands run."""
 
 import os
+import re
 import shutil
 import site
 import subprocess
@@ -88,4 +89,8 @@ def test_a_grid_is_planned_by_the_wheel_s_own_command(installed, tmp_path):
 def test_a_report_is_made_with_the_wheel_s_own_page_and_styles(installed, tmp_path):
     make_study(tmp_path / "logs/small", grid=EIGHT_CELLS)
     run(installed / "stilt-summarize", "small", folder=tmp_path)
+    page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    table = page.partition("| file in ")[2].partition("## ")[0]
+    written = {path.stem for path in (tmp_path / "logs/small/summary").iterdir()}
+    assert written - {"cache"} == set(re.findall(r"`([\w-]{3,})(?:\.\w+)?`", table))
     assert "<img" in (tmp_path / "logs/small/summary/report.html").read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from stilt.config import Count, Written, flags_of, parse, read_toml
 from stilt.errors import ConfigError
@@ -57,6 +58,8 @@ MOST_GPUS = 64
 MOST_MINUTES = 366 * 24 * 60
 MOST_MEGABYTES = 2**40
 """More than any node has."""
+NUMBER_OR_TEXT: JsonDict = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+"""What a field is that is read from a text, too, for the reference."""
 QUOTING = "'\"`\\"
 """Signs that would end or change a quoted word of the job's script."""
 
@@ -101,7 +104,9 @@ class Profile(Written):
     """Features a node must have."""
     exclude: Text | None = None
     """Nodes not to use."""
-    time: int = Field(default=240, ge=2, le=MOST_MINUTES, strict=True)
+    time: int = Field(
+        default=240, ge=2, le=MOST_MINUTES, strict=True, json_schema_extra=NUMBER_OR_TEXT
+    )
     """Time limit of one element: minutes, or hours:minutes:seconds."""
     memory: Annotated[str, BeforeValidator(_memory)] | None = None
     """Memory of one element, such as 32G."""

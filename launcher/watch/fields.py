@@ -160,9 +160,10 @@ def _limits(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _many(words: str) -> str:
+    """The plural of a type's words: ``texts or tables``, ``numbers, over 0``."""
     name, comma, rest = words.partition(",")
-    name += "s" if name in ("text", "table", "number", "whole number") else ""
-    return f"{name}{comma}{rest}".replace("list of", "lists of")
+    names = re.sub(r"\b(text|table|number|list)\b", r"\1s", name)
+    return f"{names}{comma}{rest}"
 
 
 def as_toml(value: Any) -> str:
