@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 
 from analysis.figures.palette import (
     BLUE,
-    COLUMN,
     GREEN,
     MARKERS,
     ORANGE,
@@ -22,6 +21,7 @@ from analysis.figures.palette import (
     styled,
 )
 from analysis.spread.variance import CAUSES
+from analysis.tables.latex import COLUMN
 from analysis.tables.presentation import source_title, target_title
 from stilt.study import Study
 

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from analysis.figures.palette import COLUMN, PAGE, present, short, styled
+from analysis.figures.palette import present, short, styled
 from analysis.stats.outcomes import outcome
+from analysis.tables.latex import COLUMN, PAGE
 from analysis.tables.presentation import number, source_title, target_title
 from stilt.study import Study
 

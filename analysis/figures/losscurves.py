@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from analysis.figures.palette import BLUE, COLUMN, GREEN, VERMILLION, panels, present, styled
+from analysis.figures.palette import BLUE, GREEN, VERMILLION, panels, present, styled
+from analysis.tables.latex import COLUMN
 from analysis.tables.presentation import target_title
 from stilt.schedule import plan_updates
 from stilt.study import Study

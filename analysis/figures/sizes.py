@@ -5,18 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.figures.palette import (
-    COLUMN,
-    GREY,
-    MARKERS,
-    TARGETS,
-    in_turn,
-    panels,
-    present,
-    short,
-    styled,
-)
+from analysis.figures.palette import GREY, MARKERS, TARGETS, in_turn, panels, present, short, styled
 from analysis.stats.improvements import improvements, sized_tasks
+from analysis.tables.latex import COLUMN
 from analysis.tables.presentation import target_title, thousands
 from stilt.study import Study
 

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.palette import (
-    COLUMN,
     DASHES,
     GREY,
     MARKERS,
@@ -19,6 +18,7 @@ from analysis.figures.palette import (
     styled,
 )
 from analysis.stats.summary import best_against_trials
+from analysis.tables.latex import COLUMN
 from analysis.tables.presentation import source_title, target_title
 from stilt.study import Study
 

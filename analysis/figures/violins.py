@@ -13,10 +13,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from analysis.figures.palette import (
-    COLUMN,
     GREEN,
     GREY,
-    PAGE,
     VERMILLION,
     colour_of_sources,
     darker,
@@ -26,6 +24,7 @@ from analysis.figures.palette import (
     styled,
 )
 from analysis.stats.outcomes import outcome
+from analysis.tables.latex import COLUMN, PAGE
 from analysis.tables.presentation import in_metric, source_title, target_title
 from stilt.study import Study
 

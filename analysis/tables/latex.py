@@ -162,8 +162,9 @@ def _head_lines(table: TextTable, column: int, layout: _Layout) -> list[str]:
     width = max(map(len, [*cells, " Δ mean"]))
     parts = head.replace(" [", "\n[").replace("hyperparameters", "hyper-\nparameters").split("\n")
     # what stands in brackets is one word
-    short = {"width": width, "break_long_words": False, "break_on_hyphens": False}
-    wrapped = ([part] if "[" in part else wrap(part, **short) for part in parts)
+    wrapped = (
+        [part] if "[" in part else wrap(part, width, break_long_words=False) for part in parts
+    )
     return [line for lines in wrapped for line in lines]
 
 
