@@ -47,7 +47,7 @@ def as_latex(table: TextTable) -> str:
     layout = _layout(table)
     heads = [table.header[column] for column in layout.shown]
     width = len(heads)
-    left_out = [one.replace("\n", ", ") for one in table.header if one not in heads]
+    left_out = [literal(one.replace("\n", ", ")) for one in table.header if one not in heads]
     above = (_head(_head_lines(table, column, layout)) for column in layout.shown)
     lines = [
         *([f"% without {'; '.join(left_out)}: see the CSV file"] if left_out else []),
