@@ -47,7 +47,7 @@ def as_latex(table: TextTable) -> str:
     layout = _layout(table)
     heads = [table.header[column] for column in layout.shown]
     width = len(heads)
-    left_out = [one.replace("\n", ", ") for one in table.header if one not in heads]
+    left_out = [literal(one.replace("\n", ", ")) for one in table.header if one not in heads]
     above = (_head(_head_lines(table, column, layout)) for column in layout.shown)
     lines = [
         *([f"% without {'; '.join(left_out)}: see the CSV file"] if left_out else []),
@@ -163,8 +163,7 @@ def _head_lines(table: TextTable, column: int, layout: _Layout) -> list[str]:
     parts = head.replace(" [", "\n[").replace("hyperparameters", "hyper-\nparameters").split("\n")
     # what stands in brackets is one word
     wrapped = (
-        [part] if "[" in part else wrap(part, width, break_long_words=False, break_on_hyphens=False)
-        for part in parts
+        [part] if "[" in part else wrap(part, width, break_long_words=False) for part in parts
     )
     return [line for lines in wrapped for line in lines]
 

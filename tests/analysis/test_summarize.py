@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -107,9 +108,8 @@ def test_the_numbers_are_the_same_in_every_export(root):
     assert (
         f"| none | 4 | {100 * row['min']:.1f} | {percent} |" in (folder / "summary.md").read_text()
     )
-    assert (
-        f"none & 4 & {100 * row['min']:.1f} & {percent} &" in (folder / "summary.tex").read_text()
-    )
+    # a column of a paper has no room for min
+    assert f"None & 4 & {percent} &" in (folder / "summary.tex").read_text()
 
 
 def test_latex_has_as_many_columns_as_it_says_and_no_bare_special_character(tmp_path):
@@ -117,13 +117,12 @@ def test_latex_has_as_many_columns_as_it_says_and_no_bare_special_character(tmp_
     run(str(tmp_path / "a_b"))
     text = (tmp_path / "a_b" / "summary" / "summary.tex").read_text()
     assert r"a\_b: dev scores in percent" in text
-    body = [
-        line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
-    ]
-    widths = {line.replace(r"\&", "").count("&") for line in body}
-    # ten columns of results, 13 of details, 6 of variance, 7 of flips and power; 5 of scores and
-    # effects
-    assert widths == {9, 12, 5, 6, 4}
+    found = re.findall(r"\\begin{tabular}{@{}(\w+)@{}}\n(.*?)\\end{tabular}", text, re.DOTALL)
+    assert len(found) == text.count(r"\begin{table")
+    for columns, body in found:
+        lines = [line for line in body.splitlines() if line.endswith(r"\\")]
+        ands = [line.replace(r"\&", "").count("&") for line in lines if "multicolumn" not in line]
+        assert set(ands) == {len(columns) - 1}
     assert not {character for character in text if ord(character) > 127}
 
 

@@ -8,11 +8,11 @@ from matplotlib.text import Text
 
 from analysis.figures.heatmap import heatmap
 from analysis.figures.losscurves import losses
-from analysis.figures.palette import PAGE
 from analysis.figures.pictures import PICTURES, write_figures
 from analysis.figures.sizes import sizes
 from analysis.figures.tuning import tuning
 from analysis.figures.violins import violins
+from analysis.tables.latex import PAGE
 from tests.support.cell_frame import TARGETS, cells_of, study_of
 
 

@@ -10,8 +10,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from analysis.figures.palette import COLUMN, GREEN, PAGE
+from analysis.figures.palette import GREEN
 from analysis.figures.violins import violins
+from analysis.tables.latex import COLUMN, PAGE
 from tests.support.cell_frame import TARGETS, cells_of, study_of
 from tests.support.drawn_text import texts
 

@@ -4,10 +4,12 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import polars as pl
 import pytest
 
-from tests.support.judged import Ended, tell
+from tests.support.judged import tell
 from tests.support.mutations import (
     ONLY_JSON,
     json_text,
@@ -95,12 +97,24 @@ def in_batches(seeds: Sequence[int], size: int):
     return [list(seeds[first : first + size]) for first in range(0, len(seeds), size)]
 
 
+class Shown(NamedTuple):
+    """What the commands show of a study."""
+
+    items: dict
+    """Runs, by id, as status has them."""
+    cells: pl.DataFrame
+    counted: int
+    """Cells of all statuses that the summary speaks of."""
+    left_out: set[str]
+    """Files that it names as damaged."""
+
+
 def survey_records(
     seeds: Sequence[int],
     boundary: str,
     size: int,
-    check: Callable[[dict[int, str]], tuple[list[Ended], list[str]]],
-    spoilt: Callable[[list[int]], dict[int, str]],
+    check: Callable[[SpoiltStudy, dict[int, str], Shown], list[str]],
+    spoilt: Callable[[list[int]], tuple[SpoiltStudy, dict[int, str]]],
 ) -> None:
     """Spoils many records of one study at once, prints every complaint and fails with one.
 
@@ -108,18 +122,25 @@ def survey_records(
         seeds: of the cases.
         boundary: what is tried, in words.
         size: records of one study that are spoilt together.
-        check: runs the commands; returns how they ended, and complaints of single records.
-        spoilt: spoils a record for each seed; returns what was done to it.
+        check: returns complaints of single records.
+        spoilt: spoils a record for each seed; returns the study, and what was done to each.
     """
     count = 0
     for batch in in_batches(seeds, size):
         whole: list[str] = []
 
         def breaks(some: list[int], whole=whole) -> str:
-            said = spoilt(some)
-            ends, found = check(said)
-            broken = worst(*ends)
-            whole[:] = found
+            study, said = spoilt(some)
+            status, items = study.status()
+            summary, content, cells = study.summarize()
+            broken = worst(status, summary)
+            if summary.code != 0 or not items:
+                whole[:] = [f"nothing was shown: {status.err}{summary.err}"]
+            else:
+                left_out = {problem["file"] for problem in content["left_out"]}
+                whole[:] = check(
+                    study, said, Shown(items, cells, sum(content["cells"].values()), left_out)
+                )
             return broken[0] if broken else ""
 
         if broken := first_to_break(batch, breaks):
@@ -131,25 +152,17 @@ def survey_records(
 
 
 def test_a_spoilt_result_is_named_and_left_out_or_means_the_same(seeds, template, tmp_path):
-    study: SpoiltStudy
     good: dict[str, str] = {}
 
     def spoilt(some):
-        nonlocal study
         study = SpoiltStudy(template, tmp_path / f"case{some[0]}-{len(some)}")
         paths = sorted(study.folder.results.glob("*.json"))
         good.update({path.stem: decides(json.loads(path.read_text())) for path in paths})
-        return {seed: _spoil_one(paths, seed, "result") for seed in some}
+        return study, {seed: _spoil_one(paths, seed, "result") for seed in some}
 
-    def check(said):
-        shown, items = study.status()
-        summed, content, cells = study.summarize()
-        if summed.code != 0 or not items:
-            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
-        left_out = {problem["file"] for problem in content["left_out"]}
-        found = (
-            [] if sum(content["cells"].values()) == CELLS == cells.height else ["cells are lost"]
-        )
+    def check(study, said, shown):
+        items, cells, counted, left_out = shown
+        found = [] if counted == CELLS == cells.height else ["cells are lost"]
         scored = set(cells.filter(cells["status"] == "ok")["cell"])
         for cell, was in good.items():
             path = study.folder.result(cell)
@@ -163,7 +176,7 @@ def test_a_spoilt_result_is_named_and_left_out_or_means_the_same(seeds, template
                 found.append(f"{what}: was taken")
             if not done and str(path.name) not in items[cell]["why"]:
                 found.append(f"{what}: status does not name it: {items[cell]['why']}")
-        return [shown, summed], found
+        return found
 
     survey_records(seeds, "result", 50, check, spoilt)
 
@@ -178,11 +191,9 @@ def _what(said: dict[int, str], name: str) -> str:
 
 
 def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tmp_path):
-    study: SpoiltStudy
     good: dict[str, str] = {}
 
     def spoilt(some):
-        nonlocal study
         study = SpoiltStudy(template, tmp_path / f"case{some[0]}-{len(some)}")
         paths = [study.folder.source(source) / "result.json" for source in study.study.sources]
         good.update({path.parent.name: decides(json.loads(path.read_text())) for path in paths})
@@ -190,14 +201,10 @@ def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tm
         for seed in some:
             path = paths[seed % len(paths)]
             said[seed] = f"{path.parent.name} {spoil(random.Random(f'source {seed}'), path)}"
-        return said
+        return study, said
 
-    def check(said):
-        shown, items = study.status()
-        summed, content, cells = study.summarize()
-        if summed.code != 0 or not items:
-            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
-        left_out = {problem["file"] for problem in content["left_out"]}
+    def check(study, said, shown):
+        items, cells, _, left_out = shown
         found = [] if cells.height == CELLS and len(good) == SOURCES else ["cells are lost"]
         for source, was in good.items():
             path = study.folder.source(source) / "result.json"
@@ -210,26 +217,19 @@ def test_a_spoilt_record_of_a_source_is_named_and_never_used(seeds, template, tm
                 found.append(f"{what}: status {items[source]['state']}, left out: {named}")
             if done and (not isinstance(table, dict) or decides(table) != was):
                 found.append(f"{what}: was taken")
-        return [shown, summed], found
+        return found
 
     survey_records(seeds, "source", 30, check, spoilt)
 
 
 def test_a_spoilt_failure_is_named_and_its_cell_is_still_counted(seeds, failing, tmp_path):
-    study: SpoiltStudy
-
     def spoilt(some):
-        nonlocal study
         study = SpoiltStudy(failing, tmp_path / f"case{some[0]}-{len(some)}")
         paths = sorted(study.folder.failures.glob("*.json"))
-        return {seed: _spoil_one(paths, seed, "failure") for seed in some}
+        return study, {seed: _spoil_one(paths, seed, "failure") for seed in some}
 
-    def check(said):
-        shown, items = study.status()
-        summed, content, cells = study.summarize()
-        if summed.code != 0 or not items:
-            return [shown, summed], [f"nothing was shown: {shown.err}{summed.err}"]
-        left_out = {problem["file"] for problem in content["left_out"]}
+    def check(study, said, shown):
+        items, cells, _, left_out = shown
         failed = dict(zip(cells["cell"], cells["failure_kind"], strict=True))
         found = [] if cells.height == CELLS else ["cells are lost"]
         for cell in study.study.cells:
@@ -243,6 +243,6 @@ def test_a_spoilt_failure_is_named_and_its_cell_is_still_counted(seeds, failing,
                 found.append(f"{what}: summarize has {failed[cell]}, left out: {named}")
             if item["kind"] == "damaged" and path.name not in item["why"]:
                 found.append(f"{what}: status does not name it: {item['why']}")
-        return [shown, summed], found
+        return found
 
     survey_records(seeds, "failure", 50, check, spoilt)
