@@ -127,7 +127,7 @@ def _width(table: TextTable, layout: _Layout) -> float:
             parts = _points(value, size), _points(interval and f" {interval}", size - 1)
             widths.append(max(parts) if layout.stacked else sum(parts))
         total += max(widths)
-    return max(total, *(1.15 * _points(section.title, size) for section in table.sections))
+    return max([total, *(1.15 * _points(section.title, size) for section in table.sections)])
 
 
 def _column(table: TextTable, column: int) -> list[str]:

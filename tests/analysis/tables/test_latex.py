@@ -103,3 +103,8 @@ def test_tex_takes_the_tables_and_none_is_wider_than_its_place(printed, tmp_path
     assert not re.findall(r"Overfull \\hbox.*in (?:paragraph|alignment).*", run.stdout)
     assert printed.count("\\begin{table}[t]") > printed.count("\\begin{table*}[t]") > 0
     assert latex([]) in printed
+
+
+def test_a_table_without_rows_has_its_heads():
+    empty = TextTable("t", "Nothing.", ("source", "n"), ())
+    assert "source & n \\\\\n\\bottomrule" in as_latex(empty)
