@@ -18,7 +18,7 @@ from tests.support.fake_study import TINY
 from tests.support.json_lines import write_jsonl
 
 ORIGINAL = "the original, tokenised distribution, as the paper's authors read it"
-DETOKENISED = "SuperGLUE's text, a detokenised variant of the original distribution"
+DETOKENISED = "SuperGLUE's edition, a detokenised variant of the original distribution"
 
 
 def write_original(root, sentence="He left ."):
@@ -104,13 +104,13 @@ def test_rte_says_which_text_its_rows_are(tmp_path):
     for split in ("train", "val"):
         write_jsonl(tmp_path / f"rte/{split}.jsonl", [row])
     assert load_splits(load_task("rte"), tmp_path).text == (
-        "SuperGLUE's text: GLUE's rows, 76 of them without their quotation marks"
+        "SuperGLUE's edition: GLUE's rows, 76 of them without their quotation marks"
     )
     # an export of GLUE's under the name of SuperGLUE's is told by its columns
     row = {"sentence1": "It rains.", "sentence2": "It is wet.", "label": 1}
     for split in ("train", "val"):
         write_jsonl(tmp_path / f"rte/{split}.jsonl", [row])
-    assert load_splits(load_task("rte"), tmp_path).text.startswith("GLUE's text")
+    assert load_splits(load_task("rte"), tmp_path).text.startswith("GLUE's edition")
 
 
 @pytest.mark.parametrize("write", [write_original, write_superglue])
