@@ -60,9 +60,7 @@ STEPS = {
     "the first grid": "",
     "one more seed, at one point": f"[[blocks]]\n{STARTS}{ENDS}{POINT}seed = [13]\n",
     "one more target": f'[[blocks]]\n{STARTS}targets = ["rte-small"]\n{POINT}seed = [12]\n',
-    "one more source": (
-        f'[[blocks]]\nsources = ["socialiqa-small"]\n{ENDS}{POINT}seed = [12]\n'
-    ),
+    "one more source": (f'[[blocks]]\nsources = ["socialiqa-small"]\n{ENDS}{POINT}seed = [12]\n'),
 }
 """What is added to the grid, one after the other."""
 SECOND = (
