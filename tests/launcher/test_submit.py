@@ -333,7 +333,7 @@ def test_the_script_starts_from_any_folder(tmp_path):
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert "24 cells" in run.stdout
+    assert "18 cells" in run.stdout
 
 
 def test_the_runs_go_on_when_the_reader_of_the_output_has_enough(own_study, roberta, folder):
