@@ -181,7 +181,7 @@ def test_a_number_that_no_column_holds_costs_its_own_file_alone(tmp_path, value)
         change(folder.path / file, lambda table: table.update(train_rows=value))
     found = collect(folder, study)
     assert [p.file for p in found.problems] == wrong
-    assert {p.message for p in found.problems} == {"a whole number has over 63 bits"}
+    assert all(p.message.startswith(f"field 'train_rows' = {value}: ") for p in found.problems)
     assert row(found, ended.stem)["status"] == "missing"
     assert found.cells["status"].to_list().count("ok") == len(list(folder.results.iterdir())) - 1
 
