@@ -47,7 +47,7 @@ def test_every_kind_of_grid_survives_its_study_json(name, tmp_path):
         (None, r"s: no study here \(study\.json is absent\)\."),
         ("{", r"study\.json: cannot be read \("),
         ("[]", r"study\.json: "),
-        ('{"name": "x"}', r"study\.json: field 'grid' is missing\. .*'tasks' is missing"),
+        ('{"name": "x"}', r"study\.json: fields 'grid', .*'tasks' are missing"),
     ],
 )
 def test_a_folder_without_a_whole_study_is_refused(tmp_path, content, message):
