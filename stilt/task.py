@@ -1,7 +1,6 @@
 """A task: one data set with its encoding, metric, epochs and lengths, written as one TOML file."""
 
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
@@ -279,11 +278,7 @@ def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
     Raises:
         ConfigError: No such task, or its file says something that is not allowed.
     """
-    return _load(name, (*extra, *folders_of("STILT_TASKS"), TASK_FOLDER))
-
-
-@cache
-def _load(name: str, where: tuple[Path, ...]) -> Task:
+    where = (*extra, *folders_of("STILT_TASKS"), TASK_FOLDER)
     path, table = _table(name, where, ())
     table.setdefault("title", name)
     task = parse(Task, {**table, "name": name}, path, OF_GRIDS)

@@ -188,7 +188,7 @@ def test_a_command_that_needs_no_cluster_runs(
     assert code in ((0, 1) if command.name == "doctor" else (0,)), capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_example_runs_from_its_first_command_to_its_report(tmp_path, monkeypatch, capsys):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)

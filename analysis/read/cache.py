@@ -151,7 +151,14 @@ def _listing(folder: StudyFolder) -> tuple[pl.DataFrame, list[Problem]]:
     )
     result = pl.col("file").str.ends_with(".json") & pl.col("bytes").is_not_null()
     odd = listing.filter(~result)["file"]
-    return listing.filter(result), [Problem(file, "foreign", "no result file") for file in odd]
+    left_out = [Problem(file, "foreign", "no result file") for file in odd]
+    if folder.results.is_dir():
+        with os.scandir(folder.results) as entries:
+            # pyarrow passes over them
+            lost = [e.name for e in entries if e.is_symlink() and not Path(e.path).exists()]
+        said = "a link that leads to no file"
+        left_out += [Problem(f"{folder.results.name}/{n}", "unreadable", said) for n in lost]
+    return listing.filter(result), left_out
 
 
 def _parts(folder: StudyFolder, version: str) -> tuple[list[Path], pl.DataFrame]:

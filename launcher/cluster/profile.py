@@ -151,10 +151,12 @@ class Profile(Written):
     @field_validator("extra")
     @classmethod
     def _not_ours(cls, value: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
-        plain = {key.lstrip("-").replace("_", "-"): flag for key, flag in value.items()}
-        for name, flag in sorted(plain.items()):
+        plain = {}
+        for key, flag in sorted(value.items()):
+            name = key.lstrip("-").replace("_", "-")
+            plain[name] = flag
             if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-                raise ValueError(f"{name!r} is no flag of sbatch: small letters and dashes")
+                raise ValueError(f"{key!r} is no flag of sbatch: small letters and dashes")
             if isinstance(flag, str) and (not flag.isprintable() or set(flag) & set(QUOTING)):
                 raise ValueError(
                     f"'{name}' = {flag!r}: one line without quotes or control characters is "

@@ -300,6 +300,9 @@ def read_record(model: type[RecordT], path: Path) -> RecordT | None:
         with FileIO(path) as file:
             text = file.readall()
     except FileNotFoundError:
+        if path.is_symlink():
+            reason = "a link that leads to no file. Remove it."
+            raise RecordError(path, "unreadable", reason) from None
         return None
     except PermissionError:
         reason = "permission denied. Ask its owner for the right to read it, or remove it."

@@ -96,6 +96,7 @@ def without_sources(own_study):
     return own_study
 
 
+@pytest.mark.nightly
 def test_a_broken_gpu_of_this_machine_fails_its_cells_without_a_process_for_each(
     without_sources, roberta, device
 ):
@@ -127,6 +128,7 @@ def test_a_gpu_that_breaks_under_one_cell_runs_the_others_in_a_new_process(
     assert device.starts == 2
 
 
+@pytest.mark.nightly
 def test_a_worker_whose_gpu_breaks_takes_the_whole_element_elsewhere(element, device):
     element.submit("target", element.cells)
     victim = element.cells[0]

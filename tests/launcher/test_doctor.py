@@ -9,7 +9,6 @@ from safetensors.numpy import load_file
 from launcher.doctor import main as doctor
 from stilt.system.files import create_text
 from stilt.system.units import size
-from stilt.task import _load as load_task
 from tests.support.json_lines import write_jsonl
 
 SINFO = "".join(
@@ -223,7 +222,6 @@ def test_rows_that_cannot_be_used_keep_a_grid_from_being_ready(commands, capsys,
     assert found["task own"][0] == "bad"
     assert "train.jsonl, row 1: field 'answer' (the label) is missing" in found["task own"][1]
     Path("own.toml").write_text(TASK.replace('label = "answer"\n', ""))
-    load_task.cache_clear()
     code, found = look(capsys, *words)
     assert code == 0
     assert "4 rows here can be used" in found["tasks"][1]

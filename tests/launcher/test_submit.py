@@ -130,7 +130,9 @@ def test_a_result_is_one_line_of_the_contracts_fields(finished, folder):
     assert table["provenance"]["command"]
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", pytest.param("config.json", marks=pytest.mark.nightly)]
+)
 def test_a_source_of_which_a_file_is_damaged_is_told_and_trained_again(
     arguments, finished, folder, capsys, name
 ):
@@ -336,6 +338,7 @@ def test_the_script_starts_from_any_folder(tmp_path):
     assert "18 cells" in run.stdout
 
 
+@pytest.mark.nightly
 def test_the_runs_go_on_when_the_reader_of_the_output_has_enough(own_study, roberta, folder):
     reading, writing = os.pipe()
     os.close(reading)

@@ -10,7 +10,6 @@ import pytest
 from launcher import submit as submit_module
 from launcher.local.pool import Pool, PoolOutcome
 from launcher.submit import main
-from stilt import task
 from stilt.folder import StudyFolder, read_study, write_study
 from stilt.grid import load_grid
 from stilt.records import claims
@@ -78,7 +77,6 @@ def rewrite(own_study):
         assert old in path.read_text()
         path.write_text(path.read_text().replace(old, new))
         # each command reads task files anew, but all of this test are one process
-        task._load.cache_clear()
 
     return rewrite
 

@@ -3,7 +3,7 @@
 import pytest
 
 from stilt.errors import ConfigError
-from stilt.task import TASK_FOLDER, _load, load_task
+from stilt.task import TASK_FOLDER, load_task
 from tests.support.plain_task import plain_task
 from tests.support.toml_files import TASK_TEXT, write_toml
 
@@ -306,7 +306,6 @@ def said(folder, text):
     """What is said of a file, if it is not taken."""
     path = folder / "own.toml"
     path.write_text(text)
-    _load.cache_clear()
     try:
         load_task("own", [folder])
     except ConfigError as error:

@@ -10,6 +10,7 @@ from analysis.notes.gaps import describe
 from analysis.read.collect import collect
 from stilt.folder import StudyFolder
 from stilt.grid import Grid
+from stilt.records.results import RecordError, Result, read_record
 from stilt.study import bind
 from tests.support.fake_study import TINY, make_study
 from tests.support.result_files import change, cut_short, first_cell, row
@@ -125,6 +126,21 @@ def test_other_files_among_the_results_are_named_and_hidden_ones_ignored(tiny):
         ("results/folder.json", "foreign"),
         ("results/notes.txt", "foreign"),
     ]
+
+
+@pytest.mark.parametrize("target", ["nowhere.json", None], ids=["to nothing", "to itself"])
+def test_a_link_that_leads_to_no_file_is_named_and_no_result(tiny, target):
+    folder, study = tiny
+    path = folder.result(first_cell(study))
+    path.unlink()
+    path.symlink_to(target or path.name)
+    found = collect(folder, study)
+    assert [str(p) for p in found.problems] == [
+        f"results/{path.name}: a link that leads to no file"
+    ]
+    assert row(found, path.stem)["status"] == "missing"
+    with pytest.raises(RecordError, match=path.name):
+        read_record(Result, path)
 
 
 def test_bad_failures_and_sources_are_named_too(tmp_path):

@@ -123,6 +123,7 @@ def test_a_team_whose_weights_overflow_diverges_together_and_goes_on(roberta, tm
     }
 
 
+@pytest.mark.nightly
 def test_an_interrupted_team_ends_bit_for_bit_like_an_uninterrupted_one(roberta, tmp_path):
     whole = results(run(tmp_path / "whole", roberta, 2, epochs=40))
     arguments = command(tmp_path / "cut", roberta, 2, epochs=40)
@@ -146,6 +147,7 @@ def test_an_interrupted_team_ends_bit_for_bit_like_an_uninterrupted_one(roberta,
         assert cut[name].dev == one.dev
 
 
+@pytest.mark.nightly
 def test_a_team_that_loses_a_process_is_replaced_and_nothing_hangs(roberta, tmp_path):
     arguments = command(tmp_path, roberta, 2, epochs=40, warmups="[0.0, 0.2]")
     folder = StudyFolder(tmp_path / "own/logs/own")
