@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from errno import ENOSPC
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
+from shutil import disk_usage
 from types import ModuleType
 
 import polars as pl
@@ -41,6 +43,9 @@ PROCESSES = 8
 
 PARTS = 64
 """More parts than this are joined into one: opening them would take longer than reading them."""
+
+ROOM = 2**20
+"""Bytes: a disk with less is taken for full where a file could not be written to it."""
 
 STAMP: Schema = {"file": pl.String, "changed": pl.Int64, "bytes": pl.Int64}
 """What a file's row was read from: path below the study, time of change (ns), size."""
@@ -115,8 +120,7 @@ def cached_grid(folder: StudyFolder, build: Callable[[], pl.DataFrame]) -> pl.Da
         frame = build()
     for old in path.parent.glob("grid-*.parquet"):
         old.unlink(missing_ok=True)
-    with replacing(path) as temporary:
-        frame.write_parquet(temporary)
+    _write(frame, path)
     return frame
 
 
@@ -178,8 +182,19 @@ def _parts(folder: StudyFolder, version: str) -> tuple[list[Path], pl.DataFrame]
 
 
 def _write(frame: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
+    """Writes a frame whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     with replacing(path) as temporary:
-        frame.lazy().sink_parquet(temporary, compression="lz4")
+        try:
+            frame.lazy().sink_parquet(temporary, compression="lz4")
+        except pl.exceptions.ComputeError as error:
+            # where the disk is full polars says so, or that the file is out of specification
+            if disk_usage(path.parent).free > ROOM:
+                raise
+            raise OSError(ENOSPC, os.strerror(ENOSPC), str(path)) from error
 
 
 def _scan(parts: list[Path]) -> pl.LazyFrame:

@@ -1,3 +1,4 @@
+import errno
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -108,3 +109,17 @@ def test_many_files_are_read_by_several_processes(tiny, monkeypatch):
     read = collect(folder, study).cells.filter(~pl.col("cell").is_in(spoilt))
     assert read.equals(whole.filter(~pl.col("cell").is_in(spoilt)))
     assert len(list((folder.summary / "cache").glob("results-*.parquet"))) == 4
+
+
+@pytest.mark.parametrize(("free", "kind"), [(0, OSError), (2**30, pl.exceptions.ComputeError)])
+def test_a_write_that_finds_no_room_says_so_whatever_polars_calls_it(tiny, monkeypatch, free, kind):
+    def refused(*arguments, **options):
+        raise pl.exceptions.ComputeError("parquet: File out of specification")
+
+    monkeypatch.setattr(pl.LazyFrame, "sink_parquet", refused)
+    monkeypatch.setattr(cache, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, free))
+    folder, study = tiny
+    with pytest.raises(kind) as refusal:
+        collect(folder, study)
+    assert getattr(refusal.value, "errno", errno.ENOSPC) == errno.ENOSPC
+    assert not list((folder.summary / "cache").glob("*.parquet"))
