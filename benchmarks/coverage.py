@@ -111,8 +111,8 @@ in *bimodal* tables a quarter of the runs are degenerate, half of them with thei
 standard error of a share of 95 % is {error:.1f} % here. The table is made by
 `python -m benchmarks.coverage --write docs/coverage.md`; shorter versions of its lines are tests.
 
-Where three source seeds differ, the pooled interval is a little too narrow: their spread is estimated
-from three numbers. Few degenerate runs make the interval of their share too wide.
+Where three source seeds differ, the pooled interval is a little too narrow: their spread is
+estimated from three numbers. Few degenerate runs make the interval of their share too wide.
 
 | what | setting | stated | measured |
 |---|---|--:|--:|

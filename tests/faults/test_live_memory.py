@@ -48,8 +48,8 @@ def test_what_the_kernel_kills_for_its_memory_is_told_as_such_and_runs_with_more
             assert "_log.out, the last" in shown
         live.submit("--bundles", "1", "--memory", "4G", "--workers-per-gpu", str(workers))
         wait_for_all_jobs()
-        # with more memory a run is made as it was; one that the element could try again itself, with
-        # no more, is made in smaller passes, is told, and is all that differs
+        # with more memory a run is made as it was; one that the element could try again itself,
+        # with no more, is made in smaller passes, is told, and is all that differs
         smaller = {item["id"] for item in live.items().values() if item["smaller_passes"]}
         assert len(smaller) <= workers - 1
         assert not smaller & set(failed)
