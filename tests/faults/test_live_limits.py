@@ -23,8 +23,8 @@ def limit_jobs(count: int) -> None:
     slurm("sacctmgr", "-i", "modify", "cluster", "stilt", "set", f"MaxSubmitJobs={count}")
 
 
-def elements(state: str = "all") -> list[str]:
-    """Elements that SLURM lists now."""
+def elements(state: str = "PENDING,RUNNING") -> list[str]:
+    """Elements that wait or run now; SLURM lists ended ones for a while, too."""
     names = slurm("squeue", "--array", "--noheader", "--format=%i", f"--states={state}")
     return names.split()
 
