@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from shutil import disk_usage
 from types import ModuleType
+from typing import Literal
 
 import polars as pl
 from pyarrow.fs import FileSelector, LocalFileSystem
@@ -82,7 +83,7 @@ def cached_results(folder: StudyFolder, batch: int = BATCH) -> tuple[pl.LazyFram
         here = here.join(listing.lazy(), on=list(STAMP), how="semi", maintain_order="left")
     if len(parts) > PARTS:
         joined = next(names)
-        _write(here, joined)
+        write_frame(here, joined)
         for part in parts:
             part.unlink(missing_ok=True)
         here = _scan([joined])
@@ -93,7 +94,7 @@ def _read_part(root: Path, stamps: pl.DataFrame, path: Path) -> list[Problem]:
     """Reads some files into a part, unless none is a result; returns those that are none."""
     frame, wrong = read_results(root, stamps["file"])
     if frame.height:
-        _write(frame.join(stamps, on="file", maintain_order="left"), path)
+        write_frame(frame.join(stamps, on="file", maintain_order="left"), path)
     return wrong
 
 
@@ -120,7 +121,7 @@ def cached_grid(folder: StudyFolder, build: Callable[[], pl.DataFrame]) -> pl.Da
         frame = build()
     for old in path.parent.glob("grid-*.parquet"):
         old.unlink(missing_ok=True)
-    _write(frame, path)
+    write_frame(frame, path)
     return frame
 
 
@@ -181,7 +182,9 @@ def _parts(folder: StudyFolder, version: str) -> tuple[list[Path], pl.DataFrame]
     return parts, pl.concat(stamps)
 
 
-def _write(frame: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
+def write_frame(
+    frame: pl.DataFrame | pl.LazyFrame, path: Path, compression: Literal["lz4", "zstd"] = "lz4"
+) -> None:
     """Writes a frame whole or not at all.
 
     Raises:
@@ -189,7 +192,7 @@ def _write(frame: pl.DataFrame | pl.LazyFrame, path: Path) -> None:
     """
     with replacing(path) as temporary:
         try:
-            frame.lazy().sink_parquet(temporary, compression="lz4")
+            frame.lazy().sink_parquet(temporary, compression=compression)
         except pl.exceptions.ComputeError as error:
             # where the disk is full polars says so, or that the file is out of specification
             if disk_usage(path.parent).free > ROOM:

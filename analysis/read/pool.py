@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
+from analysis.read.cache import write_frame
 from analysis.read.collect import Collection, collect, grid_frame, source_frame
 from analysis.read.columns import CELLS, FRAME, NARROW
 from analysis.read.problems import Problem
@@ -42,7 +43,7 @@ def collect_pool(
     parts = [collect(folder, one) for folder, one in found.items()]
     whole = pool(study, parts, path, out / name if out else None)
     writable_folder(whole.folder.summary)
-    whole.cells.write_parquet(whole.folder.summary / CELLS, compression="zstd")
+    write_frame(whole.cells, whole.folder.summary / CELLS, "zstd")
     return replace(whole, cells=whole.cells.select(NARROW), sources=whole.sources.select(NARROW))
 
 
