@@ -151,7 +151,8 @@ class GatedStudy:
         self.open()
         wait_for_all_jobs()
         for _ in range(submits):
-            if len(numbers(self.study, self.folder)) == len(self.calm):
+            there = self.folder.study_file.exists()
+            if there and len(numbers(self.study, self.folder)) == len(self.calm):
                 break
             self.submit("--bundles", "2")
             wait_for_all_jobs()
