@@ -67,7 +67,7 @@ def render(task: Task, table: Sequence[Row], where: str, odd: Tally | None = Non
 
 
 STRAY = " \t\r\n"
-"""What may stand around a label: not every blank of Unicode, of which some are control characters."""
+"""What may stand around a label: not all blanks of Unicode, for some are control characters."""
 
 BLANK = f"{STRAY}{SEPARATOR}"
 
