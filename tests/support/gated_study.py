@@ -156,7 +156,7 @@ class GatedStudy:
                 break
             self.submit("--bundles", "2")
             wait_for_all_jobs()
-        assert numbers(self.study, self.folder) == self.calm
+        assert numbers(self.study, self.folder) == self.calm, self.shown("own")
         assert not once or set(endings(self.folder).values()) == {1}
         assert not list(self.folder.failures.glob("*.json"))
         assert not list(self.folder.claims.glob("[!.]*.json"))
