@@ -111,9 +111,9 @@ in *bimodal* tables a quarter of the runs are degenerate, half of them with thei
 standard error of a share of 95 % is {error:.1f} % here. The table is made by
 `python -m benchmarks.coverage --write docs/coverage.md`; shorter versions of its lines are tests.
 
-The interval of the share of few degenerate runs is too wide, as counts are whole: of 12 independent
-runs with a risk of .05, at most one is degenerate with probability .88, at most two with .98; with a
-risk of .15, at most three with .91, at most four with .98. No interval can hold what lies between.
+The interval of the share of few degenerate runs is too wide, as counts are whole: of 12 runs alone
+with a risk of .05, at most one is degenerate with probability .88, at most two with .98; of 12 with
+a risk of .15, at most three with .91, at most four with .98. No interval holds what lies between.
 
 | what | setting | stated | measured |
 |---|---|--:|--:|
