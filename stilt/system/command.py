@@ -25,8 +25,8 @@ from stilt.errors import (
 )
 from stilt.system.invocation import COMMANDS, INSTALLED, ROOT, is_checkout, is_command, spelled
 
-LONGEST_ARGUMENT = 4_096
-"""Characters of an argument: Linux has no longer path."""
+LONGEST_ARGUMENT = 700
+"""Characters of an argument, which tyro quotes whole in a message."""
 LONGEST_PATH = 300
 """Characters of a path that leads nowhere, in a message."""
 
@@ -118,7 +118,7 @@ def _usable(argument: str) -> str:
     """An argument that tyro may quote as it is.
 
     Raises:
-        ConfigError: It is longer than any path, or holds what a terminal obeys.
+        ConfigError: It is longer than paths are, or holds what a terminal obeys.
     """
     if len(argument) > LONGEST_ARGUMENT:
         raise ConfigError(

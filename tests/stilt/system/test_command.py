@@ -91,7 +91,7 @@ def test_a_path_that_can_lead_nowhere_is_one_line_with_its_beginning(number, cap
         ("a\x1b[2Jb", "argument 'a\\x1b[2Jb': a control character is not allowed."),
         ("a\nb", "argument 'a\\nb': a control character is not allowed."),
         ("\x85", "argument '\\x85': a control character is not allowed."),
-        ("w" * 5_000, f"argument '{'w' * 78}…: 5000 characters, at most 4096."),
+        ("w" * 5_000, f"argument '{'w' * 78}…: 5000 characters, at most 700."),
     ],
 )
 def test_an_argument_that_no_screen_should_show_is_refused(argument, told, capsys):
