@@ -1,6 +1,6 @@
 """How a study stands at one moment: its items, and what follows from them."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -112,8 +112,8 @@ class StudyStatus:
 
         That of all targets together stands under an empty name, once anything was measured.
         """
-        work: Counter[str] = Counter()
-        seconds: Counter[str] = Counter()
+        work: dict[str, float] = defaultdict(float)
+        seconds: dict[str, float] = defaultdict(float)
         for item in self.items:
             if item.state == "done" and item.seconds and not item.diverged:
                 # where nothing was calibrated, one target's runs alone would tell too little
