@@ -51,17 +51,16 @@ def calibrate(request: MeasuringRequest, tell: Tell) -> Calibration:
     ladder = divisions(request)
     first = ladder.index((request.workers, request.threads))
     found = [_measured(request, *ladder[first], tell)]
+    whole = _kept(request, found)
     for step in (-1, 1):
         place = first + step
         while 0 <= place < len(ladder) and _fits(request, found[0], ladder[place][0]):
             found.append(_measured(request, *ladder[place], tell))
-            whole = _calibration(request, found)
+            whole = _kept(request, found)
             rates = [whole.throughput(setting) for setting in whole.settings]
             if rates[-1] < GAIN * max(rates[:-1]):
                 break
             place += step
-    whole = _calibration(request, found)
-    write_calibration(whole, request.file)
     return whole
 
 
@@ -163,8 +162,11 @@ def _answer(process: "subprocess.Popen[str]", kind: str, talk: Any) -> Any:
     raise MeasuringError(f"measuring broke down: {lines[-1] if lines else 'without a word'}")
 
 
-def _calibration(request: MeasuringRequest, found: Sequence[_Measured]) -> Calibration:
-    """All that was measured, with the tasks that were measured of the model before."""
+def _kept(request: MeasuringRequest, found: Sequence[_Measured]) -> Calibration:
+    """Writes all that was measured, with the tasks that were measured of the model before.
+
+    After each division, so that a job that meets its time limit leaves what it has.
+    """
     one = found[0].timings[0]
     try:
         before = read_calibration(request.file)
@@ -172,7 +174,7 @@ def _calibration(request: MeasuringRequest, found: Sequence[_Measured]) -> Calib
         # it is replaced
         before = None
     chunks = [t.chunk for measured in found for t in measured.timings if t.chunk is not None]
-    return Calibration(
+    whole = Calibration(
         model=request.study.model_identity,
         model_name=request.study.grid.model.name,
         recipe=request.study.grid.recipe,
@@ -186,6 +188,8 @@ def _calibration(request: MeasuringRequest, found: Sequence[_Measured]) -> Calib
         settings=tuple(measured.setting for measured in found),
         tasks=(before.tasks if before else {}) | one.tasks,
     )
+    write_calibration(whole, request.file)
+    return whole
 
 
 def main() -> int:
