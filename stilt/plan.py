@@ -89,8 +89,7 @@ def plan(
         bundles: bundles to aim at for the whole study: more balance better, fewer load less often.
         max_cells: cells in one bundle at most.
         seconds: predicts the seconds of a run; without it, bundles are packed by estimated work.
-        most_seconds: predicted seconds that no bundle of several cells is planned to exceed by
-            more than a cell.
+        most_seconds: predicted seconds that no bundle of several cells exceeds.
         order: id -> place of a cell among those of its bundle; dearest first where absent.
 
     Returns:
@@ -113,9 +112,7 @@ def plan(
     for (_, needs), members in groups.items():
         share = sum(weights[m] for m in members)
         count = max(1, round(share / total * bundles), -(-len(members) // max_cells))
-        if most_seconds is not None:
-            count = max(count, math.ceil(share / most_seconds))
-        for packed in pack({m: weights[m] for m in members}, count, max_cells):
+        for packed in _packed({m: weights[m] for m in members}, count, max_cells, most_seconds):
             items = sorted(packed, key=order.__getitem__) if order else packed
             found.append(_bundle("target", items, needs, costs, times))
     rank = {"synthesis": 0, "source": 1, "target": 2}
@@ -141,6 +138,22 @@ def pack(costs: Mapping[str, float], count: int, most: int | None = None) -> lis
         if most is None or len(packed[index]) < most:
             heapq.heappush(heap, (load + costs[item], index))
     return packed
+
+
+def _packed(
+    weights: Mapping[str, float], count: int, most: int, most_weight: float | None
+) -> list[list[str]]:
+    """Packs items as ``pack``, into more bundles where one of several items would weigh more."""
+    if most_weight is not None:
+        count = max(count, math.ceil(sum(weights.values()) / most_weight))
+    while True:
+        found = pack(weights, count, most)
+        if most_weight is None or all(
+            len(items) == 1 or sum(weights[item] for item in items) <= most_weight
+            for items in found
+        ):
+            return found
+        count += 1 + count // 20
 
 
 def cost(study: Study, run: Run, sizes: Mapping[str, Size] | None = None) -> float:

@@ -154,7 +154,7 @@ def sent_table(
         jobs: names of the arrays that are at a position of the plan.
     """
     predicted = any(array.minutes is not None for array, _ in arrays)
-    numbers = ("elements", "at a time", "runs", *(["minutes at most"] if predicted else []))
+    numbers = ("elements", "at a time", "runs", *(["minutes"] if predicted else []))
     table = new_table("job", "stage", "waits for", *numbers, title="job arrays", right=numbers)
     for array, job in arrays:
         ended = [job for position in array.after_any for job in jobs.get(position, ())]
