@@ -24,10 +24,8 @@ from rich.text import Text
 
 from launcher.checks import cluster, machine
 from launcher.checks.machine import Finding
-from launcher.checks.measure import as_measuring, measure_here, measure_on_cluster, show
 from launcher.cluster.profile import read_profile
 from launcher.local.slots import shared_out
-from launcher.send.sender import require_slurm
 from launcher.study.costs.known import here, of_elements
 from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, resolve_study
@@ -110,6 +108,10 @@ def _measure(
     grid: str | None, places: Places, profile: Path | None, *, measure: bool, on_cluster: bool
 ) -> int:
     """Measures a grid's model; returns the exit code."""
+    # submitit and what sends take a while to load
+    from launcher.checks.measure import as_measuring, measure_here, measure_on_cluster, show
+    from launcher.send.sender import require_slurm
+
     if not measure:
         raise ConfigError("--on-cluster: goes with --measure.")
     if grid is None:

@@ -1,1 +1,1 @@
-"""Times a model on a device for planning: ``python -m jobs.measure.calibrate REQUEST.json``."""
+"""Times a model on a device, for planning: several workers of it side by side."""
