@@ -58,8 +58,8 @@ def doctor(
         places: see ``Places``.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
         measure: time training, scoring and loading of the grid's model on this machine, at its
-            tasks' lengths and batch sizes, in one to two minutes; hours, time limits and budgets
-            then rest on it.
+            tasks' lengths and batch sizes, for some minutes; hours, time limits and budgets then
+            rest on it.
         on_cluster: with --measure, as one short job with what cluster.toml asks for an element.
     """
     if measure or on_cluster:

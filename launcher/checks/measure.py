@@ -30,8 +30,9 @@ from stilt.system.files import make_folder, write_text
 from stilt.system.units import size
 from stilt.training.speed.calibration import Calibration, Work, file_of, folder_of
 
-SECONDS = 25.0
-"""How long updates and passes are timed, for each way of dividing the device."""
+SECONDS = 15.0
+"""How long updates and passes are timed, for each way of dividing the device: each pair of a task
+and a batch once at least, which takes longer where the model is large."""
 MINUTES = 30
 """Time limit of the job: a large model is loaded a few times."""
 UNEQUAL = 0.15
