@@ -105,14 +105,22 @@ def read_json(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: There is none.
-        ConfigError: It is unreadable or not JSON.
+        ConfigError: It is unreadable, not JSON, or has a key twice.
     """
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        return json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_once)
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}).") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise ValueError(f"{shown(twice, 60)} stands twice in one table")
+    return table
 
 
 def parse(

@@ -4,7 +4,10 @@ Arrays of pairs have one row per configuration and one column per seed, with NaN
 there. A configuration brings all its seeds with it.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,10 +96,13 @@ def whole_mean(
 
     Returns:
         With V the variance from configurations with their seeds (c), from examples (x) and from
-        source seeds (s), it is V_c + V_x - V_cx + V_s: what configurations and examples vary
-        together is in both and counts once (Owen 2007; Cameron, Gelbach and Miller 2011). Interval
-        and p by Student's t with Satterthwaite's (1946) degrees of freedom. No interval with fewer
-        than two configurations. Measured coverage: docs/coverage.md.
+        source seeds (s), it is V_c + V_x - V_cx + V_s - V_cs: what two of them vary together is in
+        both and counts once (Owen 2007; Cameron, Gelbach and Miller 2011). The interval's half
+        width is the root of two squares (Zou and Donner 2008): of Student's t interval for
+        configurations and examples, with Satterthwaite's (1946) degrees of freedom, and of the one
+        for source seeds, of which there are few. p is 1 less the level at which the interval would
+        end at 0. No interval with fewer than two configurations. Measured coverage:
+        docs/coverage.md.
 
     Source: Sellam et al. 2022, The MultiBERTs; Sälevä 2025 on what leaving a cause out does.
     """
@@ -116,38 +122,81 @@ def whole_mean(
     deviations = sums - counts[:, None] * means
     within = (deviations**2).sum(axis=0) * _scale(counts)
     shared = max(float(within.mean()) - of_runs, 0.0)
-    variance = max(of_runs + of_examples - shared, of_runs, of_examples)
+    fixed = max(of_runs + of_examples - shared, of_runs, of_examples)
     freedom = of_runs**2 / (len(gaps) - 1) + of_examples**2 / max(examples - 1, 1)
-    of_sources = None
-    by_source = [] if source_seed is None else _by_source_seed(gaps, source_seed)
-    if len(by_source) > 1:
-        of_sources = float(np.var(by_source, ddof=1)) / len(by_source)
-        variance += of_sources
-        freedom += of_sources**2 / (len(by_source) - 1)
-    if not variance:
+    drawn = None if source_seed is None else _by_source_seed(gaps, source_seed)
+    added = max(drawn.variance - drawn.shared, 0.0) if drawn else 0.0
+    if not fixed + added:
         p = permutation(np.where(whole, first, np.nan), np.where(whole, second, np.nan), seed=seed)
         return MeanDifference(value, value, value, p, 0.0, 0.0, 0.0)
-    from scipy import stats  # takes a second to import
-
-    degrees = variance**2 / freedom
-    low, high = _student(value, variance, degrees)
-    error = variance**0.5
+    shares = [(fixed, fixed**2 / freedom)] if fixed else []
+    if drawn and added:
+        shares.append((added, drawn.number - 1))
+    half = _half_width(shares, 1 - LEVEL)
     return MeanDifference(
         value,
-        low,
-        high,
-        float(2 * stats.t.sf(abs(value) / error, degrees)),
-        error,
+        value - half,
+        value + half,
+        _p_value(shares, abs(value)),
+        (fixed + added) ** 0.5,
         of_runs**0.5,
         of_examples**0.5,
-        None if of_sources is None else of_sources**0.5,
+        drawn.variance**0.5 if drawn else None,
     )
 
 
-def _by_source_seed(gaps: Floats, source_seed: npt.NDArray[np.int64]) -> list[float]:
-    """Mean of pairs for each source seed that has one."""
-    of_seeds = (gaps[:, source_seed == name] for name in np.unique(source_seed))
-    return [float(np.nanmean(some)) for some in of_seeds if np.isfinite(some).any()]
+class _SourceSeeds(NamedTuple):
+    """What source seeds change."""
+
+    number: int
+    variance: float
+    """Of the mean of all, from their own means."""
+    shared: float
+    """What of it configurations and their seeds bring about."""
+
+
+def _by_source_seed(gaps: Floats, source_seed: npt.NDArray[np.int64]) -> _SourceSeeds | None:
+    """None where fewer than two source seeds have pairs."""
+    of_seeds = [gaps[:, source_seed == name] for name in np.unique(source_seed)]
+    of_seeds = [some for some in of_seeds if np.isfinite(some).any()]
+    number = len(of_seeds)
+    if number < 2:
+        return None
+    variance = float(np.var([np.nanmean(some) for some in of_seeds], ddof=1)) / number
+    kept = np.isfinite(gaps).all(axis=1)
+    if kept.sum() < 2:
+        return _SourceSeeds(number, variance, 0.0)
+    means = np.stack([some[kept].mean(axis=1) for some in of_seeds], axis=1)
+    own = means - means.mean(axis=1, keepdims=True) - means.mean(axis=0) + means.mean()
+    freedom = (len(means) - 1) * (number - 1)
+    return _SourceSeeds(number, variance, float((own**2).sum()) / freedom / means.size)
+
+
+Shares = Sequence[tuple[float, float]]
+"""Parts of a variance, each with its degrees of freedom."""
+
+
+def _half_width(shares: Shares, alpha: float) -> float:
+    """Of the interval that misses the truth with probability alpha."""
+    from scipy import stats  # takes a second to import
+
+    squares = (variance * stats.t.isf(alpha / 2, degrees) ** 2 for variance, degrees in shares)
+    return float(sum(squares) ** 0.5)
+
+
+def _p_value(shares: Shares, distance: float) -> float:
+    """The alpha at which an interval ends at 0, from which the mean lies at a distance."""
+    from scipy import optimize
+
+    if not distance:
+        return 1.0
+    least = math.log(1e-100)
+    if _half_width(shares, math.exp(least)) < distance:
+        return 0.0
+    log_p = optimize.brentq(
+        lambda log: _half_width(shares, math.exp(log)) - distance, least, 0.0, xtol=1e-12
+    )
+    return float(math.exp(log_p))
 
 
 def _by_configuration(gaps: Floats) -> tuple[float, float | None]:

@@ -29,7 +29,7 @@ ADVICE: dict[Kind, str] = {
     "model": "put the model right (what is wrong stands beside it), then submit again",
     "folder": "let all nodes see it: a --root and a Python environment on a file system that they "
     "share; then submit again",
-    "disk": "make room ({clean} STUDY), then submit again",
+    "disk": "make room ({clean} {study}), then submit again",
     "launcher": "submit again",
     "dropped": "submit again",
     "lost": "submit again",
@@ -72,9 +72,10 @@ WITHDRAWN: tuple[Kind, ...] = ("cancelled", "preempted", "launcher")
 """Classes that say nothing against an item: it was merely not run to its end."""
 
 
-def advice(kind: Kind, item: str) -> str:
-    """Says what a person can do about a failure of ``item``, an id as she types it."""
-    return ADVICE[kind].format(clean=spelled("clean"), status=spelled("status"), item=item)
+def advice(kind: Kind, item: str, study: str) -> str:
+    """Says what a person can do about a failure of ``item``, an id of a study as she types them."""
+    commands = {name: spelled(name) for name in ("clean", "status")}
+    return ADVICE[kind].format(**commands, item=item, study=study)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Script:
 
     def parameters(self, array: Array, dependency: str | None = None) -> dict[str, Any]:
         """What submitit is told about one array, with SLURM's text of what it waits for."""
-        profile = self.profile
+        profile, code = self.profile, shlex.quote(str(self.code))
         nodes = [*([profile.exclude] if profile.exclude else []), *self.exclude]
         found: dict[str, Any] = {
             "job_name": job_name(self.settings.submission),
@@ -71,8 +71,10 @@ class Script:
             "wckey": None,
             "setup": [
                 *profile.setup,
-                # the snapshot comes before what is installed; the working folder is not searched
-                f'export PYTHONPATH={shlex.quote(str(self.code))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+                # the snapshot comes before what is installed; the working folder is not searched,
+                # for which an empty part of PYTHONPATH would stand
+                f'PYTHONPATH=$(printf %s {code}:"${{PYTHONPATH:-}}" | tr -s :)',
+                "export PYTHONPATH=${PYTHONPATH%:}",
                 "export PYTHONSAFEPATH=1",
                 *(f"export {name}={value}" for name, value in QUIET.items()),
                 f"export OMP_NUM_THREADS={self.settings.threads or 1}",

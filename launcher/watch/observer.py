@@ -71,7 +71,9 @@ class Observer:
         try:
             found = path.stat()
         except FileNotFoundError:
-            return blank
+            # whoever reads a link to nothing says so
+            lost = run.stage != SYNTHESIS and path.is_symlink()
+            return self._ended(run, blank, 0.0) if lost else blank
         except OSError as error:
             why = f"{path}: no file to be read ({error.strerror})"
             return replace(blank, state="failed", kind="damaged", why=why)

@@ -53,7 +53,7 @@ def full(status: StudyStatus) -> RenderableType:
         parts += ["", *map(Text, status.outside)]
     if waits := _waiting(status):
         parts += ["", Text(waits)]
-    failures = _failures(status.items)
+    failures = _failures(status.items, status.folder.argument)
     if failures.row_count:
         parts += ["", failures]
     return Group(*parts, "")
@@ -264,8 +264,8 @@ def _smaller_passes(items: Sequence[Item]) -> str:
     )
 
 
-def _failures(items: Sequence[Item]) -> Table:
-    """Lists what ended without a result, grouped by what went wrong."""
+def _failures(items: Sequence[Item], study: str) -> Table:
+    """Lists what ended without a result, grouped by what went wrong; ``study`` as one types it."""
     groups: dict[tuple[State, Kind, str], list[Item]] = defaultdict(list)
     for item in items:
         if item.kind:
@@ -285,7 +285,7 @@ def _failures(items: Sequence[Item]) -> Table:
             str(len(members)),
             Text(first.why[:300]),
             Text(first.id[:ID_SHOWN]),
-            advice(kind, first.id[:ID_SHOWN]),
+            advice(kind, first.id[:ID_SHOWN], study),
         )
     return table
 

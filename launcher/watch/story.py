@@ -60,7 +60,7 @@ def why(
     if item.kind:
         console.print(Text(f"{item.kind}: {item.why}", "red"))
         if item.kind != "bug":
-            console.print(f"What to do: {advice(item.kind, item.id)}.")
+            console.print(f"What to do: {advice(item.kind, item.id, found.folder.argument)}.")
     elif item.why:
         waits = "It waits: " if item.state == "pending" else ""
         console.print(f"{waits}{item.why}")

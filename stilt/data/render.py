@@ -66,7 +66,10 @@ def render(task: Task, table: Sequence[Row], where: str, odd: Tally | None = Non
     return examples
 
 
-BLANK = f" \t\r\n{SEPARATOR}"
+STRAY = " \t\r\n"
+"""What may stand around a label: not all blanks of Unicode, for some are control characters."""
+
+BLANK = f"{STRAY}{SEPARATOR}"
 
 
 def _pairs(task: Task, texts: Mapping[str, str]) -> tuple[tuple[str, str | None], ...]:
@@ -91,7 +94,7 @@ def spelling(value: Any) -> str:
     """
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).lower() if isinstance(value, bool) else str(value).strip()
+    return str(value).lower() if isinstance(value, bool) else str(value).strip(STRAY)
 
 
 def _class_of(task: Task) -> Callable[[Any], int]:
@@ -123,6 +126,8 @@ def _number(value: Any) -> float:
     """
     try:
         found = math.nan if isinstance(value, bool) else float(value)
+        if isinstance(value, str) and not value.strip(STRAY).isprintable():
+            found = math.nan
     except (TypeError, ValueError):
         found = math.nan
     if not math.isfinite(found):

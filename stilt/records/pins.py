@@ -4,7 +4,6 @@ import json
 from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -32,7 +31,7 @@ class Pin(Frozen):
     where: str
     parts: tuple[tuple[str, str], ...] = ()
     """The file of train and that of dev, each with a digest; earlier versions kept none."""
-    odd: tuple[dict[str, Any], ...] | None = None
+    odd: tuple[dict[str, str], ...] | None = None
     """What is odd in the rows, for whoever has not got them; earlier versions did not look."""
     text: str = ""
     """Which text the rows are, where the task tells of several."""

@@ -20,8 +20,10 @@ from tests.support.live_study import (
     REPOSITORY,
     slurm,
     submit_command,
+    wait,
     wait_for_all_jobs,
 )
+from tests.support.webhook import webhook
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -42,6 +44,22 @@ def test_two_submits_at_one_instant_run_everything_once(live):
     live.finish(submits=0)
 
 
+def test_a_webhook_is_told_once_when_all_jobs_ended_whatever_lies_in_the_working_folder(live):
+    # with an empty part in its path, a job would find this one before the standard library's
+    shadow = live.own / "queue.py"
+    shadow.write_text("raise SystemExit('a file of the person')")
+    setup = live.profile('setup = ["export PYTHONPATH=:$PYTHONPATH"]\n')
+    live.open()
+    try:
+        with webhook() as hook:
+            live.submit("--bundles", "2", "--profile", str(setup), "--notify", hook.url)
+            wait_for_all_jobs()
+            assert hook.texts == ["study own has ended: 4 of 4 cells done, 0 failed"]
+    finally:
+        shadow.unlink()
+    live.finish(submits=0)
+
+
 @pytest.mark.nightly
 def test_a_pool_of_this_machine_holds_its_cells_and_slurm_goes_on_where_it_was_killed(live):
     local = live.start("--executor", "local", "--workers", "2", "--bundles", "2")
@@ -52,7 +70,8 @@ def test_a_pool_of_this_machine_holds_its_cells_and_slurm_goes_on_where_it_was_k
     for process in (local.pid, *workers):
         os.kill(process, signal.SIGKILL)
     local.communicate(timeout=100)
-    assert [state for state, _ in live.states()] == ["failed"] * 2 + ["open"] * 2
+    told = ["failed"] * 2 + ["open"] * 2
+    wait(lambda: [state for state, _ in live.states()] == told, "the killed workers' end")
     printed = live.submit("--bundles", "2")
     assert "4 runs to do" in printed
     # and the other way round: what SLURM holds is not run here

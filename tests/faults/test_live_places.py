@@ -93,7 +93,8 @@ def test_a_disk_that_fills_up_under_a_study_costs_no_result(live):
         for claim in claims:
             why = live.shown("why", claim.item)
             assert "disk" in why
-            assert "make room (launcher/clean.py), then submit again" in why
+            room = f"clean.py {live.folder.argument}), then submit again"
+            assert "What to do: make room (" in why and room in why
         assert not numbers(live.study, live.folder)
         printed = live.submit("--bundles", "2", check=False)
         assert "Traceback" not in printed

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from launcher.watch.observer import Observer
 from stilt.records.results import Failure, SourceResult, read_record, write_record
 from tests.support.fake_study import make_study
@@ -126,10 +128,20 @@ def test_a_study_with_a_score_that_was_changed_by_hand_is_not_done(made, tmp_pat
     assert "field 'score' = " in item["why"]
 
 
-def test_a_damaged_result_is_told_with_its_file(made, tmp_path, capsys):
+def cut(path):
+    path.write_text('{"schema_version": 1, "stu')
+
+
+def link_to_nothing(path):
+    path.unlink()
+    path.symlink_to("nothing")
+
+
+@pytest.mark.parametrize("damage", [cut, link_to_nothing])
+def test_a_damaged_result_is_told_with_its_file(made, tmp_path, capsys, damage):
     study, folder = made
     cell = next(iter(study.cells.values()))
-    folder.result(cell.id).write_text('{"schema_version": 1, "stu')
+    damage(folder.result(cell.id))
     code, said = show(tmp_path, capsys, "--json")
     assert code == 1
     [item] = [item for item in json.loads(said.out)["items"] if item["state"] == "failed"]

@@ -137,3 +137,10 @@ def test_a_json_file_in_another_encoding_is_told_by_its_name(tmp_path):
     path.write_bytes("{}".encode("utf-16"))
     with pytest.raises(ConfigError, match=r"a\.json: cannot be read \('utf-8' codec"):
         read_json(path)
+
+
+def test_a_key_that_stands_twice_in_a_json_file_is_told(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": {"b": 1, "c": 2, "b": 3}}')
+    with pytest.raises(ConfigError, match=r"a\.json: cannot be read \('b' stands twice in one tab"):
+        read_json(path)

@@ -125,8 +125,32 @@ def test_source_seeds_are_what_varies_where_there_are_several():
     found = whole_mean(first, second, again, 50, np.array([7, 8, 9]))
     assert found.error_sources == pytest.approx((1 / 3) ** 0.5)
     assert found.error_runs == pytest.approx((0.125 / 2) ** 0.5)
-    degrees = (1 / 3 + 1 / 16) ** 2 / ((1 / 3) ** 2 / 2 + (1 / 16) ** 2 / 1)
-    assert (found.low, found.high) == student(1.25, 1 / 3 + 1 / 16, degrees)
+    half = (stats.t.ppf(0.975, 1) ** 2 / 16 + stats.t.ppf(0.975, 2) ** 2 / 3) ** 0.5
+    assert (found.low, found.high) == (pytest.approx(1.25 - half), pytest.approx(1.25 + half))
+
+
+def test_what_source_seeds_vary_by_the_noise_of_runs_alone_counts_once():
+    # source seeds differ by what their runs differ by: nothing is left for the source
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(size=(8, 6)), np.zeros((8, 6))
+    first -= first.reshape(8, 3, 2).mean(axis=(0, 2)).repeat(2)
+    again = first[..., None] * np.ones(5), second[..., None] * np.ones(5)
+    found = whole_mean(first, second, again, 50, np.repeat([1, 2, 3], 2))
+    assert found.error_sources == pytest.approx(0, abs=1e-12)
+    alone = whole_mean(first, second, again, 50)
+    assert (found.low, found.high, found.p) == (alone.low, alone.high, alone.p)
+
+
+@pytest.mark.parametrize("kept", [2, 4, 6])
+def test_p_is_a_twentieth_where_the_interval_ends_at_0(kept):
+    rng = np.random.default_rng(kept)
+    first, second, seeds = rng.normal(size=(8, kept)), np.zeros((8, kept)), np.arange(kept) // 2
+    first += seeds  # 1 better with each source seed
+    again = first[..., None] + rng.normal(0, 0.1, 5), second[..., None] * np.ones(5)
+    found = whole_mean(first, second, again, 50, seeds)
+    assert (found.error_sources is None) == (kept == 2)
+    ends = whole_mean(first - found.low, second, again, 50, seeds)
+    assert (ends.low, ends.p) == (pytest.approx(0, abs=1e-12), pytest.approx(0.05))
 
 
 @pytest.mark.parametrize("there", [1, 2])

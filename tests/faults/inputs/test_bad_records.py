@@ -93,11 +93,16 @@ def _number(value):
 
 
 def _run_of(table) -> dict:
-    """What a record is of: what the grid calls its source says nothing, nor does what is null."""
+    """What a record is of: what the grid calls its source says nothing, nor does what is null.
+
+    A cell without a stage is a target's, and nothing is less than 0 by a sign alone.
+    """
     of, unsaid = (table["cell"], "source") if "cell" in table else (table["source"], "name")
     point = {key: value for key, value in of["hyperparameters"].items() if value is not None}
+    point = {key: value + 0.0 if value == 0 else value for key, value in point.items()}
     said = {key: value for key, value in of.items() if value is not None and key != unsaid}
-    return said | {"hyperparameters": point}
+    stage = {"stage": "target"} if "cell" in table else {}
+    return stage | said | {"hyperparameters": point}
 
 
 def in_batches(seeds: Sequence[int], size: int):

@@ -87,7 +87,7 @@ def mutated_cells(rng: random.Random, form: str) -> Mutation:
             "bytes": pa.array([b"\xff\x00"] * 20),
             "times": pa.array([0] * 20, pa.timestamp("ns", tz="UTC")),
             "spans": pa.array([10**18] * 20, pa.duration("s")),
-            "dates out of range": pa.array([2**62] * 20, pa.timestamp("s")),
+            "dates out of range": pa.array([2**62] * 20, pa.timestamp("ms")),
             "decimals": pa.array([1] * 20).cast(pa.decimal128(30, 2)),
             "a dictionary": pa.array(["0", "1"] * 10).dictionary_encode(),
             "half floats": pa.array([0.0] * 20, pa.float32()),

@@ -69,7 +69,7 @@ def test_the_command_of_the_last_job_tells_the_webhook(own, fake, monkeypatch):
         assert main([*arguments(own), "--notify", hook.url]) == 0
         command = next(line for line in fake.scripts[-1].text.splitlines() if "jobs.notice" in line)
         words = shlex.split(command)
-        code = re.search(r"export PYTHONPATH=(\S+?)\"", fake.scripts[-1].text)[1]
+        code = re.search(r"PYTHONPATH=\$\(printf %s (\S+?):", fake.scripts[-1].text)[1]
         subprocess.run(words[words.index("-m") - 1 :], check=True, env={"PYTHONPATH": code})
     (text,) = hook.texts
     assert re.fullmatch(r"study \S+ has ended: 0 of 48 cells done, 0 failed", text)

@@ -84,13 +84,26 @@ def test_a_wrong_profile_is_told_by_file_and_field(own, fake, capsys, text, mess
     assert message in told
 
 
+def seen_path(script: str, before: str) -> str:
+    """PYTHONPATH of a job, by its script, after a command of the shell."""
+    lines = [line for line in script.splitlines() if "PYTHONPATH" in line]
+    shell = ["bash", "-uc", "; ".join([before, *lines, 'printf %s "$PYTHONPATH"'])]
+    return subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("path", ["", ":", "/a:/b", ":/a::/b:"])
+def test_no_empty_part_of_pythonpath_reaches_a_job(own, fake, path):
+    assert main(arguments(own)) == 0
+    seen = seen_path(fake.scripts[0].text, f"export PYTHONPATH={path}").split(":")
+    assert seen[1:] == [part for part in path.split(":") if part]
+    assert (Path(seen[0]) / "jobs").is_dir()
+
+
 def test_a_path_with_signs_of_the_shell_reaches_the_worker_as_it_is(own, fake):
     root = Path("""a "quote", $HOME, `date` and 'more'""")
     root.mkdir()
     assert main(arguments(own, "--root", str(root))) == 0
-    [line] = [li for li in fake.scripts[0].text.splitlines() if "export PYTHONPATH" in li]
-    shell = ["sh", "-c", f'unset PYTHONPATH; {line}; printf %s "$PYTHONPATH"']
-    seen = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    seen = seen_path(fake.scripts[0].text, "unset PYTHONPATH")
     assert seen.startswith(f"{(root / 'own/code').resolve()}/")
     assert (Path(seen) / "jobs").is_dir()
 

@@ -5,7 +5,7 @@ import pytest
 from stilt.errors import DataError
 from stilt.folder import StudyFolder
 from stilt.grid import Grid
-from stilt.records.pins import Pin, new_pin, pin_path
+from stilt.records.pins import Pin, keep, new_pin, pin_path
 from stilt.records.validity import judge_of
 from stilt.study import bind
 from tests.support.fake_study import TINY
@@ -54,3 +54,12 @@ def test_a_new_study_pins_a_number_of_rows_behind_an_at(folder):
     judge_of(of_hundred(), folder).pin("hellaswag", 100, rows("a" * 12))
     (path,) = folder.data_digest("").parent.iterdir()
     assert path.name == "hellaswag@100.json"
+
+
+def test_a_pin_whose_notes_are_no_text_is_made_anew(tmp_path):
+    path, pin = tmp_path / "rte.json", rows("x")
+    assert keep(path, "rte", pin, None) == ""
+    whole = path.read_text()
+    path.write_text(whole.replace('"odd": []', '"odd": [{"kind": "blank", "text": {"a": 1}}]'))
+    assert "It was made anew." in keep(path, "rte", pin, None)
+    assert path.read_text() == whole
