@@ -90,6 +90,25 @@ class StagingRequest(Frozen):
     """Only tell how long the sequences of the study's tasks are."""
 
 
+class MeasuringRequest(Frozen):
+    """What a measuring process is asked for, as one file of JSON: see ``jobs.measure``."""
+
+    study: Study
+    folder: Path
+    """The study's; nothing is written there."""
+    settings: Settings
+    workers: int = Field(ge=1)
+    """Workers of a submit on the device, which are measured first."""
+    threads: int = Field(ge=1)
+    """CPU threads of each of them."""
+    place: str
+    """See ``Calibration.place``."""
+    file: Path
+    """Where the calibration goes."""
+    seconds: float = Field(gt=0)
+    """How long updates and passes are timed, for each way of dividing the device."""
+
+
 def read_assignment(folder: StudyFolder, bundle_id: str) -> Assignment:
     """Reads the bundle that a launcher wrote."""
     path = folder.bundles / f"{bundle_id}.json"

@@ -25,9 +25,12 @@ from rich.text import Text
 from launcher.checks import cluster, machine
 from launcher.checks.machine import Finding
 from launcher.cluster.profile import read_profile
+from launcher.local.slots import shared_out
+from launcher.study.costs.known import here, of_elements
 from launcher.study.lookup import with_places
 from launcher.study.resolve import Places, resolve_study
 from stilt.errors import ConfigError, StiltError
+from stilt.model.hub import require_here
 from stilt.system.console import new_table, output
 from stilt.system.invocation import spelled
 from stilt.system.units import counted
@@ -42,20 +45,30 @@ def doctor(
     executor: Literal["auto", "local", "slurm"] = "auto",
     places: Annotated[Places, tyro.conf.arg(name="")],
     profile: Path | None = None,
+    measure: bool = False,
+    on_cluster: bool = False,
 ) -> int:
     """Tells whether this machine and its cluster can run the grid; changes nothing.
+
+    With --measure it times the grid's model instead, and keeps what planning reads.
 
     Args:
         grid: a grid to be run, for what it needs of disk, model and data.
         executor: where it is to run; auto takes slurm where there is an sbatch.
         places: see ``Places``.
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
+        measure: time training, scoring and loading of the grid's model on this machine, at its
+            tasks' lengths and batch sizes, for some minutes; hours, time limits and budgets then
+            rest on it.
+        on_cluster: with --measure, as one short job with what cluster.toml asks for an element.
     """
-    on_cluster = executor == "slurm" or (executor == "auto" and shutil.which("sbatch") is not None)
-    found = [*machine.packages(), *machine.written_folders(places.root, on_cluster=on_cluster)]
+    if measure or on_cluster:
+        return _measure(grid, places, profile, measure=measure, on_cluster=on_cluster)
+    on_slurm = executor == "slurm" or (executor == "auto" and shutil.which("sbatch") is not None)
+    found = [*machine.packages(), *machine.written_folders(places.root, on_cluster=on_slurm)]
     found += [machine.hub(), machine.local_data(places.data_dir)]
-    parallel = None if on_cluster else machine.runs_at_a_time()
-    if on_cluster:
+    parallel = None if on_slurm else machine.runs_at_a_time()
+    if on_slurm:
         answers = cluster.commands()
         found += answers
         try:
@@ -88,6 +101,42 @@ def doctor(
         return 1
     flags = with_places(grid or "full", places)
     console.print(f"\nReady{noted}. Next: {spelled('stage')} {flags}", soft_wrap=True)
+    return 0
+
+
+def _measure(
+    grid: str | None, places: Places, profile: Path | None, *, measure: bool, on_cluster: bool
+) -> int:
+    """Measures a grid's model; returns the exit code."""
+    # submitit and what sends take a while to load
+    from launcher.checks.measure import as_measuring, measure_here, measure_on_cluster, show
+    from launcher.send.sender import require_slurm
+
+    if not measure:
+        raise ConfigError("--on-cluster: goes with --measure.")
+    if grid is None:
+        raise ConfigError("--measure: --grid says which model and tasks are measured.")
+    resolved = resolve_study(grid, places)
+    assert resolved.model is not None
+    require_here(resolved.model)
+    console, flags = output(), with_places(grid, places)
+    if on_cluster:
+        require_slurm()
+        asked = read_profile(profile)
+        job, log = measure_on_cluster(as_measuring(resolved, of_elements(asked)), asked)
+        console.print(
+            f"job {job} measures on {asked.place}. Its log: {log}\nOnce it has ended: "
+            f"{spelled('submit')} {flags} --dry-run tells the hours.",
+            soft_wrap=True,
+        )
+        return 0
+    division = here(*shared_out(resolved.study.grid.processes))
+    request = as_measuring(resolved, division)
+    show(measure_here(request, console), console)
+    console.print(
+        f"Kept in {request.file}\nNext: {spelled('submit')} {flags} --executor local --dry-run",
+        soft_wrap=True,
+    )
     return 0
 
 

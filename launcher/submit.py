@@ -13,7 +13,6 @@ if __name__ == "__main__":
 from stilt.system.command import run_command
 
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,15 +28,18 @@ from launcher.cluster.limits import Limits, read_limits
 from launcher.cluster.partitions import require_fitting_nodes
 from launcher.cluster.profile import Flags, Profile, read_profile
 from launcher.local.pool import Pool
-from launcher.local.slots import gpu_count
+from launcher.local.slots import shared_out
 from launcher.scheduler.ledger import append_lines, new_line
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.scheduler.lost import record_lost_jobs
-from launcher.send.dispatch import BUNDLES, dispatch, show_arrays, within
+from launcher.send.dispatch import BUNDLES, dispatch, most_seconds, show_arrays, within
 from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
 from launcher.study.claiming import assign, claim_bundles, new_submission, remove_broken
+from launcher.study.costs.budget import require_hours
+from launcher.study.costs.known import ended_runs, here, keep, known, of_elements
+from launcher.study.costs.planning import Means, plan_missing
 from launcher.study.growth import Asked, next_step
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
@@ -57,7 +59,7 @@ from stilt.config import require_counts
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.model.hub import require_here
-from stilt.plan import Plan, plan
+from stilt.plan import Plan
 from stilt.records.notices import ask_for, ending, forget, tell
 from stilt.system.console import Output
 from stilt.system.files import writable_folder
@@ -78,6 +80,17 @@ class WorkFlags:
     bundles: int | None = None
     """bundles of cells to aim at for the whole study: more balance better, fewer load
     less often."""
+    hours: float | None = None
+    """run what fits so many GPU-hours (worker-hours, on processors), sources among it: the same
+    configurations of all sources, on every target; the next submit without it runs the rest."""
+
+    def means(self, processes: int, profile: Profile | None) -> Means:
+        """What the submit may use: of SLURM, or of this machine where there is no profile."""
+        if profile is None:
+            machine = here(*shared_out(processes, self.workers), self.threads)
+            return Means(machine, self.hours)
+        elements = of_elements(profile, processes)
+        return Means(elements, self.hours, most_seconds(profile, processes))
 
 
 def submit(
@@ -111,7 +124,8 @@ def submit(
         profile: TOML file of the cluster; ./cluster.toml or the user's own by default.
         cluster: slurm: what to ask the cluster for, where its profile is to be overridden.
     """
-    require_counts(**vars(work))
+    require_counts(workers=work.workers, threads=work.threads, bundles=work.bundles)
+    require_hours(work.hours)
     require_usable(outside)
     console = Output(soft_wrap=True)
     asked = read_profile(profile, **vars(cluster)) if executor == "slurm" else None
@@ -129,7 +143,10 @@ def submit(
         )
         for line in step.said:
             console.print(Text(line))
-        whole = show_plan(resolved, others, console, executor=executor, bundles=work.bundles)
+        means = work.means(resolved.study.grid.processes, asked)
+        whole = show_plan(
+            resolved, others, console, executor=executor, bundles=work.bundles, means=means
+        )
         if asked is not None:
             show_arrays(resolved, whole, asked, read_limits(asked), console)
         console.print("Dry run: nothing was written.")
@@ -185,7 +202,12 @@ class Submit:
     """Held until the runs are claimed: meanwhile no other submit changes the study."""
 
     def claim(
-        self, aim: int, limits: Limits, settings: Settings, at_least: int = 1
+        self,
+        aim: int,
+        limits: Limits,
+        settings: Settings,
+        profile: Profile | None = None,
+        at_least: int = 1,
     ) -> tuple[Plan, Plan]:
         """Takes over what others have, plans what is missing, claims it, and tells workers.
 
@@ -193,6 +215,7 @@ class Submit:
             aim: bundles to aim at, for the whole study: what is left of it makes fewer.
             limits: what the executor takes.
             settings: what workers are told.
+            profile: what SLURM is asked for; None for this machine.
             at_least: bundles that are wanted however little is left.
 
         Returns:
@@ -210,17 +233,18 @@ class Submit:
             console.print(Text.assemble(("left alone:", "yellow"), f" {message}"))
         if take_over(resolved, state, self.others, lives, console):
             state = outstanding(resolved.study, resolved.folder, lives)
-        whole = plan(
-            resolved.study,
-            cells=state.missing,
-            there=state.there,
-            held=state.held,
-            sizes=self.sizes,
-            bundles=min(
-                max(at_least, math.ceil(aim * len(state.missing) / len(resolved.study.cells))),
-                limits.room or len(resolved.study.cells),
-            ),
-        )
+        study, folder = resolved.study, resolved.folder
+        means = self.work.means(study.grid.processes, profile)
+        ended = ended_runs(study, folder, state.done)
+        found = known(study, resolved.cache, means.division, sizes=self.sizes, ended=ended)
+        console.print(Text("\n".join(found.said), "yellow")) if found.said else None
+        most = limits.room or len(study.cells)
+
+        def bundles(cells: int) -> int:
+            return min(max(at_least, math.ceil(aim * cells / len(study.cells))), most)
+
+        whole = plan_missing(study, state, found, means, console, bundles, self.sizes)
+        keep(found, folder)
         fits, later = within(whole, limits)
         mine = claim_bundles(fits, resolved.folder, settings.submission, lives)
         remove_broken(mine, resolved.folder, state.broken)
@@ -235,22 +259,16 @@ class Submit:
             f"{counted(runs, 'run')} to do in {counted(len(mine.bundles), 'bundle')}"
         )
         if state.held and liveness.asked and liveness.unanswered:
-            console.print(
-                Text.assemble(
-                    ("SLURM does not answer:", "yellow"),
-                    f" {liveness.unanswered}; what its jobs may hold is left to them.",
-                )
-            )
+            said = f" {liveness.unanswered}; what its jobs may hold is left to them."
+            console.print(Text.assemble(("SLURM does not answer:", "yellow"), said))
         if later.bundles:
             more = sum(len(b.items) for b in later.bundles)
-            console.print(
-                Text.assemble(
-                    (counted(more, "more run"), "yellow"),
-                    f" {'exceeds' if more == 1 else 'exceed'} the "
-                    f"{counted(limits.room or 0, 'job')} that you may still queue here; the same "
-                    "command sends the rest when jobs have ended.",
-                )
+            said = (
+                f" {'exceeds' if more == 1 else 'exceed'} the {counted(limits.room or 0, 'job')} "
+                "that you may still queue here; the same command sends the rest when jobs have "
+                "ended."
             )
+            console.print(Text.assemble((counted(more, "more run"), "yellow"), said))
         if not runs and not later.bundles:
             name = resolved.folder.argument
             console.print(
@@ -289,16 +307,13 @@ class Submit:
 def _run_here(options: Submit) -> int:
     """Runs everything on this machine and stays until it is done."""
     resolved, console = options.resolved, options.console
-    gpus = gpu_count()
-    cores = len(os.sched_getaffinity(0))
     each = resolved.study.grid.processes
+    count, threads, gpus = shared_out(each, options.work.workers)
     if gpus and each > gpus:
         raise ConfigError(
             f"grid {resolved.study.grid.name!r}, field 'processes' = {each}: one GPU for each is "
             f"wanted, and this machine shows {gpus}."
         )
-    count = options.work.workers or max(1, (gpus or cores) // each)
-    threads = max(1, cores // (count * each))
     settings = options.settings(threads=threads, device="gpu" if gpus else "cpu")
     mine, _ = options.claim(options.work.bundles or 4 * count, Limits(), settings, at_least=count)
     if not mine.bundles:
@@ -341,7 +356,7 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
         device="gpu" if profile.element_gpus else "cpu",
         profile=profile,
     )
-    mine, later = options.claim(options.work.bundles or BUNDLES, limits, settings)
+    mine, later = options.claim(options.work.bundles or BUNDLES, limits, settings, profile)
     if not mine.bundles and not later.bundles:
         return 0
     jobs = dispatch(resolved, mine, profile, limits, settings, console) if mine.bundles else []

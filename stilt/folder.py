@@ -35,6 +35,7 @@ class StudyFolder:
         self.notices = path / "notices"
         self.summary = summary or path / "summary"
         self.submissions = path / "submissions.jsonl"
+        self.calibration = path / "calibration.json"
 
     @property
     def argument(self) -> str:

@@ -1,8 +1,9 @@
 """What is to be run, in which order, packed into bundles of similar cost."""
 
 import heapq
+import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -34,6 +35,13 @@ class Bundle(Frozen):
     """What must be there first: the source's id, ``synthesis``, or both in this order."""
     cost: float = Field(ge=0)
     """Estimated work in training tokens."""
+    seconds: float | None = Field(default=None, ge=0, exclude_if=lambda value: value is None)
+    """Predicted seconds of one worker, where a forecast was made."""
+
+    @property
+    def weight(self) -> float:
+        """What bundles of one plan are compared by: predicted seconds, else estimated work."""
+        return self.cost if self.seconds is None else self.seconds
 
 
 class Plan(Frozen):
@@ -46,6 +54,12 @@ class Plan(Frozen):
         """Estimated work of all bundles, in training tokens."""
         return sum(bundle.cost for bundle in self.bundles)
 
+    @property
+    def seconds(self) -> float | None:
+        """Predicted seconds of all bundles, of one worker; None without a forecast."""
+        found = [bundle.seconds for bundle in self.bundles if bundle.seconds is not None]
+        return sum(found) if len(found) == len(self.bundles) else None
+
 
 def plan(
     study: Study,
@@ -56,6 +70,9 @@ def plan(
     sizes: Mapping[str, Size] | None = None,
     bundles: int = 8,
     max_cells: int = 64,
+    seconds: Callable[[Run], float] | None = None,
+    most_seconds: float | None = None,
+    order: Mapping[str, int] | None = None,
 ) -> Plan:
     """Plans the cells that are still to be run.
 
@@ -71,6 +88,9 @@ def plan(
         sizes: rows and tokens of tasks; the tasks' own published sizes where absent.
         bundles: bundles to aim at for the whole study: more balance better, fewer load less often.
         max_cells: cells in one bundle at most.
+        seconds: predicts the seconds of a run; without it, bundles are packed by estimated work.
+        most_seconds: predicted seconds that no bundle of several cells exceeds.
+        order: id -> place of a cell among those of its bundle; dearest first where absent.
 
     Returns:
         Every id of ``cells`` in exactly one bundle, after the source it needs.
@@ -82,18 +102,21 @@ def plan(
     makers |= {need for maker in makers for need in lacked[maker]}.difference(held)
     made = [run for run in study.runs.values() if run.id in makers]
     costs = {run.id: cost(study, run, sizes) for run in [*made, *wanted]}
-    found = [_bundle(run.stage, [run.id], lacked[run.id], costs) for run in made]
-    total = sum(costs[run.id] for run in wanted) or 1.0
+    times = {run.id: seconds(run) for run in [*made, *wanted]} if seconds else None
+    weights = costs if times is None else times
+    found = [_bundle(run.stage, [run.id], lacked[run.id], costs, times) for run in made]
+    total = sum(weights[run.id] for run in wanted) or 1.0
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for run in wanted:
         groups[run.source_name, lacked[run.id]].append(run.id)
     for (_, needs), members in groups.items():
-        share = sum(costs[m] for m in members) / total
-        count = max(1, round(share * bundles), -(-len(members) // max_cells))
-        for packed in pack({m: costs[m] for m in members}, count, max_cells):
-            found.append(_bundle("target", packed, needs, costs))
+        share = sum(weights[m] for m in members)
+        count = max(1, round(share / total * bundles), -(-len(members) // max_cells))
+        for packed in _packed({m: weights[m] for m in members}, count, max_cells, most_seconds):
+            items = sorted(packed, key=order.__getitem__) if order else packed
+            found.append(_bundle("target", items, needs, costs, times))
     rank = {"synthesis": 0, "source": 1, "target": 2}
-    found.sort(key=lambda b: (rank[b.stage], bool(b.needs), -b.cost, b.id))
+    found.sort(key=lambda b: (rank[b.stage], bool(b.needs), -b.weight, b.id))
     return Plan(bundles=tuple(found))
 
 
@@ -117,6 +140,22 @@ def pack(costs: Mapping[str, float], count: int, most: int | None = None) -> lis
     return packed
 
 
+def _packed(
+    weights: Mapping[str, float], count: int, most: int, most_weight: float | None
+) -> list[list[str]]:
+    """Packs items as ``pack``, into more bundles where one of several items would weigh more."""
+    if most_weight is not None:
+        count = max(count, math.ceil(sum(weights.values()) / most_weight))
+    while True:
+        found = pack(weights, count, most)
+        if most_weight is None or all(
+            len(items) == 1 or sum(weights[item] for item in items) <= most_weight
+            for items in found
+        ):
+            return found
+        count += 1 + count // 20
+
+
 def cost(study: Study, run: Run, sizes: Mapping[str, Size] | None = None) -> float:
     """Estimated work of a run in training tokens: its training and one pass over dev.
 
@@ -125,7 +164,7 @@ def cost(study: Study, run: Run, sizes: Mapping[str, Size] | None = None) -> flo
     if run.stage == SYNTHESIS:
         return _generation(study, sizes)
     task = study.tasks[run.task]
-    size = _size(task, sizes)
+    size = size_of(task, sizes)
     dev = size.dev * task.sequences * size.tokens / TRAIN_TO_FORWARD
     if run.hyperparameters is None:
         return dev
@@ -154,13 +193,14 @@ def _generation(study: Study, sizes: Mapping[str, Size] | None) -> float:
     spec = study.grid.synthesis
     if spec is None:
         return 0.0
-    tokens = max(_size(task, sizes).tokens for task in study.tasks.values() if task.synthesis)
+    tokens = max(size_of(task, sizes).tokens for task in study.tasks.values() if task.synthesis)
     forward = (spec.sentences + spec.dev_sentences) * tokens * (1 + FAKES) / 2
     generator = spec.generator.parameters or GENERATOR_PARAMETERS
     return forward / TRAIN_TO_FORWARD * generator / (study.grid.model.parameters or generator)
 
 
-def _size(task: Task, sizes: Mapping[str, Size] | None) -> Size:
+def size_of(task: Task, sizes: Mapping[str, Size] | None = None) -> Size:
+    """Rows and tokens of a task: as they were read, else as published."""
     if sizes and task.name in sizes:
         return sizes[task.name]
     # a user's task may leave its size out; the order of magnitude is all that packing needs
@@ -173,7 +213,15 @@ def _size(task: Task, sizes: Mapping[str, Size] | None) -> Size:
 
 
 def _bundle(
-    stage: str, items: list[str], needs: tuple[str, ...], costs: Mapping[str, float]
+    stage: str,
+    items: list[str],
+    needs: tuple[str, ...],
+    costs: Mapping[str, float],
+    times: Mapping[str, float] | None,
 ) -> Bundle:
+    sums = {
+        "cost": sum(costs[item] for item in items),
+        "seconds": None if times is None else sum(times[item] for item in items),
+    }
     table = {"id": digest([stage, *items]), "stage": stage, "items": items, "needs": needs}
-    return Bundle.model_validate(table | {"cost": sum(costs[item] for item in items)})
+    return Bundle.model_validate(table | sums)

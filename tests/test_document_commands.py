@@ -159,7 +159,9 @@ def sandbox(tmp_path_factory, roberta):
 
 
 def can_be_run(command):
-    """Whether a command needs neither a cluster, nor the Hub, nor time to train."""
+    """Whether a command needs neither a cluster, nor the Hub, nor time to train or to measure."""
+    if {"--measure", "--hours"} & set(command.arguments):
+        return False
     if command.name == "stage":
         return bool({"--fields", "--show"} & set(command.arguments))
     return command.name != "submit" or bool(

@@ -112,6 +112,7 @@ def copy_records(folder: StudyFolder, study: Study, copied: StudyFolder) -> None
         _copy(file, target, Pin if secret else None)
     sheet = folder.synthesis() / "datasheet.json"
     _copy(folder.study_file, copied.study_file)
+    _copy(folder.calibration, copied.calibration)
     _copy(sheet, copied.synthesis() / sheet.name)
     _copy(folder.summary / ACCOUNTING, copied.summary / ACCOUNTING)
 

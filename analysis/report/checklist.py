@@ -23,6 +23,7 @@ LEFT_OUT = (
 )
 FILES = {
     "study.json": "the resolved study: grid, model, task definitions, revisions",
+    "calibration.json": "the measured speed by which the study's hours were predicted",
     "results/": "one line of JSON for each cell that ended",
     "sources/": "the same for each source",
     "failures/": "why other cells have no result",

@@ -14,6 +14,7 @@ from analysis.read.collect import Collection
 from analysis.report.choices import HEADS
 from analysis.report.costs import ACCOUNTING, Accounting, kept_accounting, runs_of
 from analysis.report.environments import environments
+from analysis.report.forecasts import predictions
 from analysis.stats.degenerate import DEFINITIONS
 from analysis.stats.differences import Question
 from analysis.stats.scope import meaning
@@ -75,10 +76,19 @@ def facts(collection: Collection, summary: pl.DataFrame, asked: Question) -> tup
     """
     study = collection.study
     trained = summary.filter(pl.col("stage") == "target", pl.col("best_cell").is_not_null())
+    predicted = predictions(collection)
+    costs = tuple(_costs(collection))
+    if predicted is not None:
+        costs += (Fact("Predicted seconds of a run", predicted[0], "calibration.json"),)
     return (
         Group("B2", "Licences and terms of data and model", tuple(_licences(study))),
         Group("B6", "Data: rows of each split", tuple(_rows(collection))),
-        Group("C1", "Model size, computing budget, infrastructure", tuple(_costs(collection))),
+        Group(
+            "C1",
+            "Model size, computing budget, infrastructure",
+            costs,
+            (predicted[1],) if predicted else (),
+        ),
         Group(
             "C2",
             "Experimental setup, hyperparameter search, best values",

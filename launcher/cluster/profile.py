@@ -228,6 +228,16 @@ class Profile(Written):
         gpus = self.gpus_beside_gres
         return ",".join(filter(None, (self.gres, f"gpu:{gpus}" if gpus else None))) or None
 
+    @property
+    def place(self) -> str:
+        """Where its elements run, as far as it says: what a measured speed holds for."""
+        names = ("partition", "gres", "constraint")
+        said = [f"{name} {value}" for name in names if (value := getattr(self, name)) is not None]
+        gpus = self.gpus_beside_gres
+        said += [f"{gpus} GPU{'s' * (gpus > 1)}"] if gpus else []
+        said += ["no GPU"] if not self.element_gpus else []
+        return f"SLURM: {', '.join(said)}"
+
     def workers(self, processes: int) -> int:
         """Workers of one element.
 

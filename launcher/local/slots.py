@@ -58,6 +58,18 @@ class Slots:
         return self._faults[slot] >= MAX_FAULTS
 
 
+def shared_out(processes: int, workers: int | None = None) -> tuple[int, int, int]:
+    """How this machine is divided: workers at a time, CPU threads of each, and its GPUs.
+
+    Args:
+        processes: of each worker.
+        workers: as a person wants; one for each GPU, or core, where absent.
+    """
+    gpus, cores = gpu_count(), len(os.sched_getaffinity(0))
+    count = workers or max(1, (gpus or cores) // processes)
+    return count, max(1, cores // (count * processes)), gpus
+
+
 def gpu_count() -> int:
     """Counts the GPUs that workers may use, without importing torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

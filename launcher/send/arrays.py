@@ -19,6 +19,8 @@ class Array:
     """Positions of the arrays that must succeed first; the sender adds jobs of other submits."""
     after_any: tuple[int, ...] = ()
     """Positions of arrays whose places this one takes: it waits until they end, well or not."""
+    minutes: int | None = None
+    """Time limit of an element, where its seconds were predicted; else the profile's."""
 
     @property
     def stage(self) -> str:
@@ -46,7 +48,7 @@ class _Group:
 
     @property
     def cost(self) -> float:
-        return sum(bundle.cost for bundle in (*self.before, *self.targets))
+        return sum(bundle.weight for bundle in (*self.before, *self.targets))
 
 
 def arrange(

@@ -1,6 +1,8 @@
 """From claimed bundles to arrays that are sent, and what is printed of them."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +32,11 @@ from stilt.system.units import counted
 
 BUNDLES = 64
 """Bundles aimed at where nobody says: the paper's 1,152 cells make 18 runs in each."""
+MARGIN = 1.5
+"""Time limit of an element over its predicted seconds: what takes longer saves its state, is
+requeued, and goes on."""
+SPARE_MINUTES = 5
+"""Added to it, for the start of processes and the load of what they share."""
 
 
 def dispatch(
@@ -56,7 +63,7 @@ def dispatch(
     Raises:
         ConfigError: sbatch refused; the message is its own.
     """
-    arrays = _arrays(mine, profile, limits)
+    arrays = _arrays(mine, profile, limits, resolved.study.grid.processes)
     exclude = away_from(bad_nodes(resolved.folder), limits)
     folder = StudyFolder(resolved.folder.path.resolve())
     script = Script(folder, profile, settings, snapshot(folder), exclude)
@@ -114,7 +121,7 @@ def show_arrays(
     """Prints the arrays that a plan would become, and the text that sbatch would be given."""
     if limits.problem:
         console.print(f"{limits.problem}: arrays of at most {limits.array_size} are assumed.")
-    arrays = _arrays(whole, profile, limits)
+    arrays = _arrays(whole, profile, limits, resolved.study.grid.processes)
     console.print(
         sent_table(
             resolved.study,
@@ -146,7 +153,8 @@ def sent_table(
         arrays: each with its name.
         jobs: names of the arrays that are at a position of the plan.
     """
-    numbers = ("elements", "at a time", "runs")
+    predicted = any(array.minutes is not None for array, _ in arrays)
+    numbers = ("elements", "at a time", "runs", *(["minutes"] if predicted else []))
     table = new_table("job", "stage", "waits for", *numbers, title="job arrays", right=numbers)
     for array, job in arrays:
         ended = [job for position in array.after_any for job in jobs.get(position, ())]
@@ -159,6 +167,7 @@ def sent_table(
             str(len(array.bundles)),
             str(array.parallel),
             str(_runs(array.bundles)),
+            *([str(array.minutes)] if predicted else []),
         )
     return table
 
@@ -167,9 +176,31 @@ def _runs(bundles: Sequence[Bundle]) -> int:
     return sum(len(bundle.items) for bundle in bundles)
 
 
-def _arrays(whole: Plan, profile: Profile, limits: Limits) -> list[Array]:
+def most_seconds(profile: Profile, processes: int) -> float:
+    """Predicted seconds of runs that an element is given at most, to end within its time limit."""
+    minutes = max(profile.time - SPARE_MINUTES, profile.time / 2)
+    return 60 * minutes / MARGIN * profile.workers(processes)
+
+
+def _arrays(whole: Plan, profile: Profile, limits: Limits, processes: int) -> list[Array]:
     size = min(profile.array_size or limits.array_size, limits.array_size)
-    return arrange(whole.bundles, array_size=size, parallel=profile.parallel)
+    arrays = arrange(whole.bundles, array_size=size, parallel=profile.parallel)
+    workers = profile.workers(processes)
+    return [replace(array, minutes=_minutes(array, profile, workers)) for array in arrays]
+
+
+def _minutes(array: Array, profile: Profile, workers: int) -> int | None:
+    """Time limit of an array's elements by their predicted seconds; None without a prediction."""
+    found = [bundle.seconds for bundle in array.bundles if bundle.seconds is not None]
+    if len(found) < len(array.bundles):
+        return None
+    longest = max(
+        seconds / min(workers, len(bundle.items))
+        for seconds, bundle in zip(found, array.bundles, strict=True)
+    )
+    wanted = math.ceil(MARGIN * longest / 60) + SPARE_MINUTES
+    # as a profile: at most half of the time is kept for saving
+    return min(profile.time, max(wanted, math.ceil(profile.signal_seconds / 30)))
 
 
 def _warn(console: Console, word: str, text: str) -> None:

@@ -27,7 +27,7 @@ UNFIT = {
     "\r": "it ends a line of the job's script",
 }
 """Characters that a study's folder cannot have, and why: sbatch(1), FILENAME PATTERN."""
-AS_THEY_ARE = ("account", "constraint", "gres", "partition", "qos", "time")
+AS_THEY_ARE = ("account", "constraint", "gres", "partition", "qos")
 """Fields of a profile that sbatch is given under the same name."""
 
 
@@ -54,6 +54,7 @@ class Script:
             # by its comment, an array is found again
             "comment": array.token,
             **{name: getattr(profile, name) for name in AS_THEY_ARE},
+            "time": array.minutes or profile.time,
             "exclude": ",".join(nodes) or None,
             "mem": profile.memory,
             "cpus_per_task": profile.cpus,

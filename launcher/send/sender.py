@@ -88,7 +88,7 @@ class Sender:
             cluster=self.cluster,
             snapshot=os.path.relpath(script.code, script.folder.path),
             gpus=script.profile.element_gpus,
-            minutes=script.profile.time,
+            minutes=array.minutes or script.profile.time,
             timeouts=script.profile.max_timeouts,
             workers=self.workers,
         )

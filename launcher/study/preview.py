@@ -1,24 +1,27 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Mapping, Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from launcher.scheduler.liveness import ClaimLiveness
+from launcher.study.costs.counts import count_table
+from launcher.study.costs.known import MEASURED, Known, ended_runs, known
+from launcher.study.costs.planning import Means, plan_missing
 from launcher.study.offers import Offers, find_offers
 from launcher.study.outstanding import Outstanding, outstanding
 from launcher.study.resolve import ResolvedStudy
-from stilt.cell import Run
 from stilt.folder import StudyFolder
-from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan, cost, plan
+from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan
 from stilt.records.finished import read_ending
 from stilt.records.results import Ended, Result
 from stilt.study import Study
 from stilt.system.console import new_table
+from stilt.system.invocation import spelled
 from stilt.system.units import counted, span
 from stilt.training.power import (
     ALPHA,
@@ -34,9 +37,6 @@ from stilt.training.power import (
 
 ASSUMED_FLOPS = 2e13
 """Effective fp32 FLOP/s of one GPU where the study has no finished cell to measure by."""
-MEASURED = 200
-"""Finished cells at most that the speed is measured by."""
-
 COMPARED = 72
 """Finished pairs of a target at most by which its differences' spread is measured."""
 
@@ -48,6 +48,7 @@ def show_plan(
     *,
     executor: str,
     bundles: int | None,
+    means: Means,
 ) -> Plan:
     """Prints and returns the plan of what is still to be run.
 
@@ -57,19 +58,22 @@ def show_plan(
         console: where to print.
         executor: its name, for the text.
         bundles: bundles to aim at; a usual number where None.
+        means: what it may use.
+
+    Raises:
+        ConfigError: See ``plan_missing``.
     """
     study = resolved.study
     state = outstanding(study, resolved.folder, ClaimLiveness(resolved.folder).lives)
     offers = find_offers(resolved, state, others)
     taken = {offer.run.id for offer in offers.cells}
     missing = [cell for cell in state.missing if cell not in taken]
-    whole = plan(
-        study,
-        cells=missing,
-        there=state.there | offers.there,
-        held=state.held,
-        bundles=bundles or 64,
-    )
+    records = [(offer.run, offer.record) for offer in offers.cells if offer.record is not None]
+    ended = [*ended_runs(study, resolved.folder, state.done), *records][:MEASURED]
+    found = known(study, resolved.cache, means.division, ended=ended)
+    there = state.there | offers.there
+    lacking = replace(state, missing=missing, there=there)
+    whole = plan_missing(study, lacking, found, means, console, lambda cells: bundles or 64)
     lacks = (f" (not found here: {resolved.problem})", "yellow") if resolved.problem else "."
     over = f"{len(taken)} to be taken over, " if taken else ""
     console.print(
@@ -84,7 +88,9 @@ def show_plan(
     _show_cells(study, state, taken, missing, console)
     _show_offers(offers, console)
     console.print(_stages(study, whole))
-    console.print(_time(resolved, state.done, offers, whole))
+    console.print(_time(study, found, whole))
+    for line in found.said:
+        console.print(Text(line, style="yellow"))
     _show_power(resolved, state.done, offers, console)
     counts = Counter(bundle.stage for bundle in whole.bundles)
     said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
@@ -171,31 +177,7 @@ def _show_cells(
     heading = "cells by target and source: " + " / ".join(kinds)
     # a title would be broken into lines as wide as the table
     console.print(heading if len(kinds) > 1 else "cells to run, by target and source")
-
-    def count(some: Container[str]) -> Counter[tuple[str, str]]:
-        cells = (cell for cell in study.cells.values() if cell.id in some)
-        return Counter((cell.source, cell.target) for cell in cells)
-
-    planned, counts = count(study.cells), [count(some) for some in kinds.values()]
-    sources = list(dict.fromkeys(cell.source for cell in study.cells.values()))
-    targets = list(dict.fromkeys(cell.target for cell in study.cells.values()))
-    table = new_table()
-    table.add_column("target", no_wrap=True)
-
-    def shown(of: Sequence[str], on: Sequence[str]) -> str:
-        pairs = [pair for pair in product(of, on) if pair in planned]
-        return "/".join(str(sum(c[pair] for pair in pairs)) for c in counts) if pairs else "-"
-
-    columns = [*([source] for source in sources), sources]
-    for name, column in zip([*sources, "all"], columns, strict=True):
-        # a long name may be broken into lines, a number may not
-        table.add_column(
-            name, justify="right", overflow="fold", min_width=len(shown(column, targets))
-        )
-    for target in targets:
-        table.add_row(target, *(shown(column, [target]) for column in columns))
-    table.add_row("all", *(shown(column, targets) for column in columns), style="bold")
-    console.print(table)
+    console.print(count_table(study, kinds))
 
 
 def _show_offers(offers: Offers, console: Console) -> None:
@@ -241,22 +223,19 @@ def _stages(study: Study, whole: Plan) -> Table:
     return table
 
 
-def _time(resolved: ResolvedStudy, done: set[str], offers: Offers, whole: Plan) -> str:
-    """Estimates how long a plan takes, by cells that are done here or elsewhere, if any are."""
-    study = resolved.study
-    tokens = seconds = 0.0
-    measured: list[tuple[Run, Ended | None]] = []
-    for item in sorted(done)[:MEASURED]:
-        run = study.runs[item]
-        measured.append((run, read_ending(study, resolved.folder, run)))
-    measured += [(offer.run, offer.record) for offer in offers.cells]
-    for run, record in measured[:MEASURED]:
-        if record is not None and record.training is not None:
-            tokens += cost(study, run)
-            seconds += sum(record.timings.model_dump().values())
-    if tokens and seconds:
-        hours = whole.cost * seconds / tokens / 3600
-        return f"about {hours:.1f} worker-hours, at the finished cells' speed."
+def _time(study: Study, found: Known, whole: Plan) -> str:
+    """Tells how long a plan takes, by a calibration, or by cells that are done here or elsewhere.
+
+    The start of a bundle's process is counted where it was measured.
+    """
+    if found.forecast.known:
+        unit, forecast = found.division.unit, found.forecast
+        seconds = sum(forecast.seconds(study.runs[item]) for b in whole.bundles for item in b.items)
+        seconds += found.setting.start * len(whole.bundles) if found.setting else 0.0
+        hours = found.division.device_seconds(seconds) / 3600
+        if found.calibration is None:
+            return f"about {hours:.1f} worker-hours, at the finished cells' speed."
+        return f"about {hours:.2f} {unit}, {found.basis}."
     parameters = study.grid.model.parameters
     if not parameters:
         return (
@@ -265,5 +244,6 @@ def _time(resolved: ResolvedStudy, done: set[str], offers: Offers, whole: Plan) 
     hours = whole.cost * 2 * TRAIN_TO_FORWARD * parameters / ASSUMED_FLOPS / 3600
     return (
         f"about {hours:.1f} GPU-hours, if a GPU does {ASSUMED_FLOPS:.0e} FLOP/s in fp32 at these "
-        "batch sizes (assumed; the measured speed replaces it as soon as a cell has finished)."
+        "batch sizes (assumed; the measured speed replaces it as soon as a cell has finished, and "
+        f"{spelled('doctor')} --measure tells it before)."
     )

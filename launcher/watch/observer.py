@@ -12,13 +12,14 @@ from launcher.scheduler.reasons import WITHDRAWN, Reason, died, reason_of_end
 from launcher.watch.outside import told
 from launcher.watch.study_status import Item, StudyStatus
 from stilt.cell import SYNTHESIS, Run
-from stilt.errors import ResultError
+from stilt.errors import ConfigError, ResultError
 from stilt.folder import StudyFolder
-from stilt.plan import cost
 from stilt.records import claims
 from stilt.records.finished import read_ending
 from stilt.records.results import Failure, Result, SourceResult, read_record
 from stilt.study import Study
+from stilt.training.speed.calibration import Calibration, read_calibration
+from stilt.training.speed.forecast import forecast
 
 
 class Observer:
@@ -27,8 +28,13 @@ class Observer:
     def __init__(self, folder: StudyFolder, study: Study) -> None:
         self.folder = folder
         self.study = study
+        calibration = _calibration(folder)
+        self.calibrated = calibration is not None
+        setting = calibration.settings[0] if calibration else None
+        # of the study's own runs, a status knows how long they took in any case
+        weigh = forecast(study, calibration, setting).base
         self._runs = [
-            (run, Item(run.id, run.stage, run.name, run.source_name, run.task, cost(study, run)))
+            (run, Item(run.id, run.stage, run.name, run.source_name, run.task, weigh(run)))
             for run in study.runs.values()
         ]
         self._read: dict[Path, tuple[tuple[int, int], Item]] = {}
@@ -56,6 +62,7 @@ class Observer:
             damaged=liveness.ledger.damaged,
             away=look.away,
             outside=told(self.folder, time.time()),
+            calibrated=self.calibrated,
         )
 
     def ended(self, run: Run, blank: Item) -> Item:
@@ -245,6 +252,14 @@ class _Look:
         logs = log_files(self.folder, element=None, bundles=(claim.bundle,))
         where = f"its worker (process {claim.pid} on {claim.host})"
         return died(None, log_end(logs), begun=True, where=where)
+
+
+def _calibration(folder: StudyFolder) -> Calibration | None:
+    """The calibration that the study's submit planned by; None where there is none of use."""
+    try:
+        return read_calibration(folder.calibration)
+    except ConfigError:
+        return None
 
 
 def _waits(claim: claims.Claim, job: JobState | None) -> str:

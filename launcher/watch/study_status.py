@@ -1,6 +1,6 @@
 """How a study stands at one moment: its items, and what follows from them."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -23,7 +23,7 @@ class Item:
     source: str = ""
     target: str = ""
     cost: float = 0.0
-    """Estimated work, in training tokens."""
+    """Estimated work: in seconds where a calibration predicts them, else in training tokens."""
     state: State = "open"
     kind: Kind | Literal[""] = ""
     """Class of the failure, or of what ended the job of an item that is open again."""
@@ -72,6 +72,8 @@ class StudyStatus:
     """Where the study's jobs are, if they cannot be asked for here."""
     outside: list[str] = field(default_factory=list)
     """Where its trackers' runs lie, and what a webhook was told."""
+    calibrated: bool = False
+    """Whether the work of items is estimated in seconds."""
 
     @cached_property
     def cells(self) -> list[Item]:
@@ -104,28 +106,41 @@ class StudyStatus:
         done = sum(i.cost * (1.0 if i.state == "done" else i.share) for i in self.items)
         return done / total if total else 0.0
 
-    @property
-    def speed(self) -> float | None:
-        """Training tokens a second of one worker; None before anything was measured."""
-        tokens = seconds = 0.0
+    @cached_property
+    def speeds(self) -> dict[str, float]:
+        """Estimated work that a worker does in a second, by target, where runs have ended on it.
+
+        That of all targets together stands under an empty name, once anything was measured.
+        """
+        work: dict[str, float] = defaultdict(float)
+        seconds: dict[str, float] = defaultdict(float)
         for item in self.items:
             if item.state == "done" and item.seconds and not item.diverged:
-                tokens, seconds = tokens + item.cost, seconds + item.seconds
+                # where nothing was calibrated, one target's runs alone would tell too little
+                for name in {item.target if self.calibrated else "", ""}:
+                    work[name] += item.cost
+                    seconds[name] += item.seconds
         for item in self.items if not seconds else ():
             if item.state == "running" and item.share > 0 and item.started:
-                tokens += item.share * item.cost
-                seconds += self.now - item.started
-        return tokens / seconds if seconds > 0 else None
+                work[""] += item.share * item.cost
+                seconds[""] += self.now - item.started
+        known = {"": 1.0} if self.calibrated else {}
+        return known | {name: work[name] / seconds[name] for name in seconds if seconds[name] > 0}
 
     @property
     def left(self) -> float | None:
         """Seconds until what is submitted will have ended, with as many workers as now."""
         workers = sum(item.state == "running" for item in self.items)
-        if not workers or not self.speed:
+        speeds = self.speeds
+        if not workers or not speeds.get(""):
             return None
-        todo = [i.cost * (1 - i.share) for i in self.items if i.state in ("running", "pending")]
+        todo = [
+            i.cost * (1 - i.share) / (speeds.get(i.target) or speeds[""])
+            for i in self.items
+            if i.state in ("running", "pending")
+        ]
         # one item is not spread over workers
-        return max(sum(todo) / workers, *todo) / self.speed
+        return max(sum(todo) / workers, *todo)
 
     @cached_property
     def own(self) -> list[Item]:

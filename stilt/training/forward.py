@@ -30,10 +30,8 @@ def forward(
     Returns:
         (B, K) logits, in fp32, in the order of ``rows``, and the token positions computed.
     """
-    device, options = accelerator.device, data.options
-    sequences = (rows[:, None] * options + np.arange(options)).ravel()
-    lengths = data.lengths[sequences]
-    groups = split_by_length(lengths, PASS_OVERHEAD.get(device.type, 4096))
+    device = accelerator.device
+    sequences, groups = passes_of(data, rows, device.type)
     outputs = []
     computed = 0
     for members in groups:
@@ -44,6 +42,21 @@ def forward(
     back = torch.from_numpy(np.argsort(np.concatenate(groups))).to(device)
     logits = torch.cat(outputs)[back]
     return logits.view(len(rows), -1).float(), computed
+
+
+def passes_of(data: Encoded, rows: np.ndarray, device: str) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Sequences of some examples, and the forward passes that they are computed in.
+
+    Args:
+        data: encoded split.
+        rows: (B,) example indices.
+        device: its type, as torch calls it.
+
+    Returns:
+        (B x O,) sequence indices, and for each pass its places among them.
+    """
+    sequences = (rows[:, None] * data.options + np.arange(data.options)).ravel()
+    return sequences, split_by_length(data.lengths[sequences], PASS_OVERHEAD.get(device, 4096))
 
 
 def split_by_length(lengths: Sequence[int] | np.ndarray, overhead: float) -> list[np.ndarray]:
@@ -120,20 +133,26 @@ def predict(model: Any, data: Encoded, team: Team) -> np.ndarray:
     any more.
     """
     model.eval()
-    longest = data.lengths.reshape(len(data), data.options).max(axis=1)
-    order = np.argsort(-longest, kind="stable")
+    passes = evaluation_passes(data)
     classes = data.options if data.options > 1 else model.config.num_labels
-    passes, start = [], 0
-    while start < len(order):
-        count = max(1, EVALUATION_TOKENS // int(longest[order[start]] * data.options))
-        passes.append(order[start : start + count])
-        start += count
     logits = np.zeros((len(data), classes))
     with torch.inference_mode():
         for rows in team.share(passes):
             logits[rows] = forward(model, data, rows, team.accelerator)[0].cpu().numpy()
     # each example was scored by one process: all others add zero
     return team.summed(torch.from_numpy(logits).to(team.accelerator.device)).cpu().numpy()
+
+
+def evaluation_passes(data: Encoded) -> list[np.ndarray]:
+    """Example indices of a whole split, in parts that are scored together; longest first."""
+    longest = data.lengths.reshape(len(data), data.options).max(axis=1)
+    order = np.argsort(-longest, kind="stable")
+    passes, start = [], 0
+    while start < len(order):
+        count = max(1, EVALUATION_TOKENS // int(longest[order[start]] * data.options))
+        passes.append(order[start : start + count])
+        start += count
+    return passes
 
 
 def token_count(data: Encoded, rows: np.ndarray) -> int:

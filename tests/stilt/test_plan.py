@@ -286,3 +286,35 @@ def test_costs_are_positive_and_grow_with_the_work():
 
 def test_plans_are_the_same_each_time():
     assert plan(STUDY, cells=CELLS) == plan(STUDY, cells=set(CELLS))
+
+
+@given(
+    st.dictionaries(st.sampled_from(CELLS), st.floats(0.1, 500), min_size=1),
+    st.floats(1, 2000),
+    st.integers(1, 8),
+)
+def test_no_bundle_of_several_cells_is_planned_to_take_longer_than_it_may(times, most, bundles):
+    everything = dict.fromkeys(STUDY.runs, 1.0) | times
+    found = plan(
+        STUDY,
+        cells=times,
+        there=list(STUDY.runs),
+        bundles=bundles,
+        seconds=lambda run: everything[run.id],
+        most_seconds=most,
+    )
+    assert sorted(item for bundle in found.bundles for item in bundle.items) == sorted(times)
+    for bundle in found.bundles:
+        assert bundle.seconds == pytest.approx(sum(times[item] for item in bundle.items))
+        assert len(bundle.items) == 1 or bundle.seconds <= most * (1 + 1e-9)
+    assert found.seconds == pytest.approx(sum(times.values()))
+
+
+@given(st.permutations(CELLS))
+def test_an_order_that_is_asked_for_is_that_of_each_bundle_and_moves_no_cell(drawn):
+    order = {cell: place for place, cell in enumerate(drawn)}
+    plain, ordered = (plan(STUDY, cells=CELLS, bundles=5, order=asked) for asked in (None, order))
+    together = {frozenset(bundle.items) for bundle in plain.bundles}
+    assert {frozenset(bundle.items) for bundle in ordered.bundles} == together
+    for bundle in of_stage(ordered, "target"):
+        assert list(bundle.items) == sorted(bundle.items, key=order.__getitem__)

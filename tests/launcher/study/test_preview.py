@@ -4,6 +4,8 @@ import io
 
 from rich.console import Console
 
+from launcher.study.costs.known import Division
+from launcher.study.costs.planning import Means
 from launcher.study.preview import show_plan
 from launcher.study.resolve import ResolvedStudy
 from stilt.folder import StudyFolder, read_study
@@ -18,7 +20,8 @@ from tests.support.taken_study import begun, block, make_done
 def shown(study, folder, tmp_path, others=()):
     console = Console(file=io.StringIO(), width=160, color_system=None)
     resolved = ResolvedStudy(study, folder, None, None, tmp_path / "cache")
-    show_plan(resolved, others, console, executor="local", bundles=None)
+    means = Means(Division("this machine: made up", 1, 1))
+    show_plan(resolved, others, console, executor="local", bundles=None, means=means)
     return console.file.getvalue()
 
 
