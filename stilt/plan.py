@@ -164,7 +164,7 @@ def cost(study: Study, run: Run, sizes: Mapping[str, Size] | None = None) -> flo
     if run.stage == SYNTHESIS:
         return _generation(study, sizes)
     task = study.tasks[run.task]
-    size = size_of(task, sizes)
+    size = size_of(study, task, sizes)
     dev = size.dev * task.sequences * size.tokens / TRAIN_TO_FORWARD
     if run.hyperparameters is None:
         return dev
@@ -193,18 +193,22 @@ def _generation(study: Study, sizes: Mapping[str, Size] | None) -> float:
     spec = study.grid.synthesis
     if spec is None:
         return 0.0
-    tokens = max(size_of(task, sizes).tokens for task in study.tasks.values() if task.synthesis)
+    tokens = max(
+        size_of(study, task, sizes).tokens for task in study.tasks.values() if task.synthesis
+    )
     forward = (spec.sentences + spec.dev_sentences) * tokens * (1 + FAKES) / 2
     generator = spec.generator.parameters or GENERATOR_PARAMETERS
     return forward / TRAIN_TO_FORWARD * generator / (study.grid.model.parameters or generator)
 
 
-def size_of(task: Task, sizes: Mapping[str, Size] | None = None) -> Size:
-    """Rows and tokens of a task: as they were read, else as published."""
+def size_of(study: Study, task: Task, sizes: Mapping[str, Size] | None = None) -> Size:
+    """Rows and tokens of a task: as they were read, else as they will be made, or as published."""
     if sizes and task.name in sizes:
         return sizes[task.name]
     # a user's task may leave its size out; the order of magnitude is all that packing needs
     size = task.size or Size(train=1000, dev=1000, tokens=task.max_length)
+    if task.synthesis and (spec := study.grid.synthesis):
+        size = Size(train=spec.sentences, dev=spec.dev_sentences, tokens=size.tokens)
     return Size(
         train=min(task.train_size or size.train, size.train),
         dev=min(task.dev_size or size.dev, size.dev),

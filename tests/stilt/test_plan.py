@@ -157,6 +157,19 @@ def test_rows_are_generated_once_before_the_source_that_is_trained_on_them():
     assert of_stage(again, "source")[0].needs == ()
 
 
+def test_a_source_of_generated_rows_costs_what_the_grid_generates():
+    def of_source(sentences):
+        grid = STUDY.grid.model_copy(
+            update={"synthesis": STUDY.grid.synthesis.model_copy(update={"sentences": sentences})}
+        )
+        few = bind(grid, "model")
+        return cost(few, few.runs[few.source_named("synthesis-gpt2").id])
+
+    costs = [of_source(sentences) for sentences in (2_000, 4_000, 6_000)]
+    assert costs[2] - costs[1] == pytest.approx(costs[1] - costs[0])
+    assert 2 < costs[2] / costs[0] < 3
+
+
 def test_a_cell_that_needs_a_source_and_the_rows_waits_for_both_and_its_source_for_nothing():
     (cell,) = (
         cell

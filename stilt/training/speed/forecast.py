@@ -126,7 +126,7 @@ def predicted(
         return cost(study, run, sizes) * setting.train.positions
     task = study.tasks[run.task]
     work = calibration.task(task)
-    size = (sizes or {}).get(task.name) or _measured(work, task)
+    size = (sizes or {}).get(task.name) or _measured(study, work, task)
     work = work or _guessed(task, size)
     scores, seconds = 1, setting.load
     point = run.hyperparameters
@@ -147,10 +147,10 @@ def predicted(
     return seconds + scores * setting.evaluate.seconds(0, work.row.times(size.dev))
 
 
-def _measured(work: TaskWork | None, task: Task) -> Size:
+def _measured(study: Study, work: TaskWork | None, task: Task) -> Size:
     """A task's rows as they were measured; its published ones where it was not."""
     if work is None:
-        return size_of(task)
+        return size_of(study, task)
     return Size(train=work.train, dev=work.dev, tokens=max(work.tokens, 1.0))
 
 
