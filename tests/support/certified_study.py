@@ -16,7 +16,7 @@ from tests.support.sentences import WORDS
 def make_certified_grid(folder: Path, model: Path) -> Path:
     """Writes a task whose label is a word of its text, its rows, and a grid; returns the grid."""
     random_rows = random.Random(7)
-    for split, count in (("train", 64), ("dev", 100)):
+    for split, count in (("train", 96), ("dev", 100)):
         rows = []
         for number in range(count):
             words = random_rows.choices(WORDS, k=random_rows.choice((3, 9)))
@@ -31,8 +31,8 @@ def make_certified_grid(folder: Path, model: Path) -> Path:
     )
     grid = folder / "certified.toml"
     grid.write_text(
-        'sources = ["none"]\ntargets = ["colours"]\nlearning_rate = [3e-3, 6e-3, 1e-2, 5e-2]\n'
-        "batch_size = [8, 16]\nwarmup_ratio = [0.1]\nseed = [1, 2, 3, 4, 5, 6, 7, 8]\n"
+        'sources = ["none"]\ntargets = ["colours"]\nlearning_rate = [4e-3, 6e-3, 1e-2, 2e-2]\n'
+        "batch_size = [16, 32]\nwarmup_ratio = [0.0, 0.1, 0.2, 0.3]\nseed = [1, 2]\n"
         f'[model]\npath = "{model}"\n'
     )
     return grid
