@@ -4,12 +4,14 @@
                                       [--write docs/choices.md]
 
 Runs every cell of a grid twice, by ``launcher/submit.py --executor local``: under the recipe
-``paper`` and under the one that is asked for. Each pair has source, target, hyperparameters and seed
-in common, and each recipe trains sources of its own. A second call runs only what is missing.
+``paper`` and under the one that is asked for. The two cells of a pair have source, target,
+hyperparameters and seed in common, and each recipe trains sources of its own. A second call runs
+only what is missing.
 
 The recipe is admitted where two one-sided tests (TOST; Schuirmann 1987) at 5 % each show, on at
-least 64 pairs, that the mean score differs by less than 0.5 points and the share of degenerate runs
-by less than 10. Seeds of a configuration share its fate, so configurations are what is counted:
+least 64 pairs of at least 32 configurations, that the mean score differs by less than 0.5 points
+and the share of degenerate runs by less than 10. Seeds of a configuration share its fate, so
+configurations are what is counted:
 
 - the mean by Student's t over the configurations' mean differences;
 - the share by Tango's score test (1998) for paired shares, of as many pairs as tell as much: pairs
@@ -19,6 +21,8 @@ by less than 10. Seeds of a configuration share its fate, so configurations are 
 A recipe of which an interval lies wholly outside is not admitted; where it does neither, or cells
 have no score, there is not enough evidence. Ends with 0 where the recipe is admitted, else with 1.
 """
+
+from stilt.system.command import exit_code
 
 import argparse
 import json
@@ -41,7 +45,6 @@ import stilt
 from analysis.stats.outcomes import outcome
 from stilt.errors import ConfigError
 from stilt.grid import Recipe
-from stilt.system.command import exit_code
 from stilt.system.files import write_text
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -49,6 +52,8 @@ GRID = Path(__file__).with_suffix(".toml")
 REFERENCE: Recipe = "paper"
 PAIRS = 64
 """Pairs below which nothing is admitted."""
+CONFIGURATIONS = 32
+"""The same of configurations: of fewer, flips are too few to tell how far seeds go together."""
 POINTS = 0.5
 """Margin of the mean score, in points of 100."""
 SHARE = 10.0
@@ -186,7 +191,8 @@ class Certificate:
         known = [one for one in (self.mean, self.share) if one is not None]
         if any(one.refuted for one in known):
             return "not admitted"
-        if known and all(one.shown for one in known) and self.pairs >= PAIRS:
+        enough = self.pairs >= PAIRS and self.configurations >= CONFIGURATIONS
+        if known and enough and all(one.shown for one in known):
             return "admitted"
         return "not enough evidence"
 
@@ -264,7 +270,8 @@ def sentence(found: Certificate) -> str:
     if found.missing:
         scores += f", {found.missing} of which lack a score"
     return (
-        f"Recipe {found.recipe}: {found.verdict}. Asked for: at least {PAIRS} pairs; mean within "
+        f"Recipe {found.recipe}: {found.verdict}. Asked for: at least {PAIRS} pairs of "
+        f"{CONFIGURATIONS} configurations; mean within "
         f"{POINTS:g} points and share of degenerate runs within {SHARE:g}, each p below {ALPHA:g}. "
         f"Seen: {scores}, commit {', '.join(found.commits) or 'unknown'}, on "
         f"{', '.join(found.devices) or 'no device'}. It speaks of these targets' dev examples and "
