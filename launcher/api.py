@@ -11,10 +11,10 @@ from launcher.local.slots import gpu_count
 from launcher.scheduler.ledger import append_lines, new_line
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.study.claiming import assign, claim_bundles, new_submission, remove_broken
+from launcher.study.flags import Places
 from launcher.study.growth import Asked
 from launcher.study.outstanding import outstanding
 from launcher.study.resolve import (
-    Places,
     ResolvedStudy,
     begin,
     check_data,

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -57,6 +57,9 @@ def meanings(model: type[Written]) -> dict[str, str]:
 # strict: TOML has types, and neither true nor "8" is meant as a number, nor 1 as true
 Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
+
+Tracker = Literal["tensorboard", "trackio", "wandb"]
+"""Trackers, as accelerate calls them and as their packages are called."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from launcher.status import main as status
-from launcher.watch.outside import Outside, require_usable
+from launcher.study.flags import Outside
+from launcher.watch.outside import require_usable
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.records.notices import ask_for, tell
