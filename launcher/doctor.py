@@ -25,7 +25,7 @@ from rich.text import Text
 from launcher.checks import cluster, machine
 from launcher.checks.machine import Finding
 from launcher.cluster.profile import read_profile
-from launcher.study.flags import Places
+from launcher.flags import Places
 from launcher.study.lookup import with_places
 from launcher.study.resolve import resolve_study
 from stilt.errors import ConfigError, StiltError

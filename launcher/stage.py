@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.checks.machine import hub_answers, hub_cache
-from launcher.study.flags import Places
+from launcher.flags import Places
 from launcher.study.lookup import with_places
 from launcher.study.resolve import ResolvedStudy, resolve_study, show_oddities
 from launcher.study.staging import as_request, run

@@ -15,6 +15,7 @@ from launcher.cluster.controller import require_controller, require_one_cluster
 from launcher.cluster.limits import Limits, read_limits
 from launcher.cluster.partitions import require_fitting_nodes
 from launcher.cluster.profile import Profile, read_profile
+from launcher.flags import Outside, Places, WorkFlags
 from launcher.local.pool import Pool
 from launcher.local.slots import gpu_count
 from launcher.scheduler.ledger import append_lines, new_line
@@ -25,7 +26,6 @@ from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
 from launcher.study.claiming import assign, claim_bundles, new_submission, remove_broken
-from launcher.study.flags import Outside, Places, WorkFlags
 from launcher.study.growth import Asked, next_step
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from launcher.cluster.profile import Flags
-from launcher.study.flags import Outside, Places, WorkFlags
+from launcher.flags import Outside, Places, WorkFlags
 
 
 def submit(

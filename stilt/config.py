@@ -41,11 +41,11 @@ def meanings(model: type[Written]) -> dict[str, str]:
     Read when somebody asks: pydantic's own ``use_attribute_docstrings`` parses the source of every
     model whenever it is imported.
     """
-    (written,) = ast.parse(inspect.getsource(model)).body
-    assert isinstance(written, ast.ClassDef)
+    module = ast.parse(Path(inspect.getfile(model)).read_text(encoding="utf-8"))
+    classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
     return {
         field.target.id: inspect.cleandoc(said.value.value)
-        for field, said in pairwise(written.body)
+        for field, said in pairwise(classes[model.__name__].body)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)
         and isinstance(said, ast.Expr)

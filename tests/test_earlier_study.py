@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from analysis.summarize import main as summarize
+from launcher.flags import Places
 from launcher.status import main as status
-from launcher.study.flags import Places
 from launcher.study.growth import Asked
 from launcher.study.resolve import begin, check_data, resolve_study
 from launcher.submit import main as submit

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from launcher.study.flags import Places
+from launcher.flags import Places
 from launcher.study.growth import Asked, next_step, take
 from launcher.study.outstanding import Lives
 from stilt.data.encode import cache_folder

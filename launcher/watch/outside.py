@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
-from launcher.study.flags import Outside
+from launcher.flags import Outside
 from stilt.config import Tracker
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder

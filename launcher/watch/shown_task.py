@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jobs.settings import StagingRequest
-from launcher.study.flags import Places
+from launcher.flags import Places
 from launcher.study.preview import ASSUMED_FLOPS
 from launcher.study.resolve import ResolvedStudy, model_spec, show_oddities
 from launcher.study.staging import as_request

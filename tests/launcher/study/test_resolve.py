@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from launcher.study.flags import Places
+from launcher.flags import Places
 from launcher.study.growth import Asked
 from launcher.study.resolve import (
     ResolvedStudy,

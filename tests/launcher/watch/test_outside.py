@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from launcher.flags import Outside
 from launcher.status import main as status
-from launcher.study.flags import Outside
 from launcher.watch.outside import require_usable
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
