@@ -322,7 +322,7 @@ def test_ctrl_c_while_a_command_is_still_loading_leaves_no_traceback(script):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_installed_command_ends_the_same_way(name):
     module = COMMANDS[name].partition(":")[0]
-    run = interrupted_at("pydantic", f"sys.argv = ['/usr/bin/{name}']; import {module}")
+    run = interrupted_at("tyro", f"sys.argv = ['/usr/bin/{name}']; import {module}")
     assert (run.returncode, run.stderr) == (130, "interrupted before anything began.\n")
 
 
