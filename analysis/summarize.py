@@ -10,103 +10,14 @@ if __name__ == "__main__":
     # as a script, it runs its own checkout's code, whatever is installed
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from stilt.system.command import run_command, while_read
+from stilt.system.command import run_command
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-import polars as pl
 import tyro
 
-from analysis.notes.comparability import refuse_other_metrics, refuse_other_rows, remarks
-from analysis.notes.gaps import describe
-from analysis.notes.history import title
-from analysis.notes.narrowing import narrowed
-from analysis.notes.prospects import hopeless, unanswered
-from analysis.read.collect import Collection, collect
-from analysis.read.columns import CELLS, NARROW
-from analysis.read.places import placed
-from analysis.read.pool import collect_pool
-from analysis.read.predictions import NAME as PREDICTIONS
-from analysis.read.predictions import NO_PREDICTIONS, Wanted, write_predictions
-from analysis.report.bundle import Summarized, require_place, write_bundle
-from analysis.report.costs import update_accounting
-from analysis.report.facts import Group, facts
-from analysis.spread.flips import flips
-from analysis.spread.power import power
-from analysis.spread.variance import variance_components
-from analysis.stats.degenerate import DEFAULT, Definition, degenerate
-from analysis.stats.differences import (
-    Question,
-    differences_against_none,
-    differences_between,
-    pooled_differences,
-)
-from analysis.stats.effects import main_effects
-from analysis.stats.examples import Answers
-from analysis.stats.scope import Scope
-from analysis.stats.summary import best_against_trials, summarize_cells
-from analysis.tables import exports, metadata
-from analysis.tables.latex import latex
-from analysis.tables.layouts import comparison, tables
-from analysis.tables.paper import Report, covered, text_csv, write_paper_tables
-from analysis.tables.paper import report as paper_report
-from analysis.tables.presentation import TextTable, titles_of
-from analysis.tables.terminal import say, show
-from stilt.errors import ConfigError
-from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
-from stilt.study import Study
-from stilt.system.files import write_text
-
-SPREAD = ("variance", "flips", "power")
-"""Frames of how far runs lie apart."""
-
-Format = Literal["table", "markdown", "latex", "csv", "json"]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One study with everything that is derived from its cells."""
-
-    collection: Collection
-    asked: Question
-    notes: list[str]
-    frames: dict[str, pl.DataFrame]
-    """``summary``, ``differences``, ``pooled``, ``variance``, ``flips``, ``power``, ``effects``,
-    ``sources``, ``expected_best``."""
-    reports: tuple[Report, ...] = ()
-    """Tables and figures of the paper that were asked for."""
-
-    def tables(self) -> list[TextTable]:
-        """The tables that are shown."""
-        return self._titled(tables(self.collection.study, self.frames, self.asked))
-
-    def paper(self) -> list[TextTable]:
-        """The paper's tables: those that were asked for, else all that the study plans whole."""
-        frames = self.frames["summary"], self.frames["differences"]
-        study, cells = self.collection.study, self.collection.cells
-        names = self.reports or covered(frames[0])
-        return self._titled([paper_report(name, study, cells, *frames) for name in names])
-
-    def _titled(self, found: Sequence[TextTable]) -> list[TextTable]:
-        """Tables whose captions say which revision of the study they are of."""
-        said = title(self.collection.study)
-        return [replace(t, caption=f"{t.caption} {said}" if said else t.caption) for t in found]
-
-    def shown(self) -> list[TextTable]:
-        """What is printed: all tables, or only those of the paper that were asked for."""
-        return self.paper() if self.reports else [*self.tables(), *self.paper()]
-
-    def facts(self) -> tuple[Group, ...]:
-        """What others need to know to judge or repeat the study."""
-        return facts(self.collection, self.frames["summary"], self.asked)
-
-    def content(self) -> dict[str, Any]:
-        """What summary.json holds: all but a row for every number of trials."""
-        frames = {name: frame for name, frame in self.frames.items() if name != "expected_best"}
-        return exports.json_content(self.collection, frames, self.notes, self.asked)
+from analysis.flags import DEFAULT, NO_PREDICTIONS, Definition, Format, Report, Scope, Wanted
 
 
 def summarize(
@@ -155,225 +66,23 @@ def summarize(
         bundle: also write one study for others to this zip file: its records, tables, figures, and
             a checklist on how it was made; without weights, texts and credentialed data.
     """
-    if bundle is not None:
-        if pool is not None or compare or len(studies) != 1:
-            raise ConfigError(f"--bundle {bundle}: name one study, without --pool and --compare.")
-        require_place(bundle)
-    if pool is not None and (compare or len(studies) < 2):
-        only = "goes without --compare" if compare else "name the studies, two or more"
-        raise ConfigError(f"--pool {pool}: {only}.")
-    asked = Question(degenerate, interval, interim)
-    if compare and answers.predictions:
-        raise ConfigError("--predictions: goes without --compare.")
-    if compare:
-        both = placed([find_study(name, root) for name in compare], out)
-        if len(both) < 2:
-            raise ConfigError(f"--compare {' '.join(compare)}: one study, named twice.")
-        return _compare(both[0], both[1], asked, format)
-    if studies:
-        named = placed([find_study(name, root) for name in studies], out)
-        found = {folder: read_study(folder) for folder in named}
-        problems: list[str] = []
-    else:
-        found, problems = read_studies(placed(find_studies(root), out))
-    for problem in problems:
-        sys.stderr.write(f"left out: {problem}\n")
-    summaries: list[Summary] = []
-    paths: list[Path] = []
-    if pool is not None:
-        collections: Iterable[Collection] = [collect_pool(pool, found, root, out)]
-    else:
-        # one after the other: a study's frames go before those of the next one come
-        collections = (
-            collect(folder, study, NARROW, into=folder.summary / CELLS)
-            for folder, study in found.items()
-        )
-    for collection in collections:
-        summaries.append(summary_of(collection, asked, report))
-        # before anything is printed: a reader that has enough must not cost a file
-        paths += write(summaries[-1], figures=figures)
-        if answers.predictions:
-            left_out = write_predictions(collection, collection.folder.summary / CELLS, answers)
-            sys.stderr.writelines(f"{line}\n" for line in left_out)
-            paths.append(collection.folder.summary / PREDICTIONS)
-    if bundle is not None:
-        for folder, study in found.items():
-            derive = partial(_derived, study, asked, report, figures)
-            write_bundle(folder, study, bundle, derive)
-        paths.append(bundle)
-    with while_read():
-        _print(format, summaries)
-    say(paths)
-    return 0
+    # --help and a wrong flag do without polars, and all that a summary needs
+    from analysis import summary
+    from analysis.stats.differences import Question
 
-
-def summary_of(
-    collection: Collection,
-    asked: Question | None = None,
-    reports: Sequence[Report] = (),
-) -> Summary:
-    """Derives every frame of a study; cells.parquet is written when it is collected."""
-    asked = asked or Question()
-    cells, answers = collection.cells, answers_in(collection.folder.summary / CELLS)
-    frames = {
-        "summary": summarize_cells(cells, asked.definition),
-        "differences": differences_against_none(cells, answers, asked),
-        "pooled": pooled_differences(cells, answers, asked),
-        "variance": variance_components(cells, answers),
-        "flips": flips(cells, answers),
-        "power": power(collection.study, collection.folder, cells, answers, asked.scope),
-        "effects": main_effects(cells, asked.definition),
-        "sources": summarize_cells(collection.sources, asked.definition),
-        "expected_best": best_against_trials(cells),
-    }
-    notes = [*describe(collection), *narrowed(frames["differences"], asked.scope)]
-    notes += [*unanswered(cells, frames["flips"]), *hopeless(frames["power"])]
-    return Summary(collection, asked, notes, frames, tuple(reports))
-
-
-def _derived(
-    study: Study, asked: Question, reports: Sequence[Report], figures: bool, folder: StudyFolder
-) -> Summarized:
-    """Summarises the copy of a study that a bundle is made of."""
-    summary = summary_of(
-        collect(folder, study, NARROW, into=folder.summary / CELLS), asked, reports
+    return summary.summarize(
+        studies,
+        Question(degenerate, interval, interim),
+        root=root,
+        format=format,
+        report=report,
+        compare=compare,
+        pool=pool,
+        figures=figures,
+        answers=answers,
+        out=out,
+        bundle=bundle,
     )
-    write(summary, figures=figures)
-    flags = f"--degenerate {asked.definition} --interval {asked.scope}"
-    flags += " --interim" * asked.interim + " --no-figures" * (not figures)
-    flags += "".join(f" --report {name}" for name in reports)
-    return summary.collection, summary.facts(), summary.tables()[:1], flags
-
-
-def answers_in(path: Path) -> Answers:
-    """Predictions in a Parquet file of cells, read target by target."""
-    return lambda target: (
-        pl.scan_parquet(path)
-        .filter(pl.col("stage") == "target", pl.col("target") == target)
-        .select("cell", "predictions", "gold")
-        .collect()
-    )
-
-
-def write(summary: Summary, *, figures: bool) -> list[Path]:
-    """Writes a study's exports, and its figures and report if wanted; returns their paths."""
-    collection, frames = summary.collection, summary.frames
-    study, folder = collection.study, collection.folder
-    update_accounting(collection)
-    paths = [folder.summary / CELLS, folder.summary / "cells.csv"]
-    exports.write_csv(collection.cells, paths[1])
-    paths += exports.write_summary(
-        summary.content(), frames["summary"], summary.tables(), summary.notes, folder.summary
-    )
-    paths += write_paper_tables(summary.paper(), folder.summary)
-    for name in ("differences", "pooled", *SPREAD, "effects", "expected_best"):
-        exports.write_csv(frames[name], folder.summary / f"{name}.csv")
-        paths.append(folder.summary / f"{name}.csv")
-    files = {f"{name}.csv": frame for name, frame in frames.items() if name != "sources"}
-    said = metadata.metadata({"cells.csv": collection.cells, **files})
-    paths.append(folder.summary / metadata.NAME)
-    write_text(paths[-1], exports.json_text(said))
-    if figures:
-        # matplotlib takes longer to import than a summary to make
-        from analysis.figures.pictures import write_figures
-        from analysis.report.page import write_report
-
-        losses = pl.read_parquet(folder.summary / CELLS, columns=["loss"])
-        cells = collection.cells.with_columns(degenerate(summary.asked.definition)).hstack(losses)
-        drawn = write_figures(cells, study, folder.summary, frames)
-        del cells, losses
-        report = write_report(
-            collection,
-            frames["summary"],
-            frames["differences"],
-            drawn,
-            # the first counts the cells, which the report does anyway
-            summary.notes if len(summary.notes) > 1 else [],
-            pooled=frames["pooled"],
-            asked=summary.asked,
-            paper=summary.paper(),
-            spread=[t for t in summary.tables() if t.name in ("pooled", *SPREAD)],
-            facts=summary.facts(),
-        )
-        paths += [*drawn, report]
-    return paths
-
-
-def _compare(first: StudyFolder, second: StudyFolder, asked: Question, format: Format) -> int:
-    names = first.path.name, second.path.name
-    if names[0] == names[1]:
-        names = str(first.path), str(second.path)
-    studies = read_study(first), read_study(second)
-    refuse_other_metrics(names, studies)
-    files = first.summary / CELLS, second.summary / CELLS
-    parts = (
-        collect(first, studies[0], NARROW, into=files[0]),
-        collect(second, studies[1], NARROW, into=files[1]),
-    )
-    answers = answers_in(files[0]), answers_in(files[1])
-    if asked.scope == "whole":
-        refuse_other_rows(names, parts, answers)
-    notes = [
-        f"{name}: {line}"
-        for name, part in zip(names, parts, strict=True)
-        for line in describe(part)
-    ]
-    notes += remarks(names, parts)
-    frame = differences_between(parts[0].cells, parts[1].cells, answers, asked)
-    notes += narrowed(frame, asked.scope)
-    if frame.is_empty():
-        notes.append(
-            "No cell of the one has the source, target, hyperparameters and seed of the other's."
-        )
-    table = comparison(frame, names, asked, titles_of(studies[0]))
-    content = {
-        "first": names[0],
-        "second": names[1],
-        "degenerate": asked.definition,
-        "notes": notes,
-        "differences": frame.to_dicts(),
-    }
-    name = f"compare-{second.path.name}"
-    paths = exports.write_summary(content, frame, [table], notes, first.summary, name)
-    paths.append(first.summary / f"{name}.csv-metadata.json")
-    write_text(paths[-1], exports.json_text(metadata.metadata({f"{name}.csv": frame})))
-    with while_read():
-        if format == "table":
-            show([table], notes, " minus ".join(names))
-        else:
-            written = paths[("csv", "json", "markdown", "latex").index(format)]
-            sys.stdout.write(written.read_text(encoding="utf-8"))
-    say(paths)
-    return 0
-
-
-def _print(format: Format, summaries: Sequence[Summary]) -> None:
-    """Writes summaries to stdout: one by one as tables, or all in one text of another format."""
-    match format:
-        case "table":
-            for summary in summaries:
-                show(summary.shown(), summary.notes, summary.collection.study.name)
-        case "markdown":
-            parts = [
-                f"## {summary.collection.study.name}\n\n"
-                + exports.markdown(summary.shown(), summary.notes)
-                for summary in summaries
-            ]
-            sys.stdout.write("\n".join(parts))
-        case "latex":
-            sys.stdout.write("\n".join(latex(summary.shown()) for summary in summaries))
-        case "csv" if any(summary.reports for summary in summaries):
-            sys.stdout.write("".join(text_csv(summary.paper()) for summary in summaries))
-        case "csv":
-            named = [
-                summary.frames["summary"].select(
-                    pl.lit(summary.collection.study.name).alias("study"), pl.all()
-                )
-                for summary in summaries
-            ]
-            sys.stdout.write(exports.inert(pl.concat(named)).write_csv())
-        case "json":
-            sys.stdout.write(exports.json_text([summary.content() for summary in summaries]))
 
 
 main = partial(run_command, summarize, "summarize")

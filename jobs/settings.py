@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stilt.config import Frozen, parse, read_json
+from stilt.config import Frozen, Tracker, parse, read_json
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle
 from stilt.records import claims
@@ -18,9 +18,6 @@ DEVICE_BROKEN = 69
 
 The item that it broke under has its record and keeps its claim: who started the worker decides.
 """
-
-Tracker = Literal["tensorboard", "trackio", "wandb"]
-"""Trackers, as accelerate calls them and as their packages are called."""
 
 
 class Settings(Frozen):

@@ -218,7 +218,7 @@ class Worker:
             threads=torch.get_num_threads(),
             peak_memory=spent.peak_memory,
             energy=spent.energy,
-            versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+            versions=versions(),
             commit=self.settings.commit,
             code=code_digest(),
             command=self.settings.command,
@@ -236,6 +236,12 @@ def job_id() -> str | None:
     """SLURM's id of this array element, as ``array_task``; None outside SLURM."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Version of Python and of each package that decides results."""
+    return {"python": platform.python_version()} | {p: version(p) for p in PACKAGES}
 
 
 @cache

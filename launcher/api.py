@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs.settings import Settings
+from launcher.flags import Places
 from launcher.local.pool import Pool
 from launcher.local.slots import gpu_count
 from launcher.scheduler.ledger import append_lines, new_line
@@ -14,7 +15,6 @@ from launcher.study.claiming import assign, claim_bundles, new_submission, remov
 from launcher.study.growth import Asked
 from launcher.study.outstanding import outstanding
 from launcher.study.resolve import (
-    Places,
     ResolvedStudy,
     begin,
     check_data,

@@ -25,10 +25,11 @@ from rich.text import Text
 from launcher.checks import cluster, machine
 from launcher.checks.machine import Finding
 from launcher.cluster.profile import read_profile
+from launcher.flags import Places
 from launcher.local.slots import shared_out
 from launcher.study.costs.known import here, of_elements
 from launcher.study.lookup import with_places
-from launcher.study.resolve import Places, resolve_study
+from launcher.study.resolve import resolve_study
 from stilt.errors import ConfigError, StiltError
 from stilt.model.hub import require_here
 from stilt.system.console import new_table, output

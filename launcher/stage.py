@@ -22,8 +22,9 @@ from rich.table import Table
 from rich.text import Text
 
 from launcher.checks.machine import hub_answers, hub_cache
+from launcher.flags import Places
 from launcher.study.lookup import with_places
-from launcher.study.resolve import Places, ResolvedStudy, resolve_study, show_oddities
+from launcher.study.resolve import ResolvedStudy, resolve_study, show_oddities
 from launcher.study.staging import as_request, run
 from launcher.watch.fields import Kind, show_fields
 from launcher.watch.shown_task import find_task, request_lengths, rows_of_task, show_task

@@ -3,34 +3,63 @@
 Flags of a command line can be made of such a model too.
 """
 
+import ast
 import dataclasses
+import inspect
 import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stilt.errors import ConfigError, first_line, printable, shown, unknown
 
+# no installed package may change what files mean, nor need all be searched for one that would
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 
 class Frozen(BaseModel):
     """A record that cannot change and refuses unknown fields and non-finite numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    # defer_build: a command builds the validators of what it reads, and --help of none
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=False, allow_inf_nan=False, defer_build=True
+    )
 
 
 class Written(Frozen):
     """A record that people write in TOML: its docstrings are what they are told of each field."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+
+def meanings(model: type[Written]) -> dict[str, str]:
+    """What the docstring below each field of a model says, by field.
+
+    Read when somebody asks: pydantic's own ``use_attribute_docstrings`` parses the source of every
+    model whenever it is imported.
+    """
+    module = ast.parse(Path(inspect.getfile(model)).read_text(encoding="utf-8"))
+    classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
+    return {
+        field.target.id: inspect.cleandoc(said.value.value)
+        for field, said in pairwise(classes[model.__name__].body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(said, ast.Expr)
+        and isinstance(said.value, ast.Constant)
+        and isinstance(said.value.value, str)
+    }
 
 
 # strict: TOML has types, and neither true nor "8" is meant as a number, nor 1 as true
 Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
+
+Tracker = Literal["tensorboard", "trackio", "wandb"]
+"""Trackers, as accelerate calls them and as their packages are called."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -51,7 +80,7 @@ def require_counts(**flags: int | None) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: at least 1.")
 
 
-def flags_of(model: type[BaseModel], defaults: Mapping[str, Any], **types: Any) -> type:
+def flags_of(model: type[Written], defaults: Mapping[str, Any], **types: Any) -> type:
     """Makes a dataclass that tyro reads as flags: a field is defined once for files and flags.
 
     It checks nothing: the model does, when it is given the values.
@@ -64,12 +93,11 @@ def flags_of(model: type[BaseModel], defaults: Mapping[str, Any], **types: Any) 
     """
     import tyro  # workers do without
 
-    fields = []
+    fields, said = [], meanings(model)
     for name, default in defaults.items():
-        field = model.model_fields[name]
-        kind: Any = types.get(name, field.annotation)
+        kind: Any = types.get(name, model.model_fields[name].annotation)
         kind = kind | None if default is None else kind
-        described = Annotated[kind, tyro.conf.arg(help=field.description)]
+        described = Annotated[kind, tyro.conf.arg(help=said[name])]
         fields.append((name, described, dataclasses.field(default=default)))
     return dataclasses.make_dataclass("Flags", fields, frozen=True)
 

@@ -119,7 +119,8 @@ class Synthesis(Written):
     """Commit of a Hub text; the default belongs to the default text."""
     text_config: str | None = "20231101.en"
     """Configuration of a Hub text."""
-    generator: ModelSpec = ModelSpec(
+    # constructed: a validator is built when something is read, not when this is imported
+    generator: ModelSpec = ModelSpec.model_construct(
         hub="openai-community/gpt2-medium", revision="6dcaa7a952f72f9298047fd5137cd6e4f05f41da"
     )
     """Any causal language model; a folder or a Hub id with revision."""
@@ -239,7 +240,7 @@ class Grid(Written):
     """Examples that one process passes through the model at a time at most, where memory is short;
     the whole of its batch where absent. Fewer draw other dropout masks, so where it is less than a
     batch it makes other cells."""
-    source: SourceTraining = SourceTraining()
+    source: SourceTraining = SourceTraining.model_construct()
     """How every source is trained."""
     synthesis: Synthesis | None = None
     """How SynthesisGPT2's rows are generated, where a source or task needs them."""

@@ -42,7 +42,7 @@ def _own_cache(tmp_path_factory, monkeypatch):
 def _model_not_tried(request, monkeypatch):
     """Spares each submit the process that tries its model, where a test is not about that."""
     if not request.node.get_closest_marker("tries_model"):
-        monkeypatch.setattr("launcher.submit.require_tried", lambda *known: None)
+        monkeypatch.setattr("launcher.submission.require_tried", lambda *known: None)
 
 
 @pytest.fixture(scope="session")

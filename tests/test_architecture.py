@@ -55,31 +55,35 @@ ROOMS = {
         "measure": "bundle settings worker",
     },
     "launcher": {
+        "flags": "",
         "cluster": "",
         "scheduler": "cluster",
-        "study": "cluster scheduler",
+        "study": "cluster flags scheduler",
         "send": "cluster scheduler study",
-        "watch": "cluster scheduler study",
+        "watch": "cluster flags scheduler study",
         "local": "scheduler study",
         "checks": "cluster local send study",
-        "api": "local scheduler study",
-        "submit": "cluster local scheduler send study watch",
+        "api": "flags local scheduler study",
+        "submission": "cluster flags local scheduler send study watch",
+        "submit": "cluster flags submission",
         "status": "watch",
-        "stage": "checks study watch",
-        "doctor": "checks cluster local send study",
+        "stage": "checks flags study watch",
+        "doctor": "checks cluster flags local send study",
         "cancel": "scheduler",
         "clean": "scheduler watch",
     },
     "analysis": {
-        "read": "",
-        "stats": "",
+        "flags": "",
+        "read": "flags",
+        "stats": "flags",
         "spread": "stats",
-        "tables": "read spread stats",
+        "tables": "flags read spread stats",
         "figures": "spread stats tables",
         "notes": "read stats",
         "report": "figures read stats tables",
         "api": "figures read stats",
-        "summarize": "figures notes read report spread stats tables",
+        "summary": "figures flags notes read report spread stats tables",
+        "summarize": "flags stats summary",
     },
 }
 # the launcher writes what the worker reads, so it shares the worker's settings and entry point
@@ -319,7 +323,7 @@ def test_ctrl_c_while_a_command_is_still_loading_leaves_no_traceback(script):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_installed_command_ends_the_same_way(name):
     module = COMMANDS[name].partition(":")[0]
-    run = interrupted_at("pydantic", f"sys.argv = ['/usr/bin/{name}']; import {module}")
+    run = interrupted_at("tyro", f"sys.argv = ['/usr/bin/{name}']; import {module}")
     assert (run.returncode, run.stderr) == (130, "interrupted before anything began.\n")
 
 

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,10 +12,16 @@ import torch
 from accelerate.state import AcceleratorState
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import gpu
+from analysis.summarize import main as summarize
+from benchmarks import gpu, scale
+from benchmarks.collect_results import write_results
+from launcher.status import main as status
+from stilt.grid import load_grid
+from stilt.study import bind
 from stilt.task import load_task
 from stilt.training.forward import forward
 from stilt.training.runtime import make_accelerator
+from tests.support.fake_study import EIGHT_CELLS, make_study
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +86,63 @@ def test_a_benchmark_of_a_gpu_says_that_there_is_none(monkeypatch, capsys):
 def test_processes_side_by_side_begin_together_and_are_summed():
     options = argparse.Namespace(device="cpu", shape="tiny", seconds=0.01)
     assert gpu.beside(2, options, {}) > 0
+
+
+def test_every_command_is_measured_on_grids_of_as_many_cells_as_it_says(
+    monkeypatch, tmp_path, capsys
+):
+    sizes = Counter()
+
+    def cost(folder, script, *words):
+        if "--grid" in words and words[1] != "paper":
+            grid = load_grid(str(folder / words[1]))
+            sizes[grid.name] = len(bind(grid, "model", near=folder).cells)
+        return scale.Cost(1.0, 2.0, 3.0)
+
+    def made(place, cells):
+        return make_study(place / "many", grid=EIGHT_CELLS)
+
+    monkeypatch.setattr(scale, "cost", cost)
+    monkeypatch.setattr(scale, "write_results", made)
+    # what main sets is put back
+    for name in ("FAKE", "PATH", "STILT_CACHE", "XDG_CONFIG_HOME", "HF_HUB_OFFLINE"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    found = tmp_path / "found.json"
+    scale.main(["--planned", "200", "--cells", "100", "--rounds", "2", "--json", str(found)])
+    assert sizes == {"first": 64, "large": 256, "some": 128}
+    costs = json.loads(found.read_text())["costs"]
+    assert {len(several) for several in costs.values()} == {2}
+    assert {
+        *("submit --help", "status --help", "summarize --help", "submit --grid paper --dry-run"),
+        *("submit --dry-run, 256 cells", "submit, 128 cells", "status, 128 cells that wait"),
+        *("status, 8 results", "summarize --no-figures, 8 results, first"),
+    } <= costs.keys()
+    assert "submit --dry-run, 256 cells" in capsys.readouterr().out
+
+
+def test_what_a_command_took_is_that_of_the_command(tmp_path):
+    took = scale.cost(tmp_path, scale.STATUS, "--help")
+    assert took.processor > 0 and 10 < took.memory < 1000
+    with pytest.raises(SystemExit, match="--rot"):
+        scale.cost(tmp_path, scale.STATUS, "--rot", "logs")
+
+
+def test_no_folder_of_hundreds_of_results_is_listed_twice_by_a_command(
+    monkeypatch, tmp_path, capsys
+):
+    write_results(tmp_path, 576)
+    listed = Counter()
+    for name in ("scandir", "listdir"):
+        real = getattr(os, name)
+
+        def counted(path=".", real=real):
+            listed[os.fspath(path)] += 1
+            return real(path)
+
+        monkeypatch.setattr(os, name, counted)
+    words = ["many", "--root", str(tmp_path)]
+    for command in (lambda: status(words), lambda: summarize([*words, "--no-figures"])):
+        listed.clear()
+        assert command() == 0
+        inside = {path: times for path, times in listed.items() if "/results" in path}
+        assert set(inside.values()) <= {1}, inside

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from analysis.summarize import main as summarize
+from launcher.flags import Places
 from launcher.status import main as status
 from launcher.study.growth import Asked
-from launcher.study.resolve import Places, begin, check_data, resolve_study
+from launcher.study.resolve import begin, check_data, resolve_study
 from launcher.submit import main as submit
 from stilt.folder import StudyFolder, read_study
 from stilt.records.results import Result, read_record

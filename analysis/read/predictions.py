@@ -5,7 +5,6 @@ Texts are dictionary-encoded: each is stored once in a row group, however many c
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
+from analysis.flags import Wanted
 from analysis.read.collect import Collection
 from stilt.data.load import data_folder, load_splits
 from stilt.data.oddities import SEPARATOR
@@ -61,23 +61,6 @@ SCHEMA = pa.schema(
 """Columns. ``{sep}`` stands in texts where the model's separator was."""
 
 OF_CELL = SCHEMA.names[: SCHEMA.names.index("row")]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Flags of a command that say what is written of predictions."""
-
-    predictions: bool = False
-    """also write predictions.parquet: a row for each cell and dev row, with gold label, prediction
-    and the row's texts where its data is still found."""
-    data_dir: Path | None = None
-    """folder of local data files that these texts are in; by default STILT_DATA_DIR, else where
-    the study found them."""
-    credentialed: bool = False
-    """also copy texts that nobody may read without credentials (MedNLI) into that file."""
-
-
-NO_PREDICTIONS = Wanted()
 
 
 def write_predictions(collection: Collection, cells: Path, wanted: Wanted) -> list[str]:

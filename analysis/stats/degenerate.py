@@ -4,14 +4,13 @@ A run with a non-finite loss is degenerate under every definition. A cell that f
 is neither degenerate nor not: null.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import polars as pl
 
-Definition = Literal["auto", "majority", "margin", "constant", "loss"]
-
-DEFAULT: Definition = "auto"
+from analysis.flags import DEFAULT as DEFAULT
+from analysis.flags import Definition as Definition
 
 MOST_MISSED = 0.1
 """Of the runs that learnt nothing, the share that ``majority`` may take for healthy in ``auto``."""

@@ -4,10 +4,9 @@ A number with an interval speaks of other data than those that it was computed f
 said wherever it stands: in heads by two short words, in captions by a sentence.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
-Scope = Literal["whole", "narrow"]
-"""``whole``: dev examples are resampled, too; ``narrow``: they are held fixed."""
+from analysis.flags import Scope as Scope
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from analysis.flags import Report as Report
 from analysis.stats.improvements import improvements
 from analysis.stats.outcomes import CONVENTION
 from analysis.tables.latex import latex
@@ -31,7 +32,6 @@ from stilt.config import Frozen, parse, read_toml
 from stilt.study import Study
 from stilt.system.files import write_text
 
-Report = Literal["figure2", "figure3", "table2", "table3", "table4", "ablations"]
 REPORTS: tuple[Report, ...] = get_args(Report)
 DASH = "–"
 

@@ -37,7 +37,7 @@ class LedgerLine(BaseModel):
     Fields that this version does not know are ignored: the file outlives versions.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     submission: str
     """Id of the whole submit; its arrays are named by it."""

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher.study.resolve import Places
+from launcher.flags import Places
 from stilt.cell import SYNTHESIS, Run
 from stilt.errors import ConfigError, unknown
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies

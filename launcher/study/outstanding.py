@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stilt.errors import ResultError
 from stilt.folder import StudyFolder
@@ -45,7 +46,12 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
         ResultError: The record of a source may not be read.
     """
     found = Outstanding()
+    # claims first: a cell that ends meanwhile has left the one and is in the other
+    begun = names_in(folder.claims) | names_in(folder.results)
     for run in study.runs.values():
+        if run.cell and run.id not in begun:
+            found.missing.append(run.id)
+            continue
         try:
             if usable(study, folder, run):
                 (found.done if run.cell else found.there).add(run.id)
@@ -74,6 +80,17 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.broken.add(source)
             found.damaged.append(f"{flaw}; the source is trained again")
     return found
+
+
+def names_in(folder: Path) -> set[str]:
+    """Ids that the files of a folder are named by; none where there is no folder.
+
+    Listed at once: of a hundred thousand cells most may have no file yet.
+    """
+    try:
+        return {path.stem for path in folder.iterdir()}
+    except FileNotFoundError:
+        return set()
 
 
 def _needed(study: Study, found: Outstanding) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from launcher.flags import Places
 from launcher.study.growth import Asked, next_step, take
 from launcher.study.outstanding import Lives
 from stilt.data.encode import cache_folder
@@ -25,18 +26,6 @@ from stilt.records.pins import new_pin
 from stilt.records.validity import judge_of
 from stilt.study import Study, bind
 from stilt.task import Size
-
-
-@dataclass(frozen=True)
-class Places:
-    """Flags of a command that say where studies, data and a model are."""
-
-    root: Path = Path("logs")
-    """folder that holds studies."""
-    data_dir: Path | None = None
-    """folder of local data files; STILT_DATA_DIR by default."""
-    model: str | None = None
-    """folder, or Hub id as namespace/name@commit, in place of the grid's model."""
 
 
 @dataclass(frozen=True)

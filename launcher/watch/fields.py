@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
 from launcher.cluster.profile import Profile
-from stilt.config import read_toml
+from stilt.config import Written, meanings, read_toml
 from stilt.grid import (
     Block,
     Evaluation,
@@ -47,7 +46,7 @@ class Part:
     heading: str
     """How the file writes it; empty for its top."""
     about: str
-    models: tuple[type[BaseModel], ...]
+    models: tuple[type[Written], ...]
     inside: tuple[str, ...] = ()
     """Where it stands in a file that was read."""
     given: Mapping[str, str] | None = None
@@ -105,12 +104,12 @@ def lines_of(part: Part, kind: Kind) -> list[FieldLine]:
     given = part.given or {}
     found = []
     for model in part.models:
-        schema = model.model_json_schema()
+        schema, said = model.model_json_schema(), meanings(model)
         for name, field in schema["properties"].items():
             default = as_toml(field.get("default"))
             default = "required" if name in schema.get("required", ()) else default
             if default := given.get(name, default):
-                meaning = re.sub(r"\s+", " ", field.get("description", ""))
+                meaning = re.sub(r"\s+", " ", said.get(name, ""))
                 values = (f"{name} = {as_toml(table[name])}" for table in tables if name in table)
                 example = next((value for value in values if len(value) <= LONGEST), "")
                 found.append(FieldLine(name, in_words(field), default, meaning, example))

@@ -3,29 +3,17 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
-from jobs.settings import Tracker
+from launcher.flags import Outside
+from stilt.config import Tracker
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.records.notices import asked, host_of, notices
 from stilt.system.units import clock, counted
-
-
-@dataclass(frozen=True)
-class Outside:
-    """Flags of a submit that let people follow it elsewhere; no result depends on them."""
-
-    tracker: Tracker | None = None
-    """also tell a tracker of each run as it trains: losses, gradient norms, learning rates, dev
-    scores; it writes into the study's folder. wandb is offline unless WANDB_MODE is set."""
-    notify: str | None = None
-    """address of a webhook that gets a message, {"text": ...}, when a run first fails and when all
-    of this submit have ended."""
 
 
 def require_usable(outside: Outside) -> None:

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from jobs.settings import StagingRequest
+from launcher.flags import Places
 from launcher.study.preview import ASSUMED_FLOPS
-from launcher.study.resolve import Places, ResolvedStudy, model_spec, show_oddities
+from launcher.study.resolve import ResolvedStudy, model_spec, show_oddities
 from launcher.study.staging import as_request
 from stilt.data.encode import cache_folder
 from stilt.data.load import data_folder, load_splits

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from stilt.config import Frozen
 from stilt.errors import listed, printable
@@ -60,6 +60,8 @@ def kept_oddities(folder: StudyFolder) -> dict[str, tuple[Oddity, ...]]:
 
 class Kept(BaseModel):
     """Of a file that fixes a task's rows, what is odd in them."""
+
+    model_config = ConfigDict(defer_build=True)
 
     odd: tuple[Oddity, ...] = ()
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from analysis.summarize import answers_in, main
+from analysis.summarize import main
+from analysis.summary import answers_in
 
 
 def run(*args: str) -> int:
@@ -36,7 +37,7 @@ def test_without_stored_predictions_the_intervals_are_narrow_and_it_is_said(
         hidden = pl.lit(None, pl.String).alias("predictions")
         return lambda target: known(target).with_columns([hidden] if target == "rte" else [])
 
-    monkeypatch.setattr("analysis.summarize.answers_in", some)
+    monkeypatch.setattr("analysis.summary.answers_in", some)
     assert run("tiny", "--root", str(root)) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert (

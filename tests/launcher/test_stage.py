@@ -12,9 +12,10 @@ import pytest
 from jobs import staging
 from jobs.settings import StagingRequest
 from jobs.worker import Worker
+from launcher.flags import Places
 from launcher.stage import as_request, end_of
 from launcher.stage import main as stage
-from launcher.study.resolve import Places, resolve_study
+from launcher.study.resolve import resolve_study
 from stilt.folder import StudyFolder
 from tests.support.json_lines import write_jsonl
 

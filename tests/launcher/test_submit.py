@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import submit as submit_module
+from launcher import submission
 from launcher.submit import main as submit
 from stilt.cell import Cell
 from stilt.folder import StudyFolder, read_study
@@ -229,7 +229,7 @@ def test_cells_do_not_wait_for_a_source_whose_holder_has_died(
     monkeypatch.setattr("launcher.local.pool.HOLDER_SECONDS", 1)
     other = subprocess.Popen(["sleep", "60"])
 
-    def hold_and_die(resolved, *rest, real=submit_module.begin):
+    def hold_and_die(resolved, *rest, real=submission.begin):
         told = real(resolved, *rest)
         (source,) = resolved.study.sources
         claim = new_claim(source, "local-other", "b").model_copy(update={"pid": other.pid})
@@ -238,7 +238,7 @@ def test_cells_do_not_wait_for_a_source_whose_holder_has_died(
         return told
 
     with monkeypatch.context() as beside:
-        beside.setattr(submit_module, "begin", hold_and_die)
+        beside.setattr(submission, "begin", hold_and_die)
         assert submit(arguments) == 1
     found = [read_record(Failure, path) for path in folder.failures.glob("*.json")]
     assert len(found) == 4

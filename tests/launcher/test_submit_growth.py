@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import submit as submit_module
+from launcher import submission
 from launcher.local.pool import Pool, PoolOutcome
 from launcher.submit import main
 from stilt.folder import StudyFolder, read_study, write_study
@@ -48,7 +48,7 @@ def executed(own_study, monkeypatch, tmp_path):
 
     monkeypatch.setattr(Pool, "run", run)
     # the model is tried by a process of its own, which takes seconds, and by other tests
-    monkeypatch.setattr(submit_module, "require_tried", lambda *_: None)
+    monkeypatch.setattr(submission, "require_tried", lambda *_: None)
     return ran
 
 

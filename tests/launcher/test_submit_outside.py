@@ -22,7 +22,7 @@ def submit(own_study, roberta, tmp_path, monkeypatch):
             release(pool.folder, pool.settings.submission, pool.costs)
             return run(pool)
 
-        monkeypatch.setattr("launcher.submit.Pool.run", ran)
+        monkeypatch.setattr("launcher.submission.Pool.run", ran)
         grid = ["--grid", str(own_study / "own.toml"), "--data-dir", str(own_study / "data")]
         places = ["--model", str(roberta), "--root", str(tmp_path / "logs")]
         arguments = [*grid, *places, "--executor", "local", *flags]

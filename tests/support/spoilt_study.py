@@ -8,9 +8,10 @@ from pathlib import Path
 import polars as pl
 
 from analysis.summarize import main as summarize
+from launcher.flags import Places
 from launcher.status import main as status
 from launcher.study.growth import Asked
-from launcher.study.resolve import Places, begin, check_data, resolve_study
+from launcher.study.resolve import begin, check_data, resolve_study
 from stilt.folder import StudyFolder, read_study
 from stilt.records.claims import lives_here
 from stilt.records.pins import read_pin

@@ -16,13 +16,13 @@ from tests.support.sentences import WORDS, sentence
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 
-def save_tiny_roberta(folder: Path, tokenizer: RobertaTokenizer) -> Path:
+def save_tiny_roberta(folder: Path, tokenizer: RobertaTokenizer, layers: int = 2) -> Path:
     """Saves a model of 128 positions for a tokenizer, and the tokenizer."""
     torch.manual_seed(0)
     config = RobertaConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=130,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import submit
+from launcher import submission
 from tests.support.own_study import make_own_study
 
 USUAL = range(50)
@@ -27,7 +27,7 @@ def _quiet(monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "2000")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("STILT_DATA_DIR", raising=False)
-    monkeypatch.setattr(submit, "_run_here", lambda options: 0)
+    monkeypatch.setattr(submission, "_run_here", lambda options: 0)
     for name in ("bin", "here"):
         (tmp_path / name).mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import summarize as summarize_module
+from analysis import summary as summary_module
 from analysis.summarize import main as summarize
 from launcher import stage as stage_module
 from launcher.cancel import main as cancel
@@ -91,9 +91,7 @@ def template(tmp_path_factory):
 def _quickly(monkeypatch):
     """Stages nothing and draws nothing."""
     monkeypatch.setattr(stage_module, "run", lambda request, console, online: [])
-    monkeypatch.setattr(
-        summarize_module, "write", partial(_without_figures, summarize_module.write)
-    )
+    monkeypatch.setattr(summary_module, "write", partial(_without_figures, summary_module.write))
 
 
 def _without_figures(write, summary, *, figures):

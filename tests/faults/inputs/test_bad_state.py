@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import submit as submit_module
+from launcher import submission
 from launcher.cancel import main as cancel
 from launcher.clean import main as clean
 from launcher.submit import main as submit
@@ -18,7 +18,7 @@ from tests.support.judged import complaints, ended, survey
 from tests.support.mutations import Mutation, mutated_bytes
 from tests.support.spoilt_study import SpoiltStudy, flags, make_template
 
-RUN_HERE = submit_module._run_here
+RUN_HERE = submission._run_here
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class NoPool:
 @pytest.fixture
 def claiming(monkeypatch):
     """Lets a submit claim what is missing, and start no worker."""
-    monkeypatch.setattr(submit_module, "_run_here", RUN_HERE)
-    monkeypatch.setattr(submit_module, "Pool", lambda *_, **__: NoPool())
+    monkeypatch.setattr(submission, "_run_here", RUN_HERE)
+    monkeypatch.setattr(submission, "Pool", lambda *_, **__: NoPool())
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from launcher.flags import Places
 from launcher.study.growth import Asked
 from launcher.study.resolve import (
-    Places,
     ResolvedStudy,
     begin,
     check_data,

@@ -7,7 +7,8 @@ import pytest
 
 from jobs import staging
 from jobs.settings import StagingRequest
-from launcher.study.resolve import Places, check_data, resolve_study
+from launcher.flags import Places
+from launcher.study.resolve import check_data, resolve_study
 from launcher.study.staging import as_request, require_tried
 from launcher.submit import main as submit
 from stilt.errors import DataError, ModelError

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from launcher.flags import Outside
 from launcher.status import main as status
-from launcher.watch.outside import Outside, require_usable
+from launcher.watch.outside import require_usable
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.records.notices import ask_for, tell
