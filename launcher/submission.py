@@ -24,7 +24,13 @@ from launcher.send.dispatch import BUNDLES, dispatch, most_seconds, show_arrays,
 from launcher.send.script import require_safe_path
 from launcher.send.sender import require_own_cluster, require_slurm
 from launcher.send.takeover import take_over_orphaned_arrays
-from launcher.study.claiming import assign, claim_bundles, new_submission, remove_broken
+from launcher.study.claiming import (
+    assign,
+    claim_bundles,
+    new_submission,
+    released_on_error,
+    remove_broken,
+)
 from launcher.study.costs.budget import require_hours
 from launcher.study.costs.known import ended_runs, here, keep, known, of_elements
 from launcher.study.costs.planning import Means, plan_missing
@@ -205,8 +211,10 @@ class Submit:
         whole = plan_missing(study, state, found, means, console, bundles, self.sizes)
         keep(found, folder)
         fits, later = within(whole, limits)
-        mine = claim_bundles(fits, resolved.folder, settings.submission, lives)
-        remove_broken(mine, resolved.folder, state.broken)
+        with released_on_error(fits, folder, settings.submission):
+            mine = claim_bundles(fits, folder, settings.submission, lives)
+            remove_broken(mine, folder, state.broken)
+            assign(mine.bundles, folder, settings)
         self.lock.release()
         items = [item for bundle in mine.bundles for item in bundle.items]
         for line in running_elsewhere(resolved.study, items, self.others):
@@ -236,7 +244,6 @@ class Submit:
                 else "nothing to do here: others hold what is left. Watch it: "
                 f"{spelled('status')} {name} --watch"
             )
-        assign(mine.bundles, resolved.folder, settings)
         if self.outside.notify and mine.bundles:
             ask_for(resolved.folder, self.outside.notify, settings.submission)
         return mine, later

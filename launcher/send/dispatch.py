@@ -19,7 +19,7 @@ from launcher.send.last_job import send_last_job
 from launcher.send.other_submits import OtherSubmits
 from launcher.send.script import Script
 from launcher.send.sender import FULL, Sender, dependency
-from launcher.study.claiming import release
+from launcher.study.claiming import release, released_on_error
 from launcher.study.resolve import ResolvedStudy
 from launcher.study.worker_code import snapshot
 from stilt.errors import ConfigError
@@ -63,17 +63,18 @@ def dispatch(
     Raises:
         ConfigError: sbatch refused; the message is its own.
     """
-    arrays = _arrays(mine, profile, limits, resolved.study.grid.processes)
-    exclude = away_from(bad_nodes(resolved.folder), limits)
-    folder = StudyFolder(resolved.folder.path.resolve())
-    script = Script(folder, profile, settings, snapshot(folder), exclude)
-    workers = profile.workers(resolved.study.grid.processes)
-    sender = Sender(script, limits.cluster, workers, console.print)
-    if unused := overriding(script.flags(arrays[0])):
-        names = ", ".join(sorted(unused))
-        _warn(console, "ignored", f"{names}: the profile or the launcher sets it.")
-    makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
-    outside = OtherSubmits(resolved, (item for bundle in makers for item in bundle.items))
+    with released_on_error(mine, resolved.folder, settings.submission):
+        arrays = _arrays(mine, profile, limits, resolved.study.grid.processes)
+        exclude = away_from(bad_nodes(resolved.folder), limits)
+        folder = StudyFolder(resolved.folder.path.resolve())
+        script = Script(folder, profile, settings, snapshot(folder), exclude)
+        workers = profile.workers(resolved.study.grid.processes)
+        sender = Sender(script, limits.cluster, workers, console.print)
+        if unused := overriding(script.flags(arrays[0])):
+            names = ", ".join(sorted(unused))
+            _warn(console, "ignored", f"{names}: the profile or the launcher sets it.")
+        makers = (bundle for bundle in mine.bundles if bundle.stage != "target")
+        outside = OtherSubmits(resolved, (item for bundle in makers for item in bundle.items))
     try:
         sender.send(arrays, outside.jobs)
     finally:

@@ -5,7 +5,8 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from jobs.settings import Assignment, Settings
 from launcher.scheduler.ledger import PREFIXED
@@ -85,3 +86,13 @@ def release(folder: StudyFolder, submission: str, items: Iterable[str]) -> None:
     """Removes the claims of a submission on items that it did not run."""
     for item in claims.held(folder, items, submission):
         folder.claim(item).unlink(missing_ok=True)
+
+
+@contextmanager
+def released_on_error(plan: Plan, folder: StudyFolder, submission: str) -> Iterator[None]:
+    """Releases a plan's items if what is done within fails: no job would ever run them."""
+    with ExitStack() as undo:
+        items = [item for bundle in plan.bundles for item in bundle.items]
+        undo.callback(release, folder, submission, items)
+        yield
+        undo.pop_all()

@@ -1,6 +1,7 @@
 """Jobs keep away from nodes that broke, as long as another is left."""
 
 import math
+from errno import ENOSPC
 
 import pytest
 
@@ -127,3 +128,18 @@ def test_a_budget_without_anything_to_tell_it_by_is_refused_and_nothing_is_sent(
     assert "--hours 2: nothing tells yet how long a run takes here" in said.out + said.err
     assert not fake.scripts
     assert not list(folder().claims.glob("*"))
+
+
+@pytest.mark.parametrize(
+    "place", ["launcher.study.claiming.write_text", "launcher.send.dispatch.snapshot"]
+)
+def test_a_submit_that_a_full_disk_ends_holds_nothing(own, fake, capsys, monkeypatch, place):
+    def full(*_, **__):
+        raise OSError(ENOSPC, "No space left on device", "there")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(place, full)
+        assert main(arguments(own)) == 2
+    assert "there: No space left on device" in capsys.readouterr().err
+    assert main(arguments(own)) == 0
+    assert "0 held by live jobs, 51 runs to do" in capsys.readouterr().out
