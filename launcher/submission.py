@@ -27,6 +27,7 @@ from launcher.send.takeover import take_over_orphaned_arrays
 from launcher.study.claiming import (
     assign,
     claim_bundles,
+    drop_dead,
     new_submission,
     released_on_error,
     remove_broken,
@@ -199,6 +200,7 @@ class Submit:
         if take_over(resolved, state, self.others, lives, console):
             state = outstanding(resolved.study, resolved.folder, lives)
         study, folder = resolved.study, resolved.folder
+        drop_dead(folder, state.done | state.there, lives)
         means = means_of(self.work, study.grid.processes, profile)
         ended = ended_runs(study, folder, state.done)
         found = known(study, resolved.cache, means.division, sizes=self.sizes, ended=ended)

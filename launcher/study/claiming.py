@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from jobs.settings import Assignment, Settings
@@ -86,6 +86,14 @@ def release(folder: StudyFolder, submission: str, items: Iterable[str]) -> None:
     """Removes the claims of a submission on items that it did not run."""
     for item in claims.held(folder, items, submission):
         folder.claim(item).unlink(missing_ok=True)
+
+
+def drop_dead(folder: StudyFolder, done: Collection[str], lives: Lives) -> None:
+    """Removes the claims of runs that are done, of a process that died before it did so."""
+    for path in folder.claims.glob("[!.]*.json"):
+        there = claims.read(path) if path.stem in done else None
+        if there is not None and not lives(there):
+            claims.drop_stale(path, there)
 
 
 @contextmanager

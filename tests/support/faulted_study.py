@@ -15,7 +15,7 @@ from pathlib import Path
 from jobs import process
 from jobs.settings import Settings
 from launcher.scheduler.liveness import ClaimLiveness
-from launcher.study.claiming import assign, claim_bundles, new_submission, release
+from launcher.study.claiming import assign, claim_bundles, drop_dead, new_submission, release
 from launcher.study.outstanding import outstanding
 from stilt.folder import StudyFolder, write_study
 from stilt.grid import load_grid
@@ -63,6 +63,7 @@ class FaultedStudy:
         state = outstanding(self.study, self.folder, lives)
         for message in state.damaged:
             print(message, flush=True)
+        drop_dead(self.folder, state.done | state.there, lives)
         whole = plan(self.study, cells=state.missing, there=state.there, held=state.held, bundles=1)
         settings = self.settings()
         mine = claim_bundles(whole, self.folder, settings.submission, lives)

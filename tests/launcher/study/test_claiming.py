@@ -4,7 +4,7 @@ import multiprocessing
 
 import pytest
 
-from launcher.study.claiming import claim_bundles, new_submission, release
+from launcher.study.claiming import claim_bundles, drop_dead, new_submission, release
 from launcher.study.outstanding import outstanding
 from stilt.folder import StudyFolder, read_study
 from stilt.plan import plan
@@ -114,3 +114,12 @@ def test_submissions_have_names_of_their_own():
     names = {new_submission("local") for _ in range(50)}
     assert len(names) == 50
     assert all(name.startswith("local-") for name in names)
+
+
+def test_a_death_between_a_result_and_the_end_of_its_claim_leaves_no_claim(empty):
+    study, folder = empty
+    ended, lost, alive = list(study.cells)[:3]
+    for item in (ended, lost, alive):
+        hold(folder, item, "before")
+    drop_dead(folder, {ended, alive}, lambda claim: claim.item == alive)
+    assert {path.stem for path in folder.claims.glob("[!.]*.json")} == {lost, alive}
