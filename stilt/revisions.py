@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from stilt.cell import NONE, SYNTHESIS, Cell, Run
+from stilt.errors import printable
 from stilt.study import TOLD, Study
 from stilt.system.units import counted
 
@@ -165,8 +166,7 @@ def _value(model: Any, path: str) -> Any:
 def _shown(value: Any) -> str:
     if value is _ABSENT:
         return "absent"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+    return printable(json.dumps(value, ensure_ascii=False), WIDEST)
 
 
 def _place(study: Study, run: Run) -> tuple[Any, ...]:

@@ -55,6 +55,11 @@ def test_fields_that_decide_no_result_change_without_other_runs():
     assert change.grown() == 'no other runs: grid.curve false -> true; grid.title "" -> "x"'
 
 
+def test_a_value_that_a_terminal_cannot_show_is_told_by_its_code():
+    change = Change(study(title="\ud800"), study(title="x\u202e"))
+    assert change.grown() == r'no other runs: grid.title "\ud800" -> "x\u202e"'
+
+
 def task(name, **fields):
     return {"tasks": {name: study().tasks[name].model_copy(update=fields)}}
 
