@@ -133,8 +133,12 @@ def go_on_with_the_last_cells_weights(monkeypatch):
     monkeypatch.setattr(Worker, "build", build)
 
 
+MORE = (keep_the_mask_of_the_last_pass, go_on_with_the_last_cells_weights)
+
+
 @pytest.mark.parametrize(
-    "plant", [drop_out_twice, keep_the_mask_of_the_last_pass, go_on_with_the_last_cells_weights]
+    "plant",
+    [drop_out_twice, *(pytest.param(plant, marks=pytest.mark.nightly) for plant in MORE)],
 )
 def test_a_planted_bug_is_not_admitted(plant, certified, monkeypatch):
     plant(monkeypatch)
