@@ -31,7 +31,7 @@ ROOMS = {
         "grid": "cell config errors task",
         "study": "cell config errors grid schedule task",
         "folder": "cell config errors study system",
-        "revisions": "cell study system",
+        "revisions": "cell errors study system",
         "data": "cell config errors folder rows study system task",
         "model": "cell config errors grid system task",
         "synthesis": "cell config data errors grid model system",

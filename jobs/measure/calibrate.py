@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from jobs.measure import tell
 from jobs.measure.timed import Timings, error, fit
 from jobs.settings import MeasuringRequest
 from stilt.config import parse, read_json
@@ -196,10 +197,6 @@ def main() -> int:
     """Measures what the request names; 2 where that cannot be."""
     path = Path(sys.argv[1])
     request = parse(MeasuringRequest, read_json(path), path)
-
-    def tell(*content: object) -> None:
-        sys.stdout.write(json.dumps(content) + "\n")
-        sys.stdout.flush()
 
     try:
         tell("measured", calibrate(request, tell).model_dump(mode="json"))

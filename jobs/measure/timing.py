@@ -4,7 +4,6 @@ It writes ``["ready"]``, waits for a line, and times until its seconds are over.
 ``["timed", TIMINGS]``. Several side by side are told to begin together, and end together.
 """
 
-import json
 import os
 import sys
 import time
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 
 from jobs.bundle import classify
+from jobs.measure import tell
 from jobs.measure.rows import batches, chosen, longest, scoring_work, work_of
 from jobs.measure.timed import Timed, Timings
 from jobs.settings import MeasuringRequest
@@ -284,10 +284,6 @@ def main() -> int:
     forget_launchers()
     path = Path(sys.argv[1])
     request = parse(MeasuringRequest, read_json(path), path)
-
-    def tell(*content: object) -> None:
-        sys.stdout.write(json.dumps(content) + "\n")
-        sys.stdout.flush()
 
     try:
         measure = Measure(request, int(sys.argv[2]))
