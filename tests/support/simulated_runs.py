@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 from scipy.special import ndtr
+from scipy.stats import multinomial
 
 from analysis.stats.examples import draws
 from analysis.stats.inference import clustered_wilson, cochran, mcnemar, symmetry_wealth
@@ -147,12 +148,30 @@ def improvement_covers(rng: np.random.Generator, kind: str, configurations: int)
     return holds(found, 0.5)
 
 
-def proportion_covers(
-    rng: np.random.Generator, risk: float, shared: float, configurations: int
-) -> bool:
-    """Whether the interval of a share of degenerate runs holds the risk."""
-    counts = fates(rng, (configurations, SEEDS), risk, shared).sum(axis=1)
-    return holds(clustered_wilson(counts, np.full(configurations, SEEDS)), risk)
+def proportion_coverage(risk: float, shared: float, configurations: int) -> float:
+    """How often the interval of a share of degenerate runs holds the risk: exact, for two seeds.
+
+    The sum over all tables, by how many configurations have 0, 1 and 2 degenerate runs, of their
+    probability under ``fates``.
+    """
+    both = shared**2 * risk + (1 - shared**2) * risk**2
+    one = 2 * (risk - both)
+    tables = configuration_counts(configurations)
+    chance = multinomial.pmf(tables[:, :3], configurations, [1 - one - both, one, both])
+    return float(chance[(tables[:, 3] <= risk) & (risk <= tables[:, 4])].sum())
+
+
+@cache
+def configuration_counts(configurations: int) -> np.ndarray:
+    """Configurations with 0, 1 and 2 degenerate runs, and the ends of the interval: all tables."""
+    found = []
+    for one in range(configurations + 1):
+        for both in range(configurations - one + 1):
+            none = configurations - one - both
+            counts = np.repeat([0, 1, 2], [none, one, both])
+            interval = clustered_wilson(counts, np.full(configurations, SEEDS))
+            found.append((none, one, both, interval.low, interval.high))
+    return np.array(found, dtype=float)
 
 
 def mcnemar_rejects(rng: np.random.Generator, risk: float, shared: float, number: int) -> bool:
