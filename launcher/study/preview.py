@@ -236,6 +236,11 @@ def _time(study: Study, found: Known, whole: Plan) -> str:
         if found.calibration is None:
             return f"about {hours:.1f} worker-hours, at the finished cells' speed."
         return f"about {hours:.2f} {unit}, {found.basis}."
+    if not found.division.gpus:
+        return (
+            "no estimate of hours: nothing was measured on this processor yet "
+            f"({spelled('doctor')} --measure does), and no cell has finished."
+        )
     parameters = study.grid.model.parameters
     if not parameters:
         return (

@@ -16,6 +16,9 @@ def count_table(study: Study, kinds: Mapping[str, Container[str]]) -> Table:
     Args:
         study: the study.
         kinds: name of a kind -> ids of its cells; their numbers stand side by side.
+
+    Returns:
+        One row per target, or per source where these are more.
     """
 
     def count(some: Container[str]) -> Counter[tuple[str, str]]:
@@ -25,20 +28,22 @@ def count_table(study: Study, kinds: Mapping[str, Container[str]]) -> Table:
     planned, counts = count(study.cells), [count(some) for some in kinds.values()]
     sources = list(dict.fromkeys(cell.source for cell in study.cells.values()))
     targets = list(dict.fromkeys(cell.target for cell in study.cells.values()))
+    # the longer list runs down: names side by side are broken where a terminal is narrow
+    down = len(sources) > len(targets)
+    rows, columns = (sources, targets) if down else (targets, sources)
+
+    def shown(row: Sequence[str], column: Sequence[str]) -> str:
+        pairs = product(row, column) if down else product(column, row)
+        some = [pair for pair in pairs if pair in planned]
+        return "/".join(str(sum(c[pair] for pair in some)) for c in counts) if some else "-"
+
     table = new_table()
-    table.add_column("target", no_wrap=True)
-
-    def shown(of: Sequence[str], on: Sequence[str]) -> str:
-        pairs = [pair for pair in product(of, on) if pair in planned]
-        return "/".join(str(sum(c[pair] for pair in pairs)) for c in counts) if pairs else "-"
-
-    columns = [*([source] for source in sources), sources]
-    for name, column in zip([*sources, "all"], columns, strict=True):
+    table.add_column("source" if down else "target", no_wrap=True)
+    parts = [*([column] for column in columns), columns]
+    for name, part in zip([*columns, "all"], parts, strict=True):
         # a long name may be broken into lines, a number may not
-        table.add_column(
-            name, justify="right", overflow="fold", min_width=len(shown(column, targets))
-        )
-    for target in targets:
-        table.add_row(target, *(shown(column, [target]) for column in columns))
-    table.add_row("all", *(shown(column, targets) for column in columns), style="bold")
+        table.add_column(name, justify="right", overflow="fold", min_width=len(shown(rows, part)))
+    for row in rows:
+        table.add_row(row, *(shown([row], part) for part in parts))
+    table.add_row("all", *(shown(rows, part) for part in parts), style="bold")
     return table

@@ -17,10 +17,10 @@ from tests.support.fake_study import damage
 from tests.support.taken_study import begun, block, make_done
 
 
-def shown(study, folder, tmp_path, others=()):
-    console = Console(file=io.StringIO(), width=160, color_system=None)
+def shown(study, folder, tmp_path, others=(), gpus=1, width=160):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
     resolved = ResolvedStudy(study, folder, None, None, tmp_path / "cache")
-    means = Means(Division("this machine: made up", 1, 1))
+    means = Means(Division("this machine: made up", 1, 1, gpus))
     show_plan(resolved, others, console, executor="local", bundles=None, means=means)
     return console.file.getvalue()
 
@@ -45,6 +45,27 @@ def test_a_dry_run_tells_what_is_to_run_and_writes_nothing(empty, tmp_path):
     assert "source hellaswag" in text
     assert "GPU-hours, if a GPU does" in text
     assert sorted(folder.path.rglob("*")) == before
+
+
+def test_without_a_gpu_no_hours_of_gpus_are_made_up(empty, tmp_path):
+    study, folder = empty
+    text = " ".join(shown(study, folder, tmp_path, gpus=0).split())
+    assert "no estimate of hours: nothing was measured on this processor yet" in text
+    assert "GPU-hours" not in text
+
+
+def test_more_sources_than_targets_stand_below_each_other_unbroken(tmp_path):
+    sizes = [{"task": "hellaswag", "train_size": size} for size in (500, 1000, 1500, 2000)]
+    new = begun(tmp_path, grid=block(sources=["none", "hellaswag", *sizes], targets=["rte"]))
+    lines = shown(new.study, new.folder, tmp_path, width=60).splitlines()
+    table = lines[lines.index("cells to run, by target and source") :]
+    assert table[1].split() == ["source", "rte", "all"]
+    assert [line.split() for line in table[3:10]] == [
+        ["none", "2", "2"],
+        ["hellaswag", "2", "2"],
+        *([f"hellaswag@{size}", "2", "2"] for size in (500, 1000, 1500, 2000)),
+        ["all", "12", "12"],
+    ]
 
 
 def test_a_dry_run_of_a_finished_study_has_nothing_to_run(finished, tmp_path):
