@@ -161,10 +161,12 @@ def dry_run(name, tmp_path, capsys, monkeypatch):
     columns = re.split(r"\s{2,}", lines[start + 1].strip())
     cells = {}
     for line in lines[start + 3 : start + 30]:
-        target, *numbers = line.split()
-        for source, number in zip(columns[1:], numbers, strict=True):
-            cells[source, target] = 0 if number == NOT_PLANNED else int(number)
-        if target == "all":
+        row, *numbers = line.split()
+        for column, number in zip(columns[1:], numbers, strict=True):
+            # the longer list runs down
+            pair = (row, column) if columns[0] == "source" else (column, row)
+            cells[pair] = 0 if number == NOT_PLANNED else int(number)
+        if row == "all":
             break
     table = lines[lines.index("stages, in order") + 3 :]
     rows = [line.split() for line in table]
