@@ -155,7 +155,8 @@ def write_report(
 
 
 SPREAD = {
-    "variance": ("Variance", ("pooled", "variance")),
+    "pooled": ("Source seeds together", ("pooled",)),
+    "variance": ("Variance", ("variance",)),
     "flips": ("Flipped answers", ("flips",)),
     "power": ("Power", ("power",)),
 }

@@ -38,10 +38,16 @@ def target_title(study: Study, name: str) -> str:
 
 
 def source_title(study: Study, name: str) -> str:
-    """A source's name for people, such as ``HellaSwag-p@2k#12``: task, rows, seed."""
+    """A source's name for people, such as ``HellaSwag-p@2k#12``: task, rows, seed.
+
+    All seeds of a source together are called by what stands before the seed.
+    """
     if name == NONE:
         return "None"
-    source = study.source_named(name)
+    sources = study.sources.values()
+    source = study.source_named(name) or next(
+        (seed for seed in sources if seed.name.partition("#")[0] == name), None
+    )
     if source is None:
         return name
     rest = name.removeprefix(source.task)
@@ -51,11 +57,11 @@ def source_title(study: Study, name: str) -> str:
 
 def titles_of(study: Study) -> dict[str, str]:
     """A study's names of sources and tasks -> what people call them."""
-    names = [NONE, *(source.name for source in study.sources.values())]
-    sources = {name: source_title(study, name) for name in names}
-    # all seeds of a source together are called by what stands before the seed
-    pooled = {name.partition("#")[0]: title.partition("#")[0] for name, title in sources.items()}
-    return {name: target_title(study, name) for name in study.tasks} | pooled | sources
+    sources = [source.name for source in study.sources.values()]
+    names = [NONE, *(name.partition("#")[0] for name in sources), *sources]
+    return {name: target_title(study, name) for name in study.tasks} | {
+        name: source_title(study, name) for name in names
+    }
 
 
 def thousands(count: int) -> str:

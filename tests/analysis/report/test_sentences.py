@@ -78,6 +78,7 @@ def test_seeds_of_a_source_are_spoken_of_together(tmp_path):
     sources = ("none", {"task": "hellaswag", "seeds": [1, 2]})
     found = words(tmp_path, lambda cell: 0.75, sources=sources)
     (line,) = [line for line in found if line.startswith("All seeds together, in these runs ")]
+    assert line.startswith("All seeds together, in these runs HellaSwag has ")
     assert "for new dev examples, configurations, seeds and source seeds)." in line
 
 
