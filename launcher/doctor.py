@@ -89,7 +89,9 @@ def doctor(
         found.append(machine.gpu())
     if grid is not None:
         try:
-            found += machine.grid_needs(resolve_study(grid, places), parallel)
+            resolved = resolve_study(grid, places)
+            found += machine.grid_needs(resolved, parallel)
+            found += [] if on_slurm else machine.precision(resolved.study.grid.recipe)
         except StiltError as error:
             remedy = "mend that, or choose another grid or model"
             found.append(Finding("grid", "bad", str(error), remedy))

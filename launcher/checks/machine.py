@@ -22,6 +22,7 @@ from stilt.data.encode import cache_folder
 from stilt.data.load import data_folder, load_splits
 from stilt.data.staged import advice, needed
 from stilt.errors import ConfigError, DataError, NoDataError, listed
+from stilt.grid import Recipe
 from stilt.model.contents import count_numbers
 from stilt.model.hub import folder_of
 from stilt.system.files import create_text, writable_folder
@@ -42,6 +43,9 @@ class Finding:
 DISTRIBUTION = "stilt-lab"
 SPARE_BYTES = 10e9
 """Free space below which a warning is given where no grid says what it needs."""
+CPUINFO = Path("/proc/cpuinfo")
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Names of bfloat16 instructions there, of x86 and Arm."""
 CONCURRENT = 64
 """Runs at a time that the disk is reckoned with where the profile sets no limit."""
 
@@ -180,6 +184,26 @@ def gpu() -> Finding:
     if number:
         return Finding("GPU", "ok", f"{number} here")
     return Finding("GPU", "warning", "none here", "small models only: a CPU trains, slowly")
+
+
+def precision(recipe: Recipe) -> list[Finding]:
+    """Looks whether the processor computes in the recipe's precision, where it is to train."""
+    if recipe != "fast" or gpu_count():
+        return []
+    try:
+        told = set(CPUINFO.read_text(encoding="utf-8").split())
+    except OSError:
+        return []
+    if told & BFLOAT16:
+        return [Finding("recipe fast", "ok", "the processor has bfloat16 instructions")]
+    return [
+        Finding(
+            "recipe fast",
+            "warning",
+            "the processor has no bfloat16 instructions: many times slower than 'paper'",
+            'recipe = "paper" on this machine',
+        )
+    ]
 
 
 def runs_at_a_time() -> int:
