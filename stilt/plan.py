@@ -156,6 +156,15 @@ def _packed(
         count += 1 + count // 20
 
 
+def weights(
+    study: Study, bundle: Bundle, sizes: Mapping[str, Size] | None = None
+) -> dict[str, float]:
+    """The part of a bundle's weight that each of its runs has, by its estimated work."""
+    work = {item: cost(study, study.runs[item], sizes) for item in bundle.items}
+    total = sum(work.values()) or 1.0
+    return {item: bundle.weight * part / total for item, part in work.items()}
+
+
 def cost(study: Study, run: Run, sizes: Mapping[str, Size] | None = None) -> float:
     """Estimated work of a run in training tokens: its training and one pass over dev.
 

@@ -33,7 +33,7 @@ from launcher.study.worker_code import worker_environment
 from stilt.cell import digest
 from stilt.errors import ResultError, disk_full
 from stilt.folder import read_study
-from stilt.plan import Bundle, Plan, cost
+from stilt.plan import Bundle, Plan, weights
 from stilt.records import claims
 from stilt.records.deaths import why_ended
 from stilt.records.failures import reason, record_failure
@@ -101,8 +101,11 @@ class Pool:
         self.waiting = list(plan.bundles)
         self.running: list[_Running] = []
         self.outcome = PoolOutcome()
-        items = [item for bundle in plan.bundles for item in bundle.items]
-        self.costs = {item: cost(study, study.runs[item], sizes) for item in items}
+        self.costs = {
+            item: weight
+            for bundle in plan.bundles
+            for item, weight in weights(study, bundle, sizes).items()
+        }
         self.open = set(self.costs)
         """Runs that have neither result nor failure yet."""
         self._memory = MemoryWatch()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stilt.cell import SYNTHESIS
 from stilt.grid import Grid, load_grid
-from stilt.plan import cost, pack, plan
+from stilt.plan import cost, pack, plan, weights
 from stilt.study import bind
 from stilt.task import Size
 
@@ -331,3 +331,19 @@ def test_an_order_that_is_asked_for_is_that_of_each_bundle_and_moves_no_cell(dra
     assert {frozenset(bundle.items) for bundle in ordered.bundles} == together
     for bundle in of_stage(ordered, "target"):
         assert list(bundle.items) == sorted(bundle.items, key=order.__getitem__)
+
+
+def test_the_runs_of_a_bundle_share_its_predicted_seconds_by_their_work():
+    study = bind(load_grid("figure2"), "model")
+    cells = [cell.id for cell in study.cells.values() if cell.source == "none"][:40]
+    guessed = plan(study, cells=cells, bundles=3)
+    told = plan(study, cells=cells, bundles=3, seconds=lambda run: 5.0)
+    for bundle in guessed.bundles:
+        found = weights(study, bundle)
+        assert found == pytest.approx({i: cost(study, study.runs[i]) for i in bundle.items})
+    for bundle in told.bundles:
+        found = weights(study, bundle)
+        assert sum(found.values()) == pytest.approx(5.0 * len(bundle.items))
+        first = bundle.items[0]
+        share = cost(study, study.runs[first]) / bundle.cost
+        assert found[first] == pytest.approx(share * bundle.seconds)
