@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support import slurm_cluster
-from tests.support.live_study import PATIENCE, slurm, wait, wait_for_all_jobs
+from tests.support.live_study import PATIENCE, slurm, steps, wait, wait_for_all_jobs
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.nightly]
 
@@ -17,6 +17,7 @@ def test_elements_of_a_node_that_goes_down_wait_and_go_on_when_it_is_back(live):
         shown = live.wait_for(claim.item, "pending")
         assert "a saved state is there to go on from" in shown
     assert {state for state, _ in live.states()} == {"pending"}
+    wait(lambda: not steps(), "the end of what was killed")
     for node in slurm_cluster.NODES:
         slurm_cluster.node_up(node)
     live.finish(submits=0)

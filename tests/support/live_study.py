@@ -1,5 +1,7 @@
 """A study on a real SLURM: submitted as a person would, waited for, and read back."""
 
+import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -65,6 +67,23 @@ def wait_for_all_jobs() -> None:
     before may start on a node which still takes it for the job that it has just killed.
     """
     wait(lambda: not slurm("squeue", "--noheader").strip(), "an empty queue")
+
+
+def steps() -> list[Path]:
+    """SLURM's processes above the cluster's running elements, which outlive a job that is killed.
+
+    A node that is up again before they are gone still takes a requeued job for the one that it has
+    just killed, and is drained.
+    """
+    conf = f"SLURM_CONF={os.environ['SLURM_CONF']}".encode()
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (place / "comm").read_text().startswith("slurmstepd") and (
+                conf in (place / "environ").read_bytes().split(b"\0")
+            ):
+                found.append(place)
+    return found
 
 
 def is_requeued(folder: StudyFolder, job: str) -> bool:
