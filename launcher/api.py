@@ -83,7 +83,12 @@ def define_study(
 
 
 def run_cell(
-    study: StudyFolder, cell: str, *, model: Name | None = None, data_dir: Name | None = None
+    study: StudyFolder,
+    cell: str,
+    *,
+    model: Name | None = None,
+    data_dir: Name | None = None,
+    threads: int | None = None,
 ) -> Result:
     """Runs one cell on this machine, after the source that it needs where that is not there yet.
 
@@ -95,6 +100,7 @@ def run_cell(
         cell: its id.
         model: where the study's model lies, if not where its grid says.
         data_dir: folder of local data files; where absent, that in which the study found them.
+        threads: CPU threads of the worker; one for each core where absent.
 
     Raises:
         ConfigError: There is no such cell, or the model is not there, or another one.
@@ -129,7 +135,7 @@ def run_cell(
             model_revision=resolved.model.revision,
             model_files=resolved.model_files,
             device="gpu" if gpus else "cpu",
-            threads=max(1, len(os.sched_getaffinity(0)) // each),
+            threads=threads or max(1, len(os.sched_getaffinity(0)) // each),
             commit=commit(),
             command=recorded(),
         )

@@ -113,7 +113,7 @@ def _measured(request: MeasuringRequest, workers: int, threads: int, tell: Tell)
     """
     each = f"{threads} thread{'s' * (threads > 1)}"
     tell("doing", f"{workers} worker{'s' * (workers > 1)} of {each}: loading")
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {"OMP_NUM_THREADS": str(threads)}
     if request.settings.device == "gpu":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")
         environment["CUDA_VISIBLE_DEVICES"] = visible[0]

@@ -199,6 +199,8 @@ class Pool:
         make_folder(log.parent)
         environment = worker_environment() | self.slots.devices(slot)
         environment["OMP_NUM_THREADS"] = str(self.settings.threads or 1)
+        # threads that spin while others work are many times slower where cores are shared
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         environment["STILT_LOG_FILE"] = str(log.relative_to(self.folder.path))
         file = log.open("ab")
         process = subprocess.Popen(

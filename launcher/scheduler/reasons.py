@@ -63,8 +63,15 @@ _BY_LOG: tuple[tuple[str, Kind, str], ...] = (
     (r"execve\(\): \S+: No such file", "folder", "its node does not see the Python environment"),
     (r"Input/output error|Read-only file system", "disk", "the disk does not take what is written"),
     (r"CUDA out of memory|OutOfMemoryError", "oom", "the GPU's memory was full"),
+    (
+        r"asked to stop; the state is saved\s*\Z",
+        "cancelled",
+        "it was asked to stop, and saved its state",
+    ),
 )
 """What slurmstepd, the kernel and Python write last; tried with SLURM 22.05 where it is theirs."""
+
+_SILENT = "squeue, sacct and its log name no error"
 
 _KILLED: tuple[Kind, str] = ("killed", "signal 9 killed it; nothing says that memory ran out")
 
@@ -102,7 +109,7 @@ def died(
     told = (
         _told_by_slurm(job, logs)
         if job is not None
-        else ("lost", "nobody says how: squeue, sacct and its log name no error")
+        else ("lost", f"nobody says how: {_SILENT if logs else 'its log names no error'}")
     )
     if told[0] in ("bug", "lost", "killed"):
         # "it failed" is less than what Python said last

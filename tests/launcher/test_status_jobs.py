@@ -275,3 +275,15 @@ def test_python_s_last_word_is_more_than_slurm_s_failed():
     log = "Traceback (most recent call last):\n  ...\ntorch.OutOfMemoryError: CUDA out of memory.\n"
     assert died(job, log, begun=True, where="job 1").kind == "oom"
     assert "KeyError: 'x'" in died(job, "KeyError: 'x'\n", begun=True, where="job 1").text
+
+
+def test_a_worker_that_was_asked_to_stop_has_not_failed():
+    log = "17:00:01 [1/2] 0a1b none -> rte\nasked to stop; the state is saved\n"
+    stopped = died(None, log, begun=True, where="its worker")
+    assert (stopped.kind, stopped.text.partition(": ")[2]) == (
+        "cancelled",
+        "it was asked to stop, and saved its state",
+    )
+    # of a later attempt nothing is said
+    again = died(None, f"{log}17:05:00 [1/2] 0a1b none -> rte\n", begun=True, where="its worker")
+    assert again.text == "its worker died with no result: nobody says how: its log names no error"
