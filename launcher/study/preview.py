@@ -15,6 +15,9 @@ from launcher.study.costs.planning import Means, plan_missing
 from launcher.study.offers import Offers, find_offers
 from launcher.study.outstanding import Outstanding, outstanding
 from launcher.study.resolve import ResolvedStudy
+from stilt.data.load import load_splits
+from stilt.data.splits import measure
+from stilt.errors import NoDataError
 from stilt.folder import StudyFolder
 from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan
 from stilt.records.finished import read_ending
@@ -23,6 +26,7 @@ from stilt.study import Study
 from stilt.system.console import new_table
 from stilt.system.invocation import spelled
 from stilt.system.units import counted, span
+from stilt.task import Size
 from stilt.training.power import (
     ALPHA,
     ASSUMED,
@@ -62,6 +66,7 @@ def show_plan(
 
     Raises:
         ConfigError: See ``plan_missing``.
+        DataError: See ``_sizes_here``.
     """
     study = resolved.study
     state = outstanding(study, resolved.folder, ClaimLiveness(resolved.folder).lives)
@@ -70,10 +75,11 @@ def show_plan(
     missing = [cell for cell in state.missing if cell not in taken]
     records = [(offer.run, offer.record) for offer in offers.cells if offer.record is not None]
     ended = [*ended_runs(study, resolved.folder, state.done), *records][:MEASURED]
-    found = known(study, resolved.cache, means.division, ended=ended)
+    sizes = _sizes_here(resolved, console)
+    found = known(study, resolved.cache, means.division, sizes=sizes, ended=ended)
     there = state.there | offers.there
     lacking = replace(state, missing=missing, there=there)
-    whole = plan_missing(study, lacking, found, means, console, lambda cells: bundles or 64)
+    whole = plan_missing(study, lacking, found, means, console, lambda cells: bundles or 64, sizes)
     lacks = (f" (not found here: {resolved.problem})", "yellow") if resolved.problem else "."
     over = f"{len(taken)} to be taken over, " if taken else ""
     console.print(
@@ -91,7 +97,7 @@ def show_plan(
     console.print(_time(study, found, whole))
     for line in found.said:
         console.print(Text(line, style="yellow"))
-    _show_power(resolved, state.done, offers, console)
+    _show_power(resolved, sizes, state.done, offers, console)
     counts = Counter(bundle.stage for bundle in whole.bundles)
     said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     number = counted(len(whole.bundles), "array element")
@@ -100,7 +106,32 @@ def show_plan(
     return whole
 
 
-def _show_power(resolved: ResolvedStudy, done: set[str], offers: Offers, console: Console) -> None:
+def _sizes_here(resolved: ResolvedStudy, console: Console) -> dict[str, Size]:
+    """Rows and tokens of tasks whose files do not tell them, by their rows on this machine.
+
+    Raises:
+        DataError: Rows that are here are not what their task's file says.
+    """
+    found = {}
+    for name, task in resolved.study.tasks.items():
+        if task.size is not None or task.synthesis:
+            continue
+        try:
+            found[name] = measure(task, load_splits(task, resolved.data_dir, hub=False))
+        except NoDataError:
+            console.print(
+                Text(f"task {name}: its rows are not here, so its size is a guess.", "yellow")
+            )
+    return found
+
+
+def _show_power(
+    resolved: ResolvedStudy,
+    sizes: Mapping[str, Size],
+    done: set[str],
+    offers: Offers,
+    console: Console,
+) -> None:
     """Shows how small a mean difference from none the whole plan can show, and what it cannot."""
     study = resolved.study
     planned = comparisons(study)
@@ -115,7 +146,7 @@ def _show_power(resolved: ResolvedStudy, done: set[str], offers: Offers, console
         found = measured(of_target, outcomes, study.tasks[target].metric)
         if found is not None:
             spreads[target] = found
-    rows = prospects(study, resolved.folder, spreads)
+    rows = prospects(study, resolved.folder, spreads, sizes=sizes)
     table = new_table(
         *("target", "dev", "configurations x seeds", "alone", "after Holm", "spread"),
         title="smallest difference from none that the plan can show, in points",
@@ -234,8 +265,8 @@ def _time(study: Study, found: Known, whole: Plan) -> str:
         seconds += found.setting.start * len(whole.bundles) if found.setting else 0.0
         hours = found.division.device_seconds(seconds) / 3600
         if found.calibration is None:
-            return f"about {hours:.1f} worker-hours, at the finished cells' speed."
-        return f"about {hours:.2f} {unit}, {found.basis}."
+            return f"about {_amount(hours, 'worker-hours')}, at the finished cells' speed."
+        return f"about {_amount(hours, unit)}, {found.basis}."
     if not found.division.gpus:
         return (
             "no estimate of hours: nothing was measured on this processor yet "
@@ -248,7 +279,14 @@ def _time(study: Study, found: Known, whole: Plan) -> str:
         )
     hours = whole.cost * 2 * TRAIN_TO_FORWARD * parameters / ASSUMED_FLOPS / 3600
     return (
-        f"about {hours:.1f} GPU-hours, if a GPU does {ASSUMED_FLOPS:.0e} FLOP/s in fp32 at these "
-        "batch sizes (assumed; the measured speed replaces it as soon as a cell has finished, and "
-        f"{spelled('doctor')} --measure tells it before)."
+        f"about {_amount(hours, 'GPU-hours')}, if a GPU does {ASSUMED_FLOPS:.0e} FLOP/s in fp32 "
+        "at these batch sizes (assumed; the measured speed replaces it as soon as a cell has "
+        f"finished, and {spelled('doctor')} --measure tells it before)."
     )
+
+
+def _amount(hours: float, unit: str) -> str:
+    """Hours for people: less than one in minutes."""
+    if hours >= 1:
+        return f"{hours:,.1f} {unit}"
+    return f"{60 * hours:.1f} {unit.replace('hours', 'minutes')}"

