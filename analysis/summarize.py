@@ -44,11 +44,10 @@ def summarize(
     Args:
         studies: names below the root, or paths; all studies below the root if none is given.
         root: folder that holds the studies.
-        degenerate: when a run counts as degenerate: its score is not above the best constant
-            answer's (majority, the paper's time's usual rule); nor above it by 1.645 standard
-            errors (margin); the one or, where it would miss over a tenth of the runs that learnt
-            nothing, the other (auto); it predicts one class only; its smoothed training loss never
-            once fell below ln K (the strictest).
+        degenerate: rule for degenerate runs. majority: the score is not above the best constant
+            answer's. margin: not above it by 1.645 standard errors. auto: majority, or margin
+            where majority would miss over a tenth of the runs that learnt nothing. constant: one
+            class is predicted. loss: the smoothed training loss never fell below ln K.
         interval: what intervals and p of mean differences generalise to: new dev examples, too
             (whole), or configurations and seeds alone (narrow).
         interim: show a p that stays valid however often it is looked at, also before a comparison

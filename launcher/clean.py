@@ -49,7 +49,9 @@ def clean(
     yes: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False,
     dry_run: Annotated[bool, tyro.conf.arg(aliases=["-n"])] = False,
 ) -> int:
-    """Removes checkpoints, saved states, logs, bundles, submitit's files and code of a study.
+    """Removes what a study needs no more: checkpoints, saved states, logs, copies of the code.
+
+    Results, failures and tables stay; the submitit files and bundles of its jobs go, too.
 
     Args:
         study: name of the study, or its folder.

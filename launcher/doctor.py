@@ -102,8 +102,11 @@ def doctor(
     if count["bad"]:
         console.print(f"\n{count['bad']} to be mended first{noted}.")
         return 1
-    flags = with_places(grid or "full", places)
-    console.print(f"\nReady{noted}. Next: {spelled('stage')} {flags}", soft_wrap=True)
+    flags = with_places(grid or ("full" if on_slurm else "demo"), places)
+    following = f"{spelled('stage')} {flags}"
+    if not on_slurm:
+        following = f"{spelled('submit')} {flags} --executor local --dry-run"
+    console.print(f"\nReady{noted}. Next: {following}", soft_wrap=True)
     return 0
 
 

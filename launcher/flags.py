@@ -33,8 +33,8 @@ class WorkFlags:
     """bundles of cells to aim at for the whole study: more balance better, fewer load
     less often."""
     hours: float | None = None
-    """run what fits so many GPU-hours (worker-hours, on processors), sources among it: the same
-    configurations of all sources, on every target; the next submit without it runs the rest."""
+    """a budget of GPU-hours (worker-hours, on processors), sources included: run the cells that
+    fit, the same configurations for all sources; the next submit without it runs the rest."""
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ def submit(
         study: name of the study's folder below root; the grid's name by default.
         places: see ``Places``.
         executor: where to run: this machine's cores and GPUs, or SLURM job arrays.
-        from_: another study, or a folder of studies, whose results are taken over where they are
-            of the same cells and data, as those of all studies below root are; may be repeated.
+        from_: also take results over from this study, or folder of studies; those below root are
+            looked at anyway. Only results of the same cells and data are; may be repeated.
         dry_run: print what would run (slurm: and what sbatch would be given), and write nothing.
         revise: let cells of the study go, or become others, where the grid, a task or the model is
             no longer what it was; their results stay on disk. What only adds cells needs no flag.

@@ -13,7 +13,7 @@ REMEDY = "Free space there, or mend that disk; the same command goes on."
 
 WIDEST = 80
 """Characters of a value that a message quotes."""
-LONGEST_LINE = 600
+LONGEST_LINE = 1000
 """Characters of a line of a message."""
 LONGEST = 20_000
 """Characters of a whole message."""

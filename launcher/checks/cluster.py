@@ -89,6 +89,8 @@ def partition(profile: Profile) -> list[Finding]:
 
 def _gpus(profile: Profile, mine: Sequence[Node]) -> Finding:
     if profile.element_gpus == 0:
+        if "gpus" in profile.model_fields_set:
+            return Finding("GPU", "ok", "none, as the profile says")
         return Finding("GPU", "warning", "the profile asks for none", "set 'gres' or 'gpus'")
     if not any(gpu_number(node.offers or Counter()) for node in mine):
         return Finding("GPU", "bad", "no node of the partition has one", "another 'partition'")

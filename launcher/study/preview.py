@@ -100,7 +100,7 @@ def show_plan(
     _show_power(resolved, sizes, state.done, offers, console)
     counts = Counter(bundle.stage for bundle in whole.bundles)
     said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
-    number = counted(len(whole.bundles), "array element")
+    number = counted(len(whole.bundles), "array element" if executor == "slurm" else "bundle")
     elements = f"{executor}: {number} ({said})."
     console.print(elements if whole.bundles else "nothing to run.")
     return whole
