@@ -151,8 +151,9 @@ def _require_leave(change: Change, folder: StudyFolder, lives: Lives, asked: Ask
     cells = [run for run in change.gone if run.cell]
     done = len(_results(folder) & {run.id for run in cells})
     if not asked.revise:
+        other = "another grid has this name: " if len(cells) == len(change.there.cells) else ""
         raise ResultError(
-            f"{folder.path}: this study would lose {len(cells)} of its "
+            f"{folder.path}: {other}this study would lose {len(cells)} of its "
             f"{counted(len(change.there.cells), 'cell')} ({done} with a result):{lines}\n"
             "Say --revise if that is meant: results stay on disk, and count again where a later "
             "grid plans them. Or give this one a name of its own with --study."

@@ -297,7 +297,9 @@ def test_a_grid_that_drops_cells_is_refused_with_those_that_go(
     for more in ([], ["--dry-run"]):
         assert submit([*arguments, *more]) == 2
         error = capsys.readouterr().err
-        assert "this study would lose 8 of its 8 cells (8 with a result)" in error
+        assert (
+            "another grid has this name: this study would lose 8 of its 8 cells (8 with a result)"
+        ) in error
         assert "no longer in the grid: 8 cells: warmup ratio 0.0, 0.2" in error
 
 
