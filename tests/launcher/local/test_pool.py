@@ -32,8 +32,12 @@ def test_a_run_that_ends_just_before_its_worker_is_done_and_did_not_crash(tmp_pa
             folder.claim(cell).unlink()
             return self.returncode
 
-    monkeypatch.setattr("launcher.local.pool.subprocess.Popen", lambda *what, **how: Worker())
+    given = {}
+    monkeypatch.setattr(
+        "launcher.local.pool.subprocess.Popen", lambda *what, **how: given.update(how) or Worker()
+    )
     monkeypatch.setattr("launcher.local.pool.WORKER_SECONDS", 0)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     mine = claim_bundles(plan(study, cells=[cell]), folder, "local-1", lambda claim: True)
     pool = Pool(
         ResolvedStudy(study, folder, None, None, tmp_path),
@@ -46,6 +50,8 @@ def test_a_run_that_ends_just_before_its_worker_is_done_and_did_not_crash(tmp_pa
     )
     outcome = pool.run()
     assert (outcome.done, outcome.failed) == ([cell], [])
+    # threads that spin while they wait are many times slower where cores are shared
+    assert given["env"]["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 def test_what_a_worker_gave_back_because_the_study_lost_it_is_no_failure(tmp_path, monkeypatch):
