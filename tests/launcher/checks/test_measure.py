@@ -14,7 +14,9 @@ from launcher.submit import main as submit
 from stilt.folder import StudyFolder, read_study
 from stilt.records.results import Result, read_record
 from stilt.training.speed.calibration import Calibration
+from tests.support.cluster_study import make_study
 from tests.support.fake_slurm import Fake
+from tests.support.live_study import PROFILE, wait_for_all_jobs
 from tests.support.own_study import make_own_study
 from tests.support.tiny_encoder import save_tiny_roberta, trained_tokenizer
 
@@ -159,3 +161,26 @@ def test_on_a_cluster_one_short_job_measures(own, roberta, capsys, tmp_path, mon
     asked = json.loads(request.read_text())
     assert (asked["workers"], asked["threads"]) == (1, 6)
     assert asked["settings"]["device"] == "gpu"
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_a_job_measures_on_the_cluster_what_planning_there_reckons_by(
+    cluster, tmp_path, monkeypatch, capsys
+):
+    own = tmp_path / "own"
+    own.mkdir()
+    make_study(own, sources=0, targets=1, seeds=2)
+    (own / "cluster.toml").write_text(PROFILE)
+    monkeypatch.chdir(own)
+    monkeypatch.setenv("STILT_CACHE", str(tmp_path / "cache"))
+    grid = ["--grid", "own.toml", "--data-dir", "data"]
+    assert doctor([*grid, "--measure", "--on-cluster"]) == 0
+    wait_for_all_jobs()
+    capsys.readouterr()
+    assert submit([*grid, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert ", by the calibration of" in told
+    # 1.5 times the longest element and 5 minutes, in place of the profile's 30
+    assert "#SBATCH --time=6" in told
