@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from analysis.figures.violins import draw_violins
 from analysis.read.collect import collect
 from analysis.read.columns import NARROW
-from analysis.stats.degenerate import DEFAULT, degenerate
+from analysis.stats.degenerate import DEFAULT, degenerate, threshold
 from stilt.errors import ConfigError, unknown
 from stilt.folder import StudyFolder, read_study
 
@@ -58,4 +58,4 @@ def violins(
     targets = cells.filter(pl.col("stage") == "target")["target"].unique(maintain_order=True)
     if target not in targets:
         raise ConfigError(unknown("target", target, targets))
-    draw_violins(axis, cells, read_study(study), target)
+    draw_violins(axis, cells.with_columns(threshold(DEFAULT)), read_study(study), target)

@@ -29,12 +29,13 @@ from analysis.report.facts import Group, facts
 from analysis.spread.flips import flips
 from analysis.spread.power import power
 from analysis.spread.variance import variance_components
-from analysis.stats.degenerate import degenerate
+from analysis.stats.degenerate import degenerate, threshold
 from analysis.stats.differences import (
     Question,
     differences_against_none,
     differences_between,
     pooled_differences,
+    same_runs,
 )
 from analysis.stats.effects import main_effects
 from analysis.stats.examples import Answers
@@ -42,7 +43,7 @@ from analysis.stats.summary import best_against_trials, summarize_cells
 from analysis.tables import exports, metadata
 from analysis.tables.latex import latex
 from analysis.tables.layouts import comparison, tables
-from analysis.tables.paper import covered, text_csv, write_paper_tables
+from analysis.tables.paper import covered, refuse_foreign, text_csv, write_paper_tables
 from analysis.tables.paper import report as paper_report
 from analysis.tables.presentation import TextTable, titles_of
 from analysis.tables.terminal import say, show
@@ -149,6 +150,8 @@ def summarize(
             for folder, study in found.items()
         )
     for collection in collections:
+        for name in report:
+            refuse_foreign(name, collection.study)
         summaries.append(summary_of(collection, asked, report))
         # before anything is printed: a reader that has enough must not cost a file
         paths += write(summaries[-1], figures=figures)
@@ -239,7 +242,8 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         from analysis.report.page import write_report
 
         losses = pl.read_parquet(folder.summary / CELLS, columns=["loss"])
-        cells = collection.cells.with_columns(degenerate(summary.asked.definition)).hstack(losses)
+        judged = degenerate(summary.asked.definition), threshold(summary.asked.definition)
+        cells = collection.cells.with_columns(judged).hstack(losses)
         drawn = write_figures(cells, study, folder.summary, frames)
         del cells, losses
         report = write_report(
@@ -253,6 +257,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
             asked=summary.asked,
             paper=summary.paper(),
             spread=[t for t in summary.tables() if t.name in ("pooled", *SPREAD)],
+            frames=frames,
             facts=summary.facts(),
         )
         paths += [*drawn, report]
@@ -281,7 +286,7 @@ def _compare(first: StudyFolder, second: StudyFolder, asked: Question, format: F
     notes += remarks(names, parts)
     frame = differences_between(parts[0].cells, parts[1].cells, answers, asked)
     notes += narrowed(frame, asked.scope)
-    if frame.is_empty():
+    if frame.is_empty() and same_runs(parts[0].cells, parts[1].cells).is_empty():
         notes.append(
             "No cell of the one has the source, target, hyperparameters and seed of the other's."
         )

@@ -152,6 +152,9 @@ def sandbox(tmp_path_factory, roberta):
     study = make_study(place / "logs" / first, grid=TINY, dev_rows=40)
     for name in others:
         shutil.copytree(place / "logs" / first, place / "logs" / name)
+    # its tables are those of the paper's cells
+    shutil.rmtree(place / "logs/paper")
+    make_study(place / "logs/paper", grid="paper", missing=1.0)
     (place / "examples").symlink_to(ROOT / "examples")
     (place / "FOLDER").symlink_to(roberta)
     (place / "cell").write_text(next(iter(study.cells)))

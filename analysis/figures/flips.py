@@ -16,7 +16,11 @@ def flips(frame: pl.DataFrame, study: Study) -> Figure:
     """Draws the share of dev examples that two runs answer differently.
 
     Args:
-        frame: ``analysis.spread.flips.flips``; what is null is not drawn.
+        frame: ``analysis.spread.flips.flips``; what is null is not drawn, nor a source
+            without any value.
         study: for the names of tasks.
     """
-    return dots(frame, study, NAMES, MARKS, "dev examples answered differently, %")
+    marked = frame.filter(pl.any_horizontal(pl.col(*NAMES).is_not_null()))["source"]
+    # with one seed None has no pair on any target
+    shown = frame.filter(pl.col("source").is_in(marked.unique().to_list()))
+    return dots(shown, study, NAMES, MARKS, "dev examples answered differently, %")

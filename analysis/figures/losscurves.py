@@ -31,7 +31,8 @@ def losses(cells: pl.DataFrame, study: Study) -> Figure:
 
     Thick lines are medians, bands span the 10th to the 90th percentile, thin lines are runs picked
     evenly by their last loss. A loss that is no longer finite ends its line; one beyond twice
-    that of an even guess leaves the panel at the top.
+    that of an even guess leaves the panel at the top. The axis begins at 0, unless all curves lie
+    in the upper half.
 
     Args:
         cells: rows of columns.FRAME with ``degenerate``; rows without a curve are left out.
@@ -63,23 +64,31 @@ def _panel(ax: Axes, panel: pl.DataFrame, task: Task) -> None:
     # no loss of regression is that of an even guess
     even = math.nan if task.kind == "regression" else math.log(task.outputs)
     ax.axhline(even, color=GREEN, linestyle=":", linewidth=0.9, zorder=1)
-    count, highest = {}, even
+    count, lowest, highest = {}, even, even
     for flag, colour, dash in ((False, BLUE, "-"), (True, VERMILLION, (0, (4, 1.5)))):
         runs = panel.filter(pl.col("degenerate").fill_null(False) == flag)
         count[flag] = len(runs)
         if runs.is_empty():
             continue
         curves = _curves(runs["loss"], _planned(runs, task))
-        for curve in curves[_picked(curves)]:
+        singles = curves[_picked(curves)]
+        for curve in singles:
             ax.plot(PROGRESS, curve, color=colour, linestyle=dash, lw=0.35, alpha=0.55, zorder=2)
         low, middle, high = _percentiles(curves)
+        lowest = np.nanmin([lowest, *singles.flat, *low])
         highest = np.nanmax([highest, *curves[:, 0], *high])
         ax.fill_between(PROGRESS, low, high, color=colour, alpha=0.15, lw=0, zorder=2)
         ax.plot(PROGRESS, middle, color=colour, linestyle=dash, lw=1.4, zorder=3)
-    ax.set(xlim=(0, 1), ylim=(0, 1.04 * float(np.fmin(highest, 2 * even))))
+    ax.set(xlim=(0, 1), ylim=_limits(float(lowest), float(np.fmin(highest, 2 * even))))
     ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
     ax.annotate(f"{count[False]} + {count[True]}", (1, 1), (0, 4), xycoords="axes fraction",
                 textcoords="offset points", ha="right", fontsize=6, color="#555555")  # fmt: skip
+
+
+def _limits(lowest: float, highest: float) -> tuple[float, float]:
+    """Range of the y axis: from 0, unless that left more than half of the panel empty."""
+    high = 1.04 * highest
+    return (lowest - 0.08 * (high - lowest) if lowest > high / 2 else 0.0), high
 
 
 def _planned(runs: pl.DataFrame, task: Task) -> list[int]:

@@ -14,10 +14,11 @@ from analysis.figures.losscurves import losses
 from analysis.figures.palette import save
 from analysis.figures.sizes import sizes
 from analysis.figures.tuning import tuning
-from analysis.figures.violins import violins
+from analysis.figures.violins import thresholds, violins
 from analysis.stats.improvements import sized_tasks
 from analysis.stats.outcomes import CONVENTION, outcome
 from analysis.stats.scope import FIXED
+from analysis.tables.presentation import TITLES
 from stilt.study import Study
 
 
@@ -27,12 +28,17 @@ class Picture:
 
     name: str
     title: str
-    caption: str
+    caption: str | Callable[[pl.DataFrame], str]
+    """What it shows; made from the frame where that leaves some of it out."""
     draw: Callable[[pl.DataFrame, Study], Figure]
     fits: Callable[[pl.DataFrame], bool]
     """Whether the frame has what the figure shows."""
     frame: str = "cells"
     """Which frame is drawn: the cells of the stage ``target``, or one made from them."""
+
+    def words(self, frame: pl.DataFrame) -> str:
+        """The caption of the figure that such a frame gives."""
+        return self.caption if isinstance(self.caption, str) else self.caption(frame)
 
 
 def _any(cells: pl.DataFrame) -> bool:
@@ -61,16 +67,41 @@ def _answered(frame: pl.DataFrame) -> bool:
     return frame["seed_flips"].count() + frame["none_flips"].count() > 0
 
 
+def _of_violins(cells: pl.DataFrame) -> str:
+    highest = (
+        "The thin line in the crosses' colour is the highest score of a degenerate run, 1.645 "
+        "standard errors above the best constant answer's. "
+    )
+    return (
+        "Each violin holds the runs of one source on one target; its lowest, mean and best score × "
+        "100 are written on it. Points are runs, crosses degenerate ones. The green dashed line is "
+        "the score of a random guess, the grey dotted one that of the best constant answer. "
+        f"{highest if thresholds(cells) else ''}At the foot stand the degenerate runs of those "
+        f"that ended, and how many are still open (no result). {CONVENTION}"
+    )
+
+
+def _of_flips(frame: pl.DataFrame) -> str:
+    seeds = "two seeds of one source (circles)"
+    source = "the source and None with equal hyperparameters and seed (squares)"
+    kinds = [("seed_flips", seeds), ("none_flips", source)]
+    shown = [words for column, words in kinds if frame[column].count()]
+    beside = (
+        "A square to the right of its row's circle is a change that the seed alone does not "
+        "explain. "
+    )
+    return (
+        "Share of the dev examples that two runs answer differently, in percent, on average over "
+        f"pairs of runs: {', and '.join(shown)}. {beside if len(shown) == len(kinds) else ''}"
+        f"Diverged runs answer nothing. Estimates for {FIXED}, without intervals."
+    )
+
+
 PICTURES = (
     Picture(
         "violins",
         "Scores of all runs",
-        "Each violin holds the runs of one source on one target; its lowest, mean and best score × "
-        "100 are written on it. Points are runs, crosses degenerate ones. The green dashed line is "
-        "the score of a random guess, the grey dotted one that of the best constant answer. At the "
-        "foot stand the degenerate runs of those that ended, and how many are still open (no "
-        "result). "
-        f"{CONVENTION}",
+        _of_violins,
         violins,
         _any,
     ),
@@ -93,7 +124,7 @@ PICTURES = (
     ),
     Picture(
         "variance",
-        "Where the variance comes from",
+        TITLES["variance"],
         "Standard deviation that a run's score × 100 would have if one thing alone varied: the "
         "source's seed, the hyperparameters, the seed, or the dev examples (a dev set of this "
         "size, the same for all runs). What has one value alone has no mark. Estimates for this "
@@ -105,11 +136,7 @@ PICTURES = (
     Picture(
         "flips",
         "Answers that flip with the seed, and with the source",
-        "Share of the dev examples that two runs answer differently, in percent, on average over "
-        "pairs of runs: two seeds of one source (circles), and the source and None with equal "
-        "hyperparameters and seed (squares). A square to the right of its row's circle is a "
-        "change that the seed alone does not explain. Diverged runs answer nothing. Estimates for "
-        f"{FIXED}, without intervals.",
+        _of_flips,
         flips,
         _answered,
         "flips",

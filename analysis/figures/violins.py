@@ -40,6 +40,8 @@ LABEL = 5.8
 """Points: size of the annotated numbers."""
 VECTORS = 500
 """Runs of a violin up to which each is a shape of its own in SVG and PDF; more are a picture."""
+VISIBLE = 1.0
+"""Score × 100 by which two lines differ that are seen apart."""
 BEHIND = {"boxstyle": "round,pad=0.06", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
 """Keeps lines and points from crossing a number."""
 
@@ -53,7 +55,8 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
     violin stands how many runs were degenerate, and how many of the planned ones have not ended.
 
     Args:
-        cells: rows of columns.FRAME with ``degenerate``; only the stage ``target`` is drawn.
+        cells: rows of columns.FRAME with ``degenerate``, and with ``threshold`` where its line is
+            wanted; only the stage ``target`` is drawn.
         study: for the names of tasks.
 
     Source: paper, Figure 2.
@@ -89,7 +92,8 @@ def violins(cells: pl.DataFrame, study: Study) -> Figure:
         for tick in labels if place < across * (rows - 1) else []:
             tick.label1.set_in_layout(False)  # hangs into the empty place below
     figure.supylabel("score × 100")
-    figure.legend(handles=_legend(), loc="outside upper center", ncols=3 if width > COLUMN else 2)
+    handles = _legend(threshold=bool(thresholds(cells)))
+    figure.legend(handles=handles, loc="outside upper center", ncols=3 if width > COLUMN else 2)
     figure.draw_without_rendering()
     for target, ax in zip(targets, axes.flat, strict=False):
         _annotate(ax, cells.filter(pl.col("target") == target), sources)
@@ -119,6 +123,24 @@ def draw_violins(ax: Axes, cells: pl.DataFrame, study: Study, target: str) -> No
     _annotate(ax, panel, sources)
 
 
+def thresholds(cells: pl.DataFrame) -> dict[str, float]:
+    """Targets whose degenerate runs reach visibly above the best constant answer's score.
+
+    Args:
+        cells: as for ``violins``.
+
+    Returns:
+        Target -> highest score of a degenerate run, × 100.
+    """
+    if "threshold" not in cells.columns:
+        return {}
+    highest = cells.group_by("target", maintain_order=True).agg(
+        pl.col("threshold", "majority").max() * 100
+    )
+    above = highest.filter(pl.col("threshold") - pl.col("majority") > VISIBLE)
+    return dict(above.select("target", "threshold").iter_rows())
+
+
 def _grid(panels: int, sources: int) -> tuple[int, int]:
     """Columns and rows of panels, so that each violin has room for its numbers."""
     most = max(1, min(panels, int(PAGE / (sources * SLOT + MARGIN))))
@@ -131,12 +153,15 @@ def _panel(ax: Axes, panel: pl.DataFrame, sources: list[str], colours: dict[str,
     ended = panel.filter(pl.col("outcome").is_not_null())
     chance, majority = panel["chance"].max(), panel["majority"].max()
     lines = [float(value) * 100 for value in (chance, majority) if isinstance(value, float)]
-    low, high = _limits([*(ended["outcome"] * 100).to_list(), *lines])
+    highest = list(thresholds(panel).values())
+    low, high = _limits([*(ended["outcome"] * 100).to_list(), *lines, *highest])
     ax.set(xlim=(-0.6, len(sources) - 0.4), ylim=(low, high))
     if isinstance(majority, float):
         ax.axhline(majority * 100, color=GREY, linestyle=":", linewidth=0.8, zorder=1)
     if isinstance(chance, float):
         ax.axhline(chance * 100, color=GREEN, linestyle="--", linewidth=0.9, zorder=1)
+    for height in highest:
+        ax.axhline(height, color=VERMILLION, linewidth=0.5, zorder=1)
     for place, source in enumerate(sources):
         runs = panel.filter(pl.col("source") == source)
         _violin(ax, place, runs, colours[source])
@@ -245,13 +270,15 @@ def _annotate(ax: Axes, panel: pl.DataFrame, sources: list[str]) -> None:
             )  # fmt: skip
 
 
-def _legend() -> list[Line2D | Patch]:
-    """Explains the marks that every panel has."""
+def _legend(*, threshold: bool) -> list[Line2D | Patch]:
+    """Explains the marks that every panel has, and the ``threshold`` that some have."""
+    highest = Line2D([], [], color=VERMILLION, lw=0.5, label="degenerate up to here")
     return [
         Line2D([], [], color="none", marker="o", ms=2.5, mfc="#444444", mew=0, label="run"),
         Line2D([], [], color="none", marker="x", ms=3.5, mec=VERMILLION, label="degenerate run"),
         Line2D([], [], color="black", lw=0.9, label="mean"),
         Line2D([], [], color=GREEN, ls="--", lw=0.9, label="random guess"),
         Line2D([], [], color=GREY, ls=":", lw=0.8, label="constant answer"),
+        *([highest] if threshold else []),
         Patch(facecolor="none", edgecolor="none", label="foot: degenerate / ended"),
     ]

@@ -6,6 +6,7 @@ import polars as pl
 
 from analysis.notes.gaps import places
 from analysis.read.collect import Collection
+from analysis.stats.differences import same_runs
 from analysis.stats.examples import Answers
 from analysis.stats.summary import SAME_SOURCE, TRIAL
 from stilt.errors import ConfigError
@@ -49,7 +50,7 @@ def refuse_other_rows(
 
 
 def remarks(names: Names, parts: tuple[Collection, Collection]) -> list[str]:
-    """Lines on what differs besides models and scores: definitions, rows, and cells without a pair.
+    """Lines on what differs besides models and scores, and on cells that are not compared.
 
     Args:
         names: what the studies are called.
@@ -59,6 +60,7 @@ def remarks(names: Names, parts: tuple[Collection, Collection]) -> list[str]:
         *_definitions(names, (parts[0].study, parts[1].study)),
         *(line for _, line in _rows(names, parts)),
         *_unpaired(names, parts),
+        *_same(parts),
     ]
 
 
@@ -126,4 +128,16 @@ def _unpaired(names: Names, parts: tuple[Collection, Collection]) -> Iterator[st
         yield (
             f"{alone[0].height} cells of {names[0]} and {alone[1].height} of {names[1]} have no "
             f"partner: {where}."
+        )
+
+
+def _same(parts: tuple[Collection, Collection]) -> Iterator[str]:
+    """Pairs that compare a run with itself."""
+    first, second = (part.cells.filter(pl.col("stage") == "target") for part in parts)
+    same = same_runs(first, second)
+    if same.height:
+        pairs = "1 pair is" if same.height == 1 else f"{same.height} pairs are"
+        yield (
+            f"{pairs} the same run, taken over, and left out: {places(same, first)}. Where all "
+            "pairs of a source and target are, nothing is compared."
         )

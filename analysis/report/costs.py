@@ -40,6 +40,16 @@ def runs_of(collection: Collection) -> pl.DataFrame:
     return both.filter(pl.col("status").is_in(["ok", "diverged"]))
 
 
+def own_runs(collection: Collection) -> pl.DataFrame:
+    """Those of ``runs_of`` that were run for this study, in place of taken over from another."""
+    return runs_of(collection).filter(pl.col("taken_from").is_null())
+
+
+def hours_in_all(collection: Collection) -> str:
+    """Hours that a study's own runs took, those of sources among them."""
+    return f"{sum(own_runs(collection)['seconds'].drop_nulls().to_list()) / 3600:.2f}"
+
+
 def update_accounting(collection: Collection) -> Accounting | None:
     """Asks SLURM of a study's jobs, and keeps the answer; without one, the last that was kept."""
     path = collection.folder.summary / ACCOUNTING

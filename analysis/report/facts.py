@@ -12,7 +12,14 @@ import polars as pl
 
 from analysis.read.collect import Collection
 from analysis.report.choices import HEADS
-from analysis.report.costs import ACCOUNTING, Accounting, kept_accounting, runs_of
+from analysis.report.costs import (
+    ACCOUNTING,
+    Accounting,
+    hours_in_all,
+    kept_accounting,
+    own_runs,
+    runs_of,
+)
 from analysis.report.environments import environments
 from analysis.report.forecasts import predictions
 from analysis.stats.degenerate import DEFINITIONS
@@ -148,8 +155,7 @@ def _pin(collection: Collection, task: str, train_size: int | None) -> tuple[Pin
 
 
 def _costs(collection: Collection) -> Iterator[Fact]:
-    study, runs = collection.study, runs_of(collection)
-    own = runs.filter(pl.col("taken_from").is_null())
+    study, runs, own = collection.study, runs_of(collection), own_runs(collection)
     accounting = kept_accounting(collection.folder.summary / ACCOUNTING)
     size_told = study.grid.model.parameters
     parameters = f"{size_told:,} without embeddings" if size_told else "not told by the grid"
@@ -164,7 +170,9 @@ def _costs(collection: Collection) -> Iterator[Fact]:
         f"{out_of(trained, count)} source{'' if count == 1 else 's'} have ended",
         RESULTS,
     )
-    yield Fact("Hours in all", _hours(own, runs.height - own.height), RESULTS)
+    yield Fact(
+        "Hours in all", _hours(hours_in_all(collection), own, runs.height - own.height), RESULTS
+    )
     yield Fact("Runtime of a run", _runtime(runs), RESULTS)
     yield Fact("GPU-hours", *_gpu_hours(own, study, accounting))
     yield Fact("Energy", *_energy(own, accounting))
@@ -172,10 +180,9 @@ def _costs(collection: Collection) -> Iterator[Fact]:
     yield Fact("Peak memory", _memory(runs), RESULTS)
 
 
-def _hours(own: pl.DataFrame, taken: int) -> str:
-    hours = _total(own, "seconds") / 3600
+def _hours(hours: str, own: pl.DataFrame, taken: int) -> str:
     again = own.filter(pl.col("attempt") > 1).height
-    told = f"{hours:.2f} of {counted(own.height, 'run')} that ended, data and model loaded included"
+    told = f"{hours} of {counted(own.height, 'run')} that ended, data and model loaded included"
     told += f"; {again} of them took more than one attempt" if again else ""
     told += ". Attempts that failed, or died unsaved, are not in it"
     return told + (f"; nor are {counted(taken, 'run')} taken over from other studies" * bool(taken))

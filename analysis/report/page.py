@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -18,17 +18,19 @@ from markupsafe import Markup
 from analysis.figures.pictures import PICTURES
 from analysis.read.collect import Collection
 from analysis.report.choices import HEADS, choices
+from analysis.report.costs import hours_in_all
 from analysis.report.environments import environments
 from analysis.report.facts import Group
 from analysis.report.sentences import sentences
 from analysis.report.starts import starts
-from analysis.stats.degenerate import degenerate
+from analysis.stats.degenerate import degenerate, threshold
 from analysis.stats.differences import DIFFERENCES, Question
 from analysis.stats.outcomes import CONVENTION
 from analysis.stats.scope import HEADS as SCOPE_HEADS
 from analysis.stats.scope import THIS, THIS_MEANS, Scope, meaning
 from analysis.stats.summary import COUNTED_STATUSES, PLACE
 from analysis.tables.presentation import (
+    TITLES,
     Fields,
     TextTable,
     by_place,
@@ -68,6 +70,7 @@ def write_report(
     paper: Sequence[TextTable] = (),
     spread: Sequence[TextTable] = (),
     facts: Sequence[Group] = (),
+    frames: Mapping[str, pl.DataFrame] | None = None,
 ) -> Path:
     """Writes ``summary/report.html``; the same study gives the same bytes.
 
@@ -84,13 +87,16 @@ def write_report(
         paper: tables of the paper with this study's numbers beside the paper's.
         spread: tables of sources' seeds, variance, flipped answers and power.
         facts: of ``analysis.report.facts.facts``.
+        frames: what figures of other frames than the cells were drawn from, by name.
 
     Returns:
         The report's path.
     """
     study, folder = collection.study, collection.folder
     asked = asked or Question()
-    cells = collection.cells.with_columns(degenerate(asked.definition))
+    judged = degenerate(asked.definition), threshold(asked.definition)
+    cells = collection.cells.with_columns(judged)
+    drawn = {**(frames or {}), "cells": cells.filter(pl.col("stage") == "target")}
     own = cells.filter(pl.col("taken_from").is_null())
     arguments = collection.arguments or shlex.quote(folder.path.name)
     scope: Scope = "narrow" if (differences["interval"] == "narrow").all() else "whole"
@@ -125,9 +131,10 @@ def write_report(
         this_means=THIS_MEANS,
         scope=meaning(scope) if scope == "whole" else "",
         mixed=scope == "whole" and (differences["interval"] == "narrow").any(),
-        figures=_figures(figures, folder),
+        figures=_figures(figures, folder, drawn),
         paper=[(table, one_line(table.header)) for table in paper],
         spread=_sections(spread),
+        titles=TITLES,
         sources=[
             _cell(folder, row) | {"title": source_title(study, row["source"])}
             for row in collection.sources.iter_rows(named=True)
@@ -139,7 +146,7 @@ def write_report(
         facts=[(group, [(t, one_line(t.header)) for t in group.tables]) for group in facts],
         ended=cells["finished"].max(),
         began=own["started"].min(),
-        hours=(own["seconds"].sum() or 0) / 3600,
+        hours=hours_in_all(collection),
         style=Markup(style),
         script=Markup(script),
         script_digest=_digest(script),
@@ -154,22 +161,17 @@ def write_report(
     return path
 
 
-SPREAD = {
-    "pooled": ("Source seeds together", ("pooled",)),
-    "variance": ("Variance", ("variance",)),
-    "flips": ("Flipped answers", ("flips",)),
-    "power": ("Power", ("power",)),
-}
-"""Sections on how far runs lie apart: id -> title, and the tables in it."""
+SPREAD = ("pooled", "variance", "flips", "power")
+"""Sections on how far runs lie apart, by the table in each."""
 
 
 def _sections(tables: Sequence[TextTable]) -> list[Fields]:
     """Sections of tables; one on answers that no record holds says so."""
     found = []
-    for name, (title, within) in SPREAD.items():
-        shown = [(table, one_line(table.header)) for table in tables if table.name in within]
+    for name in SPREAD:
+        shown = [(table, one_line(table.header)) for table in tables if table.name == name]
         if shown or name == "flips":
-            found.append({"id": name, "title": title, "tables": shown})
+            found.append({"id": name, "title": TITLES[name], "tables": shown})
     return found
 
 
@@ -251,7 +253,9 @@ def _url(path: str) -> str:
     return quote(path, safe="/-._~@")
 
 
-def _figures(paths: list[Path], folder: StudyFolder) -> list[Fields]:
+def _figures(
+    paths: list[Path], folder: StudyFolder, drawn: Mapping[str, pl.DataFrame]
+) -> list[Fields]:
     """Each figure with its SVG as a data URI, which can neither load nor run anything."""
     by_name = {path.stem: path for path in paths if path.suffix == ".svg"}
     shown = []
@@ -266,7 +270,7 @@ def _figures(paths: list[Path], folder: StudyFolder) -> list[Fields]:
             {
                 "name": picture.name,
                 "title": picture.title,
-                "caption": picture.caption,
+                "caption": picture.words(drawn[picture.frame]),
                 "width": width,
                 "height": height,
                 "data": f"data:image/svg+xml;base64,{data}",

@@ -49,17 +49,12 @@ def degenerate(definition: Definition) -> pl.Expr:
     ``loss`` is hardest to meet: one tenth of the updates whose mean is below ln K, by luck or
     before a collapse, and the run is not degenerate.
     """
-    not_above = pl.col("score") <= pl.col("majority") + _ROUNDING
-    not_clearly = pl.col("score") <= pl.col("majority") + margin() + _ROUNDING
+    not_above = pl.col("score") <= threshold(definition) + _ROUNDING
     match definition:
         case "auto":
-            lucky = missed() > MOST_MISSED
-            alike = (pl.col("kind") == "regression") & pl.col("constant")
-            verdict = pl.when(lucky).then(not_clearly).otherwise(not_above) | alike
-        case "majority":
+            verdict = not_above | ((pl.col("kind") == "regression") & pl.col("constant"))
+        case "majority" | "margin":
             verdict = not_above
-        case "margin":
-            verdict = not_clearly
         case "constant":
             verdict = pl.col("constant")
         case "loss":
@@ -72,6 +67,25 @@ def degenerate(definition: Definition) -> pl.Expr:
         .then(verdict)
         .alias("degenerate")
     )
+
+
+def threshold(definition: Definition) -> pl.Expr:
+    """Highest score of a degenerate run, as a fraction.
+
+    Null without a result, and under definitions that do not look at the score.
+    """
+    constant = pl.col("majority")
+    match definition:
+        case "auto":
+            lucky = missed() > MOST_MISSED
+            highest = pl.when(lucky).then(constant + margin()).otherwise(constant)
+        case "majority":
+            highest = constant
+        case "margin":
+            highest = constant + margin()
+        case "constant" | "loss":
+            highest = pl.lit(None, pl.Float64)
+    return highest.alias("threshold")
 
 
 def margin() -> pl.Expr:

@@ -107,11 +107,28 @@ def differences_between(
 
     Returns:
         See ``differences``: rows for the sources, under the first one's names, and targets that
-        both have.
+        both have. Pairs of one and the same run (``same_runs``) are left out.
     """
     parts = [cells.filter(pl.col("stage") == "target") for cells in (first, second)]
+    parts[0] = parts[0].join(same_runs(*parts), on="cell", how="anti", maintain_order="left")
     sides = list(zip((first, second), answers, strict=True)) if answers else []
     return differences(parts[0], parts[1], SAME_SOURCE, sides, question)
+
+
+def same_runs(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
+    """Cells of the first study whose run is also the second's, taken over by one or by both.
+
+    A record that is taken over keeps when and where its run was, and how long it took.
+    """
+    run = ("started", "finished", "host", "job", "seconds")
+    on = (*TRIAL, *SAME_SOURCE, *run)
+    theirs = second.select(*on, pl.col("taken_from").alias("taken_other"))
+    # a cell without a result has no times
+    return (
+        first.drop_nulls("finished")
+        .join(theirs, on=on, how="inner", nulls_equal=True, maintain_order="left")
+        .filter(pl.col("taken_from").is_not_null() | pl.col("taken_other").is_not_null())
+    )
 
 
 def _sides(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

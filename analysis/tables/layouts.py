@@ -179,7 +179,7 @@ def _details(
     caption = (
         f"{study.name}: median and inter-quartile range in percent. {CONVENTION} Runs judged "
         "(scored or diverged) and how many of them are degenerate: "
-        + "; ".join(f"{name}, {DEFINITIONS[name]}" for name in names)
+        + "; ".join(map(_defined, names))
         + ". Pairs: cells of the source that ended, as did none with the same "
         "hyperparameters and seed; differences, their p and P(improve) rest on these, and have "
         "neither p nor interval before all have ended. Degenerate p: that runs are as often "
@@ -192,7 +192,19 @@ def _details(
         improve: "P(improve): probability that a run beats one of none, in percent.",
     }
     spare = (improve, "judged", "missed")
-    return TextTable("details", caption, header, _sections(study, summary, line), spare, about)
+    return TextTable(
+        "details",
+        caption,
+        header,
+        _sections(study, summary, line),
+        spare,
+        about,
+        repeated=(_defined(asked.definition), f"{asked.definition}, as above"),
+    )
+
+
+def _defined(name: Definition) -> str:
+    return f"{name}, {DEFINITIONS[name]}"
 
 
 def _pooled(study: Study, pooled: pl.DataFrame, asked: Question) -> TextTable:
@@ -260,14 +272,15 @@ def _effects(study: Study, effects: pl.DataFrame, definition: Definition) -> Tex
         Section(factor.replace("_", " "), tuple(lines(factor)))
         for factor in effects["factor"].unique(maintain_order=True)
     )
+    meant = f"({DEFINITIONS[definition]}, or a non-finite loss)"
     caption = (
-        f"{study.name}: degenerate runs ({DEFINITIONS[definition]}, or a non-finite loss) at each "
-        "level, all sources and targets pooled, share in percent. p: that the level makes no "
-        "difference, levels exchanged within blocks that have everything else in common, with all "
-        "seeds of a configuration (of single seeds McNemar's exact test or Cochran's Q). "
+        f"{study.name}: degenerate runs {meant} at each level, all sources and targets pooled, "
+        "share in percent. p: that the level makes no difference, levels exchanged within blocks "
+        "that have everything else in common, with all seeds of a configuration (of single seeds "
+        "McNemar's exact test or Cochran's Q). "
         f"{THIS_MEANS}"
     )
-    return TextTable("effects", caption, header, sections)
+    return TextTable("effects", caption, header, sections, repeated=(meant, "(as above)"))
 
 
 def comparison(

@@ -29,6 +29,7 @@ from analysis.tables.presentation import (
     titles_of,
 )
 from stilt.config import Frozen, parse, read_toml
+from stilt.errors import ConfigError
 from stilt.study import Study
 from stilt.system.files import write_text
 
@@ -88,6 +89,37 @@ def covered(summary: pl.DataFrame) -> tuple[Report, ...]:
         for name in REPORTS
         if (table := paper.reports.get(name)) and all(plans(table.stage, c) for c in table.cells)
     )
+
+
+def refuse_foreign(name: Report, study: Study) -> None:
+    """Refuses a table or figure of the paper of which a study plans nothing.
+
+    Raises:
+        ConfigError: It plans none of its cells, by the paper's names or those that stand in for
+            them.
+    """
+    paper = read_paper()
+    cells = {(c.stage, _parts(c.source)[0], c.target) for c in study.cells.values()}
+    if table := paper.reports.get(name):
+        there = any(
+            (table.stage, source, target) in cells
+            for cell in table.cells
+            for source in _named(cell.source, paper.aliases)
+            for target in _named(cell.target, paper.aliases)
+        )
+        sources = ", ".join(dict.fromkeys(cell.source for cell in table.cells))
+        targets = ", ".join(dict.fromkeys(cell.target for cell in table.cells))
+        untrained = " without training on it" if table.stage == "evaluate" else ""
+        lacking = f"cell of a source ({sources}) and a target ({targets}){untrained}"
+    elif name == "figure3":
+        sizes = {(source.task, source.train_size) for source in study.sources.values()}
+        there = len(sizes) > len({task for task, _ in sizes})
+        lacking = "source that is trained with several numbers of rows"
+    else:
+        there = any(stage == "target" for stage, *_ in cells)
+        lacking = "cell that is trained on a target"
+    if not there:
+        raise ConfigError(f"--report {name}: study '{study.name}' has no {lacking}.")
 
 
 def report(

@@ -88,6 +88,27 @@ class Section:
     rows: tuple[Texts, ...]
 
 
+TITLES = {
+    "targets": "Targets: min, mean, best, difference from none",
+    "details": "Targets: median, degenerate runs by definition",
+    "pooled": "Source seeds together",
+    "variance": "Where the variance comes from",
+    "flips": "Flipped answers",
+    "power": "Power",
+    "evaluate": "Zero-shot",
+    "sources": "Sources",
+    "effects": "Degenerate runs by hyperparameter",
+    "compare": "Difference of two studies",
+    "figure2": "Figure 2",
+    "figure3": "Figure 3",
+    "table2": "Table 2",
+    "table3": "Table 3",
+    "table4": "Table 4",
+    "ablations": "Section 4.2",
+}
+"""Short titles of tables, by name."""
+
+
 @dataclass(frozen=True)
 class TextTable:
     """A caption, column heads, and rows in sections. The first column is text, the rest numbers."""
@@ -104,11 +125,21 @@ class TextTable:
     """Sentences of the caption that explain one column, by its head."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """What names of the first column are called in print."""
+    repeated: tuple[str, str] | None = None
+    """A part of the caption, and what stands for it below a table that has defined it already."""
 
-    def told(self, shown: Collection[str] | None = None) -> str:
-        """The caption, with what it says of the shown columns; of all by default."""
+    def told(self, shown: Collection[str] | None = None, *, first: bool = True) -> str:
+        """The caption, with what it says of the shown columns; of all by default.
+
+        Args:
+            shown: heads.
+            first: whether no table before it has said what is ``repeated``.
+        """
         own = (text for head, text in self.about.items() if shown is None or head in shown)
-        return " ".join([self.caption, *own])
+        caption = self.caption
+        if self.repeated and not first:
+            caption = caption.replace(*self.repeated)
+        return " ".join([caption, *own])
 
 
 Fields = dict[str, Any]
@@ -199,12 +230,13 @@ def p_text(gap: Fields, *, interim: bool = False) -> str:
     return so_far or p_value(gap["p_holm"])
 
 
-def as_rich(table: TextTable, width: int) -> tuple[RichTable, str]:
+def as_rich(table: TextTable, width: int, *, first: bool = True) -> tuple[RichTable, str]:
     """A terminal table whose sections are bold rows, and its caption.
 
     Args:
         table: what is shown; of its ``spare`` columns those that fit.
         width: of the terminal, in characters.
+        first: whether it is the first in the terminal; the caption of another says less.
     """
     heads = zip(*_lines(table.header), strict=True)
     rows = [*heads, *(row for section in table.sections for row in section.rows)]
@@ -221,7 +253,7 @@ def as_rich(table: TextTable, width: int) -> tuple[RichTable, str]:
         for row in section.rows:
             drawn.add_row(*(Text(row[column]) for column in shown))
         drawn.add_section()
-    return drawn, table.told([table.header[column] for column in shown])
+    return drawn, table.told([table.header[column] for column in shown], first=first)
 
 
 def _lines(heads: Texts) -> list[Texts]:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.tables.presentation import TextTable, as_rich
+from analysis.tables.presentation import TITLES, TextTable, as_rich
 from stilt.system.console import output
 
 PIPE_WIDTH = 132
@@ -12,11 +12,12 @@ PIPE_WIDTH = 132
 
 
 def show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
-    """Prints tables with their captions, then the notes, as wide as the terminal is."""
+    """Prints tables with titles and captions, then the notes, as wide as the terminal is."""
     console = output(width=PIPE_WIDTH)
     console.rule(title)
-    for table in shown:
-        drawn, caption = as_rich(table, console.width)
+    for place, table in enumerate(shown):
+        drawn, caption = as_rich(table, console.width, first=place == 0)
+        console.print(TITLES[table.name], style="bold")
         console.print(drawn)
         console.print(caption, style="dim")
         console.print()

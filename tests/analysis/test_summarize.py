@@ -7,13 +7,16 @@ import shutil
 import subprocess
 import sys
 import types
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from analysis.read.columns import FRAME, NARROW, WIDE_COLUMNS
+from analysis.stats.degenerate import DEFINITIONS
 from analysis.summarize import main
+from analysis.tables.presentation import TITLES
 from stilt.folder import StudyFolder, read_study
 from stilt.study import Study
 from tests.support.fake_study import SMALL, TINY, fail_source, make_study
@@ -47,6 +50,31 @@ def test_a_study_is_shown_and_exported_and_every_file_is_named(root, capsys):
     assert {
         f"{stem}.{kind}" for stem, _, kinds in named for kind in kinds.strip("{}").split(",")
     } == EXPORTS
+
+
+@pytest.mark.parametrize("definition", ["auto", "majority"])
+def test_every_table_has_a_title_and_one_of_them_says_what_degenerate_means(
+    tmp_path, capsys, monkeypatch, definition
+):
+    monkeypatch.setenv("COLUMNS", "2000")
+    make_study(tmp_path / "own", grid=SMALL)
+    assert run("own", "--root", str(tmp_path), "--degenerate", definition) == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    titles = [before for before, line in pairwise(lines) if before and not line]
+    assert [line for line in titles if line in TITLES.values()] == [
+        TITLES[name]
+        for name in "targets details variance flips power evaluate sources effects".split()
+    ]
+    captions = [line for line in lines if line.startswith("own: ")]
+    assert len(captions) == 8
+    meant = f"{DEFINITIONS[definition]}, or a non-finite loss"
+    assert [meant in caption for caption in captions] == [True, *[False] * 7]
+    assert f" {definition}, as above; " in captions[1]
+    assert "degenerate runs (as above) at each level" in captions[-1]
+    # a file may stand alone
+    written = (tmp_path / "own/summary/summary.md").read_text()
+    assert written.count(meant) == 2
+    assert "as above" not in written
 
 
 def test_what_is_odd_in_the_rows_stands_in_every_note_without_the_rows(root, capsys):
@@ -334,7 +362,7 @@ def test_figures_and_report_are_given_what_they_need(root, monkeypatch, capsys):
     assert run("tiny", "--root", str(root), "--degenerate", "loss", figures=True) == 0
     assert seen["study"].name == "tiny"
     assert seen["folder"] == root / "tiny" / "summary"
-    assert {*NARROW, "loss", "degenerate"} == set(seen["cells"].columns)
+    assert {*NARROW, "loss", "degenerate", "threshold"} == set(seen["cells"].columns)
     assert seen["asked"].definition == "loss"
     assert seen["frames"]["variance"].height == 4
     assert [table.name for table in seen["spread"]] == ["variance", "flips", "power"]

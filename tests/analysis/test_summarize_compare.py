@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from analysis.summarize import main
+from stilt.folder import StudyFolder, read_study
+from stilt.records.results import Result, TakenFrom, read_record, write_record
 from stilt.task import TASK_FOLDER
 from tests.support.fake_study import TINY, make_study
 
@@ -114,3 +116,35 @@ def test_cells_of_compared_studies_without_a_partner_are_counted(root, capsys):
     ) in capsys.readouterr().out.splitlines()
     table = pl.read_csv(root / "tiny" / "summary" / "compare-other.csv")
     assert table.filter(pl.col("source") == "hellaswag")["pairs"].to_list() == [2, 2]
+
+
+@pytest.mark.parametrize(("rate", "left"), [(1e-5, 2), (None, 0)])
+def test_pairs_of_one_run_that_was_taken_over_are_counted_and_left_out(root, capsys, rate, left):
+    make_study(root / "other", grid=TINY, score=lambda cell: 0.6)
+    ours, theirs = StudyFolder(root / "tiny"), StudyFolder(root / "other")
+    taken = TakenFrom(study="tiny", folder=str(ours.path), when="2026-11-21T00:00:00+00:00")
+    for cell in read_study(ours).cells.values():
+        if cell.source == "none" and rate in (None, cell.hyperparameters.learning_rate):
+            record = read_record(Result, ours.result(cell.id))
+            write_record(record.model_copy(update={"taken_from": taken}), theirs.result(cell.id))
+    assert run("--compare", "other", "tiny", "--root", str(root)) == 0
+    shown = capsys.readouterr().out
+    assert f"{8 - 2 * left} pairs are the same run, taken over, and left out: " in shown
+    frame = pl.read_csv(root / "other" / "summary" / "compare-tiny.csv")
+    pairs = {(row["target"], row["source"]): row["pairs"] for row in frame.iter_rows(named=True)}
+    kept = {("rte", "none"): left, ("cola", "none"): left} if left else {}
+    assert pairs == kept | {("rte", "hellaswag"): 4, ("cola", "hellaswag"): 4}
+    # runs that are the same do not make the others' differences smaller
+    assert (frame["mean"] != 0).all()
+
+
+def test_studies_that_share_all_their_runs_say_so(root, capsys):
+    make_study(root / "other", grid=TINY)
+    taken = TakenFrom(study="tiny", folder=".", when="2026-11-21T00:00:00+00:00")
+    for path in StudyFolder(root / "other").results.iterdir():
+        record = read_record(Result, path)
+        write_record(record.model_copy(update={"taken_from": taken}), path)
+    assert run("--compare", "other", "tiny", "--root", str(root)) == 0
+    shown = capsys.readouterr().out
+    assert "16 pairs are the same run" in shown
+    assert "No cell of the one" not in shown

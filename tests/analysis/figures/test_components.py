@@ -5,6 +5,7 @@ import pytest
 
 from analysis.figures.components import components
 from analysis.figures.flips import flips
+from analysis.figures.pictures import PICTURES
 from analysis.spread.flips import FLIPS
 from analysis.spread.variance import VARIANCE
 from tests.support.cell_frame import study_of
@@ -64,3 +65,22 @@ def test_flips_are_drawn_in_percent_of_the_dev_examples_and_what_is_null_is_not(
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "two seeds", "source and None",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_with_one_seed_flips_have_no_circles_no_row_of_none_and_no_word_on_them(seeds):
+    study = study_of(["none", "hellaswag"], ["rte"])
+    circle = (seeds - 1, seeds - 1, 0.1 if seeds > 1 else None)
+    rows = [
+        ("rte", "none", *circle, *[None] * 5),
+        ("rte", "hellaswag", *circle, 1, 1, 0.4, 0.3, 0.1),
+    ]
+    frame = pl.DataFrame(rows, schema=FLIPS, orient="row")
+    figure = flips(frame, study)
+    (picture,) = (one for one in PICTURES if one.name == "flips")
+    caption = picture.words(frame)
+    ticks = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "(squares)" in caption
+    assert ticks == (["HellaSwag"] if seeds == 1 else ["None", "HellaSwag"])
+    assert ("two seeds" in named) == ("circle" in caption) == (seeds > 1)

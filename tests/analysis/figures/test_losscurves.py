@@ -26,3 +26,16 @@ def test_a_run_whose_loss_was_never_finite_is_counted_and_breaks_nothing():
     study = study_of(sources=["none"], learning_rate=[1e-5], batch_size=[8])
     cells = cells_of(study, lambda *_: math.nan, loss=lambda _: [{"step": 1, "value": None}])
     assert "0 + 1" in texts(losses(cells, study).axes[0])
+
+
+@pytest.mark.parametrize(("last", "bottom"), [(1.2, 1.05), (0.4, 0.0)])
+def test_the_axis_begins_at_0_unless_all_curves_lie_far_above_it(last, bottom):
+    study = study_of(targets=["socialiqa"], learning_rate=[1e-5], batch_size=[8])
+    end = 2 * study.tasks["socialiqa"].epochs
+    points = [{"step": 1, "value": 1.2}, {"step": end, "value": last}]
+    cells = cells_of(study, loss=lambda _: points, train_rows=lambda _: 16)
+    (ax,) = losses(cells, study).axes
+    low, high = ax.get_ylim()
+    assert bottom <= low < last
+    assert (low == 0) == (bottom == 0)
+    assert low < math.log(3) < high

@@ -10,8 +10,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from analysis.figures.palette import GREEN
+from analysis.figures.palette import GREEN, VERMILLION
+from analysis.figures.pictures import PICTURES
 from analysis.figures.violins import violins
+from analysis.stats.degenerate import threshold
 from analysis.tables.latex import COLUMN, PAGE
 from tests.support.cell_frame import TARGETS, cells_of, study_of
 from tests.support.drawn_text import texts
@@ -52,6 +54,36 @@ def test_the_random_guess_is_a_green_dashed_line_at_100_over_k():
     lines = [line for line in figure.axes[0].lines if to_hex(line.get_color()) == GREEN.lower()]
     assert [line.get_linestyle() for line in lines] == ["--"]
     assert lines[0].get_ydata()[0] == pytest.approx(100 / 3)
+
+
+@pytest.mark.parametrize(("definition", "highest"), [("auto", 35.11), ("majority", None)])
+def test_the_highest_degenerate_score_is_a_line_where_it_is_not_the_constant_answer_s(
+    definition, highest
+):
+    study = study_of(targets=["socialiqa", "rte"])
+    made = cells_of(study, kind=lambda cell: study.tasks[cell.target].kind, dev_rows=lambda _: 1000)
+    cells = made.with_columns(
+        pl.when(pl.col("target") == "socialiqa")
+        .then(0.3267)
+        .otherwise("majority")
+        .alias("majority")
+    ).with_columns(threshold(definition))
+    figure = violins(cells, study)
+    drawn = {
+        ax.get_title(loc="left"): [
+            line.get_ydata()[0]
+            for line in ax.lines
+            if to_hex(line.get_color()) == VERMILLION.lower() and line.get_marker() == "None"
+        ]
+        for ax in figure.axes
+    }
+    assert drawn == {
+        "SocialIQA": [pytest.approx(highest, abs=0.01)] if highest else [], "RTE": [],
+    }  # fmt: skip
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert ("degenerate up to here" in named) == (highest is not None)
+    (caption,) = (picture.words(cells) for picture in PICTURES if picture.name == "violins")
+    assert ("the highest score of a degenerate run" in caption) == (highest is not None)
 
 
 def test_degenerate_runs_are_crosses_the_others_points_and_none_is_lost():

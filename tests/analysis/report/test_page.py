@@ -72,6 +72,15 @@ def test_every_link_leads_to_something_there_is(report, page):
             assert parts.fragment in ids
 
 
+def test_the_head_and_the_facts_tell_the_same_hours_sources_included(report, page):
+    _, study, folder = report
+    collection = collect(folder, study)
+    took = pl.concat([collection.cells["seconds"], collection.sources["seconds"]]).sum()
+    told = f"{took / 3600:.2f}"
+    assert f", {told} hours of computing." in page.text
+    assert f"Hours in all {told} of " in page.text
+
+
 def test_nothing_is_loaded_from_anywhere(page):
     assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in page.all("img"))
     assert not page.all("link")

@@ -7,8 +7,12 @@ import polars as pl
 import pytest
 
 from analysis.read.collect import collect
+from stilt.folder import StudyFolder
+from stilt.grid import Grid
+from stilt.study import bind
 from tests.support.browser import Browser, chromium
-from tests.support.report_page import CELLS
+from tests.support.fake_study import make_study
+from tests.support.report_page import CELLS, REPORT_GRID, built
 
 
 @pytest.fixture(scope="module")
@@ -187,12 +191,47 @@ def test_no_picture_or_caption_is_cut_and_the_page_does_not_scroll_sideways(open
     assert opened.run(f"{shown}.every((x) => x.left >= 0 && x.right <= innerWidth)")
 
 
+@pytest.fixture(scope="module")
+def long_titles(tmp_path_factory):
+    """The report of a study whose tasks have long titles, as those of a demo have."""
+    folder = StudyFolder(tmp_path_factory.mktemp("logs") / "long")
+    targets = ["rte", "cola", "socialiqa"]
+    source = {"task": "hellaswag-p", "train_size": 1000, "seeds": [1, 2]}
+    block = REPORT_GRID["blocks"][0] | {"sources": ["none", "hellaswag", source]}
+    grid = REPORT_GRID | {"blocks": [block | {"targets": targets}]}
+    plain = bind(Grid.model_validate(grid), "model", name="long")
+    titles = ["OpenBookQA (demo)", "CommonsenseQA", "SocialIQA (demo)"]
+    named = dict(zip([*targets, "hellaswag", "hellaswag-p"], titles + titles[1::-1], strict=True))
+    tasks = {
+        name: task.model_copy(update={"title": named.get(name, task.title)})
+        for name, task in plain.tasks.items()
+    }
+    study = plain.model_copy(update={"tasks": tasks})
+    make_study(folder.path, bound=study, missing=0.05, failed=0.05, diverged=0.1)
+    return built(folder, study)
+
+
 @pytest.mark.slow
-def test_a_wide_window_has_room_for_all_tables(opened):
-    opened.resize(1400, 1000)
-    opened.run("document.querySelectorAll('details').forEach((x) => { x.open = true; })")
-    wide = "[...document.querySelectorAll('.scroll')].filter((x) => x.scrollWidth > x.clientWidth)"
-    assert opened.run(f"{wide}.map((x) => x.innerText.slice(0, 40))") == []
+@pytest.mark.parametrize("width", [1200, 1400])
+def test_a_wide_window_has_room_for_all_tables(browser, report, long_titles, width):
+    browser.resize(width, 1000)
+    for page in (report[0], long_titles):
+        browser.open(page)
+        browser.run("document.querySelectorAll('details').forEach((x) => { x.open = true; })")
+        wide = (
+            "[...document.querySelectorAll('.scroll')].filter((x) => x.scrollWidth > x.clientWidth)"
+        )
+        assert browser.run(f"{wide}.map((x) => x.innerText.slice(0, 40))") == []
+
+
+@pytest.mark.slow
+def test_a_small_window_shows_every_column_of_results_by_scrolling_the_table(browser, long_titles):
+    browser.resize(500, 1000)
+    browser.open(long_titles)
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    last = "document.querySelector('#results-table th:last-child')"
+    browser.run(f"{last}.scrollIntoView({{inline: 'end'}})")
+    assert browser.run(f"{last}.getBoundingClientRect().right <= innerWidth")
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from analysis.tables.presentation import as_markdown
 from stilt.folder import StudyFolder
 from stilt.grid import SourceTraining, load_grid
 from stilt.study import bind
-from tests.support.fake_study import make_study
+from tests.support.fake_study import TINY, make_study
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +221,22 @@ def test_the_papers_tables_come_with_a_studys_own_and_stand_in_its_report(tmp_pa
     page = (tmp_path / study.name / "summary/report.html").read_text()
     assert "Beside the paper" in page
     assert '<td class="n">56.4</td>' in page
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [
+        ("table2", "cell of a source (none, "),
+        ("table4", "and a target (socialiqa, winogrande-xs) without training on it."),
+        ("figure3", "source that is trained with several numbers of rows."),
+    ],
+)
+def test_a_table_of_which_a_study_has_nothing_is_refused(tmp_path, capsys, name, lacking):
+    block = TINY["blocks"][0] | {"sources": ["none", "cola"], "targets": ["boolq"]}
+    make_study(tmp_path / "own", grid=TINY | {"blocks": [block]})
+    arguments = ["own", "--root", str(tmp_path), "--report", name, "--no-figures"]
+    assert summarize(arguments) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(f"error: --report {name}: study 'own' has no ")
+    assert lacking in told.err
+    assert not told.out
