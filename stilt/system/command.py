@@ -4,6 +4,7 @@ Every command imports this module before all that takes time to load.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ LONGEST_PATH = 300
 OWN = ("stilt", *COMMANDS.values())
 """Packages whose absence, or whose mistake, is a bug."""
 MORE = """
+
 --version says which code this is, and where it lies; --completion prints what a shell reads to
 complete these flags."""
 """What every command's help says after all else."""
@@ -90,7 +92,7 @@ def run_command(
     import tyro
 
     given = sys.argv[1:] if argv is None else argv
-    told = f"{(inspect.getdoc(function) or '').partition('Args:')[0]}{MORE}"
+    told = f"{(inspect.getdoc(function) or '').partition('Args:')[0].rstrip()}{MORE}"
 
     def run() -> int:
         if said := _about(given):
@@ -99,9 +101,15 @@ def run_command(
         words = [_usable(word) for word in given]
         asked = any(word.startswith("--tyro-") for word in words)
         prog = INSTALLED + name if asked else f"{spelled(name)} {verb}".rstrip()
+        function.__doc__ = _on_one_line_each(inspect.getdoc(function) or "")
         return tyro.cli(function, args=words, prog=prog, description=told)
 
     return exit_code(run)
+
+
+def _on_one_line_each(docstring: str) -> str:
+    """A docstring whose arguments have a line each: help keeps the line breaks that it finds."""
+    return re.sub(r"\n {8,}(?=\S)", " ", docstring)
 
 
 def _about(given: Sequence[str]) -> str:
@@ -150,6 +158,9 @@ def exit_code(command: Callable[[], int]) -> int:
         )
         return 2
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            discard()
+            return 1
         if error.errno in NO_PATH and error.filename:
             told = StiltError(f"{printable(str(error.filename), LONGEST_PATH)}: {error.strerror}.")
             sys.stderr.write(f"error: {told}\n")
@@ -161,6 +172,15 @@ def exit_code(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what is finished is kept, the same command goes on.\n")
         return 130
+
+
+def _unread() -> bool:
+    """Whether nobody reads what is printed, as after ``head``."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    return False
 
 
 def discard() -> None:

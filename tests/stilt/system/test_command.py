@@ -112,3 +112,19 @@ def test_another_error_of_the_system_keeps_its_traceback():
 
     with pytest.raises(OSError, match="Bad file"):
         exit_code(command)
+
+
+def test_help_breaks_lines_where_the_terminal_ends_alone(monkeypatch, capsys):
+    def command(*, often: int = 1) -> int:
+        """Does something.
+
+        Args:
+            often: how often it is to be done, which takes more than one line of the source
+                to say.
+        """
+        return often
+
+    monkeypatch.setenv("COLUMNS", "400")
+    with pytest.raises(SystemExit):
+        run_command(command, "submit", ["--help"])
+    assert "more than one line of the source to say." in capsys.readouterr().out

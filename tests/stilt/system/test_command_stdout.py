@@ -35,3 +35,19 @@ def test_a_command_goes_on_without_complaint_when_its_reader_has_gone(before, af
     assert process.stderr.read() == "went on"
     process.stderr.close()
     assert process.wait() == 0
+
+
+def test_a_command_whose_help_nobody_reads_leaves_no_traceback():
+    code = (
+        "import sys\nfrom stilt.system.command import exit_code\n"
+        "def body():\n    for _ in range(100_000):\n        print('help')\n"
+        "sys.exit(exit_code(body))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait() == 1
