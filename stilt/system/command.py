@@ -177,6 +177,7 @@ def exit_code(command: Callable[[], int]) -> int:
 def _unread() -> bool:
     """Whether nobody reads what is printed, as after ``head``."""
     try:
+        sys.stdout.write("\n")
         sys.stdout.flush()
     except BrokenPipeError:
         return True
