@@ -3,7 +3,7 @@
 from stilt.system.command import while_read
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -133,16 +133,21 @@ def summarize(
         return _compare(both[0], both[1], asked, format)
     if studies:
         named = placed([find_study(name, root) for name in studies], out)
-        found = {folder: read_study(folder) for folder in named}
-        problems: list[str] = []
+        found, problems = {folder: read_study(folder) for folder in named}, list[str]()
     else:
         found, problems = read_studies(placed(find_studies(root), out))
+    if report and pool is None:
+        found, others = _of_reports(found, report, named=bool(studies))
+        problems += others
     for problem in problems:
         sys.stderr.write(f"left out: {problem}\n")
     summaries: list[Summary] = []
     paths: list[Path] = []
     if pool is not None:
-        collections: Iterable[Collection] = [collect_pool(pool, found, root, out)]
+        together = collect_pool(pool, found, root, out)
+        for name in report:
+            refuse_foreign(name, together.study)
+        collections: Iterable[Collection] = [together]
     else:
         # one after the other: a study's frames go before those of the next one come
         collections = (
@@ -150,8 +155,6 @@ def summarize(
             for folder, study in found.items()
         )
     for collection in collections:
-        for name in report:
-            refuse_foreign(name, collection.study)
         summaries.append(summary_of(collection, asked, report))
         # before anything is printed: a reader that has enough must not cost a file
         paths += write(summaries[-1], figures=figures)
@@ -168,6 +171,32 @@ def summarize(
         _print(format, summaries)
     say(paths)
     return 0
+
+
+def _of_reports(
+    found: Mapping[StudyFolder, Study], report: Sequence[Report], *, named: bool
+) -> tuple[dict[StudyFolder, Study], list[str]]:
+    """Studies that have cells of tables of the paper, and why others are left out.
+
+    Raises:
+        ConfigError: One that was named has none of them, or no study has.
+    """
+    fitting, problems = {}, []
+    for folder, study in found.items():
+        try:
+            for name in report:
+                refuse_foreign(name, study)
+        except ConfigError as error:
+            if named or len(found) == 1:
+                raise
+            problems.append(str(error))
+        else:
+            fitting[folder] = study
+    if found and not fitting:
+        raise ConfigError(
+            f"--report {' '.join(report)}: none of {len(found)} studies has its cells."
+        )
+    return fitting, problems
 
 
 def summary_of(

@@ -240,3 +240,28 @@ def test_a_table_of_which_a_study_has_nothing_is_refused(tmp_path, capsys, name,
     assert told.err.startswith(f"error: --report {name}: study 'own' has no ")
     assert lacking in told.err
     assert not told.out
+
+
+def test_of_all_studies_those_without_a_table_are_left_out_and_one_that_was_named_is_refused(
+    tmp_path, capsys
+):
+    block = TINY["blocks"][0] | {"sources": ["none", "cola"], "targets": ["boolq"]}
+    make_study(tmp_path / "own", grid=TINY | {"blocks": [block]})
+    make_study(tmp_path / "table2", grid="table2", missing=0.9)
+    arguments = ["--root", str(tmp_path), "--report", "table2", "--no-figures"]
+    assert summarize(arguments) == 0
+    told = capsys.readouterr()
+    assert "left out: --report table2: study 'own' has no cell" in told.err
+    assert not (tmp_path / "own/summary/summary.md").exists()
+    # before anything of the other one is written
+    (tmp_path / "table2/summary/table2.md").unlink()
+    assert summarize(["table2", "own", *arguments]) == 2
+    assert not (tmp_path / "table2/summary/table2.md").exists()
+
+
+def test_where_no_study_has_a_table_it_is_refused(tmp_path, capsys):
+    block = TINY["blocks"][0] | {"sources": ["none", "cola"], "targets": ["boolq"]}
+    for name in ("one", "two"):
+        make_study(tmp_path / name, grid=TINY | {"blocks": [block]})
+    assert summarize(["--root", str(tmp_path), "--report", "table2"]) == 2
+    assert "--report table2: none of 2 studies has its cells." in capsys.readouterr().err
