@@ -103,7 +103,8 @@ def run_cell(
         threads: CPU threads of the worker; one for each core where absent.
 
     Raises:
-        ConfigError: There is no such cell, or the model is not there, or another one.
+        ConfigError: There is no such cell, the model is not there, or another one, or ``threads``
+            is below 1.
         ResultError: The cell failed, or somebody else runs it.
         KeyboardInterrupt: Ctrl-C; the state is saved, and the next call goes on.
 
@@ -113,6 +114,8 @@ def run_cell(
     >>> result.status, result.metric, result.dev_rows
     ('ok', 'accuracy', 12)
     """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads = {threads}: at least 1.")
     bound = read_study(study)
     if cell not in bound.cells:
         raise ConfigError(unknown("cell", cell, bound.cells))

@@ -58,6 +58,8 @@ def test_the_lines_of_the_readme_do_what_they_say():
 
 @pytest.mark.parametrize("name", sorted(stilt._STANDS_IN))
 def test_the_example_of_each_function_gives_what_it_shows(name):
+    # the study that the examples speak of, whatever ran before
+    stilt.define_study("my-grid.toml", model="FOLDER", data_dir="data")
     found = doctest.DocTestFinder(recurse=False).find(getattr(stilt, name), name)
     assert sum(len(example.examples) for example in found) >= 2
     for example in found:
@@ -78,6 +80,8 @@ def test_what_cannot_be_run_is_said():
     cell = next(iter(read_study(study).cells))
     with pytest.raises(ConfigError, match=r"model .*: not the one that study tiny began with"):
         stilt.run_cell(study, cell, model="FOLDER")
+    with pytest.raises(ConfigError, match="threads = 0: at least 1"):
+        stilt.run_cell(study, cell, threads=0)
     with pytest.raises(ConfigError, match=r"unknown target 'rtr'.*'rte'"):
         stilt.violins(study, "rtr", plt.figure().subplots())
     with pytest.raises(ConfigError, match="unknown study 'nowhere'"):

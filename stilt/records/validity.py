@@ -351,6 +351,7 @@ def not_planned(found: Cell | Source, run: Run) -> str | None:
     if found.id != planned.id:
         return f"field '{kind}.id' = {found.id!r}: holds {kind} {found.id}, not {planned.id}"
     name = "name" if isinstance(found, Source) else "source"
+    # words are made only where something differs: a status looks at thousands of results
     fields = type(planned).model_fields
     if all(getattr(found, f, None) == getattr(planned, f) for f in fields if f != name):
         return None
