@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from packaging.requirements import Requirement
 
 from launcher.local.slots import gpu_count
-from launcher.study.resolve import ResolvedStudy
+from launcher.study.resolve import ResolvedStudy, require_synthesis
 from stilt.data.encode import cache_folder
 from stilt.data.load import data_folder, load_splits
 from stilt.data.staged import advice, needed
-from stilt.errors import ConfigError, DataError, NoDataError, listed
+from stilt.errors import ConfigError, DataError, NoDataError, StiltError, listed
 from stilt.grid import Recipe
 from stilt.model.contents import count_numbers
 from stilt.model.hub import folder_of
@@ -274,3 +274,7 @@ def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
     seen += [f"from the Hub: {listed(elsewhere)}"] if elsewhere else []
     if seen:
         yield Finding("tasks", "ok", "; ".join(seen))
+    try:
+        require_synthesis(resolved)
+    except StiltError as error:
+        yield Finding("synthesis", "bad", str(error), "text and generator are fields of the grid")

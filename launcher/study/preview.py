@@ -14,10 +14,10 @@ from launcher.study.costs.known import MEASURED, Known, ended_runs, known
 from launcher.study.costs.planning import Means, plan_missing
 from launcher.study.offers import Offers, find_offers
 from launcher.study.outstanding import Outstanding, outstanding
-from launcher.study.resolve import ResolvedStudy
+from launcher.study.resolve import ResolvedStudy, require_synthesis
 from stilt.data.load import load_splits
 from stilt.data.splits import measure
-from stilt.errors import NoDataError
+from stilt.errors import NoDataError, StiltError
 from stilt.folder import StudyFolder
 from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan
 from stilt.records.finished import read_ending
@@ -76,6 +76,10 @@ def show_plan(
     records = [(offer.run, offer.record) for offer in offers.cells if offer.record is not None]
     ended = [*ended_runs(study, resolved.folder, state.done), *records][:MEASURED]
     sizes = _sizes_here(resolved, console)
+    try:
+        require_synthesis(resolved)
+    except StiltError as error:
+        console.print(Text(f"not as it is: {error}", "yellow"))
     found = known(study, resolved.cache, means.division, sizes=sizes, ended=ended)
     there = state.there | offers.there
     lacking = replace(state, missing=missing, there=there)

@@ -25,6 +25,9 @@ from stilt.model.positions import read_config, require_positions
 from stilt.records.pins import new_pin
 from stilt.records.validity import judge_of
 from stilt.study import Study, bind
+from stilt.synthesis.datasheet import whole_rows
+from stilt.synthesis.generator import find_generator, require_reader
+from stilt.synthesis.text import find_text
 from stilt.task import Size
 
 
@@ -129,12 +132,33 @@ def model_spec(text: str) -> ModelSpec:
     return ModelSpec(hub=name, revision=revision)
 
 
+def require_synthesis(resolved: ResolvedStudy) -> None:
+    """Makes sure that rows which are still to be generated can be, by what lies on this machine.
+
+    Raises:
+        ConfigError: The generator, its wheel or the package that reads it is not here.
+        DataError: The text is not here.
+        ResultError: The study has rows that were made otherwise.
+    """
+    spec = resolved.study.grid.synthesis
+    wanted = any(task.synthesis for task in resolved.study.tasks.values())
+    if spec is None or not wanted or whole_rows(spec, resolved.folder.synthesis()):
+        return
+    if not spec.text.startswith("hub:"):
+        find_text(spec.text, resolved.data_dir)
+    require_reader(spec.gguf)
+    if not spec.generator.hub:
+        find_generator(spec.generator, spec.gguf)
+
+
 def check_data(resolved: ResolvedStudy) -> dict[str, tuple[Splits, Size]]:
     """Loads and renders every task that the study needs, before anything is submitted.
 
     Raises:
         DataError: A task's rows cannot be had or used; the message lists what was tried.
+        ConfigError, ResultError: See ``require_synthesis``.
     """
+    require_synthesis(resolved)
     found = {}
     tasks = {name: task for name, task in resolved.study.tasks.items() if not task.synthesis}
     judge = judge_of(resolved.study, resolved.folder)

@@ -303,7 +303,7 @@ def _generated(task: Task, folder: Path | None) -> _Found:
     missing = [path for path in paths if not path.is_file()]
     if missing or folder is None:
         what = missing[0] if missing else "its rows"
-        raise DataError(f"task {task.name!r}: {what} not generated yet: a submit does so first.")
+        raise NoDataError(f"task {task.name!r}: {what} not generated yet: a submit does so first.")
     train, dev = map(tables.read_rows, paths)
     return _Found(str(folder), train, dev, (str(paths[0]), str(paths[1])))
 

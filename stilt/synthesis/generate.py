@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 from stilt.data.oddities import SEPARATOR
 from stilt.errors import ConfigError, first_line
 from stilt.grid import ModelSpec
-from stilt.synthesis.generator import find_generator
+from stilt.synthesis.generator import find_generator, require_reader
 from stilt.synthesis.nucleus import Streams, draw
 
 transformers_logging.set_verbosity_error()
@@ -122,8 +122,7 @@ def load(spec: ModelSpec, gguf: str | None = None, device: str = "cpu") -> Langu
         ConfigError: It is not there, it is no whole causal language model, or GGUF is wanted and
             the package that reads it is absent.
     """
-    if gguf and importlib.util.find_spec("gguf") is None:
-        raise ConfigError(f"synthesis field 'gguf' = {gguf!r} needs a package: pip install gguf.")
+    require_reader(gguf)
     found, who = find_generator(spec, gguf)
     options = {"revision": found.revision} | ({"gguf_file": gguf} if gguf else {})
     try:

@@ -1,5 +1,6 @@
 """Where a language model that generates rows lies, and what identifies it; without loading it."""
 
+import importlib.util
 from pathlib import Path
 
 from stilt.errors import ConfigError
@@ -31,6 +32,16 @@ def find_generator(spec: ModelSpec, gguf: str | None = None) -> tuple[ModelPlace
         # a study has another model too
         what = str(error).removeprefix("model: ")
         raise ConfigError(f"synthesis generator: {what}") from None
+
+
+def require_reader(gguf: str | None) -> None:
+    """Makes sure that the package is there that reads a GGUF checkpoint, where there is one.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if gguf and importlib.util.find_spec("gguf") is None:
+        raise ConfigError(f"synthesis field 'gguf' = {gguf!r} needs a package: pip install gguf.")
 
 
 def _gguf_file(spec: ModelSpec, gguf: str) -> Path:

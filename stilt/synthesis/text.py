@@ -56,7 +56,7 @@ def read_passages(spec: Synthesis, folder: Path, data_dir: Path | None = None) -
         ConfigError: Its wheel is not installed.
         DataError: The text is not there, is of no known format, or holds no passage.
     """
-    path = fetch_text(spec, folder) or _local(spec.text, data_dir)
+    path = fetch_text(spec, folder) or find_text(spec.text, data_dir)
     found: dict[str, Passage] = {}
     for passage in _passages(path):
         found.setdefault(passage.text, passage)
@@ -129,8 +129,13 @@ def _hub_rows(hub: str, revision: str | None, config: str | None, wanted: int) -
                 break
 
 
-def _local(text: str, data_dir: Path | None) -> Path:
-    """The file that a text names."""
+def find_text(text: str, data_dir: Path | None) -> Path:
+    """Finds the file that a text names, which is not of the Hub.
+
+    Raises:
+        ConfigError: Its wheel is not installed.
+        DataError: There is no such file.
+    """
     roots = [data_dir, Path()] if data_dir else [Path()]
     name = text
     if text.startswith("wheel:"):
