@@ -1,6 +1,7 @@
 """Every command in README and pages is one: parsed by the program, and run where it can be."""
 
 import functools
+import os
 import re
 import shlex
 import shutil
@@ -13,8 +14,16 @@ from typing import NamedTuple
 import pytest
 import tyro
 
+from launcher.cluster.profile import read_profile
+from launcher.flags import Places
+from launcher.study.costs.known import of_elements
+from launcher.study.resolve import resolve_study
+from stilt.training.speed.calibration import file_of, write_calibration
+from tests.support.calibrated import calibration_of
+from tests.support.fake_slurm import Fake
 from tests.support.fake_study import TINY, make_study
 from tests.support.json_lines import write_jsonl
+from tests.support.published_files import write_published_files
 from tests.test_architecture import COMMANDS, ROOT, SETUP
 from tests.test_documents import PAGES
 
@@ -191,6 +200,109 @@ def test_a_command_that_needs_no_cluster_runs(
     code = import_module(MAIN[command.name]).main(words)
     # doctor finds no SLURM here, or one that does not answer
     assert code in ((0, 1) if command.name == "doctor" else (0,)), capsys.readouterr().err
+
+
+def asked_of_a_machine(command):
+    """Whether a command trains on this machine, as opposed to a cluster: nightly tests do that."""
+    return command.name == "submit" and "local" in command.arguments
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """A SLURM that only remembers what it was given."""
+    made = Fake(tmp_path / "fake")
+    monkeypatch.setenv("FAKE", str(made.folder))
+    monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return made
+
+
+@pytest.fixture(scope="module")
+def published(sandbox, tmp_path_factory):
+    """The files of the paper's data sets, with few rows, and the reader's own."""
+    folder = write_published_files(tmp_path_factory.mktemp("published"), hellaswag=10_000)
+    shutil.copytree(sandbox / "data/my-nli", folder / "my-nli")
+    return folder
+
+
+@pytest.fixture
+def reader(sandbox, published, fake, roberta, monkeypatch, tmp_path):
+    """Says a command of a page in the reader's folder, with a SLURM that only takes jobs."""
+    monkeypatch.chdir(sandbox)
+    monkeypatch.setenv("STILT_CACHE", str(tmp_path / "cache"))
+    # packages of trackers are the reader's
+    monkeypatch.setattr("launcher.watch.outside.find_spec", lambda name: name)
+
+    def say(command, *more):
+        words = [word.replace("URL", "http://127.0.0.1:9/hook") for word in command.arguments]
+        words = [str(published) if word == "~/data" else word for word in words]
+        words += [] if "--data-dir" in words else ["--data-dir", str(published)]
+        words += [] if "--model" in words else ["--model", str(roberta)]
+        return import_module(MAIN[command.name]).main(
+            [*words, "--root", str(tmp_path / "logs"), *more]
+        )
+
+    return say
+
+
+SENT = [c for c in OURS if c.name == "submit" and not can_be_run(c) and not asked_of_a_machine(c)]
+STAGED = [c for c in OURS if c.name == "stage" and not can_be_run(c)]
+MEASURED = [c for c in OURS if c.name == "doctor" and not can_be_run(c)]
+LOCAL = [c for c in OURS if asked_of_a_machine(c) and not can_be_run(c)]
+
+
+def test_every_command_of_the_pages_is_run_by_one_of_these_tests():
+    assert {*filter(can_be_run, OURS), *SENT, *STAGED, *MEASURED, *LOCAL} == {*OURS}
+
+
+@pytest.mark.parametrize("command", SENT, ids=title)
+def test_a_command_for_a_cluster_hands_its_arrays_to_sbatch(
+    command, reader, fake, roberta, tmp_path, capsys
+):
+    words = command.arguments
+    if "--hours" in words:
+        grid = words[words.index("--grid") + 1]
+        places = Places(root=tmp_path / "logs", data_dir=None, model=str(roberta))
+        study = resolve_study(grid, places).study
+        made = calibration_of(study, of_elements(read_profile(None)).place)
+        path = file_of(tmp_path / "cache", made.model, made.recipe, made.place)
+        write_calibration(made, path)
+    assert reader(command) == 0, capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert bool(fake.scripts) != ("--dry-run" in words)
+    assert ("--hours 40:" in told) == ("--hours" in words)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [STAGED[0], *(pytest.param(command, marks=pytest.mark.nightly) for command in STAGED[1:])],
+    ids=title,
+)
+def test_staging_leaves_out_nothing_but_what_only_the_hub_has(command, reader, capsys):
+    """Without a network: the text and the generator of SynthesisGPT2 are the Hub's alone."""
+    code, told = reader(command), capsys.readouterr()
+    staged = set(re.findall(r"^✓ ([\w-]+)", told.out, re.MULTILINE))
+    assert {"wic", "rte", "hellaswag"} <= staged
+    left = re.findall(r"^✗ (\w+ \w+|[\w-]+)", told.out, re.MULTILINE)
+    of_the_hub = ["synthesis text", "synthesis model"] if "synthesis-gpt2" in staged else []
+    assert left == of_the_hub and code == (2 if of_the_hub else 0)
+    problems = told.err.partition("problems:\n")[2].splitlines()
+    assert [line.split(":")[0].strip() for line in problems] == of_the_hub
+
+
+@pytest.mark.parametrize("command", MEASURED, ids=title)
+@pytest.mark.nightly
+def test_measuring_is_done_here_or_handed_to_sbatch(command, reader, fake, monkeypatch, capsys):
+    monkeypatch.setattr("launcher.checks.measure.SECONDS", 0.1)
+    assert reader(command) == 0, capsys.readouterr().err
+    assert len(fake.scripts) == ("--on-cluster" in command.arguments)
+
+
+@pytest.mark.parametrize("command", LOCAL, ids=title)
+def test_a_study_for_this_machine_can_be_planned(command, reader, monkeypatch, capsys):
+    """The example is run by the test below, the study of MiniLM takes hours."""
+    monkeypatch.chdir(ROOT)
+    assert reader(command, "--dry-run") == 0, capsys.readouterr().err
 
 
 @pytest.mark.nightly
