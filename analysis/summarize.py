@@ -34,7 +34,7 @@ def summarize(
     report: tuple[Report, ...] = (),
     compare: tuple[str, str] | None = None,
     pool: str | None = None,
-    figures: bool = True,
+    no_figures: bool = False,
     answers: Annotated[Wanted, tyro.conf.arg(name="")] = NO_PREDICTIONS,
     out: Path | None = None,
     bundle: Path | None = None,
@@ -58,7 +58,7 @@ def summarize(
         compare: two studies, the second to be subtracted from the first, cell by cell.
         pool: show the studies as one of this name, each cell counted once; refused where their
             models, recipes, tasks or data differ. Written to a folder of that name below root.
-        figures: also draw figures and write report.html.
+        no_figures: draw no figures and write no report.html.
         answers: see ``Wanted``.
         out: folder that gets a folder for each study, in place of the study's own summary folder:
             for studies of others, which are then only read.
@@ -77,7 +77,7 @@ def summarize(
         report=report,
         compare=compare,
         pool=pool,
-        figures=figures,
+        figures=not no_figures,
         answers=answers,
         out=out,
         bundle=bundle,

@@ -102,7 +102,9 @@ def run_command(
         asked = any(word.startswith("--tyro-") for word in words)
         prog = INSTALLED + name if asked else f"{spelled(name)} {verb}".rstrip()
         function.__doc__ = _on_one_line_each(inspect.getdoc(function) or "")
-        return tyro.cli(function, args=words, prog=prog, description=told)
+        # "None" is what a flag is that is not given, and no word for it
+        config = (tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
+        return tyro.cli(function, args=words, prog=prog, description=told, config=config)
 
     return exit_code(run)
 
