@@ -250,7 +250,8 @@ def explain(
 
 
 def _field(where: Sequence[int | str]) -> str:
-    return ".".join(printable(str(part)) for part in where)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in where)
+    return "".join(parts).removeprefix(".")
 
 
 def misplaced(field: str, known: Iterable[str], elsewhere: Mapping[str, str]) -> str:

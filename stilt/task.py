@@ -295,7 +295,7 @@ def _require_meant(task: Task, path: Path) -> None:
         ConfigError: They do.
     """
     templates = {"text_a": task.text_a, "text_b": task.text_b}
-    templates |= {f"choices.{i}": choice for i, choice in enumerate(task.choices)}
+    templates |= {f"choices[{i}]": choice for i, choice in enumerate(task.choices)}
     if "{" in task.label:
         raise ConfigError(
             f"{path}: field 'label' = {shown(task.label)}: the name of a column is expected, "
@@ -317,7 +317,7 @@ def _require_meant(task: Task, path: Path) -> None:
     for number, origin in enumerate(task.data):
         if len(set(origin.rename.values())) < len(origin.rename):
             raise ConfigError(
-                f"{path}: field 'data.{number}.rename': two columns would have one name."
+                f"{path}: field 'data[{number}].rename': two columns would have one name."
             )
 
 

@@ -31,7 +31,7 @@ class Outer(Frozen):
         ),
         (
             {"name": "x", "parts": [{"size": 1}, {"size": "big"}]},
-            "here: field 'parts.1.size' = 'big': Input should be a valid integer, unable to parse "
+            "here: field 'parts[1].size' = 'big': Input should be a valid integer, unable to parse "
             "string as an integer.",
         ),
         (
@@ -125,7 +125,7 @@ def test_of_many_wrong_fields_five_are_told_and_the_others_counted():
     with pytest.raises(ConfigError) as caught:
         parse(Many, {"numbers": ["x"] * 300}, "a.toml")
     message = str(caught.value)
-    assert message.startswith("a.toml: field 'numbers.0' = 'x': ")
+    assert message.startswith("a.toml: field 'numbers[0]' = 'x': ")
     assert message.endswith(" And 295 more.")
     assert message.count("field ") == 5
 

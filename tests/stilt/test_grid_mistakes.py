@@ -34,31 +34,31 @@ BAD = {
     ),
     "text for a number": (
         GRID_TEXT.replace("[8]", '[8, "16"]'),
-        "field 'batch_size.1' = '16': a whole number is expected.",
+        "field 'batch_size[1]' = '16': a whole number is expected.",
     ),
     "a truth value for a number": (
         GRID_TEXT.replace("[8]", "[true]"),
-        "field 'batch_size.0' = True: a whole number is expected.",
+        "field 'batch_size[0]' = True: a whole number is expected.",
     ),
     "a rate in quotes": (
         GRID_TEXT.replace("1e-5, 2e-5", '"1e-5"'),
-        "field 'learning_rate.0' = '1e-5': a number is expected.",
+        "field 'learning_rate[0]' = '1e-5': a number is expected.",
     ),
     "a fraction for a whole number": (
         GRID_TEXT.replace("[12]", "[12.5]"),
-        "field 'seed.0' = 12.5: a whole number is expected.",
+        "field 'seed[0]' = 12.5: a whole number is expected.",
     ),
     "a seed of more than 63 bits": (
         GRID_TEXT.replace("[12]", f"[{2**63}]"),
-        f"field 'seed.0' = {2**63}: Input should be less than {2**63}.",
+        f"field 'seed[0]' = {2**63}: Input should be less than {2**63}.",
     ),
     "a drawn seed of more than 63 bits": (
         GRID_TEXT.replace("seed = [12]", f"seed = [12]\ninit_seed = [{2**63}]"),
-        f"field 'init_seed.0' = {2**63}: Input should be less than {2**63}.",
+        f"field 'init_seed[0]' = {2**63}: Input should be less than {2**63}.",
     ),
     "a source's seed of more than 63 bits": (
         GRID_TEXT + f"[source]\nseeds = [{10**23}]\n",
-        f"field 'source.seeds.0' = {10**23}: ",
+        f"field 'source.seeds[0]' = {10**23}: ",
     ),
     "a source's seed twice": (
         GRID_TEXT + "[source]\nseeds = [1, 2, 1]\n",
@@ -66,15 +66,15 @@ BAD = {
     ),
     "one source's own seed twice": (
         GRID_TEXT.replace('"hellaswag"]', '{task = "hellaswag", seeds = [1, 1]}]'),
-        "field 'sources.1.seeds' = [1, 1]: 1 is given twice.",
+        "field 'sources[1].seeds' = [1, 1]: 1 is given twice.",
     ),
     "a truth value for a size": (
         GRID_TEXT.replace('"hellaswag"]', '{task = "hellaswag", train_size = true}]'),
-        "field 'sources.1.train_size' = True: a whole number is expected.",
+        "field 'sources[1].train_size' = True: a whole number is expected.",
     ),
     "a size in quotes": (
         GRID_TEXT.replace('"hellaswag"]', '{task = "hellaswag", train_size = "32"}]'),
-        "field 'sources.1.train_size' = '32': a whole number is expected.",
+        "field 'sources[1].train_size' = '32': a whole number is expected.",
     ),
     "a word for a truth value": (
         'curve = "yes"\n' + GRID_TEXT,
@@ -118,31 +118,31 @@ BAD = {
     ),
     "a negative rate": (
         GRID_TEXT.replace("2e-5", "-2e-5"),
-        "field 'learning_rate.1' = -2e-05: Input should be greater than 0.",
+        "field 'learning_rate[1]' = -2e-05: Input should be greater than 0.",
     ),
     "an infinite rate": (
         GRID_TEXT.replace("2e-5", "inf"),
-        "field 'learning_rate.1' = inf: Input should be a finite number.",
+        "field 'learning_rate[1]' = inf: Input should be a finite number.",
     ),
     "warmup to the end": (
         GRID_TEXT.replace("0.2", "1.0"),
-        "field 'warmup_ratio.1' = 1.0: Input should be less than 1.",
+        "field 'warmup_ratio[1]' = 1.0: Input should be less than 1.",
     ),
     "a negative seed": (
         GRID_TEXT.replace("[12]", "[-1]"),
-        "field 'seed.0' = -1: Input should be greater than or equal to 0.",
+        "field 'seed[0]' = -1: Input should be greater than or equal to 0.",
     ),
     "a size of none": (
         GRID_TEXT.replace('"none"', '{task = "none", train_size = 5}'),
-        "field 'sources.0': source 'none' is not trained: it has no 'train_size' or 'seeds'.",
+        "field 'sources[0]': source 'none' is not trained: it has no 'train_size' or 'seeds'.",
     ),
     "a source without seeds": (
         GRID_TEXT.replace('"none"', '{task = "rte", seeds = []}'),
-        "field 'sources.0.seeds' = []: at least 1 expected, 0 given.",
+        "field 'sources[0].seeds' = []: at least 1 expected, 0 given.",
     ),
     "a typo in a source": (
         GRID_TEXT.replace('"none"', '{task = "rte", size = 5}'),
-        "field 'sources.0': unknown field 'size'. Known: seeds, task, train_size.",
+        "field 'sources[0]': unknown field 'size'. Known: seeds, task, train_size.",
     ),
     "a head that is not there": (
         'head = "drop"\n' + GRID_TEXT,
@@ -215,7 +215,7 @@ BAD = {
     ),
     "a field of tasks in a source": (
         GRID_TEXT.replace('"none"', '{task = "rte", epochs = 5}'),
-        "field 'sources.0': field 'epochs' belongs to a task: set it in the task's file.",
+        "field 'sources[0]': field 'epochs' belongs to a task: set it in the task's file.",
     ),
     "no TOML": ("sources = [\n", "not valid TOML: Invalid value (at end of document)."),
 }
@@ -241,7 +241,7 @@ def test_a_mistake_in_one_of_several_blocks_is_named_with_its_number(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load_grid(path)
     assert str(caught.value) == (
-        f"{path}, [[blocks]] 2: field 'batch_size.0' = 0: "
+        f"{path}, [[blocks]] 2: field 'batch_size[0]' = 0: "
         "Input should be greater than or equal to 1."
     )
 
@@ -261,7 +261,7 @@ def test_mistakes_in_blocks_and_beside_them_are_told_at_once(tmp_path):
 def test_a_mistake_in_an_included_grid_is_told_of_that_file(tmp_path):
     write_toml(tmp_path, GRID_TEXT.replace("[8]", "[0]"), "inner")
     outer = write_toml(tmp_path, 'include = ["inner"]\n' + GRID_TEXT, "outer")
-    with pytest.raises(ConfigError, match=r"inner\.toml: field 'batch_size\.0' = 0"):
+    with pytest.raises(ConfigError, match=r"inner\.toml: field 'batch_size\[0\]' = 0"):
         load_grid(outer)
 
 

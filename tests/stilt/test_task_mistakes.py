@@ -22,7 +22,7 @@ BAD = {
     ),
     "an unknown field of the data": (
         TASK_TEXT + 'colums = ["x"]\n',
-        "field 'data.0': unknown field 'colums'. Did you mean 'columns'? Known: columns, config,",
+        "field 'data[0]': unknown field 'colums'. Did you mean 'columns'? Known: columns, config,",
     ),
     "a name inside the file": (
         'name = "x"\n' + TASK_TEXT,
@@ -104,7 +104,7 @@ BAD = {
             '"classification"',
             '"multiple-choice"\nlabel = "gold"\nchoices = ["{a}", "{gold[0]}"]',
         ),
-        "field 'choices.1' = '{gold[0]}': {gold} is the label: it would tell the answer.",
+        "field 'choices[1]' = '{gold[0]}': {gold} is the label: it would tell the answer.",
     ),
     "no column": (
         TASK_TEXT.replace("{text}", "text {sep}"),
@@ -123,16 +123,16 @@ BAD = {
     ),
     "two columns of one name": (
         TASK_TEXT + 'rename = {a = "text", b = "text"}\n',
-        "field 'data.0.rename': two columns would have one name.",
+        "field 'data[0].rename': two columns would have one name.",
     ),
     "a name that no file can have": (
         TASK_TEXT.replace("a.jsonl", "x" * 300),
-        f"field 'data.0.train' = '{'x' * 78}…: names of files have at most 255 bytes, none of "
+        f"field 'data[0].train' = '{'x' * 78}…: names of files have at most 255 bytes, none of "
         "them 0.",
     ),
     "a name with a zero byte": (
         TASK_TEXT.replace("a.jsonl", "a\\u0000"),
-        r"field 'data.0.train' = 'a\x00': names of files have at most 255 bytes, none of them 0.",
+        r"field 'data[0].train' = 'a\x00': names of files have at most 255 bytes, none of them 0.",
     ),
     "extends with a name that no file can have": (
         f"extends = '{'x' * 300}'\n",
@@ -188,11 +188,11 @@ BAD = {
     ),
     "no cut of one file": (
         TASK_TEXT.replace("b.jsonl", "a.jsonl"),
-        "field 'data.0': 'cut_by' is needed where 'train' and 'dev' are the same, and only there.",
+        "field 'data[0]': 'cut_by' is needed where 'train' and 'dev' are the same, and only there.",
     ),
     "a Hub id without a revision": (
         TASK_TEXT + 'hub = "a/b"\n',
-        "field 'data.0': 'hub' needs 'revision', so that the rows cannot change.",
+        "field 'data[0]': 'hub' needs 'revision', so that the rows cannot change.",
     ),
     "extends that is no name": (
         "extends = 5\n",
