@@ -38,6 +38,7 @@ def summarize(
     answers: Annotated[Wanted, tyro.conf.arg(name="")] = NO_PREDICTIONS,
     out: Path | None = None,
     bundle: Path | None = None,
+    anonymous: bool = False,
 ) -> int:
     """Turns the results of studies into what goes in the paper.
 
@@ -64,6 +65,7 @@ def summarize(
             for studies of others, which are then only read.
         bundle: also write one study for others to this zip file: its records, tables, figures, and
             a checklist on how it was made; without weights, texts and credentialed data.
+        anonymous: leave names of hosts, users, accounts and folders out of that file.
     """
     # --help and a wrong flag do without polars, and all that a summary needs
     from analysis import summary
@@ -81,6 +83,7 @@ def summarize(
         answers=answers,
         out=out,
         bundle=bundle,
+        anonymous=anonymous,
     )
 
 

@@ -112,6 +112,7 @@ def summarize(
     answers: Wanted,
     out: Path | None,
     bundle: Path | None,
+    anonymous: bool,
 ) -> int:
     """Does what ``analysis/summarize.py`` is asked for; returns the exit code.
 
@@ -121,6 +122,8 @@ def summarize(
         if pool is not None or compare or len(studies) != 1:
             raise ConfigError(f"--bundle {bundle}: name one study, without --pool and --compare.")
         require_place(bundle)
+    if anonymous and bundle is None:
+        raise ConfigError("--anonymous: goes with --bundle.")
     if pool is not None and (compare or len(studies) < 2):
         only = "goes without --compare" if compare else "name the studies, two or more"
         raise ConfigError(f"--pool {pool}: {only}.")
@@ -164,8 +167,9 @@ def summarize(
             paths.append(collection.folder.summary / PREDICTIONS)
     if bundle is not None:
         for folder, study in found.items():
-            derive = partial(_derived, study, asked, report, figures)
-            write_bundle(folder, study, bundle, derive)
+            derive = partial(_derived, asked, report, figures)
+            kept = write_bundle(folder, study, bundle, derive, anonymous=anonymous)
+            sys.stderr.writelines(f"not made anonymous: {line}\n" for line in kept)
         paths.append(bundle)
     with while_read():
         _print(format, summaries)
@@ -224,7 +228,7 @@ def summary_of(
 
 
 def _derived(
-    study: Study, asked: Question, reports: Sequence[Report], figures: bool, folder: StudyFolder
+    asked: Question, reports: Sequence[Report], figures: bool, study: Study, folder: StudyFolder
 ) -> Summarized:
     """Summarises the copy of a study that a bundle is made of."""
     summary = summary_of(

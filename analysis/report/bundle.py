@@ -4,25 +4,23 @@ The tables in it are made from the records in it, so that whoever unpacks it get
 """
 
 import json
-import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from analysis.read.anonymous import make_anonymous
 from analysis.read.collect import Collection
-from analysis.read.records import constant_answer
+from analysis.read.copied import copy_records
 from analysis.report import crate
 from analysis.report.checklist import FILES, checklist
-from analysis.report.costs import ACCOUNTING, runs_of
+from analysis.report.costs import runs_of
 from analysis.report.environments import environments
 from analysis.report.facts import Group
 from analysis.tables.presentation import TextTable
-from stilt.errors import ConfigError, ResultError
-from stilt.folder import StudyFolder
-from stilt.records.pins import Pin, read_pin
-from stilt.records.results import Failure, Record, Result, SourceResult, line_of, read_record
+from stilt.errors import ConfigError
+from stilt.folder import StudyFolder, read_study
 from stilt.study import Study
 from stilt.system.files import replacing
 
@@ -32,7 +30,6 @@ MADE_AGAIN = (("cells.parquet",), ("cache",))
 """Of a summary: what the next one makes again for itself."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in it, the earliest that a zip file can tell."""
-WITHHELD = "withheld: the task's data are for persons with a credential"
 
 Summarized = tuple[Collection, tuple[Group, ...], list[TextTable], str]
 """A study that was summarised: its facts, the tables with its results, and the command's flags."""
@@ -55,8 +52,10 @@ def write_bundle(
     folder: StudyFolder,
     study: Study,
     path: Path,
-    summarized: Callable[[StudyFolder], Summarized],
-) -> None:
+    summarized: Callable[[Study, StudyFolder], Summarized],
+    *,
+    anonymous: bool = False,
+) -> list[str]:
     """Writes a study's bundle: the same records give the same bytes.
 
     Args:
@@ -64,6 +63,10 @@ def write_bundle(
         study: what ``read_study`` gave for it.
         path: the zip file.
         summarized: makes tables and figures of a study's copy, in its summary folder.
+        anonymous: leave out who ran it, see ``make_anonymous``.
+
+    Returns:
+        What an anonymous one has to keep, a line each.
 
     Raises:
         ConfigError: No run has ended, or the file cannot be written.
@@ -72,7 +75,9 @@ def write_bundle(
         # named as the checklist names it, so that the report's own command is right
         copied = StudyFolder(Path(place) / UNPACKED)
         copy_records(folder, study, copied)
-        collection, groups, tables, flags = summarized(copied)
+        kept = make_anonymous(copied) if anonymous else []
+        study = read_study(copied)
+        collection, groups, tables, flags = summarized(study, copied)
         runs = runs_of(collection)
         began, ended = runs["started"].min(), runs["finished"].max()
         if began is None or ended is None:
@@ -80,8 +85,10 @@ def write_bundle(
         made = environments(copied, collection.cells)
         again = f"python analysis/summarize.py {UNPACKED} {flags}"
         withheld = [task.title for task in study.tasks.values() if task.credentialed]
+        held = list(_held(copied))
+        sheet = checklist(study, groups, tables, withheld, again, held, anonymous=anonymous)
         texts = {
-            SHEET: checklist(study, groups, tables, withheld, again, list(_held(copied))),
+            SHEET: sheet,
             "environment.json": json.dumps([asdict(one) for one in made], indent=1) + "\n",
             "commands.txt": "\n".join([*dict.fromkeys(one.command for one in made), again]) + "\n",
         }
@@ -91,64 +98,7 @@ def write_bundle(
         table = crate.metadata(study, contents, began, ended)  # type: ignore[arg-type]
         text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
         _pack({crate.NAME: text.encode(), **contents}, path)
-
-
-def copy_records(folder: StudyFolder, study: Study, copied: StudyFolder) -> None:
-    """Copies what a summary reads of a study's runs, without weights, rows and what is withheld.
-
-    Of tasks whose data need a credential, predictions, labels and messages of failures stay. So
-    does all that is of no planned run: it may be of a task that the study no longer has.
-    """
-    closed = {name for name, task in study.tasks.items() if task.credentialed}
-    for run in study.runs.values():
-        model = SourceResult if run.source else Result
-        for kind, file in ((model, folder.record(run)), (Failure, folder.failure(run.id))):
-            if run.source or run.cell or kind is Failure:
-                target = copied.path / file.relative_to(folder.path)
-                _copy(file, target, kind if run.task in closed else None)
-    for file in folder.data_digest("").parent.glob("[!.]*.json"):
-        target = copied.data_digest(file.stem)
-        secret = any(re.fullmatch(rf"{re.escape(name)}([@-].*)?", file.stem) for name in closed)
-        _copy(file, target, Pin if secret else None)
-    sheet = folder.synthesis() / "datasheet.json"
-    _copy(folder.study_file, copied.study_file)
-    _copy(folder.calibration, copied.calibration)
-    _copy(sheet, copied.synthesis() / sheet.name)
-    _copy(folder.summary / ACCOUNTING, copied.summary / ACCOUNTING)
-
-
-def _copy(file: Path, target: Path, secret: type[Record] | type[Pin] | None = None) -> None:
-    """Copies a file, where there is one; of a secret one, what may be known, or nothing."""
-    if not file.is_file():
-        return
-    content = file.read_bytes() if secret is None else _open_part(secret, file)
-    if content is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-
-
-def _open_part(kind: type[Record] | type[Pin], file: Path) -> bytes | None:
-    """A record without what its data's terms keep; None where it cannot be read."""
-    if issubclass(kind, Pin):
-        try:
-            pin = read_pin(file)
-        except ConfigError:
-            return None
-        if pin is None:
-            return None
-        return pin.model_copy(update={"gold": None, "odd": None}).model_dump_json().encode()
-    try:
-        record = read_record(kind, file)
-    except ResultError:
-        return None
-    if isinstance(record, Failure):
-        record = record.model_copy(update={"message": WITHHELD, "traceback": ""})
-    elif isinstance(record, (Result, SourceResult)) and record.dev is not None:
-        dev = record.dev
-        constant = constant_answer(record.metric, dev.predictions, dev.gold)
-        open_part = {"predictions": "", "gold": "", "withheld": True, "constant": constant}
-        record = record.model_copy(update={"dev": dev.model_copy(update=open_part)})
-    return line_of(record).encode() if record is not None else None
+    return kept
 
 
 def _held(copied: StudyFolder) -> Iterator[str]:

@@ -43,6 +43,8 @@ def checklist(
     withheld: Sequence[str],
     command: str,
     held: Sequence[str],
+    *,
+    anonymous: bool = False,
 ) -> str:
     """The sheet, in Markdown.
 
@@ -53,6 +55,7 @@ def checklist(
         withheld: titles of tasks whose predictions, labels and messages are left out.
         command: makes the tables again from the unpacked bundle.
         held: names of ``FILES`` that are in the bundle.
+        anonymous: whether who ran it was left out.
     """
     lines = [f"# {plain(study.grid.title or study.name)}: reproducibility checklist", ""]
     lines += [INTRODUCTION, ""]
@@ -78,7 +81,9 @@ def checklist(
         "",
         f"    {command}",
         "",
-        "Records and commands name hosts, jobs and folders as they were: look through them before "
-        "an anonymous submission.",
+        "Names of hosts, users, accounts and folders were replaced."
+        if anonymous
+        else "Records and commands name hosts, jobs and folders as they were: --anonymous leaves "
+        "them out.",
     ]
     return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from analysis.read.collect import Collection
+from analysis.read.copied import ACCOUNTING
 from stilt.config import Frozen, parse, read_json
 from stilt.errors import ConfigError
 from stilt.slurm.commands import ask
@@ -13,8 +14,6 @@ from stilt.slurm.resources import tracked_gpus
 from stilt.slurm.words import seconds
 from stilt.system.files import write_text
 
-ACCOUNTING = "accounting.json"
-"""What SLURM said of a study's jobs, kept in its summary folder for machines that cannot ask."""
 SECONDS = 5.0
 """For accounting to answer: a summary does not wait for a database that is down."""
 COLUMNS = "JobID,JobName,ElapsedRaw,AllocTRES,ConsumedEnergyRaw"

@@ -11,9 +11,9 @@ from functools import partial
 import polars as pl
 
 from analysis.read.collect import Collection
+from analysis.read.copied import ACCOUNTING
 from analysis.report.choices import HEADS
 from analysis.report.costs import (
-    ACCOUNTING,
     Accounting,
     hours_in_all,
     kept_accounting,

@@ -3,7 +3,8 @@
 import pytest
 
 from analysis.read.collect import collect
-from analysis.report.costs import ACCOUNTING, Accounting, update_accounting
+from analysis.read.copied import ACCOUNTING
+from analysis.report.costs import Accounting, update_accounting
 from stilt.folder import StudyFolder
 from tests.support.fake_commands import Commands
 from tests.support.fake_study import TINY, make_study

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from analysis.read.collect import collect
-from analysis.report.costs import ACCOUNTING, Accounting
+from analysis.read.copied import ACCOUNTING
+from analysis.report.costs import Accounting
 from analysis.report.facts import facts
 from analysis.stats.differences import Question
 from analysis.stats.summary import summarize_cells
