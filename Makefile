@@ -17,7 +17,8 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev $(VENV)/.demo lint docs
 	@export OMP_NUM_THREADS=1; \
 	$(BIN)/python -m pytest -m slurm > $(VENV)/slurm.log 2>&1 & on_slurm=$$!; \
-	$(BIN)/python -m pytest -m "not slurm" --numprocesses 2 --dist loadfile; rest=$$?; \
+	$(BIN)/python -m pytest -m "not slurm" --numprocesses 2 --dist loadfile \
+	  --no-loadscope-reorder; rest=$$?; \
 	wait $$on_slurm; on_slurm=$$?; cat $(VENV)/slurm.log; \
 	test $$rest = 0 && test $$on_slurm = 0
 

@@ -27,6 +27,8 @@ from tests.support.published_files import write_published_files
 from tests.test_architecture import COMMANDS, ROOT, SETUP
 from tests.test_documents import PAGES
 
+pytestmark = pytest.mark.slow
+
 BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(
     r"`((?:python [^\s`]+|stilt-\w+|pip|pytest|pre-commit) [^`\n]+|make [a-z]+(?: [A-Z]+=[^\s`]+)?"

@@ -15,6 +15,9 @@ from tests.support.fake_study import EIGHT_CELLS, make_study
 from tests.test_architecture import COMMANDS, ROOMS, ROOT
 
 
+pytestmark = pytest.mark.slow
+
+
 def run(*command, folder, code=0):
     """Runs a program as a person would: nothing of the checkout is on its path."""
     mine = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -20,6 +20,8 @@ from stilt.records.results import Failure, Result, SourceResult, read_record
 from tests.support.json_lines import write_jsonl
 from tests.support.own_study import make_own_study
 
+pytestmark = pytest.mark.slow
+
 
 def command(own: Path, roberta: Path) -> list[str]:
     """The submit of a user's own study."""

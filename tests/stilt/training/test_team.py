@@ -24,6 +24,8 @@ from tests.support.own_study import make_own_study
 
 SCRIPT = Path(__file__).parents[3] / "launcher/submit.py"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def still(roberta, tmp_path_factory):
