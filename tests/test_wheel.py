@@ -14,7 +14,6 @@ import pytest
 from tests.support.fake_study import EIGHT_CELLS, make_study
 from tests.test_architecture import COMMANDS, ROOMS, ROOT
 
-
 pytestmark = pytest.mark.slow
 
 
