@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES, SITE = "build/pages", "build/site"
 ELSEWHERE = {"README.md": "index.md", "examples/README.md": "examples.md"}
 """Pages that are not in this folder, and what the site calls them."""
-ASSETS = (".svg", ".png")
+ASSETS = (".svg", ".png", ".css")
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
 
@@ -97,7 +97,7 @@ def main() -> int:
     for name, text in gather().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    for asset in (ROOT / "docs").iterdir():
+    for asset in (ROOT / "docs").rglob("*"):
         if asset.suffix in ASSETS:
             shutil.copy(asset, folder)
     zensical = Path(sysconfig.get_path("scripts")) / "zensical"
