@@ -228,11 +228,11 @@ class _Search:
         for scored in found:
             if source is None or (scored.start and scored.start == weights[source]):
                 return Offer(run, (scored.folder,), scored.record)
-        why = (
-            "it started from other weights of its source than this study has"
-            if found[0].start
-            else "the record of its source is not there, so nobody knows what it started from"
-        )
+        why = "it started from other weights of its source than this study has"
+        if not found[0].start:
+            why = "the record of its source is not there, so nobody knows what it started from"
+        elif source is not None and weights[source] is None:
+            why = "its source cannot be taken over, and trained here its weights may be others"
         self._leave(found[0].folder, found[0].folder.record(run), why)
         return None
 

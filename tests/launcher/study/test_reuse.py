@@ -148,6 +148,20 @@ def test_a_source_without_cells_is_taken_over_for_those_to_be_run(tmp_path, caps
     assert len(lacks(new).missing) == 8
 
 
+def test_cells_of_a_source_that_cannot_be_taken_are_left(tmp_path, done, capsys):
+    new = begun(tmp_path, like=done)
+    source = source_of(new)
+    record = read_record(SourceResult, done.source(source) / "result.json")
+    for path in done.results.glob("*.json"):
+        result = read_record(Result, path)
+        if result.cell.source_id == source:
+            write_record(result.model_copy(update={"start": record.checkpoint}), path)
+    shutil.rmtree(done.source(source))
+    said = taken(new, capsys)
+    assert "its source cannot be taken over, and trained here its weights may be others" in said
+    assert {new.study.cells[cell].source for cell in lacks(new).missing} == {"hellaswag"}
+
+
 def test_cells_that_started_from_other_weights_are_left(tmp_path, done, capsys):
     new = begun(tmp_path, like=done)
     source = source_of(new)
