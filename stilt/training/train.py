@@ -20,6 +20,7 @@ from stilt.training.curves import Curves, Diverged
 from stilt.training.forward import forward, token_count
 from stilt.training.runtime import Runtime, outside_random_state, random_state, set_random_state
 from stilt.training.saved_state import SavedState
+from stilt.training.speed.embeddings import RowGradients, row_gradients
 from stilt.training.team import Team
 from stilt.training.tracking import Update
 
@@ -68,19 +69,20 @@ def fit(
     run = _Run(model, data, task, hyperparameters, runtime, updated)
     first_epoch, first_step = run.load(state)
     total = int(data.lengths.sum()) * task.epochs
-    for epoch in range(first_epoch, task.epochs):
-        for step, rows in enumerate(run.micro_batches()):
-            if step < first_step or not run.micro_step(rows, step):
-                continue
-            progress(run.curves.real, total)
-            run.save_or_stop(state, epoch, step + 1)
-        first_step = 0
-        if after_epoch is not None:
-            # where the device runs ahead, losses that are not finite may not have been seen yet
-            run.check_finite()
-            with outside_random_state():
-                run.curves.epochs.append(CurvePoint(epoch=epoch + 1, score=after_epoch(model)))
-            model.train()
+    with row_gradients(model) as words:
+        for epoch in range(first_epoch, task.epochs):
+            for step, rows in enumerate(run.micro_batches()):
+                if step < first_step or not run.micro_step(rows, step, words):
+                    continue
+                progress(run.curves.real, total)
+                run.save_or_stop(state, epoch, step + 1)
+            first_step = 0
+            if after_epoch is not None:
+                # where the device runs ahead, losses that are not finite may not have been seen
+                run.check_finite()
+                with outside_random_state():
+                    run.curves.epochs.append(CurvePoint(epoch=epoch + 1, score=after_epoch(model)))
+                model.train()
     run.check_finite()
     return model, run.schedule, run.curves
 
@@ -153,9 +155,9 @@ class _Run:
         size = self.schedule.micro_batch
         return [permutation[start : start + size] for start in range(0, len(self.data), size)]
 
-    def micro_step(self, rows: np.ndarray, step: int) -> bool:
+    def micro_step(self, rows: np.ndarray, step: int, words: RowGradients | None = None) -> bool:
         """Does the ``step``-th backward pass of an epoch; True where it updated the weights."""
-        self._backward(rows)
+        self._backward(rows, words)
         # the released code clips after every backward pass, also on partial sums
         norm = self.runtime.accelerator.clip_grad_norm_(self.parameters, CLIP)
         if (step + 1) % self.schedule.accumulation:
@@ -172,7 +174,7 @@ class _Run:
             self.check_finite()
         return True
 
-    def _backward(self, rows: np.ndarray) -> None:
+    def _backward(self, rows: np.ndarray, words: RowGradients | None) -> None:
         """Adds the mean loss's gradient over ``rows``, in passes of no more than fits memory."""
         accelerator = self.runtime.accelerator
         chunk = self.runtime.chunk or len(rows)
@@ -186,6 +188,8 @@ class _Run:
             labels = torch.from_numpy(self.data.labels[part]).to(logits.device)
             loss = summed_loss(logits, labels) / len(rows)
             accelerator.backward(loss / self.schedule.accumulation)
+            if words is not None:
+                words.add()
             losses.append(loss.detach())
             positions += computed
         self.curves.real += token_count(self.data, rows)

@@ -1,1 +1,1 @@
-"""How long runs take: what was measured of a device, and what it predicts."""
+"""How long runs take: what makes training faster and changes no bit, and what predicts it."""
