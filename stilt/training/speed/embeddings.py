@@ -91,15 +91,27 @@ def row_gradients(model: Any) -> Iterator[RowGradients | None]:
     On a GPU a whole gradient costs little, and finding the rows would wait for the device. None
     there, and for a table that another part of the model uses, too.
     """
-    table = model.get_input_embeddings()
-    used = [p for _, p in model.named_parameters(remove_duplicate=False) if p is table.weight]
-    plain = type(table) is Embedding and table.max_norm is None and not table.sparse
-    if not plain or table.scale_grad_by_freq or len(used) > 1 or table.weight.device.type != "cpu":
+    table = _plain_table(model)
+    if table is None:
         yield None
         return
     kept = RowGradients(table)
-    table.forward = kept.read
+    table.forward = kept.read  # type: ignore[method-assign, assignment]
     try:
         yield kept
     finally:
         del table.forward
+
+
+def _plain_table(model: Any) -> Embedding | None:
+    """A model's word embeddings, if on a processor; None if they are more than a table of its own."""
+    try:
+        table = model.get_input_embeddings()
+    except (NotImplementedError, AttributeError):
+        # an architecture that does not say which they are
+        return None
+    if type(table) is not Embedding or table.weight.device.type != "cpu":
+        return None
+    unusual = table.sparse or table.scale_grad_by_freq or table.max_norm is not None
+    users = [p for _, p in model.named_parameters(remove_duplicate=False) if p is table.weight]
+    return None if unusual or len(users) > 1 else table

@@ -87,7 +87,7 @@ def test_the_model_is_itself_again_afterwards(models):
     assert "forward" not in vars(table)
 
 
-@pytest.mark.parametrize("change", ["shared", "scaled", "bounded", "another"])
+@pytest.mark.parametrize("change", ["shared", "scaled", "bounded", "another", "unnamed"])
 def test_a_table_that_is_no_plain_one_is_left_to_torch(models, change):
     model = fresh(models, task())
     table = model.get_input_embeddings()
@@ -98,6 +98,8 @@ def test_a_table_that_is_no_plain_one_is_left_to_torch(models, change):
         table.scale_grad_by_freq = True
     elif change == "bounded":
         table.max_norm = 1.0
+    elif change == "unnamed":
+        model.get_input_embeddings = lambda: model.decoder
     else:
         table.__class__ = type("Scaled", (torch.nn.Embedding,), {})
     with row_gradients(model) as kept:
