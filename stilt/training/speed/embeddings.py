@@ -104,7 +104,7 @@ def row_gradients(model: Any) -> Iterator[RowGradients | None]:
 
 
 def _plain_table(model: Any) -> Embedding | None:
-    """A model's word embeddings, if on a processor; None if they are more than a table of its own."""
+    """A model's word embeddings on a processor; None where they are no plain table of its own."""
     try:
         table = model.get_input_embeddings()
     except (NotImplementedError, AttributeError):

@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from stilt.training import train
 from stilt.training.runtime import Runtime
@@ -64,6 +65,43 @@ def test_any_reads_of_a_table_give_its_gradient():
         for one in (table, plain):
             one.weight.grad.mul_(0.5)
             one.weight.grad = None
+
+
+SMALL = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "pad_token_id": 1,
+    "embedding_size": 16,
+}
+ARCHITECTURES = (
+    *("albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "ernie"),
+    *("mobilebert", "modernbert", "mpnet", "roberta", "squeezebert", "xlm-roberta"),
+)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_has_the_gradients_that_torch_gives(name):
+    torch.manual_seed(5)
+    own = {"dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2} if name == "distilbert" else {}
+    made = AutoConfig.for_model(name, **SMALL | own)
+    model = AutoModelForSequenceClassification.from_config(made).train()
+    passes = [torch.randint(0, 60, shape) for shape in ((2, 5), (3, 9))]
+    found = []
+    for way in (plainly, row_gradients):
+        with way(model) as kept:
+            torch.manual_seed(7)
+            sum(model(input_ids=ids).logits.square().sum() for ids in passes).backward()
+            if kept is not None:
+                kept.add()
+        found.append(
+            {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
+        )
+        model.zero_grad(set_to_none=True)
+    assert kept is not None and found[0].keys() == found[1].keys()
+    assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
 
 
 def test_rows_of_padding_alone_have_no_gradient():
