@@ -205,7 +205,7 @@ def test_a_command_that_needs_no_cluster_runs(
 
 
 def asked_of_a_machine(command):
-    """Whether a command trains on this machine, as opposed to a cluster: nightly tests do that."""
+    """Whether a command trains on this machine, as opposed to a cluster."""
     return command.name == "submit" and "local" in command.arguments
 
 

@@ -19,7 +19,7 @@ FOLDER = re.compile(r"(?<![\w.~:/-])~?(?:/[^\s/'\"<>|:,;()\[\]]+){2,}/?")
 """An absolute path in a sentence; a path that begins with a name, or an address, is none."""
 NAMING = ("--account", "--partition", "--qos", "--constraint", "--exclude", "--gres")
 """Flags that say whose cluster it is."""
-TYPED = ("synthesis", "spec")
+DECIDING = ("synthesis", "spec")
 """Fields with paths that ids are made of."""
 PROSE = ("message", "traceback", "came", "went", "where", "parts", "odd")
 """Fields with sentences, or with paths of files among other things."""
@@ -38,7 +38,7 @@ class _Names:
         """What a file holds, with other names; what ids are made of stays."""
         if isinstance(found, dict):
             return {
-                key: value if key in TYPED else self.content(value, key)
+                key: value if key in DECIDING else self.content(value, key)
                 for key, value in found.items()
             }
         if isinstance(found, list):
@@ -115,8 +115,8 @@ def make_anonymous(copied: StudyFolder) -> list[str]:
     if not _same(before, copied):
         # its definitions are what ids are made of: only what it tells of its commands is changed
         whole = contents[copied.study_file]
-        told = {key: names.content(whole[key]) for key in ("revisions",) if key in whole}
-        _write(copied.study_file, whole | told)
+        told = names.content(whole.get("revisions", []))
+        _write(copied.study_file, whole | {"revisions": told})
     return [
         f"study.json, field {field!r} = {text!r}: ids of runs are made of it"
         for field, text in _folders(_read(copied.study_file))
