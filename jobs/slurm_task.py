@@ -70,8 +70,8 @@ class _Element:
         self.folder = StudyFolder(Path(task.folder))
         self.study = read_study(self.folder)
         self.environment = JobEnvironment()
-        log = os.path.relpath(self.environment.paths.stdout, self.folder.path)
-        os.environ["STILT_LOG_FILE"] = log
+        log = self.folder.slurm / self.environment.paths.stdout.name
+        os.environ["STILT_LOG_FILE"] = str(log.relative_to(self.folder.path))
         self.assignment = read_assignment(self.folder, task.bundle)
         self.stage = self.assignment.bundle.stage
         self.items = self.assignment.planned(self.study, self.folder)

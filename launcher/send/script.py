@@ -11,10 +11,10 @@ from typing import Any
 from submitit.slurm.slurm import _make_sbatch_string
 
 from jobs.settings import Settings
-from jobs.slurm_task import BundleTask
 from launcher.cluster.profile import JOB_NAME, Profile
-from launcher.scheduler.ledger import LedgerLine, job_name
+from launcher.scheduler.ledger import job_name
 from launcher.send.arrays import Array
+from launcher.send.pickles import task_folder
 from launcher.study.worker_code import QUIET
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
@@ -93,11 +93,11 @@ class Script:
 
     def text(self, array: Array, dependency: str | None = None) -> str:
         """The script itself, as submitit writes it."""
-        logs = self.folder.slurm
+        tasks = task_folder(self.folder, array.token)
         text: str = _make_sbatch_string(
             command=f"{shlex.quote(sys.executable)} -u -m submitit.core._submit "
-            f"{shlex.quote(str(logs))}",
-            folder=logs,
+            f"{shlex.quote(str(tasks))}",
+            folder=self.folder.slurm,
             map_count=len(array.bundles) if len(array.bundles) > 1 else None,
             **self.parameters(array, dependency),
         )
@@ -121,9 +121,3 @@ def require_safe_path(folder: StudyFolder) -> None:
                 f"the study's folder {path!r}: with --executor slurm its path cannot have "
                 f"{character!r} ({why}). Choose another --root or --study."
             )
-
-
-def tasks_of(folder: StudyFolder, line: LedgerLine) -> list[BundleTask]:
-    """What the elements of a line's array run."""
-    place = str(folder.path.resolve())
-    return [BundleTask(place, bundle, line.workers) for bundle in line.bundles]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from launcher.scheduler.ledger import LedgerLine, append_lines, new_line, note_job
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.send.arrays import Array
-from launcher.send.pickles import place_pickles, write_pickles
+from launcher.send.pickles import drop_pickles, place_pickles, write_pickles
 from launcher.send.sbatch import Refused, send
 from launcher.send.script import Script
 from stilt.errors import ConfigError
@@ -142,7 +142,7 @@ class Sender:
         write_text(text, script.text(array, waits))
         try:
             job = send(text, line, script.flags(array), self.waiting)
-            place_pickles(script.folder, job, pickles)
+            place_pickles(job, pickles)
             text.replace(slurm / f"{job}_submission.sh")
             return job
         except Refused as refusal:
@@ -152,8 +152,8 @@ class Sender:
                 return self._sbatch(array, line, waits)
             raise
         finally:
-            for path in (*pickles, text):
-                path.unlink(missing_ok=True)
+            drop_pickles(pickles)
+            text.unlink(missing_ok=True)
 
 
 def dependency(

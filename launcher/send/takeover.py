@@ -48,7 +48,7 @@ def take_over_orphaned_arrays(folder: StudyFolder) -> list[str]:
             continue
         job = there(line.name).get(line.token)
         if job is not None:
-            place_pickles(folder, job, write_pickles(folder, line))
+            place_pickles(job, write_pickles(folder, line))
             note_job(folder, line, job)
             taken.append(job)
     return taken

@@ -46,12 +46,15 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
         ResultError: The record of a source may not be read.
     """
     found = Outstanding()
-    # claims first: a cell that ends meanwhile has left the one and is in the other
-    begun = names_in(folder.claims) | names_in(folder.results)
+    # claims first, here and for each run: one that ends meanwhile drops its claim when its result
+    # is written, and would else be seen in neither
+    claimed = names_in(folder.claims)
+    begun = claimed | names_in(folder.results)
     for run in study.runs.values():
         if run.cell and run.id not in begun:
             found.missing.append(run.id)
             continue
+        claim = claims.read(folder.claim(run.id)) if run.id in claimed else None
         try:
             if usable(study, folder, run):
                 (found.done if run.cell else found.there).add(run.id)
@@ -66,7 +69,6 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.damaged.append(str(error))
         except ResultError as error:
             found.damaged.append(str(error))
-        claim = claims.read(folder.claim(run.id))
         if claim is not None and lives(claim):
             found.held.add(run.id)
         elif run.cell:

@@ -162,6 +162,12 @@ class Fake:
         """Lets squeue forget a job."""
         (self.folder / f"{job}.ended").touch()
 
+    def forget(self) -> None:
+        """Drops every job, and counts from the first number again."""
+        for path in self.folder.glob("[0-9]*.*"):
+            path.unlink()
+        self.tell("last", "100")
+
     @property
     def scripts(self) -> list[Script]:
         """Everything sbatch took, oldest first."""

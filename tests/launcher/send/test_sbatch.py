@@ -1,8 +1,10 @@
 """Which job an sbatch made, whatever a site's wrapper prints around it."""
 
+import shlex
 from pathlib import Path
 
 import pytest
+from submitit.core.utils import DelayedSubmission, JobPaths
 
 from launcher.scheduler.ledger import read_ledger
 from launcher.submit import main
@@ -58,14 +60,39 @@ def test_an_answer_that_names_no_job_and_a_queue_without_it_is_a_refusal(own, fa
     assert not list(folder().claims.glob("*.json"))
 
 
+def tasks_found(script):
+    """What submitit loads for each element of an array, in the folder that the script names."""
+    place = Path(shlex.split(script.text.splitlines()[-1])[-1])
+    one = script.flag("array") is None
+    names = [f"{script.job}{'' if one else f'_{i}'}" for i in range(script.elements)]
+    paths = [JobPaths(place, job_id=name).submitted_pickle for name in names]
+    return [DelayedSubmission.load(path).function for path in paths]
+
+
 def test_each_element_finds_its_task_and_the_script_is_kept_under_the_job_s_name(own, fake):
     assert main(arguments(own, "--bundles", "8")) == 0
+    bundles = {line.array: line.bundles for line in read_ledger(folder()).lines if line.array}
     for script in fake.scripts:
-        one = script.flag("array") is None
-        names = [f"{script.job}{'' if one else f'_{i}'}" for i in range(script.elements)]
-        assert all((folder().slurm / f"{name}_submitted.pkl").is_file() for name in names)
+        assert tuple(task.bundle for task in tasks_found(script)) == bundles[str(script.job)]
         assert (folder().slurm / f"{script.job}_submission.sh").read_text() == script.text
-    assert [path.name for path in folder().slurm.glob(".*")] == []
+    assert [path.name for path in folder().slurm.rglob(".*")] == []
+
+
+def test_a_cluster_that_counts_jobs_anew_gives_no_element_an_earlier_job_s_task(
+    own, fake, monkeypatch
+):
+    monkeypatch.setattr("launcher.scheduler.liveness.INTENT_SECONDS", 0)
+    seen = []
+    for _ in range(2):
+        # the controller was set up anew: it knows no job, and begins with the same number
+        fake.forget()
+        assert main(arguments(own, "--bundles", "8")) == 0
+        seen.append({s.job: [task.bundle for task in tasks_found(s)] for s in fake.scripts})
+    first, second = seen
+    assert first.keys() == second.keys()
+    assert all(not set(first[job]) & set(second[job]) for job in first)
+    sent = {line.array: line.bundles for line in read_ledger(folder()).lines if line.array}
+    assert {str(job): tuple(bundles) for job, bundles in second.items()} == sent
 
 
 def test_what_is_refused_leaves_nothing_behind(own, fake, capsys):

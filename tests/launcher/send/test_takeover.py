@@ -19,7 +19,7 @@ def test_an_sbatch_that_times_out_after_it_was_accepted_sends_nothing_twice(own,
     assert main(arguments(own, "--bundles", "8")) == 0
     assert sent_items() == everything()
     assert len(fake.scripts) == 7
-    waiting = {path.name for path in folder().slurm.glob("*_submitted.pkl")}
+    waiting = {path.name for path in folder().slurm.glob("*/*_submitted.pkl")}
     expected = {
         f"{script.job}_{i}_submitted.pkl" if script.flag("array") else f"{script.job}_submitted.pkl"
         for script in fake.scripts
@@ -53,7 +53,9 @@ def test_a_launcher_killed_between_sbatch_and_its_note_loses_and_doubles_nothing
     monkeypatch.setattr("launcher.scheduler.liveness.INTENT_SECONDS", 0)
     assert main(arguments(own, "--bundles", "8")) == 0
     assert sent_items() == everything()
-    assert (folder().slurm / f"{orphan}_submitted.pkl").exists()
+    assert [path.name for path in folder().slurm.glob(f"*/{orphan}_*.pkl")] == [
+        f"{orphan}_submitted.pkl"
+    ]
     # the orphan makes a source; its targets, sent by the second launcher, wait for it
     assert f"afterok:{orphan}" in {script.flag("dependency") for script in fake.scripts}
 
@@ -70,5 +72,5 @@ def test_a_launcher_killed_between_two_parts_loses_and_doubles_nothing(own, fake
     monkeypatch.setattr("launcher.scheduler.liveness.INTENT_SECONDS", 0)
     assert main(arguments(own, "--bundles", "48")) == 0
     assert sent_items() == everything()
-    waiting = {path.name for path in folder().slurm.glob(f"{second.job}_*_submitted.pkl")}
+    waiting = {path.name for path in folder().slurm.glob(f"*/{second.job}_*_submitted.pkl")}
     assert waiting == {f"{second.job}_{i}_submitted.pkl" for i in range(3)}

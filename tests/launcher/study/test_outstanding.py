@@ -9,6 +9,7 @@ from stilt.cell import SYNTHESIS
 from stilt.folder import StudyFolder
 from stilt.grid import Grid
 from stilt.records.claims import lives_here
+from stilt.records.finished import usable
 from stilt.study import bind
 from tests.support.claims import everyone_lives, hold, nobody_lives
 from tests.support.fake_study import EIGHT_CELLS, damage, make_study
@@ -57,6 +58,26 @@ def test_a_result_counts_even_where_a_claim_was_left_behind(finished):
     cell = next(iter(study.cells))
     hold(folder, cell)
     assert cell in outstanding(study, folder, everyone_lives).done
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_run_again(finished, monkeypatch):
+    study, folder = finished
+    cell = next(iter(study.cells))
+    hold(folder, cell)
+    result = folder.result(cell).read_bytes()
+    folder.result(cell).unlink()
+
+    def ends(study, folder, run):
+        found = usable(study, folder, run)
+        if run.id == cell:
+            folder.result(cell).write_bytes(result)
+            folder.claim(cell).unlink()
+        return found
+
+    monkeypatch.setattr("launcher.study.outstanding.usable", ends)
+    state = outstanding(study, folder, everyone_lives)
+    assert state.missing == []
+    assert state.held == {cell}
 
 
 def test_a_damaged_result_is_told_and_its_cell_run_again(finished):
