@@ -1,8 +1,17 @@
-"""One worker process: ``python -m jobs.process STUDY_FOLDER BUNDLE``."""
+"""One worker process: ``python -m jobs.process STUDY_FOLDER BUNDLE [--more]``.
 
+With ``--more`` it is given further bundles over standard input: to load what it needs takes longer
+than some runs do.
+"""
+
+import gc
+import os
 import signal
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
+
+import torch
 
 from jobs.bundle import DeviceFault, record_error, record_missing_device, run_bundle
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Assignment, read_assignment
@@ -16,14 +25,54 @@ from stilt.system.interrupt import Interrupted
 
 
 def main() -> int:
+    """Runs one bundle, and others for as long as there are any and nothing has gone wrong.
+
+    Returns:
+        Exit code of the last: 1 if a cell failed, ``INTERRUPTED`` if there is work left,
+        ``DEVICE_BROKEN``, ``DISK_FULL``.
+    """
+    folder = StudyFolder(Path(sys.argv[1]))
+    code = run(folder, sys.argv[2])
+    line = Connection(sys.stdin.fileno()) if sys.argv[3:] == ["--more"] else None
+    while line and code in (0, 1):
+        # between bundles there is no state to save
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        free_memory()
+        try:
+            line.send(code)
+            bundle = str(line.recv())
+        except (EOFError, OSError):
+            break
+        log_into(folder, bundle)
+        code = run(folder, bundle)
+    return code
+
+
+def free_memory() -> None:
+    """Gives back what a bundle has left, as others may share the machine or the GPU meanwhile."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def log_into(folder: StudyFolder, bundle: str) -> None:
+    """Sends what this process prints to a bundle's own log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    path = folder.bundle_log(bundle)
+    with path.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    os.environ["STILT_LOG_FILE"] = str(path.relative_to(folder.path))
+
+
+def run(folder: StudyFolder, bundle: str) -> int:
     """Runs one bundle in this process, or with the followers that it starts.
 
     Returns:
-        Exit code: 1 if a cell failed, ``INTERRUPTED`` if there is work left, ``DEVICE_BROKEN``,
-        ``DISK_FULL``.
+        See ``main``.
     """
-    folder = StudyFolder(Path(sys.argv[1]))
-    study, assignment = read_study(folder), read_assignment(folder, sys.argv[2])
+    study, assignment = read_study(folder), read_assignment(folder, bundle)
     forget_launchers()
     try:
         # one process generates text, whatever the number of those that train together

@@ -306,7 +306,7 @@ class _WorkerProcess:
     def log(self) -> str:
         """Its own log, relative to the study's folder."""
         folder = self.element.folder
-        return str((folder.logs / f"{self.name}.log").relative_to(folder.path))
+        return str(folder.bundle_log(self.name).relative_to(folder.path))
 
     def runs(self) -> bool:
         return self.process.poll() is None

@@ -65,6 +65,10 @@ class StudyFolder:
         """Claim of a run by the job that holds it."""
         return self.claims / f"{item}.json"
 
+    def bundle_log(self, bundle: str) -> Path:
+        """What a worker process of this machine prints while it runs a bundle."""
+        return self.logs / f"{bundle}.log"
+
     def data_digest(self, task: str) -> Path:
         """Digest of a task's rows, fixed when the study first sees them."""
         return self.path / "data" / f"{task}.json"

@@ -1,17 +1,11 @@
 """The local executor: a bounded pool of worker processes on this machine, with their progress."""
 
-from stilt.system.command import discard
-
-import os
 import signal
-import stat
 import subprocess
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import IO
 
 from rich.console import Console
 from rich.progress import (
@@ -25,11 +19,12 @@ from rich.progress import (
 from rich.text import Text
 
 from jobs.settings import DEVICE_BROKEN, INTERRUPTED, Settings
+from launcher.local.signals import interrupted_by_signals
 from launcher.local.slots import Slots
+from launcher.local.workers import WorkerProcess
 from launcher.scheduler.liveness import ClaimLiveness
 from launcher.study.claiming import assign, release
 from launcher.study.resolve import ResolvedStudy
-from launcher.study.worker_code import worker_environment
 from stilt.cell import digest
 from stilt.errors import ResultError, disk_full
 from stilt.folder import read_study
@@ -39,7 +34,6 @@ from stilt.records.deaths import why_ended
 from stilt.records.failures import reason, record_failure
 from stilt.records.finished import finished, read_ending
 from stilt.records.results import FailureKind
-from stilt.system.files import make_folder
 from stilt.system.memory import MemoryWatch
 from stilt.task import Size
 
@@ -52,8 +46,7 @@ HOLDER_SECONDS = 30
 @dataclass
 class _Running:
     bundle: Bundle
-    process: subprocess.Popen[bytes]
-    log: IO[bytes]
+    worker: WorkerProcess
     slot: int
     bar: TaskID
 
@@ -100,6 +93,10 @@ class Pool:
         self.console = console
         self.waiting = list(plan.bundles)
         self.running: list[_Running] = []
+        self.idle: dict[int, WorkerProcess] = {}
+        """Slot -> its process, which waits for another bundle."""
+        self.leaving: list[WorkerProcess] = []
+        """Processes that are given none any more."""
         self.outcome = PoolOutcome()
         self.costs = {
             item: weight
@@ -150,6 +147,8 @@ class Pool:
                 self._collect(bars)
                 self._memory.look()
                 self._show(bars, overall)
+        for worker in self.leaving:
+            worker.process.wait()
 
     def _start_ready(self, bars: Progress) -> None:
         for bundle in list(self.waiting):
@@ -195,41 +194,33 @@ class Pool:
         return f"failed: {reason(self.folder, need) or 'no usable result'}"
 
     def _start(self, bundle: Bundle, slot: int, bars: Progress) -> None:
-        log = self.folder.logs / f"{bundle.id}.log"
-        make_folder(log.parent)
-        environment = worker_environment() | self.slots.devices(slot)
-        environment["OMP_NUM_THREADS"] = str(self.settings.threads or 1)
-        # threads that spin while others work are many times slower where cores are shared
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        environment["STILT_LOG_FILE"] = str(log.relative_to(self.folder.path))
-        file = log.open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jobs.process", str(self.folder.path), bundle.id],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-            # a Ctrl-C goes to the launcher alone, which asks the workers to save
-            start_new_session=True,
-        )
-        bar = bars.add_task(f"  worker {slot + 1}: starting", total=None)
-        self.running.append(_Running(bundle, process, file, slot, bar))
+        worker = self.idle.pop(slot, None)
+        if worker is None or not worker.give(bundle.id):
+            threads = {"OMP_NUM_THREADS": str(self.settings.threads or 1)}
+            variables = self.slots.devices(slot) | threads
+            # one of several that train together has joined them for good
+            more = self.study.grid.processes == 1
+            worker = WorkerProcess(self.folder, bundle.id, variables, more=more)
+        bar = bars.add_task(f"  worker {slot + 1}: loading", total=None)
+        self.running.append(_Running(bundle, worker, slot, bar))
 
     def _collect(self, bars: Progress) -> None:
-        ended = [run for run in self.running if run.process.poll() is not None]
+        codes = [(run, run.worker.ended()) for run in self.running]
         # looked for afterwards, so that whatever an ended worker has finished is found
         self._note_finished()
-        for run in ended:
+        for run, code in codes:
+            if code is None:
+                continue
             self.running.remove(run)
-            run.log.close()
             bars.remove_task(run.bar)
-            code = run.process.returncode
+            if run.worker.lives:
+                self.idle[run.slot] = run.worker
             if code == DEVICE_BROKEN:
                 self._without_device(run)
             left = [item for item in run.bundle.items if item in self.open]
             left = self._still_planned(left)
             if left and code not in (INTERRUPTED, DEVICE_BROKEN):
-                left = self._crashed(run, left)
+                left = self._crashed(run, left, code)
             if left:
                 ids = {"items": tuple(left), "id": digest([run.bundle.id, *left])}
                 rest = run.bundle.model_copy(update=ids)
@@ -240,6 +231,8 @@ class Pool:
             for bundle in self.waiting:
                 self._fail(bundle, bundle.items, "node", why)
             self.waiting.clear()
+        if not self.waiting:
+            self._dismiss()
 
     def _still_planned(self, left: list[str]) -> list[str]:
         """Of the runs that an ended worker left, those that it did not give back as unplanned."""
@@ -293,7 +286,7 @@ class Pool:
     def _begun(self, run: _Running, items: list[str]) -> list[str]:
         """Returns the items that a worker was running; all of its items where it had begun none."""
         held = claims.held(self.folder, items, self.settings.submission)
-        pid = run.process.pid
+        pid = run.worker.process.pid
         return [i for i, claim in held.items() if claim.running and claim.pid == pid] or items
 
     def _without_device(self, run: _Running) -> None:
@@ -304,14 +297,14 @@ class Pool:
             self.folder.claim(item).unlink(missing_ok=True)
             self._note(item, reason(self.folder, item) or "its GPU is broken")
 
-    def _crashed(self, run: _Running, left: list[str]) -> list[str]:
+    def _crashed(self, run: _Running, left: list[str], code: int) -> list[str]:
         """Fails what a worker ran when it died without a word; returns what is to be run yet.
 
         What was killed, and nothing says that memory ran out, is run once more, as it was.
         """
         bundle, victims = run.bundle, self._begun(run, left)
-        kind, how = why_ended(run.process.returncode, run.process.pid, self._memory)
-        message = f"{how}; see {self.folder.logs / f'{bundle.id}.log'}"
+        kind, how = why_ended(code, run.worker.process.pid, self._memory)
+        message = f"{how}; see {self.folder.bundle_log(bundle.id)}"
         again = [item for item in victims if kind == "killed" and item not in self._killed]
         self._killed.update(again)
         for item in again:
@@ -329,7 +322,7 @@ class Pool:
 
     def _record(self, bundle: Bundle, item: str, kind: FailureKind, message: str) -> str:
         """Writes a failure record; returns what to add to the message where that cannot be done."""
-        log = f"logs/{bundle.id}.log"
+        log = str(self.folder.bundle_log(bundle.id).relative_to(self.folder.path))
         try:
             record_failure(self.study, self.folder, item, kind, message, log=log)
         except OSError as error:
@@ -353,46 +346,27 @@ class Pool:
         count = len(self.costs) - len(self.open)
         bars.update(overall, completed=worked, description=f"{count}/{len(self.costs)} runs")
 
+    def _dismiss(self) -> None:
+        """Ends the processes that wait for a bundle."""
+        for worker in self.idle.values():
+            worker.dismiss()
+        self.leaving += self.idle.values()
+        self.idle.clear()
+
     def _stop(self) -> None:
-        for run in self.running:
-            run.process.send_signal(signal.SIGTERM)
+        self._dismiss()
+        processes = [worker.process for worker in self.leaving]
+        processes += [run.worker.process for run in self.running]
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
         # where it is the screen or the disk that broke, there is nobody to tell
         with suppress(OSError):
             self.console.print("stopping: workers save their state (a second Ctrl-C kills them)")
         try:
-            for run in self.running:
-                run.process.wait(timeout=120)
+            for process in processes:
+                process.wait(timeout=120)
         except (KeyboardInterrupt, subprocess.TimeoutExpired):
-            for run in self.running:
-                run.process.kill()
-                run.process.wait()
-        for run in self.running:
-            run.log.close()
+            for process in processes:
+                process.kill()
+                process.wait()
         self._note_finished()
-
-
-@contextmanager
-def interrupted_by_signals() -> Iterator[None]:
-    """Raises KeyboardInterrupt on SIGTERM, and where the terminal is closed, as on Ctrl-C."""
-    handlers = {signal.SIGTERM: _as_interrupt, signal.SIGHUP: _as_hangup}
-    # under nohup, say, it was asked that a closed terminal shall end nothing
-    wanted = [n for n in handlers if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handlers[number]) for number in wanted}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _as_interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _as_hangup(number: int, frame: object) -> None:
-    # it comes from the shell and from the kernel: the second is no second Ctrl-C
-    signal.signal(number, signal.SIG_IGN)
-    # what is printed on a terminal that is gone, which says of itself that it is none, is an error
-    if stat.S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode):
-        discard()
-    raise KeyboardInterrupt

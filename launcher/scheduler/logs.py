@@ -17,7 +17,7 @@ def log_files(folder: StudyFolder, *, element: str | None, bundles: tuple[str, .
     """Logs of an array element and of bundles: standard output first, newest first."""
     of_element = folder.slurm.rglob(f"{element}_*log.*") if element is not None else ()
     found = sorted(of_element, key=lambda path: (path.suffix != ".out", path.name))
-    own = (folder.logs / f"{bundle}.log" for bundle in bundles)
+    own = map(folder.bundle_log, bundles)
     return found + [path for path in own if path.is_file()]
 
 

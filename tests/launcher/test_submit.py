@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from launcher import submission
+from launcher.local.slots import shared_out
+from launcher.local.workers import WorkerProcess
 from launcher.submit import main as submit
 from stilt.cell import Cell
 from stilt.folder import StudyFolder, read_study
@@ -111,6 +113,33 @@ def test_a_study_runs_and_the_same_command_again_runs_only_what_is_missing(
     assert submit(arguments) == 0
     printed = capsys.readouterr().out
     assert f"nothing to do. Next: python analysis/summarize.py {folder.path}" in printed
+
+
+def test_one_process_runs_a_slot_s_bundles_and_each_has_its_own_log(
+    arguments, finished, folder, monkeypatch
+):
+    by_two = {cell: result.dev for cell, result in results(folder).items()}
+    for path in folder.results.glob("*.json"):
+        path.unlink()
+    shutil.rmtree(folder.logs)
+    started = []
+
+    class Counted(WorkerProcess):
+        def __init__(self, *given, **more):
+            super().__init__(*given, **more)
+            started.append(self.process)
+
+    monkeypatch.setattr("launcher.local.pool.WorkerProcess", Counted)
+    # as many as each of two workers has
+    threads = str(shared_out(1, 2)[1])
+    given = [*arguments[:-4], "--workers", "1", "--threads", threads, "--bundles", "4"]
+    assert submit(given) == 0
+    # in another process, and after other cells
+    assert {cell: result.dev for cell, result in results(folder).items()} == by_two
+    assert [process.poll() for process in started] == [0]
+    logs = [path.read_text() for path in folder.logs.glob("*.log")]
+    assert len(logs) == 4
+    assert sorted(cell for log in logs for cell in by_two if f" {cell} " in log) == sorted(by_two)
 
 
 def test_a_result_is_one_line_of_the_contracts_fields(finished, folder):
@@ -364,7 +393,7 @@ def test_no_worker_outlives_a_launcher_that_breaks_down(arguments, folder, monke
     workers = []
 
     def break_down(pool, bars, overall):
-        workers.extend(run.process for run in pool.running)
+        workers.extend(run.worker.process for run in pool.running)
         raise error
 
     monkeypatch.setattr("launcher.local.pool.Pool._show", break_down)
@@ -390,7 +419,7 @@ def test_a_failure_that_cannot_be_recorded_is_printed(
         raise OSError(28, "No space left on device", "failures/x.json")
 
     monkeypatch.setattr("launcher.local.pool.record_failure", full)
-    monkeypatch.setattr("launcher.local.pool.sys.executable", shutil.which("false"))
+    monkeypatch.setattr("launcher.local.workers.sys.executable", shutil.which("false"))
     assert submit(arguments) == 1
     printed = capsys.readouterr().out
     assert "0 runs done, 9 failed" in printed

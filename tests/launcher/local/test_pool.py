@@ -29,12 +29,13 @@ def test_a_run_that_ends_just_before_its_worker_is_done_and_did_not_crash(tmp_pa
 
         def poll(self):
             folder.result(cell).write_bytes(record)
-            folder.claim(cell).unlink()
+            folder.claim(cell).unlink(missing_ok=True)
             return self.returncode
 
     given = {}
     monkeypatch.setattr(
-        "launcher.local.pool.subprocess.Popen", lambda *what, **how: given.update(how) or Worker()
+        "launcher.local.workers.subprocess.Popen",
+        lambda *what, **how: given.update(how) or Worker(),
     )
     monkeypatch.setattr("launcher.local.pool.WORKER_SECONDS", 0)
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
@@ -69,7 +70,7 @@ def test_what_a_worker_gave_back_because_the_study_lost_it_is_no_failure(tmp_pat
             folder.claim(cell).unlink(missing_ok=True)
             return self.returncode
 
-    monkeypatch.setattr("launcher.local.pool.subprocess.Popen", lambda *what, **how: Worker())
+    monkeypatch.setattr("launcher.local.workers.subprocess.Popen", lambda *what, **how: Worker())
     monkeypatch.setattr("launcher.local.pool.WORKER_SECONDS", 0)
     mine = claim_bundles(plan(study, cells=[cell]), folder, "local-1", lambda claim: True)
     (block,) = EIGHT_CELLS["blocks"]

@@ -4,13 +4,13 @@ import signal
 
 import pytest
 
-from launcher.local.pool import interrupted_by_signals
+from launcher.local.signals import interrupted_by_signals
 
 
 @pytest.fixture(autouse=True)
 def _output_stays(monkeypatch):
     """Keeps a hangup from ending the output of the tests, which may be a terminal's."""
-    monkeypatch.setattr("launcher.local.pool.discard", lambda: None)
+    monkeypatch.setattr("launcher.local.signals.discard", lambda: None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
