@@ -9,7 +9,7 @@ import inspect
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -152,9 +152,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse(
-    model: type[ModelT], table: Any, where: object, elsewhere: Mapping[str, str] | None = None
+    model: type[ModelT],
+    table: Any,
+    where: object,
+    elsewhere: Mapping[str, str] | None = None,
+    known: Collection[str] | None = None,
 ) -> ModelT:
-    """Checks a table against a model; ``elsewhere`` is that of ``explain``.
+    """Checks a table against a model; ``elsewhere`` and ``known`` are those of ``explain``.
 
     Raises:
         ConfigError: One line that lists every wrong field of ``where``, its value and what is
@@ -163,7 +167,7 @@ def parse(
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {explain(model, error, elsewhere)}") from None
+        raise ConfigError(f"{where}: {explain(model, error, elsewhere, known)}") from None
 
 
 class Mistakes:
@@ -200,22 +204,32 @@ class Mistakes:
             ConfigError: Something was.
         """
         if self._told:
-            files = (f"{where}: {' '.join(told)}" for where, told in self._told.items())
+            files = (f"{where}: {_sentences(told)}" for where, told in self._told.items())
             raise ConfigError(" ".join(files))
 
 
 def explain(
-    model: type[BaseModel], error: ValidationError, elsewhere: Mapping[str, str] | None = None
+    model: type[BaseModel],
+    error: ValidationError,
+    elsewhere: Mapping[str, str] | None = None,
+    known: Collection[str] | None = None,
 ) -> str:
     """Turns pydantic's report into one line: field, value, what is allowed.
+
+    Unknown fields come first: a field that is missing is most often a mistyped one.
 
     Args:
         model: what the table was checked against.
         error: the report.
         elsewhere: fields of another kind of file -> what is said of one that stands here.
+        known: fields that a person may write at the table's top, where these are not the model's.
     """
-    parts = []
     found = error.errors()
+    parts = [
+        _unknown_field(model, item["loc"], elsewhere or {}, known)
+        for item in found
+        if item["type"] == "extra_forbidden"
+    ]
     if missing := [_field(item["loc"]) for item in found if item["type"] == "missing"]:
         many = len(missing) > 1
         listed = ", ".join(f"'{name}'" for name in missing)
@@ -223,30 +237,43 @@ def explain(
     for item in found:
         where = item["loc"]
         field = _field(where)
-        if item["type"] == "extra_forbidden":
-            inner = _model_at(model, where[:-1])
-            place = f"field '{_field(where[:-1])}': " if where[:-1] else ""
-            known = inner.model_fields if inner else ()
-            parts.append(place + misplaced(str(where[-1]), known, elsewhere or {}))
-        elif item["type"] == "missing":
+        if item["type"] in ("extra_forbidden", "missing"):
             continue
-        elif item["type"] == "too_short" and any(
+        if item["type"] == "too_short" and any(
             other["loc"][: len(where)] == where and other is not item for other in found
         ):
             continue  # pydantic counts only the valid items: their errors say it all
-        else:
-            message = MESSAGES.get(item["type"], item["msg"]).removeprefix("Value error, ")
-            message = message.format(**item.get("ctx", {})) if item["type"] in MESSAGES else message
-            inner = _model_at(model, where) if where else None
-            if inner and item["type"] == "model_type":
-                message += f", with some of {', '.join(inner.model_fields)}"
-            elif inner and item["type"] == "tuple_type" and isinstance(item["input"], dict):
-                message = f"tables are expected, each under [[{field}]]"
-            value = "" if isinstance(item["input"], dict) else f" = {shown(item['input'])}"
-            place = f"field '{field}'{value}: " if field else ""
-            parts.append(f"{place}{printable(message.rstrip('.'), MESSAGE)}.")
+        message = MESSAGES.get(item["type"], item["msg"]).removeprefix("Value error, ")
+        message = message.format(**item.get("ctx", {})) if item["type"] in MESSAGES else message
+        inner = _model_at(model, where) if where else None
+        if inner and item["type"] == "model_type":
+            message += f", with some of {', '.join(inner.model_fields)}"
+        elif inner and item["type"] == "tuple_type" and isinstance(item["input"], dict):
+            message = f"tables are expected, each under [[{field}]]"
+        value = "" if isinstance(item["input"], dict) else f" = {shown(item['input'])}"
+        place = f"field '{field}'{value}: " if field else ""
+        parts.append(f"{place}{printable(message.rstrip('.'), MESSAGE)}.")
     more = f" And {len(parts) - MOST} more." if len(parts) > MOST else ""
-    return f"{' '.join(parts[:MOST])}{more}"
+    return f"{_sentences(parts[:MOST])}{more}"
+
+
+def _unknown_field(
+    model: type[BaseModel],
+    where: Sequence[int | str],
+    elsewhere: Mapping[str, str],
+    top: Collection[str] | None,
+) -> str:
+    """Says that a field is not known where it stands; ``top`` is ``known`` of ``explain``."""
+    inner = _model_at(model, where[:-1])
+    known: Collection[str] = inner.model_fields if inner else ()
+    if not where[:-1]:
+        return misplaced(str(where[-1]), known if top is None else top, elsewhere)
+    return f"field '{_field(where[:-1])}': {misplaced(str(where[-1]), known, elsewhere)}"
+
+
+def _sentences(parts: Sequence[str]) -> str:
+    """Sentences behind a colon: all but the first begin with a capital."""
+    return " ".join([*parts[:1], *(part[:1].upper() + part[1:] for part in parts[1:])])
 
 
 def _field(where: Sequence[int | str]) -> str:

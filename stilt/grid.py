@@ -1,6 +1,7 @@
 """A grid: the axes of a study, written as one TOML file, and the cells they span."""
 
 import itertools
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,7 +11,7 @@ from pydantic.config import JsonDict
 from stilt.cell import NONE, Hyperparameters
 from stilt.config import Count, Flag, Mistakes, ModelT, Written, folders_of, parse, read_toml
 from stilt.errors import ConfigError, unknown
-from stilt.task import Task
+from stilt.task import Task, is_grid_file
 
 GRID_FOLDER = Path(__file__).parent / "grids"
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -283,7 +284,8 @@ OF_TASKS = dict.fromkeys(
 
 def grid_names() -> list[str]:
     """Lists the built-in grids and those of ``STILT_GRIDS``."""
-    return sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")})
+    files = (path for folder in _folders() for path in folder.glob("*.toml"))
+    return sorted({path.stem for path in files if is_grid_file(path)})
 
 
 def _folders() -> list[Path]:
@@ -328,6 +330,13 @@ def load_grid(name: str) -> Grid:
             wrong.tell(path, f"{EMPTY}.")
     for field in ("blocks", "evaluate"):
         table[field] = [part for part in table[field] if part is not None]
+    if "name" not in table and not re.fullmatch(FOLDER_NAME, path.stem):
+        wrong.tell(
+            path,
+            "the file's name is the grid's name where no 'name' is given. It may have letters, "
+            "digits, '.', '_' and '-' only, and begins with a letter or a digit.",
+        )
+        table["name"] = "unnamed"
     table.setdefault("name", path.stem)
     grid = wrong.parse(Grid, table, path)
     wrong.refuse()

@@ -313,6 +313,6 @@ def _named(grid: Grid) -> dict[str, str]:
 
 def _task(grid: Grid, field: str, name: str, extra: list[Path]) -> Task:
     try:
-        return load_task(name, extra)
+        return load_task(name, extra, (NONE,) if field == "sources" else ())
     except ConfigError as error:
         raise ConfigError(f"grid {grid.name!r}, field '{field}': {error}") from None

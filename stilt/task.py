@@ -1,5 +1,6 @@
 """A task: one data set with its encoding, metric, epochs and lengths, written as one TOML file."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from string import Formatter
@@ -15,6 +16,10 @@ from stilt.rows import FieldName, columns_of
 
 TASK_FOLDER = Path(__file__).parent / "tasks"
 
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+"""What tasks may be called."""
+LONGEST_NAME = 200
+"""Characters of a task's name at most."""
 NAME_BYTES = 255
 """Of a file's name at most, on all usual file systems."""
 CORRELATIONS = ("pearson", "spearman")
@@ -111,7 +116,7 @@ class Size(Written):
 class Task(Written):
     """What a data set is, how a row becomes token sequences, and how it is trained and scored."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=200)
+    name: str = Field(pattern=NAME, max_length=LONGEST_NAME)
     title: str
     """Name in tables and figures."""
     reference: str = ""
@@ -262,9 +267,11 @@ OF_GRIDS = dict.fromkeys(
     Hyperparameters.model_fields, "belongs to a grid: set it in the grid's file"
 )
 """Fields of grids that a person may look for in a task, and what she is told."""
+IN_FILES = {*Task.model_fields, *Inheritance.model_fields} - {"name"}
+"""Fields that a task's file may have."""
 
 
-def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
+def load_task(name: str, extra: Iterable[Path] = (), also: Iterable[str] = ()) -> Task:
     """Loads a task by name; a user's file wins over a built-in one of the same name.
 
     A file may take over another task's fields, see ``Inheritance``. A title is its task's own: one
@@ -274,14 +281,21 @@ def load_task(name: str, extra: Iterable[Path] = ()) -> Task:
         name: stem of the task's file.
         extra: folders looked into before those of ``STILT_TASKS`` and the built-in one, such as
             the folder of the user's grid.
+        also: words that are allowed in a task's place, for the message about an unknown one.
 
     Raises:
         ConfigError: No such task, or its file says something that is not allowed.
     """
     where = (*extra, *folders_of("STILT_TASKS"), TASK_FOLDER)
-    path, table = _table(name, where, ())
+    path, table = _table(name, where, (), also)
+    if not re.fullmatch(NAME, name) or len(name) > LONGEST_NAME:
+        raise ConfigError(
+            f"{path}: the file's name is the task's name. It may have lower-case letters, digits, "
+            f"'.', '_' and '-' only, begins with a letter or a digit, and has at most "
+            f"{LONGEST_NAME} characters."
+        )
     table.setdefault("title", name)
-    task = parse(Task, {**table, "name": name}, path, OF_GRIDS)
+    task = parse(Task, {**table, "name": name}, path, OF_GRIDS, IN_FILES)
     _require_meant(task, path)
     return task
 
@@ -322,7 +336,7 @@ def _require_meant(task: Task, path: Path) -> None:
 
 
 def _table(
-    name: str, where: tuple[Path, ...], seen: tuple[Path, ...]
+    name: str, where: tuple[Path, ...], seen: tuple[Path, ...], also: Iterable[str] = ()
 ) -> tuple[Path, dict[str, Any]]:
     short = len(name.encode()) + len(".toml") <= NAME_BYTES
     files = [p for folder in where if short and (p := folder / f"{name}.toml").is_file()]
@@ -332,6 +346,7 @@ def _table(
         raise ConfigError(f"{seen[-1]}: field 'extends' = {shown(name)} leads back to this file.")
     if not found:
         known = {p.stem for folder in where for p in folder.glob("*.toml") if _is_task(p)}
+        known |= set(also)
         place = f"{seen[-1]}: field 'extends': " if seen else ""
         raise ConfigError(
             f"{place}{unknown('task', name, known)} Task files are looked for in "
@@ -366,8 +381,18 @@ def is_grid(table: dict[str, Any]) -> bool:
     return bool(table.keys() & {"sources", "targets", "blocks", "include", "evaluate", "model"})
 
 
-def _is_task(path: Path) -> bool:
+def is_grid_file(path: Path) -> bool:
+    """Whether a file can be read and is a grid."""
     try:
-        return not is_grid(read_toml(path))
+        return is_grid(read_toml(path))
     except ConfigError:
         return False
+
+
+def _is_task(path: Path) -> bool:
+    """Whether a file can be read and looks like a task: other programs write TOML, too."""
+    try:
+        table = read_toml(path)
+    except ConfigError:
+        return False
+    return bool(table.keys() & {"kind", "extends", "data"}) and not is_grid(table)

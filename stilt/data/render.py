@@ -142,7 +142,7 @@ def _missing(task: Task, row: Row, error: KeyError, where: str) -> str:
     if field == spelling(row[task.label]):
         allowed = listed((name for names in task.labels for name in names), 40)
         return (
-            f"{where}: field {task.label!r} = {shown(field)}: not a label of {task.name!r}; "
+            f"{where}: field {task.label!r} = {shown(field)}: not a label of task {task.name!r}; "
             f"allowed: {allowed}."
         )
     return f"{where}: field {shown(field)} is missing; it has {listed(row)}."

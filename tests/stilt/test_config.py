@@ -22,6 +22,12 @@ class Outer(Frozen):
     [
         ({}, "here: field 'name' is missing."),
         (
+            {"nmae": "y", "ratio": "x"},
+            "here: unknown field 'nmae'. Did you mean 'name'? Known: inner, name, parts, ratio. "
+            "Field 'name' is missing. Field 'ratio' = 'x': Input should be a valid number, unable "
+            "to parse string as a number.",
+        ),
+        (
             {"name": "x", "nmae": "y"},
             "here: unknown field 'nmae'. Did you mean 'name'? Known: inner, name, parts, ratio.",
         ),
@@ -50,7 +56,7 @@ class Outer(Frozen):
         ),
         (
             {"ratio": "x", "inner": {}},
-            "here: fields 'name', 'inner.size' are missing. field 'ratio' = 'x': Input should be a "
+            "here: fields 'name', 'inner.size' are missing. Field 'ratio' = 'x': Input should be a "
             "valid number, unable to parse string as a number.",
         ),
     ],
@@ -67,8 +73,8 @@ def test_endless_and_unprintable_values_and_names_are_cut_and_escaped():
     with pytest.raises(ConfigError) as caught:
         parse(Outer, table, "here")
     said = str(caught.value)
-    assert r"field 'name' = ['y\x1by\x1b" in said
-    assert r"field 'ratio' = '\x07': " in said
+    assert r"Field 'name' = ['y\x1by\x1b" in said
+    assert r"Field 'ratio' = '\x07': " in said
     assert r"field 'inner': unknown field '\n'. Known: size." in said
     assert said.isprintable()
     assert len(said) < 1_000
@@ -127,7 +133,7 @@ def test_of_many_wrong_fields_five_are_told_and_the_others_counted():
     message = str(caught.value)
     assert message.startswith("a.toml: field 'numbers[0]' = 'x': ")
     assert message.endswith(" And 295 more.")
-    assert message.count("field ") == 5
+    assert message.lower().count("field ") == 5
 
 
 def test_a_json_file_in_another_encoding_is_told_by_its_name(tmp_path):

@@ -199,15 +199,15 @@ BAD = {
     "all that a grid needs is missing": (
         'sources = ["none"]\n',
         "fields 'targets', 'learning_rate', 'batch_size', 'warmup_ratio', 'seed' are missing. "
-        "field 'model' is missing.",
+        "Field 'model' is missing.",
     ),
     "nothing at all": (
         "",
-        "a grid needs 'sources', 'targets' and axes, or 'evaluate'. field 'model' is missing.",
+        "a grid needs 'sources', 'targets' and axes, or 'evaluate'. Field 'model' is missing.",
     ),
     "a typo beside what is missing": (
         "title = 5\n" + GRID_TEXT.split("[model]")[0],
-        "field 'model' is missing. field 'title' = 5: a string is expected.",
+        "field 'model' is missing. Field 'title' = 5: a string is expected.",
     ),
     "a field of tasks": (
         "epochs = 3\n" + GRID_TEXT,
@@ -254,7 +254,7 @@ def test_mistakes_in_blocks_and_beside_them_are_told_at_once(tmp_path):
     said = str(caught.value)
     assert said.startswith(f"{path}: unknown field 'hed'. Did you mean 'head'?")
     assert said.endswith(
-        f"field 'model' is missing. {path}, [[blocks]] 1: field 'seed' is missing."
+        f"Field 'model' is missing. {path}, [[blocks]] 1: field 'seed' is missing."
     )
 
 
@@ -289,6 +289,28 @@ def test_an_unknown_grid_is_told_with_what_was_meant(name, message):
     with pytest.raises(ConfigError) as caught:
         load_grid(name)
     assert str(caught.value) == message.format(known=", ".join(BUILT_IN_GRIDS))
+
+
+def test_files_that_are_no_grids_are_not_offered(tmp_path, monkeypatch):
+    write_toml(tmp_path, GRID_TEXT, "mine")
+    write_toml(tmp_path, "[project]\nname = 'x'\n", "pyproject")
+    write_toml(tmp_path, "sources = ", "broken")
+    monkeypatch.setenv("STILT_GRIDS", str(tmp_path))
+    with pytest.raises(ConfigError) as caught:
+        load_grid("nothere")
+    known = ", ".join(sorted([*BUILT_IN_GRIDS, "mine"]))
+    assert f"Known: {known}. " in str(caught.value)
+
+
+def test_a_file_whose_name_no_grid_may_have_needs_a_name_in_it(tmp_path):
+    path = write_toml(tmp_path, GRID_TEXT, "my grid")
+    with pytest.raises(ConfigError) as caught:
+        load_grid(path)
+    assert str(caught.value) == (
+        f"{path}: the file's name is the grid's name where no 'name' is given. It may have "
+        "letters, digits, '.', '_' and '-' only, and begins with a letter or a digit."
+    )
+    assert load_grid(write_toml(tmp_path, 'name = "mine"\n' + GRID_TEXT, "my grid")).name == "mine"
 
 
 def test_a_grid_made_in_python_keeps_the_same_rules():

@@ -16,9 +16,10 @@ def own(tmp_path, text, name="own"):
 BAD = {
     "an unknown field": (
         TASK_TEXT.replace("epochs", "epoch"),
-        "field 'epochs' is missing. unknown field 'epoch'. Did you mean 'epochs'? Known: choices, "
-        "credentialed, data, dev_size, epochs, kind, label, labels, licence, max_length, metric, "
-        "micro_batch, name, reference, row, size, synthesis, text_a, text_b, title, train_size.",
+        "unknown field 'epoch'. Did you mean 'epochs'? Known: choices, credentialed, data, "
+        "dev_size, epochs, extends, kind, label, labels, licence, max_length, metric, micro_batch, "
+        "reference, row, size, synthesis, text_a, text_b, title, train_size, without. Field "
+        "'epochs' is missing.",
     ),
     "an unknown field of the data": (
         TASK_TEXT + 'colums = ["x"]\n',
@@ -249,14 +250,22 @@ def test_a_bad_task_file_is_refused_in_one_line_that_names_file_and_field(tmp_pa
     assert len(str(caught.value)) < 1_000
 
 
-def test_a_task_name_with_capitals_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"field 'name' = 'Own': String should match pattern"):
-        own(tmp_path, TASK_TEXT, "Own")
+@pytest.mark.parametrize("name", ["Own", "own task", "-own", "o" * 201])
+def test_a_file_whose_name_no_task_may_have_is_refused_as_the_name_of_a_file(tmp_path, name):
+    with pytest.raises(ConfigError) as caught:
+        own(tmp_path, TASK_TEXT, name)
+    assert str(caught.value) == (
+        f"{tmp_path / name}.toml: the file's name is the task's name. It may have lower-case "
+        "letters, digits, '.', '_' and '-' only, begins with a letter or a digit, and has at most "
+        "200 characters."
+    )
 
 
 def test_an_unknown_task_is_told_with_what_was_meant_and_where_it_was_looked_for(tmp_path):
     (tmp_path / "mine.toml").write_text(TASK_TEXT)
     (tmp_path / "a-grid.toml").write_text("targets = []")
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    (tmp_path / "broken.toml").write_text("kind = ")
     with pytest.raises(ConfigError) as caught:
         load_task("helaswag", [tmp_path])
     text = str(caught.value)
@@ -264,7 +273,7 @@ def test_an_unknown_task_is_told_with_what_was_meant_and_where_it_was_looked_for
         "unknown task 'helaswag'. Did you mean 'hellaswag'? Known: boolq, cb, cola, "
     )
     assert ", mine, " in text
-    assert "a-grid" not in text
+    assert not any(name in text for name in ("a-grid", "pyproject", "broken"))
     assert text.endswith(f"Task files are looked for in {tmp_path}, {TASK_FOLDER}.")
 
 

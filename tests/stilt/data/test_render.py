@@ -14,15 +14,17 @@ from tests.support.plain_task import plain_task
     [
         (
             {"a": "x", "label": "maybe"},
-            "rows, row 2: field 'label' = 'maybe': not a label of 't'; allowed: no, 0, yes, 1.",
+            "rows, row 2: field 'label' = 'maybe': not a label of task 't'; allowed: no, 0, yes, "
+            "1.",
         ),
         (
             {"a": "x", "label": -1},
-            "rows, row 2: field 'label' = '-1': not a label of 't'; allowed: no, 0, yes, 1.",
+            "rows, row 2: field 'label' = '-1': not a label of task 't'; allowed: no, 0, yes, 1.",
         ),
         (
             {"a": "x", "label": "\x1f1"},
-            r"rows, row 2: field 'label' = '\x1f1': not a label of 't'; allowed: no, 0, yes, 1.",
+            r"rows, row 2: field 'label' = '\x1f1': not a label of task 't'; allowed: no, 0, yes, "
+            "1.",
         ),
         ({"a": "x"}, "rows, row 2: field 'label' (the label) is missing; it has a."),
         ({"a": "x", "label": None}, "rows, row 2: field 'label' (the label) is missing; it has a."),
