@@ -83,7 +83,7 @@ def next_step(study: Study, folder: StudyFolder, lives: Lives, asked: Asked) -> 
     title = f"study {study.name}, revision {bound.revision}:"
     if came:
         title += f" {came}; {counted(len(there.cells), 'cell')} there, {done} done"
-    return Step(bound, (title, *(f"  -{line}" for line in lost)), change=change)
+    return Step(bound, (title, *(f"  - {line}" for line in lost)), change=change)
 
 
 def take(step: Step, folder: StudyFolder, lives: Lives) -> None:

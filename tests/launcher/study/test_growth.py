@@ -212,7 +212,7 @@ def test_what_was_dropped_stays_on_disk_counts_nowhere_and_counts_again_when_put
     said = submit(tiny(targets=["rte"]), begun, REVISING)
     assert said == [
         "study s, revision 2:",
-        "  -no longer in the grid: 8 cells: target cola",
+        "  - no longer in the grid: 8 cells: target cola",
     ]
     study = read_study(begun)
     assert study.revisions[1].went == "no longer in the grid: 8 cells: target cola"
