@@ -42,6 +42,7 @@ from launcher.study.resolve import (
     ResolvedStudy,
     begin,
     check_data,
+    require_beginning,
     resolve_study,
     show_oddities,
 )
@@ -133,6 +134,8 @@ def submit(
     )
     found = check_data(resolved)
     show_oddities({name: splits.odd for name, (splits, _) in found.items()}, console)
+    lives = ClaimLiveness(resolved.folder).lives
+    require_beginning(resolved, found, lives, asks)
     require_tried(resolved, {name: splits for name, (splits, _) in found.items()}, console)
     sizes = {name: size for name, (_, size) in found.items()}
     writable_folder(resolved.folder.path)

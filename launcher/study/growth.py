@@ -88,22 +88,29 @@ def next_step(study: Study, folder: StudyFolder, lives: Lives, asked: Asked) -> 
 
 def take(step: Step, folder: StudyFolder, lives: Lives) -> None:
     """Writes study.json, after setting aside what belongs to the shape before."""
+    for path in dropped_pins(step, folder):
+        path.unlink(missing_ok=True)
     if not step.begun:
-        # of a false start nothing holds: not its rows, and of other runs not why they failed
-        failures = _files(folder.failures) if step.writes else ()
-        for path in (*folder.data_digest("").parent.glob("*.json"), *failures):
+        # of a false start nothing holds, and of other runs not why they failed
+        for path in _files(folder.failures) if step.writes else ():
             path.unlink(missing_ok=True)
         for path in _files(folder.claims):
             claim = claims.read(path)
             if claim is not None and not lives(claim):
                 claims.drop_stale(path, claim)
-    elif step.change is not None and step.change.changed:
-        for path in _pins(step.change, folder):
-            path.unlink(missing_ok=True)
     if step.change is not None:
         _set_rows_aside(step.change, folder)
     if step.writes:
         write_study(step.study, folder)
+
+
+def dropped_pins(step: Step, folder: StudyFolder) -> list[Path]:
+    """Pins that do not hold for what a submit makes of a study."""
+    if not step.begun:
+        return list(folder.data_digest("").parent.glob("*.json"))
+    if step.change is None or not step.change.changed:
+        return []
+    return list(_pins(step.change, folder))
 
 
 def _anew(study: Study, folder: StudyFolder, damage: str, asked: Asked) -> Step:

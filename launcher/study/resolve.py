@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from launcher.flags import Places
-from launcher.study.growth import Asked, next_step, take
+from launcher.study.growth import Asked, dropped_pins, next_step, take
 from launcher.study.outstanding import Lives
 from stilt.data.encode import cache_folder
 from stilt.data.load import data_folder, load_splits
@@ -22,7 +22,7 @@ from stilt.model.contents import require_whole
 from stilt.model.hub import keeps, with_commit
 from stilt.model.place import ModelPlace, file_digests, find_model, identity
 from stilt.model.positions import read_config, require_positions
-from stilt.records.pins import new_pin
+from stilt.records.pins import Pin, new_pin, pin_path, read_pin, require_same
 from stilt.records.validity import judge_of
 from stilt.study import Study, bind
 from stilt.synthesis.datasheet import whole_rows
@@ -183,6 +183,29 @@ def show_oddities(odd: Mapping[str, Sequence[Oddity]], console: Console) -> None
             )
 
 
+def require_beginning(
+    resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]], lives: Lives, asked: Asked
+) -> None:
+    """Refuses what ``begin`` would refuse, and writes nothing: trying a model takes long.
+
+    Args are those of ``begin``.
+
+    Raises:
+        ConfigError, ResultError, DataError: See ``begin``.
+    """
+    study, folder = resolved.study, resolved.folder
+    dropped = dropped_pins(next_step(study, folder, lives, asked), folder)
+    for name, (splits, _) in found.items():
+        path = pin_path(folder, study.tasks, name, None)
+        try:
+            there = None if path in dropped else read_pin(path)
+        except ConfigError:
+            # begin mends a damaged one
+            continue
+        if there is not None:
+            require_same(name, _pin_of(splits), there)
+
+
 def begin(
     resolved: ResolvedStudy, found: dict[str, tuple[Splits, Size]], lives: Lives, asked: Asked
 ) -> tuple[list[str], list[str]]:
@@ -207,9 +230,13 @@ def begin(
     take(step, folder, lives)
     mended = [step.mended]
     for name, (splits, _) in found.items():
-        pin = new_pin(
-            *(splits.digest(), len(splits.train), splits.gold, splits.where),
-            *(splits.odd, splits.parts, splits.text),
-        )
-        mended.append(judge_of(study, folder).pin(name, None, pin))
+        mended.append(judge_of(study, folder).pin(name, None, _pin_of(splits)))
     return list(step.said), [message for message in mended if message]
+
+
+def _pin_of(splits: Splits) -> Pin:
+    """The pin of rows that were just read."""
+    return new_pin(
+        *(splits.digest(), len(splits.train), splits.gold, splits.where),
+        *(splits.odd, splits.parts, splits.text),
+    )

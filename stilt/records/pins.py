@@ -142,26 +142,52 @@ def keep(path: Path, name: str, pin: Pin, known: str | None) -> str:
             raise DataError(f"{path}: a folder, where a file is expected. Remove it.")
         write_text(path, text)
         return f"{damage} It was made anew." if damage else ""
-    if there.digest != pin.digest:
-        raise DataError(
-            f"{pin.where}: task {name!r} has other rows ({pin.train} train, {pin.dev} dev) than "
-            f"this study began with ({there.train} train, {there.dev} dev from {there.where})"
-            f"{_differing(pin, there)}. Use the same data, or begin another study."
-        )
+    require_same(name, pin, there)
     before, now = ((not p.odd, not p.parts, not p.text) for p in (there, pin))
     if there.gold != pin.gold or any(a and not b for a, b in zip(before, now, strict=True)):
         write_text(path, text)
     return ""
 
 
+def require_same(name: str, here: Pin, there: Pin) -> None:
+    """Makes sure that rows which were just read are those that a study was begun with.
+
+    Args:
+        name: the task.
+        here: the pin of the rows that were just read.
+        there: the pin that the study keeps.
+
+    Raises:
+        DataError: They are others.
+    """
+    if there.digest == here.digest:
+        return
+    rows = f"{there.train} train, {there.dev} dev"
+    place = f" from {there.where}" if there.where != here.where else ""
+    if (here.train, here.dev) == (there.train, there.dev):
+        told = f"other rows than this study began with (as many: {rows}{place})"
+    else:
+        told = (
+            f"other rows ({here.train} train, {here.dev} dev) than this study began with "
+            f"({rows}{place})"
+        )
+    raise DataError(
+        f"{here.where}: task {name!r} has {told}{_differing(here, there)}. Use the same data, or "
+        "begin another study."
+    )
+
+
 def _differing(here: Pin, there: Pin) -> str:
-    """Which files hold other rows, as the end of a sentence; empty where that was not kept."""
+    """Which files hold other rows, as the end of a sentence; empty where that was not kept.
+
+    A file that is cut into both splits is named once.
+    """
     found = [
         f"{name} has other rows than {'it had' if name == before else f'{before} had'}"
         for (name, digest), (before, known) in zip(here.parts, there.parts, strict=False)
         if digest != known
     ]
-    return f": {', and '.join(found)}" if found else ""
+    return f": {', and '.join(dict.fromkeys(found))}" if found else ""
 
 
 def read_pin(path: Path) -> Pin | None:

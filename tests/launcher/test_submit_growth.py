@@ -265,6 +265,26 @@ def test_the_history_stands_in_study_json(submit, rewrite, folder, executed):
     assert all(one["command"] for one in table["revisions"])
 
 
+@pytest.mark.parametrize("what", ["a task's field", "its rows"])
+def test_what_a_study_may_not_become_is_refused_before_the_model_is_tried(
+    submit, own_study, folder, executed, monkeypatch, capsys, what
+):
+    assert submit() == 0
+    monkeypatch.setattr(submission, "require_tried", lambda *_: pytest.fail("the model is tried"))
+    before = folder.study_file.read_bytes()
+    if what == "its rows":
+        path = own_study / "data/pairs/dev.jsonl"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+        told = "task 'pairs' has other rows (24 train, 11 dev)"
+    else:
+        path = own_study / "pairs.toml"
+        path.write_text(path.read_text().replace("max_length = 40", "max_length = 30"))
+        told = "pairs: max_length 40 -> 30"
+    assert submit() == 2
+    assert told in capsys.readouterr().err
+    assert folder.study_file.read_bytes() == before
+
+
 def test_a_file_whose_rows_changed_is_named_with_what_it_differs_from(
     submit, own_study, folder, executed, capsys
 ):
@@ -276,7 +296,7 @@ def test_a_file_whose_rows_changed_is_named_with_what_it_differs_from(
     shutil.copytree(own_study / "data", moved)
     assert submit() == 2
     error = capsys.readouterr().err
-    assert f"this study began with (24 train, 12 dev from {own_study / 'data'})" in error
+    assert "other rows than this study began with (as many: 24 train, 12 dev)" in error
     assert f": {path} has other rows than it had. Use the same data" in error
     assert submit("--data-dir", str(moved)) == 2
     error = capsys.readouterr().err

@@ -40,7 +40,7 @@ def test_rows_that_an_earlier_version_pinned_are_insisted_on(folder):
     earlier.parent.mkdir(parents=True)
     earlier.write_text(rows("a" * 12, "there").model_dump_json())
     assert judge_of(study, folder).pin("hellaswag", 100, rows("a" * 12)) == ""
-    with pytest.raises(DataError, match=r"study began with \(100 train, 3 dev from there\)"):
+    with pytest.raises(DataError, match=r"began with \(as many: 100 train, 3 dev from there\)"):
         judge_of(study, folder).pin("hellaswag", 100, rows("b" * 12))
     # of all the rows nothing was known
     judge_of(study, folder).pin("hellaswag", None, rows("c" * 12, train=200))
@@ -54,6 +54,20 @@ def test_a_new_study_pins_a_number_of_rows_behind_an_at(folder):
     judge_of(of_hundred(), folder).pin("hellaswag", 100, rows("a" * 12))
     (path,) = folder.data_digest("").parent.iterdir()
     assert path.name == "hellaswag@100.json"
+
+
+def test_a_file_that_is_cut_into_both_splits_is_named_once_where_its_rows_are_others(tmp_path):
+    def pin(digest):
+        parts = (("here/a.csv", f"{digest}1"), ("here/a.csv", f"{digest}2"))
+        return new_pin(digest, 68, [0, 1], "here", parts=parts)
+
+    keep(tmp_path / "a.json", "a", pin("x"), None)
+    with pytest.raises(DataError) as caught:
+        keep(tmp_path / "a.json", "a", pin("y"), None)
+    assert str(caught.value) == (
+        "here: task 'a' has other rows than this study began with (as many: 68 train, 2 dev): "
+        "here/a.csv has other rows than it had. Use the same data, or begin another study."
+    )
 
 
 def test_a_pin_whose_notes_are_no_text_is_made_anew(tmp_path):
