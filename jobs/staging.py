@@ -203,10 +203,10 @@ def stage_task(worker: Worker, task: Task, label: str, *, encoded: bool) -> Stag
     """
     synthesis, data_dir = worker.folder.synthesis(), worker.settings.data_dir
     if task.synthesis and not (synthesis / "dev.jsonl").is_file():
-        where = "by the first job (or --synthesise)"
         if encoded:
             _remember(worker, task, "")
-        return Staged(name=label, where=where)
+        note = "the first job generates its rows; --synthesise generates them here"
+        return Staged(name=label, where="the first job", note=note, later=True)
     try:
         splits = worker.splits(task, task.train_size)
     except NoDataError as error:

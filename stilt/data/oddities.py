@@ -11,6 +11,7 @@ from stilt.config import Frozen
 from stilt.errors import listed, printable
 from stilt.folder import StudyFolder
 from stilt.rows import SPECIAL, FieldName
+from stilt.system.units import counted
 from stilt.task import Task, fields_of, segments_of
 
 SEPARATOR = "\x1f"
@@ -18,7 +19,7 @@ SEPARATOR = "\x1f"
 
 Kind = Literal[
     "quoting", "numbers", "absent", "printed", "items", "special", "blank", "constant", "classes",
-    "overlap", "quoted", "fewer",
+    "overlap", "quoted", "fewer", "few",
 ]  # fmt: skip
 
 ABSENT = frozenset({"NaN", "nan", "<NA>", "null", "NULL", "None", "#N/A"})
@@ -29,6 +30,8 @@ CSV = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"\Z')
 """A text with quote marks as a CSV writer leaves it."""
 EXAMPLES = 3
 """Rows that are named of an oddity."""
+FEW = 50
+"""Rows of dev below which a person is told how little they can tell."""
 SPANS = 60
 """Rows, or runs of rows, that are named of blank texts, all of which a person has to find."""
 
@@ -169,6 +172,14 @@ def fewer_rows(task: Task, split: str, rows: int) -> Iterator[Oddity]:
     if rows < whole:
         text = f"{split}: {rows} rows, and its task file speaks of {whole}: is the file whole?"
         yield Oddity(kind="fewer", text=text)
+
+
+def few_dev_rows(rows: int) -> Iterator[Oddity]:
+    """Told where dev has so few rows that a score cannot be told from another one."""
+    if 0 < rows < FEW:
+        text = f"dev has {counted(rows, 'row')}: one row is {100 / rows:.1f} points of accuracy, "
+        text += "and smaller differences cannot be seen."
+        yield Oddity(kind="few", text=text)
 
 
 def _lengths(fields: Iterable[FieldName]) -> dict[str, int]:

@@ -23,6 +23,8 @@ class Splits:
     """What messages call the files of both."""
     text: str = ""
     """Which of the task's texts they are, where it tells of several."""
+    cut: str = ""
+    """How one file was cut into both splits, for people; empty where it was not."""
 
     def known_by(self, digests: Container[str]) -> bool:
         """Whether digests hold that of these rows, or that of their dev part."""

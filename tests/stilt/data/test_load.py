@@ -1,5 +1,7 @@
 """Where a task's rows are found, how many are drawn, their digest and their size."""
 
+import logging
+
 import pytest
 
 from stilt.data import load
@@ -51,6 +53,18 @@ def test_no_data_is_told_with_everything_that_was_tried(tmp_path):
     )
     with pytest.raises(DataError, match=r"train\.jsonl \(no --data-dir or STILT_DATA_DIR\)"):
         load_splits(wanted, None)
+
+
+def test_the_hubs_client_is_not_heard_where_there_is_no_network(tmp_path, monkeypatch, caplog):
+    def unreachable(*given, **options):
+        client = logging.getLogger("huggingface_hub.utils._http")
+        client.warning("Retrying in 8s [Retry 4/5].")
+        raise OSError("no network")
+
+    monkeypatch.setattr("datasets.load_dataset", unreachable)
+    with pytest.raises(DataError, match=r"Hub nyu-mll/glue@bcdcba79 \(no network\)"):
+        load_splits(load_task("rte"), tmp_path)
+    assert caplog.text == ""
 
 
 def test_a_missing_dev_file_is_named(folder):
