@@ -53,7 +53,8 @@ def define_study(
         grid: name of a grid, or path of its TOML file.
         name: the study's; the grid's where absent.
         root: folder that holds studies.
-        model: folder, or Hub id as ``namespace/name@commit``, in place of the grid's model.
+        model: folder, installed wheel, or Hub id as ``namespace/name@commit``, in place of the
+            grid's model.
         data_dir: folder of local data files; ``STILT_DATA_DIR`` where absent.
 
     Raises:

@@ -21,7 +21,7 @@ class Places:
     data_dir: Path | None = None
     """folder of local data files; STILT_DATA_DIR by default."""
     model: str | None = None
-    """folder, or Hub id as namespace/name@commit, in place of the grid's model."""
+    """folder, installed wheel, or Hub id as namespace/name@commit, in place of the grid's model."""
 
 
 @dataclass(frozen=True)

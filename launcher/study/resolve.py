@@ -15,10 +15,11 @@ from stilt.data.encode import cache_folder
 from stilt.data.load import data_folder, load_splits
 from stilt.data.oddities import Oddity
 from stilt.data.splits import Splits, measure
-from stilt.errors import ConfigError
+from stilt.data.staged import advice
+from stilt.errors import ConfigError, NoDataError, listed
 from stilt.folder import StudyFolder, read_study
 from stilt.grid import Grid, ModelSpec, grid_path, load_grid
-from stilt.model.contents import require_whole
+from stilt.model.contents import model_folders, require_whole
 from stilt.model.hub import keeps, with_commit
 from stilt.model.place import ModelPlace, file_digests, find_model, identity
 from stilt.model.positions import read_config, require_positions
@@ -28,6 +29,7 @@ from stilt.study import Study, bind
 from stilt.synthesis.datasheet import whole_rows
 from stilt.synthesis.generator import find_generator, require_reader
 from stilt.synthesis.text import find_text
+from stilt.system.units import counted
 from stilt.task import Size
 
 
@@ -121,15 +123,28 @@ def _models(grid: Grid, there: Study | None) -> list[tuple[ModelSpec, ModelSpec 
 
 
 def model_spec(text: str) -> ModelSpec:
-    """Reads ``--model``: a folder, or a Hub id as ``namespace/name@revision``."""
+    """Reads ``--model``: a folder, an installed wheel, or ``namespace/name@revision`` of the Hub.
+
+    Raises:
+        ConfigError: It is none of them; or the wheel has no model, or several.
+    """
     if Path(text).is_dir():
         return ModelSpec(path=str(Path(text).resolve()))
     name, _, revision = text.partition("@")
-    if not revision:
+    if revision:
+        return ModelSpec(hub=name, revision=revision)
+    if (folders := model_folders(text)) is None:
+        hub = name if "/" in name else f"namespace/{name}"
         raise ConfigError(
-            f"--model {text}: no such folder; a Hub id needs its revision, as {name}@<commit>."
+            f"--model {text}: no such folder, and no installed wheel; a Hub id needs its "
+            f"namespace and revision, as {hub}@<commit>."
         )
-    return ModelSpec(hub=name, revision=revision)
+    if len(folders) != 1:
+        raise ConfigError(
+            f"--model {text}: the wheel of this name has {counted(len(folders), 'model folder')}"
+            f"{': ' if folders else ''}{listed(folders)}. Name a folder."
+        )
+    return ModelSpec(wheel=text, path=folders[0])
 
 
 def require_synthesis(resolved: ResolvedStudy) -> None:
@@ -163,7 +178,10 @@ def check_data(resolved: ResolvedStudy) -> dict[str, tuple[Splits, Size]]:
     tasks = {name: task for name, task in resolved.study.tasks.items() if not task.synthesis}
     judge = judge_of(resolved.study, resolved.folder)
     for name, task in tasks.items():
-        splits = load_splits(task, resolved.data_dir, known=judge.known(name))
+        try:
+            splits = load_splits(task, resolved.data_dir, known=judge.known(name))
+        except NoDataError as error:
+            raise NoDataError(f"{error} {advice(task, resolved.data_dir)}".strip()) from None
         found[name] = (splits, measure(task, splits))
     for source in resolved.study.sources.values():
         own = {"train_size": source.train_size}

