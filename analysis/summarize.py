@@ -31,6 +31,7 @@ def summarize(
     interval: Scope = "whole",
     interim: bool = False,
     format: Format = "table",  # the flag's name
+    whole: Annotated[bool, tyro.conf.arg(name="all")] = False,
     report: tuple[Report, ...] = (),
     compare: tuple[str, str] | None = None,
     pool: str | None = None,
@@ -54,8 +55,10 @@ def summarize(
         interim: show a p that stays valid however often it is looked at, also before a comparison
             has all its pairs.
         format: of what is printed; every format is written to the study's summary folder anyway.
+        whole: print all tables: also median and other rules for degenerate runs, variance, flipped
+            answers, power, sources, hyperparameters, and the paper's tables that the study has.
         report: print these tables and figures of the paper alone, with a study's numbers beside the
-            paper's. Without it, those of which the study has every row come after its own tables.
+            paper's.
         compare: two studies, the second to be subtracted from the first, cell by cell.
         pool: show the studies as one of this name, each cell counted once; refused where their
             models, recipes, tasks or data differ. Written to a folder of that name below root.
@@ -76,6 +79,7 @@ def summarize(
         Question(degenerate, interval, interim),
         root=root,
         format=format,
+        whole=whole,
         report=report,
         compare=compare,
         pool=pool,

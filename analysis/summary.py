@@ -26,6 +26,7 @@ from analysis.read.predictions import write_predictions
 from analysis.report.bundle import Summarized, require_place, write_bundle
 from analysis.report.costs import update_accounting
 from analysis.report.facts import Group, facts
+from analysis.report.sentences import sentences
 from analysis.spread.flips import flips
 from analysis.spread.power import power
 from analysis.spread.variance import variance_components
@@ -51,6 +52,7 @@ from stilt.errors import ConfigError
 from stilt.folder import StudyFolder, find_studies, find_study, read_studies, read_study
 from stilt.study import Study
 from stilt.system.files import write_text
+from stilt.system.units import counted
 
 SPREAD = ("variance", "flips", "power")
 """Frames of how far runs lie apart."""
@@ -86,8 +88,27 @@ class Summary:
         return [replace(t, caption=f"{t.caption} {said}" if said else t.caption) for t in found]
 
     def shown(self) -> list[TextTable]:
-        """What is printed: all tables, or only those of the paper that were asked for."""
+        """All tables, or only those of the paper that were asked for."""
         return self.paper() if self.reports else [*self.tables(), *self.paper()]
+
+    def show(self, *, whole: bool) -> None:
+        """Prints tables, what they show in sentences, and notes.
+
+        Args:
+            whole: all tables where none was asked for; else the first alone.
+        """
+        shown, study = self.shown(), self.collection.study
+        printed = shown if self.reports or whole else shown[:1]
+        words, notes = self.words(brief=True), self.notes
+        if more := len(shown) - len(printed):
+            place = self.collection.folder.summary / "summary.md"
+            notes = [*notes, f"{counted(more, 'more table')}: with --all, or in {place}"]
+        show(printed, notes, study.name, [] if self.reports else words)
+
+    def words(self, *, brief: bool = False) -> list[str]:
+        """What the tables show, in sentences; ``brief`` ones define nothing."""
+        frames = self.frames["summary"], self.frames["differences"], self.frames["pooled"]
+        return sentences(self.collection.study, *frames, self.asked, brief=brief)
 
     def facts(self) -> tuple[Group, ...]:
         """What others need to know to judge or repeat the study."""
@@ -105,6 +126,7 @@ def summarize(
     *,
     root: Path,
     format: Format,
+    whole: bool,
     report: Sequence[Report],
     compare: tuple[str, str] | None,
     pool: str | None,
@@ -172,7 +194,7 @@ def summarize(
             sys.stderr.writelines(f"not made anonymous: {line}\n" for line in kept)
         paths.append(bundle)
     with while_read():
-        _print(format, summaries)
+        _print(format, summaries, whole=whole)
     say(paths)
     return 0
 
@@ -345,12 +367,12 @@ def _compare(first: StudyFolder, second: StudyFolder, asked: Question, format: F
     return 0
 
 
-def _print(format: Format, summaries: Sequence[Summary]) -> None:
+def _print(format: Format, summaries: Sequence[Summary], *, whole: bool) -> None:
     """Writes summaries to stdout: one by one as tables, or all in one text of another format."""
     match format:
         case "table":
             for summary in summaries:
-                show(summary.shown(), summary.notes, summary.collection.study.name)
+                summary.show(whole=whole)
         case "markdown":
             parts = [
                 f"## {summary.collection.study.name}\n\n"

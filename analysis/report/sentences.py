@@ -20,6 +20,8 @@ def sentences(
     differences: pl.DataFrame,
     pooled: pl.DataFrame,
     asked: Question,
+    *,
+    brief: bool = False,
 ) -> list[str]:
     """Says how far the study is, how each source compares with ``none``, and how often runs fail.
 
@@ -29,6 +31,7 @@ def sentences(
         differences: of ``analysis.stats.differences.differences_against_none``.
         pooled: of ``analysis.stats.differences.pooled_differences``.
         asked: what the numbers rest on.
+        brief: leave out what a table's caption says.
 
     Returns:
         Sentences. None of them claims anything of a comparison that is not final, but, where what
@@ -41,7 +44,7 @@ def sentences(
         *(f"All seeds together, i{line[1:]}" for line in _gains(study, pooled, asked)),
         *_open(study, differences),
         *_best(study, targets),
-        *_degenerate(study, targets, asked.definition),
+        *_degenerate(study, targets, None if brief else asked.definition),
     ]
 
 
@@ -91,9 +94,17 @@ def _gains(study: Study, differences: pl.DataFrame, asked: Question) -> Iterator
             )
         yield (
             f"In these runs {name} has a higher mean than None on {higher} of {of} ({span}) and a "
-            f"higher best run on {best}; after Holm's correction the mean is clearly higher on "
-            f"{up} and clearly lower on {down} (p < {ALPHA:g}, {scope})."
+            f"higher best run on {best}; after Holm's correction {_clearly(up, down)} "
+            f"(p < {ALPHA:g}, {scope})."
         )
+
+
+def _clearly(up: int, down: int) -> str:
+    """On how many targets a mean differs for sure."""
+    parts = [
+        f"{words} on {number}" for words, number in (("higher", up), ("lower", down)) if number
+    ]
+    return f"the mean is clearly {' and '.join(parts)}" if parts else "no difference is certain"
 
 
 def _open(study: Study, differences: pl.DataFrame) -> Iterator[str]:
@@ -124,8 +135,10 @@ def _best(study: Study, targets: pl.DataFrame) -> Iterator[str]:
         )
 
 
-def _degenerate(study: Study, targets: pl.DataFrame, definition: Definition) -> Iterator[str]:
-    """How many runs of each source are degenerate, over all targets."""
+def _degenerate(
+    study: Study, targets: pl.DataFrame, definition: Definition | None
+) -> Iterator[str]:
+    """How many runs of each source are degenerate, over all targets; the rule where given."""
     pooled = targets.group_by("source", maintain_order=True).agg(
         pl.col("degenerate", "judged").sum()
     )
@@ -135,10 +148,9 @@ def _degenerate(study: Study, targets: pl.DataFrame, definition: Definition) -> 
         for source, count, judged in pooled.iter_rows()
     ]
     if parts:
-        yield (
-            f"Degenerate runs ({DEFINITIONS[definition]}, or a non-finite loss), all targets, for "
-            f"{FIXED}: {'; '.join(parts)}."
-        )
+        rule = f" ({DEFINITIONS[definition]}, or a non-finite loss)" if definition else ""
+        held = f", for {FIXED}" if definition else ""
+        yield f"Degenerate runs{rule}, all targets{held}: {'; '.join(parts)}."
 
 
 def _count(number: int, thing: str) -> str:

@@ -6,7 +6,7 @@ Here, and only here, scores become percentages.
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
@@ -231,29 +231,47 @@ def p_text(gap: Fields, *, interim: bool = False) -> str:
 
 
 def as_rich(table: TextTable, width: int, *, first: bool = True) -> tuple[RichTable, str]:
-    """A terminal table whose sections are bold rows, and its caption.
+    """A terminal table whose sections are bold rows, and its caption, which names what is left out.
 
     Args:
-        table: what is shown; of its ``spare`` columns those that fit.
+        table: what is shown; of its columns those that fit, as a number that is cut is another one.
         width: of the terminal, in characters.
         first: whether it is the first in the terminal; the caption of another says less.
+    """
+    shown = _fitting(table, width)
+    drawn = RichTable(box=SIMPLE_HEAD)
+    for column in shown:
+        side: Literal["left", "right"] = "right" if column else "left"
+        drawn.add_column(table.header[column], justify=side, no_wrap=True)
+    for section in table.sections:
+        drawn.add_row(Text(section.title, style="bold"))
+        for row in section.rows:
+            drawn.add_row(*(Text(row[column]) for column in shown))
+        drawn.add_section()
+    caption = table.told([table.header[column] for column in shown], first=first)
+    left = [head for column, head in enumerate(one_line(table.header)) if column not in shown]
+    if left:
+        caption += f" Left out in {width} columns: {'; '.join(left)}."
+    return drawn, caption
+
+
+def _fitting(table: TextTable, width: int) -> list[int]:
+    """Columns that fit: without the spare ones, and then the last ones, for as long as is needed.
+
+    The first two stay.
     """
     heads = zip(*_lines(table.header), strict=True)
     rows = [*heads, *(row for section in table.sections for row in section.rows)]
     widths = [max(len(row[column]) for row in rows) + 3 for column in range(len(table.header))]
+    # a section's title stands in the first column
+    widths[0] = max(widths[0], *(len(section.title) + 3 for section in table.sections), 0)
     shown = list(range(len(widths)))
-    for head in table.spare:
-        if sum(widths[column] for column in shown) > width:
-            shown.remove(table.header.index(head))
-    drawn = RichTable(box=SIMPLE_HEAD)
-    for column in shown:
-        drawn.add_column(table.header[column], justify="right" if column else "left")
-    for section in table.sections:
-        drawn.add_row(Text(section.title, style="bold", no_wrap=True, overflow="ignore"))
-        for row in section.rows:
-            drawn.add_row(*(Text(row[column]) for column in shown))
-        drawn.add_section()
-    return drawn, table.told([table.header[column] for column in shown], first=first)
+    last = [column for column in reversed(shown[2:]) if table.header[column] not in table.spare]
+    for column in [*map(table.header.index, table.spare), *last]:
+        # one more for the table's edge
+        if sum(widths[column] for column in shown) + 1 > width:
+            shown.remove(column)
+    return shown
 
 
 def _lines(heads: Texts) -> list[Texts]:

@@ -11,8 +11,17 @@ PIPE_WIDTH = 132
 """Characters in a line that goes to a file or a pipe."""
 
 
-def show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
-    """Prints tables with titles and captions, then the notes, as wide as the terminal is."""
+def show(
+    shown: Sequence[TextTable], notes: Sequence[str], title: str, words: Sequence[str] = ()
+) -> None:
+    """Prints tables with titles and captions, then sentences and notes, as wide as the terminal is.
+
+    Args:
+        shown: tables.
+        notes: on the whole, each in a line.
+        title: of all.
+        words: sentences on what the tables show.
+    """
     console = output(width=PIPE_WIDTH)
     console.rule(title)
     for place, table in enumerate(shown):
@@ -20,6 +29,10 @@ def show(shown: Sequence[TextTable], notes: Sequence[str], title: str) -> None:
         console.print(TITLES[table.name], style="bold")
         console.print(drawn)
         console.print(caption, style="dim")
+        console.print()
+    for line in words:
+        console.print(f"• {line}")
+    if words:
         console.print()
     for note in notes:
         console.print(note, soft_wrap=True)

@@ -58,7 +58,7 @@ def test_every_table_has_a_title_and_one_of_them_says_what_degenerate_means(
 ):
     monkeypatch.setenv("COLUMNS", "2000")
     make_study(tmp_path / "own", grid=SMALL)
-    assert run("own", "--root", str(tmp_path), "--degenerate", definition) == 0
+    assert run("own", "--root", str(tmp_path), "--degenerate", definition, "--all") == 0
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     titles = [before for before, line in pairwise(lines) if before and not line]
     assert [line for line in titles if line in TITLES.values()] == [

@@ -20,18 +20,9 @@ from stilt.folder import StudyFolder, read_study
 from stilt.records.claims import new_claim, take
 from stilt.records.results import Failure, Result, SourceResult, read_record
 from tests.support.json_lines import write_jsonl
-from tests.support.own_study import make_own_study
+from tests.support.own_study import command, make_own_study
 
 pytestmark = pytest.mark.slow
-
-
-def command(own: Path, roberta: Path) -> list[str]:
-    """The submit of a user's own study."""
-    return [
-        *("--grid", str(own / "own.toml"), "executor=local", "--root", str(own / "logs")),
-        *("--data-dir", str(own / "data"), "--model", str(roberta), "--workers", "2"),
-        *("--bundles", "2"),
-    ]
 
 
 @pytest.fixture
@@ -369,41 +360,6 @@ def test_the_script_starts_from_any_folder(tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert "18 cells" in run.stdout
-
-
-@pytest.mark.nightly
-def test_the_runs_go_on_when_the_reader_of_the_output_has_enough(own_study, roberta, folder):
-    reading, writing = os.pipe()
-    os.close(reading)
-    script = Path(__file__).parents[2] / "launcher/submit.py"
-    with os.fdopen(writing, "wb") as pipe:
-        run = subprocess.run(
-            [sys.executable, script, *command(own_study, roberta)],
-            stdout=pipe,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert (run.returncode, run.stderr) == (0, "")
-    assert len(results(folder)) == 8
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
-def test_no_worker_outlives_a_launcher_that_breaks_down(arguments, folder, monkeypatch, error):
-    workers = []
-
-    def break_down(pool, bars, overall):
-        workers.extend(run.worker.process for run in pool.running)
-        raise error
-
-    monkeypatch.setattr("launcher.local.pool.Pool._show", break_down)
-    if error is KeyboardInterrupt:
-        assert submit(arguments) == 130
-    else:
-        with pytest.raises(error):
-            submit(arguments)
-    assert workers and all(process.poll() is not None for process in workers)
-    assert not list(folder.claims.glob("*.json"))
 
 
 def test_a_failure_that_cannot_be_recorded_is_printed(

@@ -48,3 +48,12 @@ def make_own_study(place: Path) -> Path:
         '[model]\npath = "set on the command line"\n[source]\nlearning_rate = 1e-3\n'
     )
     return folder
+
+
+def command(own: Path, roberta: Path) -> list[str]:
+    """The submit of a user's own study."""
+    return [
+        *("--grid", str(own / "own.toml"), "executor=local", "--root", str(own / "logs")),
+        *("--data-dir", str(own / "data"), "--model", str(roberta), "--workers", "2"),
+        *("--bundles", "2"),
+    ]
