@@ -1,6 +1,5 @@
 """What a submit does: a grid's study is resolved, what it lacks is claimed, and sent or run."""
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ from launcher.study.claiming import (
 )
 from launcher.study.costs.budget import require_hours
 from launcher.study.costs.known import ended_runs, here, keep, known, of_elements
-from launcher.study.costs.planning import Means, plan_missing
+from launcher.study.costs.planning import Means, plan_missing, share_of
 from launcher.study.growth import Asked, next_step
 from launcher.study.outstanding import outstanding
 from launcher.study.preview import show_plan
@@ -111,13 +110,16 @@ def submit(
         for line in step.said:
             console.print(Text(line))
         means = means_of(work, resolved.study.grid.processes, asked)
-        whole = show_plan(
-            resolved, others, console, executor=executor, bundles=work.bundles, means=means
+        workers = shared_out(resolved.study.grid.processes, work.workers)[0] if not asked else 1
+        aim = work.bundles or (BUNDLES if asked else 4 * workers)
+        bundles = share_of(aim, len(resolved.study.cells), at_least=workers)
+        whole, refused = show_plan(
+            resolved, others, console, executor=executor, bundles=bundles, means=means
         )
-        if asked is not None:
+        if asked is not None and whole.bundles:
             show_arrays(resolved, whole, asked, read_limits(asked), console)
         console.print("Dry run: nothing was written.")
-        return 0
+        return 2 if refused else 0
     if asked is not None:
         require_slurm()
         require_one_cluster()
@@ -207,12 +209,9 @@ class Submit:
         means = means_of(self.work, study.grid.processes, profile)
         ended = ended_runs(study, folder, state.done)
         found = known(study, resolved.cache, means.division, sizes=self.sizes, ended=ended)
-        console.print(Text("\n".join(found.said), "yellow")) if found.said else None
-        most = limits.room or len(study.cells)
-
-        def bundles(cells: int) -> int:
-            return min(max(at_least, math.ceil(aim * cells / len(study.cells))), most)
-
+        if found.said and state.missing:
+            console.print(Text("\n".join(found.said), "yellow"))
+        bundles = share_of(aim, len(study.cells), at_least=at_least, most=limits.room)
         whole = plan_missing(study, state, found, means, console, bundles, self.sizes)
         keep(found, folder)
         fits, later = within(whole, limits)

@@ -142,8 +142,9 @@ def find_studies(root: Path) -> list[StudyFolder]:
     found = [StudyFolder(path.parent) for path in sorted(root.glob("*/study.json"))]
     if not found:
         raise ConfigError(
-            f"{root}: no study here. Begin one with: {spelled('submit')} --grid demo; or "
-            "name the folder that holds them with --root."
+            f"{root}: no study here. Begin one with: {spelled('submit')} --grid demo (with "
+            "--executor local where there is no cluster); or name the folder that holds them with "
+            "--root."
         )
     return found
 

@@ -139,9 +139,18 @@ def show_arrays(
     folder = StudyFolder(resolved.folder.path.resolve())
     script = Script(folder, profile, settings, folder.path / "code" / "DIGEST")
     names = {i: [f"<array {i}>"] for i in range(len(arrays))}
+    alike: dict[str, list[int]] = {}
     for i, array in enumerate(arrays):
-        console.print(Text(f"\narray {i} ({array.stage}), given to sbatch:", "bold"))
-        console.print(script.text(array, dependency(array, names, {})))
+        alike.setdefault(array.stage, []).append(i)
+    for stage, (first, *others) in alike.items():
+        console.print(Text(f"\narray {first} ({stage}), given to sbatch:", "bold"))
+        console.print(script.text(arrays[first], dependency(arrays[first], names, {})))
+        if others:
+            listed = ", ".join(map(str, others))
+            console.print(
+                f"{'arrays' if others[1:] else 'array'} {listed} ({stage}): the same text, but for "
+                "--array, --comment, --dependency, --time and the folder of its tasks."
+            )
 
 
 def sent_table(

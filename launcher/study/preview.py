@@ -1,7 +1,7 @@
 """What a submit would do, without doing it: stages, cells by source and target, cost, arrays."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from rich.console import Console
@@ -51,18 +51,21 @@ def show_plan(
     console: Console,
     *,
     executor: str,
-    bundles: int | None,
+    bundles: Callable[[int], int],
     means: Means,
-) -> Plan:
-    """Prints and returns the plan of what is still to be run.
+) -> tuple[Plan, bool]:
+    """Prints the plan of what is still to be run.
 
     Args:
         resolved: the study.
         others: other studies, from which results may be taken over.
         console: where to print.
         executor: its name, for the text.
-        bundles: bundles to aim at; a usual number where None.
+        bundles: number of cells -> bundles to aim at.
         means: what it may use.
+
+    Returns:
+        The plan; whether a submit would be refused.
 
     Raises:
         ConfigError: See ``plan_missing``.
@@ -76,14 +79,13 @@ def show_plan(
     records = [(offer.run, offer.record) for offer in offers.cells if offer.record is not None]
     ended = [*ended_runs(study, resolved.folder, state.done), *records][:MEASURED]
     sizes = _sizes_here(resolved, console)
-    try:
-        require_synthesis(resolved)
-    except StiltError as error:
-        console.print(Text(f"not as it is: {error}", "yellow"))
+    refusals = list(_refusals(resolved, sizes))
+    for refusal in refusals:
+        console.print(Text(f"not as it is: {refusal}", "yellow"))
     found = known(study, resolved.cache, means.division, sizes=sizes, ended=ended)
     there = state.there | offers.there
     lacking = replace(state, missing=missing, there=there)
-    whole = plan_missing(study, lacking, found, means, console, lambda cells: bundles or 64, sizes)
+    whole = plan_missing(study, lacking, found, means, console, bundles, sizes)
     lacks = (f" (not found here: {resolved.problem})", "yellow") if resolved.problem else "."
     over = f"{len(taken)} to be taken over, " if taken else ""
     console.print(
@@ -97,6 +99,9 @@ def show_plan(
     )
     _show_cells(study, state, taken, missing, console)
     _show_offers(offers, console)
+    if not whole.bundles:
+        console.print("nothing to run.")
+        return whole, bool(refusals)
     console.print(_stages(study, whole))
     console.print(_time(study, found, whole))
     for line in found.said:
@@ -105,9 +110,8 @@ def show_plan(
     counts = Counter(bundle.stage for bundle in whole.bundles)
     said = ", ".join(f"{count} {stage}" for stage, count in counts.items())
     number = counted(len(whole.bundles), "array element" if executor == "slurm" else "bundle")
-    elements = f"{executor}: {number} ({said})."
-    console.print(elements if whole.bundles else "nothing to run.")
-    return whole
+    console.print(f"{executor}: {number} ({said}).")
+    return whole, bool(refusals)
 
 
 def _sizes_here(resolved: ResolvedStudy, console: Console) -> dict[str, Size]:
@@ -123,10 +127,33 @@ def _sizes_here(resolved: ResolvedStudy, console: Console) -> dict[str, Size]:
         try:
             found[name] = measure(task, load_splits(task, resolved.data_dir, hub=False))
         except NoDataError:
-            console.print(
-                Text(f"task {name}: its rows are not here, so its size is a guess.", "yellow")
-            )
+            said = f"task {name}: its rows are not here, so its size is a guess."
+            console.print(Text(said, "yellow"))
     return found
+
+
+def _refusals(resolved: ResolvedStudy, sizes: Mapping[str, Size]) -> Iterator[str]:
+    """Why a submit would be refused, as far as that is known without the Hub."""
+    study = resolved.study
+    try:
+        require_synthesis(resolved)
+    except StiltError as error:
+        yield str(error)
+    for name, task in study.tasks.items():
+        local = not task.synthesis and not any(origin.hub for origin in task.data)
+        if local and task.size is None and name not in sizes:
+            try:
+                load_splits(task, resolved.data_dir, hub=False)
+            except NoDataError as error:
+                yield str(error)
+    for source in study.sources.values():
+        size = sizes.get(source.task) or study.tasks[source.task].size
+        if size is not None and (source.train_size or 0) > size.train:
+            rows = counted(size.train, "training row")
+            yield (
+                f"source {source.name}: train_size = {source.train_size}, but {source.task} has "
+                f"{rows}."
+            )
 
 
 def _show_power(
@@ -252,10 +279,15 @@ def _stages(study: Study, whole: Plan) -> Table:
     for (name, needs), bundles in [*groups.items(), (("all", ()), whole.bundles)]:
         runs = sum(len(bundle.items) for bundle in bundles)
         waits = ", ".join(study.runs[need].name for need in needs)
-        tokens = f"{sum(bundle.cost for bundle in bundles) / 1e6:.1f}"
+        tokens = _millions(sum(bundle.cost for bundle in bundles))
         style = "bold" if name == "all" else None
         table.add_row(name, str(runs), str(len(bundles)), waits, tokens, style=style)
     return table
+
+
+def _millions(tokens: float) -> str:
+    """Millions with one decimal, or with two digits where there are few."""
+    return f"{tokens / 1e6:.1f}" if tokens >= 1e6 else f"{tokens / 1e6:.2g}"
 
 
 def _time(study: Study, found: Known, whole: Plan) -> str:
@@ -268,9 +300,11 @@ def _time(study: Study, found: Known, whole: Plan) -> str:
         seconds = sum(forecast.seconds(study.runs[item]) for b in whole.bundles for item in b.items)
         seconds += found.setting.start * len(whole.bundles) if found.setting else 0.0
         hours = found.division.device_seconds(seconds) / 3600
-        if found.calibration is None:
-            return f"about {_amount(hours, 'worker-hours')}, at the finished cells' speed."
-        return f"about {_amount(hours, unit)}, {found.basis}."
+        unit = unit if found.calibration else "worker-hours"
+        basis = found.basis if found.calibration else "at the finished cells' speed"
+        many = 1 if found.division.gpus else found.division.workers
+        side = f", {_amount(hours / many, 'hours')} with {many} side by side" if many > 1 else ""
+        return f"about {_amount(hours, unit)}{side}, {basis}."
     if not found.division.gpus:
         return (
             "no estimate of hours: nothing was measured on this processor yet "

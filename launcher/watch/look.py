@@ -69,6 +69,8 @@ def _watched(
 ) -> list[StudyStatus]:
     """Looks until nothing is live any more; Ctrl-C ends the watching, and nothing else."""
     statuses = look()
+    if not console.is_terminal:
+        return _logged(look, statuses, console, every)
     note = f"every {every:g} s; Ctrl-C stops watching, and nothing else"
     live = Live(console=console, auto_refresh=False, transient=True)
     # on Ctrl-C the person has seen enough; the study goes on without a watcher
@@ -76,6 +78,23 @@ def _watched(
         while any(status.live for status in statuses):
             shown = screen.full(statuses[0]) if whole else screen.overview(statuses)
             live.update(Group(shown, "", note), refresh=True)
+            time.sleep(every)
+            statuses = look()
+    return statuses
+
+
+def _logged(
+    look: Callable[[], list[StudyStatus]],
+    statuses: list[StudyStatus],
+    console: Console,
+    every: float,
+) -> list[StudyStatus]:
+    """Prints a line for each look, where nothing that was printed can be drawn anew."""
+    with suppress(KeyboardInterrupt):
+        while any(status.live for status in statuses):
+            for status in statuses:
+                counts = ", ".join(f"{n} {state}" for state, n in status.count().items() if n)
+                console.print(f"{time.strftime('%H:%M:%S')} {status.study.name}: {counts}")
             time.sleep(every)
             statuses = look()
     return statuses

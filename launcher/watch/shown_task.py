@@ -165,7 +165,7 @@ def _show_lengths(
     task: Task, lengths: Sequence[Lengths], console: Console, *, estimated: bool
 ) -> None:
     names = [f"{p}%" if p < 100 else "longest" for p in PERCENTILES]
-    columns = ("sequences", "mean, cut", *names, f"over {task.max_length}")
+    columns = ("sequences", "mean after cutting", *names, f"over max_length {task.max_length}")
     title = "tokens of a sequence"
     title += ", guessed from words: --model tells" if estimated else ""
     table = new_table("", *columns, title=title, right=columns)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -192,7 +193,10 @@ def test_no_study_at_all_says_how_to_begin_one(tmp_path, capsys):
     assert "launcher/submit.py" in said.err
 
 
-def test_watch_ends_when_nothing_is_live_any_more(made, tmp_path, capsys):
+@pytest.mark.parametrize("screen", [True, False])
+def test_watch_ends_when_nothing_is_live_any_more(made, tmp_path, capsys, monkeypatch, screen):
+    if screen:
+        monkeypatch.setenv("FORCE_COLOR", "1")
     _, folder = made
     [cell] = undone(made)
     hold(folder, cell.id, submission="local-1", pid=os.getpid(), running=True, started=time.time())
@@ -201,7 +205,9 @@ def test_watch_ends_when_nothing_is_live_any_more(made, tmp_path, capsys):
     code, said = show(tmp_path, capsys, "mine", "--watch", "--every", "1")
     timer.join()
     assert code == 0
-    assert "1 to submit" in said.out
+    assert "to submit" in said.out
+    # what goes to a file gets a line for each look
+    assert bool(re.search(r"^\d\d:\d\d:\d\d mine: .*1 running", said.out, re.M)) != screen
 
 
 def test_the_screen_fits_a_hundred_columns(tmp_path, capsys, commands, monkeypatch):

@@ -1,5 +1,6 @@
 """A plan of what is missing: all of it, or what fits a budget, packed by predicted seconds."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,20 @@ class Means:
     """Of devices, to be spent at most; None for all that is missing."""
     most_seconds: float | None = None
     """Predicted seconds of a bundle at most, see ``stilt.plan.plan``."""
+
+
+def share_of(
+    aim: int, whole: int, *, at_least: int = 1, most: int | None = None
+) -> Callable[[int], int]:
+    """Tells how many bundles a part of a study makes, by its number of cells.
+
+    Args:
+        aim: bundles to aim at for the whole study.
+        whole: cells of the whole study.
+        at_least: bundles that are wanted however little is left.
+        most: bundles that may be queued; as many as cells where absent.
+    """
+    return lambda cells: min(max(at_least, math.ceil(aim * cells / whole)), most or whole)
 
 
 def plan_missing(

@@ -23,7 +23,7 @@ def shown(study, folder, tmp_path, others=(), gpus=1, width=160):
     console = Console(file=io.StringIO(), width=width, color_system=None)
     resolved = ResolvedStudy(study, folder, None, None, tmp_path / "cache")
     means = Means(Division("this machine: made up", 1, 1, gpus))
-    show_plan(resolved, others, console, executor="local", bundles=None, means=means)
+    show_plan(resolved, others, console, executor="local", bundles=lambda cells: 64, means=means)
     return console.file.getvalue()
 
 
@@ -167,9 +167,10 @@ def test_a_dry_run_measures_the_spread_by_finished_pairs(tmp_path):
     rates = [1e-5, 2e-5, 3e-5]
     done = make_done(tmp_path, "done", grid=block(learning_rate=rates, batch_size=[8, 16]))
     study = read_study(done)
+    done.result(next(cell.id for cell in study.cells.values() if cell.target == "cola")).unlink()
     text = shown(study, done, tmp_path)
     assert power_of(text, "rte")[-2:] == ["6", "pairs"]
-    assert "assumed" not in text
+    assert power_of(text, "cola")[-1] == "assumed"
 
 
 def test_a_dry_run_of_a_grid_without_none_compares_nothing(tmp_path):
@@ -208,6 +209,18 @@ def test_a_dry_run_counts_the_rows_of_ones_own_task(tmp_path, monkeypatch, capsy
     assert "its size is a guess" not in told
 
 
+def test_a_dry_run_says_that_a_source_wants_more_rows_than_there_are(tmp_path, monkeypatch, capsys):
+    rows = [{"question": f"a cat {n}", "label": "yes" if n % 2 else "no"} for n in range(30)]
+    command = own_task(tmp_path, *rows)
+    grid = tmp_path / "own.toml"
+    more = '{task = "pets", train_size = 5000}'
+    grid.write_text(grid.read_text().replace('"cola"', more))
+    monkeypatch.chdir(tmp_path)
+    assert submit(command) == 2
+    said = "not as it is: source pets@5000: train_size = 5000, but pets has 30 training rows."
+    assert said in capsys.readouterr().out
+
+
 def test_a_dry_run_refuses_rows_that_the_submit_would_refuse(tmp_path, monkeypatch, capsys):
     command = own_task(tmp_path, {"text": "a cat", "label": "yes"})
     monkeypatch.chdir(tmp_path)
@@ -218,5 +231,8 @@ def test_a_dry_run_refuses_rows_that_the_submit_would_refuse(tmp_path, monkeypat
 def test_a_dry_run_says_whose_rows_are_not_here(tmp_path, monkeypatch, capsys):
     command = own_task(tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert submit(command) == 0
-    assert "task pets: its rows are not here, so its size is a guess." in capsys.readouterr().out
+    assert submit(command) == 2
+    printed = capsys.readouterr().out
+    assert "task pets: its rows are not here, so its size is a guess." in printed
+    assert "not as it is: task 'pets': no data found. Tried: " in printed
+    assert "Dry run: nothing was written." in printed

@@ -50,7 +50,7 @@ def test_what_is_not_there_is_told_before_anything_is_written(
     assert f"error: {said}" in capsys.readouterr().err
     assert not (made / "logs").exists()
 
-    assert submit([*asked, "--executor", "local", "--dry-run"]) == 0
+    assert submit([*asked, "--executor", "local", "--dry-run"]) == 2
     assert f"not as it is: {said}" in capsys.readouterr().out
 
     assert doctor(asked) == 1
