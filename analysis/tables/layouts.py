@@ -145,7 +145,7 @@ def _targets(
         caption += f" Δ: difference from none over paired runs. {_mean_caption(scope)}"
     else:
         caption += f" {THIS_MEANS}"
-    spare = tuple(x for x in (best, "sd", "min", "best", _p_head(scope, asked)) if x in header)
+    spare = tuple(x for x in (best, "sd", "min", _p_head(scope, asked)) if x in header)
     sections = _sections(study, summary, line, scope, differences)
     about = {**_about_p(scope, asked), best: RANGE} if compared else {}
     return TextTable("targets", caption, header, sections, spare, about)

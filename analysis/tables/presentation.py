@@ -256,9 +256,9 @@ def as_rich(table: TextTable, width: int, *, first: bool = True) -> tuple[RichTa
 
 
 def _fitting(table: TextTable, width: int) -> list[int]:
-    """Columns that fit: without the spare ones, and then the last ones, for as long as is needed.
+    """Columns that fit: the first two, and what there is room for of the others.
 
-    The first two stay.
+    The spare ones go first; then the narrowest that is enough, or the last one where none is.
     """
     heads = zip(*_lines(table.header), strict=True)
     rows = [*heads, *(row for section in table.sections for row in section.rows)]
@@ -266,11 +266,12 @@ def _fitting(table: TextTable, width: int) -> list[int]:
     # a section's title stands in the first column
     widths[0] = max(widths[0], *(len(section.title) + 3 for section in table.sections), 0)
     shown = list(range(len(widths)))
-    last = [column for column in reversed(shown[2:]) if table.header[column] not in table.spare]
-    for column in [*map(table.header.index, table.spare), *last]:
-        # one more for the table's edge
-        if sum(widths[column] for column in shown) + 1 > width:
-            shown.remove(column)
+    spare = list(map(table.header.index, table.spare))
+    # one more for the table's edge
+    while (over := sum(widths[column] for column in shown) + 1 - width) > 0 and shown[2:]:
+        enough = [column for column in reversed(shown[2:]) if widths[column] >= over]
+        gone = spare.pop(0) if spare else min(enough, key=widths.__getitem__, default=shown[-1])
+        shown.remove(gone)
     return shown
 
 
