@@ -27,6 +27,7 @@ from launcher.study.claiming import (
     assign,
     claim_bundles,
     drop_dead,
+    leave_hopeless,
     new_submission,
     released_on_error,
     remove_broken,
@@ -119,7 +120,9 @@ def submit(
         if asked is not None and whole.bundles:
             show_arrays(resolved, whole, asked, read_limits(asked), console)
         console.print("Dry run: nothing was written.")
-        return 2 if refused else 0
+        if refused:
+            raise ConfigError("a submit would be refused: see what is 'not as it is' above.")
+        return 0
     if asked is not None:
         require_slurm()
         require_one_cluster()
@@ -205,6 +208,8 @@ class Submit:
         if take_over(resolved, state, self.others, lives, console):
             state = outstanding(resolved.study, resolved.folder, lives)
         study, folder = resolved.study, resolved.folder
+        for message in leave_hopeless(study, folder, state):
+            console.print(Text.assemble(("left out:", "yellow"), f" {message}"))
         drop_dead(folder, state.done | state.there, lives)
         means = means_of(self.work, study.grid.processes, profile)
         ended = ended_runs(study, folder, state.done)
@@ -247,6 +252,8 @@ class Submit:
                 if len(state.done) == len(resolved.study.cells)
                 else "nothing to do here: others hold what is left. Watch it: "
                 f"{spelled('status')} {name} --watch"
+                if state.held
+                else f"nothing to do that could succeed; why: {spelled('status')} {name}"
             )
         if self.outside.notify and mine.bundles:
             ask_for(resolved.folder, self.outside.notify, settings.submission)

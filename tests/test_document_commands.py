@@ -283,7 +283,7 @@ def test_a_command_for_a_cluster_hands_its_arrays_to_sbatch(
 def test_staging_leaves_out_nothing_but_what_only_the_hub_has(command, reader, capsys):
     """Without a network: the text and the generator of SynthesisGPT2 are the Hub's alone."""
     code, told = reader(command), capsys.readouterr()
-    staged = set(re.findall(r"^✓ ([\w-]+)", told.out, re.MULTILINE))
+    staged = set(re.findall(r"^[✓○] ([\w-]+)", told.out, re.MULTILINE))
     assert {"wic", "rte", "hellaswag"} <= staged
     left = re.findall(r"^✗ (\w+ \w+|[\w-]+)", told.out, re.MULTILINE)
     of_the_hub = ["synthesis text", "synthesis model"] if "synthesis-gpt2" in staged else []
@@ -304,7 +304,11 @@ def test_measuring_is_done_here_or_handed_to_sbatch(command, reader, fake, monke
 def test_a_study_for_this_machine_can_be_planned(command, reader, monkeypatch, capsys):
     """The example is run by the test below, the study of MiniLM takes hours."""
     monkeypatch.chdir(ROOT)
-    assert reader(command, "--dry-run") == 0, capsys.readouterr().err
+    code, told = reader(command, "--dry-run"), capsys.readouterr()
+    absent = re.findall("not as it is: (.*)", told.out)
+    # what generates text is of wheels that are not installed for tests
+    assert all(line.startswith("synthesis ") for line in absent)
+    assert code == (2 if absent else 0), told.err
 
 
 @pytest.mark.nightly

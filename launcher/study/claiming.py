@@ -10,12 +10,15 @@ from contextlib import ExitStack, contextmanager
 
 from jobs.settings import Assignment, Settings
 from launcher.scheduler.ledger import PREFIXED
-from launcher.study.outstanding import Lives
+from launcher.study.outstanding import Lives, Outstanding
 from stilt.cell import digest
 from stilt.folder import StudyFolder
 from stilt.plan import Bundle, Plan
 from stilt.records import claims
+from stilt.records.failures import record_failure
+from stilt.study import Study
 from stilt.system.files import write_text
+from stilt.system.units import counted
 
 
 def new_submission(executor: str, prefix: str = "") -> str:
@@ -58,6 +61,22 @@ def claim(item: str, bundle: str, folder: StudyFolder, submission: str, lives: L
     # given back by now; or stale; or a damaged file, which would hold its cell for ever
     free = (there is None and not os.path.lexists(path)) or claims.drop_stale(path, there)
     return free and claims.take(own, path)
+
+
+def leave_hopeless(study: Study, folder: StudyFolder, state: Outstanding) -> Iterator[str]:
+    """Records why cells of a source that diverged cannot be run, and says so, once for a source."""
+    for source, cells in state.hopeless.items():
+        title = study.runs[source].title
+        for cell in cells:
+            if not folder.failure(cell).exists():
+                message = f"its {title} failed: diverged: its weights are of no use"
+                record_failure(study, folder, cell, "source", message)
+        if cells:
+            yield (
+                f"{counted(len(cells), 'cell')} of {title}, whose training diverged, as it would "
+                "again: give it another seed or learning rate. Without "
+                f"{folder.record(study.runs[source])} it is trained once more."
+            )
 
 
 def remove_broken(plan: Plan, folder: StudyFolder, broken: Iterable[str]) -> None:

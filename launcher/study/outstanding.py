@@ -26,6 +26,8 @@ class Outstanding:
     """Of the rest, what a live job holds."""
     missing: list[str] = field(default_factory=list)
     """Cells to submit, in the grid's order."""
+    hopeless: dict[str, list[str]] = field(default_factory=dict)
+    """Source whose training diverged, as it would again -> cells that have no result for it."""
     closed: list[str] = field(default_factory=list)
     """Messages on results that may be valid, but may not be read: their cells are left alone."""
     damaged: list[str] = field(default_factory=list)
@@ -73,6 +75,11 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.held.add(run.id)
         elif run.cell:
             found.missing.append(run.id)
+    for source in study.sources:
+        if source not in found.there | found.held and _diverged(study, folder, source):
+            found.hopeless[source] = [c for c in found.missing if source in study.runs[c].needs]
+    left = {cell for cells in found.hopeless.values() for cell in cells}
+    found.missing[:] = [cell for cell in found.missing if cell not in left]
     for source in _needed(study, found):
         record = read_ending(study, folder, study.runs[source])
         place = folder.source(source)
@@ -82,6 +89,15 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.broken.add(source)
             found.damaged.append(f"{flaw}; the source is trained again")
     return found
+
+
+def _diverged(study: Study, folder: StudyFolder, source: str) -> bool:
+    """Whether a sound record says that a source's training diverged."""
+    try:
+        record = read_ending(study, folder, study.runs[source])
+    except ResultError:
+        return False
+    return record is not None and record.status == "diverged"
 
 
 def names_in(folder: Path) -> set[str]:

@@ -99,6 +99,9 @@ def show_plan(
     )
     _show_cells(study, state, taken, missing, console)
     _show_offers(offers, console)
+    for source, cells in state.hopeless.items():
+        said = f"{study.runs[source].title} diverged: its {counted(len(cells), 'cell')} cannot run."
+        console.print(Text(said, "yellow"))
     if not whole.bundles:
         console.print("nothing to run.")
         return whole, bool(refusals)

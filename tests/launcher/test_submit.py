@@ -206,6 +206,18 @@ def test_a_diverged_source_fails_its_targets_and_the_rest_goes_on(
     assert {failure.kind for failure in failed.values()} == {"source"}
     assert {study.cells[c].source for c in results(folder)} == {"none"}
 
+    # it would diverge again; a new cell of it is told as failed as well
+    lost = next(iter(failed))
+    folder.failure(lost).unlink()
+    assert submit([*arguments, "--dry-run"]) == 0
+    assert "source endings diverged: its 4 cells cannot run." in capsys.readouterr().out
+    assert submit(arguments) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "left out: 4 cells of source endings, whose training diverged" in printed
+    assert "4 of 8 cells done, 0 held by live jobs, 0 runs to do" in printed
+    assert "nothing to do that could succeed" in printed
+    assert read_record(Failure, folder.failure(lost)).kind == "source"
+
 
 def test_other_rows_than_the_study_began_with_are_refused(
     arguments, finished, folder, own_study, capsys

@@ -154,7 +154,7 @@ def test_a_profile_is_refused_by_its_name_and_field_or_taken_as_it_is(seeds, fre
         path = own / "cluster.toml"
         path.write_text(toml_text(PROFILE))
         made = spoil(rng, path)
-        places = ["--root", own / "logs", "--model", MODEL]
+        places = ["--root", own / "logs", "--model", MODEL, "--data-dir", own / "data"]
         end = ended(submit, ["--grid", own / "own.toml", "--dry-run", "--profile", path, *places])
         found = complaints(end, named=named(made, str(path), reading(path)))
         if end.code == 0:

@@ -166,8 +166,11 @@ DAMAGED = {
     "a list": ("[1, 2]", r"x\.json: .*"),
     "a number": ("5", r"x\.json: .*"),
     "null": ("null", r"x\.json: .*"),
-    "another kind of record": (line(FAILURE), r"x\.json: .*fields 'status', .* are missing"),
-    "a foreign file": ('{"eval_acc": 0.5}', r"x\.json: fields 'study', .* are missing"),
+    "another kind of record": (line(FAILURE), r"x\.json: unknown field 'source'\. Known: .*status"),
+    "a foreign file": (
+        '{"eval_acc": 0.5}',
+        r"x\.json: unknown field 'eval_acc'.* Fields 'study', .* are missing",
+    ),
     "a newer schema": (
         json.dumps(RESULT.model_dump(mode="json") | {"schema_version": 2, "extra": {}}),
         r"x\.json: schema_version 2; this version reads 1\.",
