@@ -37,6 +37,7 @@ setup: $(VENV)/.installed
 
 # torch's CPU build where no GPU is present and the package index has one; else the usual build
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	@echo "setting up $(VENV): some minutes, 2 GB"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	command -v nvidia-smi > /dev/null \
 	  || $(BIN)/pip install --quiet --prefer-binary "torch==$(TORCH)+cpu" 2> /dev/null \

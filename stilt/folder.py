@@ -37,6 +37,9 @@ class StudyFolder:
         self.submissions = path / "submissions.jsonl"
         self.calibration = path / "calibration.json"
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
     @property
     def argument(self) -> str:
         """What a person types to name the study: its name below logs/, else its path."""

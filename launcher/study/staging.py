@@ -95,7 +95,7 @@ def require_tried(resolved: ResolvedStudy, splits: Mapping[str, Splits], console
     )
     if not untried:
         return
-    console.print("trying the model, which is done once")
+    console.print("trying the model on each task, once; this takes up to a minute")
     request = as_request(resolved, generate=False, device="cpu")
     try:
         found = run(request.model_copy(update={"trial": untried}), console, online=False)

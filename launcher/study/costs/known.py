@@ -139,8 +139,8 @@ def known(
         unmeasured = [name for name, task in study.tasks.items() if not calibration.task(task)]
         if unmeasured:
             said += (
-                f"not measured, and estimated by mean length: {', '.join(unmeasured)}. Measure "
-                f"them: {spelled('doctor')} --measure.",
+                f"hours on {', '.join(unmeasured)} are estimated by mean length; "
+                f"{spelled('doctor')} --measure would measure them.",
             )
     found = forecast(study, calibration, setting, sizes=sizes, ended=ended)
     return Known(found, division, calibration, setting, said)
@@ -158,7 +158,9 @@ def _find(study: Study, cache: Path, place: str) -> tuple[Calibration | None, tu
         return None, ("the calibration is not used: it is of runs of one process each.",)
     if found is None:
         away = [f"{one.place} (recipe {one.recipe})" for one in others(cache, model, path)]
-        told = f"calibrations of this model are not used, as they are of: {'; '.join(away)}."
+        told = (
+            f"this model was measured elsewhere only, which tells no hours here: {'; '.join(away)}."
+        )
         return None, (told,) if away else ()
     changed = [
         f"{name} {found.versions[name]}, now {now}"

@@ -43,7 +43,7 @@ def test_that_of_another_place_or_recipe_is_told_and_not_used(tmp_path, other):
     found = known(bound, tmp_path, DIVISION)
     assert found.calibration is None and found.predict is None
     (said,) = found.said
-    assert f"{place} (recipe {made.recipe})" in said and "not used" in said
+    assert f"{place} (recipe {made.recipe})" in said and "tells no hours here" in said
 
 
 def test_that_of_another_model_is_of_no_account(tmp_path):
@@ -77,7 +77,7 @@ def test_what_differs_from_the_measurement_is_told(tmp_path):
     said = " ".join(found.said)
     assert "torch 1.0, now " in said
     assert "measured with 4 x 2 threads, and to run with 3 x 2" in said
-    assert "not measured, and estimated by mean length: cola." in said
+    assert "hours on cola are estimated by mean length; " in said
 
 
 def test_a_study_keeps_the_calibration_that_it_was_planned_by(tmp_path):
