@@ -99,16 +99,12 @@ class Summary:
         """
         shown, study = self.shown(), self.collection.study
         printed = shown if self.reports or whole else shown[:1]
-        words, notes = self.words(brief=True), self.notes
+        frames = self.frames["summary"], self.frames["differences"], self.frames["pooled"]
+        words, notes = sentences(study, *frames, self.asked, brief=True), self.notes
         if more := len(shown) - len(printed):
             place = self.collection.folder.summary / "summary.md"
             notes = [*notes, f"{counted(more, 'more table')}: with --all, or in {place}"]
         show(printed, notes, study.name, [] if self.reports else words)
-
-    def words(self, *, brief: bool = False) -> list[str]:
-        """What the tables show, in sentences; ``brief`` ones define nothing."""
-        frames = self.frames["summary"], self.frames["differences"], self.frames["pooled"]
-        return sentences(self.collection.study, *frames, self.asked, brief=brief)
 
     def facts(self) -> tuple[Group, ...]:
         """What others need to know to judge or repeat the study."""

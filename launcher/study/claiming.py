@@ -71,12 +71,11 @@ def leave_hopeless(study: Study, folder: StudyFolder, state: Outstanding) -> Ite
             if not folder.failure(cell).exists():
                 message = f"its {title} failed: diverged: its weights are of no use"
                 record_failure(study, folder, cell, "source", message)
-        if cells:
-            yield (
-                f"{counted(len(cells), 'cell')} of {title}, whose training diverged, as it would "
-                "again: give it another seed or learning rate. Without "
-                f"{folder.record(study.runs[source])} it is trained once more."
-            )
+        yield (
+            f"{counted(len(cells), 'cell')} of {title}, whose training diverged, as it would "
+            "again: give it another seed or learning rate. Without "
+            f"{folder.record(study.runs[source])} it is trained once more."
+        )
 
 
 def remove_broken(plan: Plan, folder: StudyFolder, broken: Iterable[str]) -> None:

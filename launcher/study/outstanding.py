@@ -77,7 +77,9 @@ def outstanding(study: Study, folder: StudyFolder, lives: Lives) -> Outstanding:
             found.missing.append(run.id)
     for source in study.sources:
         if source not in found.there | found.held and _diverged(study, folder, source):
-            found.hopeless[source] = [c for c in found.missing if source in study.runs[c].needs]
+            cells = [cell for cell in found.missing if source in study.runs[cell].needs]
+            if cells:
+                found.hopeless[source] = cells
     left = {cell for cells in found.hopeless.values() for cell in cells}
     found.missing[:] = [cell for cell in found.missing if cell not in left]
     for source in _needed(study, found):
