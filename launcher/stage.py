@@ -28,6 +28,7 @@ from launcher.study.lookup import with_places
 from launcher.study.resolve import ResolvedStudy, resolve_study, show_oddities
 from launcher.study.staging import as_request, run
 from launcher.watch.fields import Kind, show_fields
+from launcher.watch.listing import Listed, show_names
 from launcher.watch.shown_task import find_task, request_lengths, rows_of_task, show_task
 from stilt.data.oddities import few_dev_rows
 from stilt.data.splits import Splits
@@ -41,6 +42,7 @@ from stilt.system.invocation import spelled
 def stage(
     grid: str | None = None,
     *,
+    list: Listed | None = None,  # the flag's name
     show: str | None = None,
     fields: Kind | None = None,
     study: str | None = None,
@@ -51,10 +53,11 @@ def stage(
 ) -> int:
     """Fetches model and data of a grid, tokenises every task, and checks it all.
 
-    One of --grid, --show and --fields says what is asked for.
+    One of --grid, --list, --show and --fields says what is asked for.
 
     Args:
         grid: name of a grid (full, demo, ...) or path of a TOML file.
+        list: instead, list the grids or the tasks that can be named here, one's own among them.
         show: instead, show this task (a name, or the path of its file): examples, lengths, labels,
             baselines, cost of one cell, and what is odd. With --model by its tokenizer.
         fields: instead, list what a task, grid or cluster file may say, with an example of each.
@@ -65,6 +68,9 @@ def stage(
         check: only check that all is there, with the Hub switched off as in a job.
     """
     console = output()
+    if list is not None:
+        show_names(list, console)
+        return 0
     if fields is not None:
         show_fields(fields, console)
         return 0
@@ -72,7 +78,8 @@ def stage(
         return _show(show, places, console)
     if grid is None:
         raise ConfigError(
-            "--grid NAME (what is to be staged) or --show TASK or --fields task is expected."
+            "--grid NAME (what is to be staged), --list tasks, --show TASK or --fields task is "
+            "expected."
         )
     resolved = resolve_study(grid, places, name=study)
     writable_folder(resolved.cache)

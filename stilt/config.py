@@ -69,6 +69,29 @@ def folders_of(variable: str) -> list[Path]:
     return [Path(part) for part in os.environ.get(variable, "").split(os.pathsep) if part]
 
 
+def is_grid(table: Mapping[str, Any]) -> bool:
+    """Whether a TOML file is a grid: grids and tasks of a user may lie in one folder."""
+    return bool(table.keys() & {"sources", "targets", "blocks", "include", "evaluate", "model"})
+
+
+def is_grid_file(path: Path) -> bool:
+    """Whether a file can be read and is a grid."""
+    return is_grid(_if_readable(path))
+
+
+def is_task_file(path: Path) -> bool:
+    """Whether a file can be read and looks like a task: other programs write TOML, too."""
+    table = _if_readable(path)
+    return bool(table.keys() & {"kind", "extends", "data"}) and not is_grid(table)
+
+
+def _if_readable(path: Path) -> dict[str, Any]:
+    try:
+        return read_toml(path)
+    except ConfigError:
+        return {}
+
+
 def require_counts(**flags: int | None) -> None:
     """Makes sure that flags of the command line that count something are at least 1, where given.
 

@@ -9,9 +9,19 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic.config import JsonDict
 
 from stilt.cell import NONE, Hyperparameters
-from stilt.config import Count, Flag, Mistakes, ModelT, Written, folders_of, parse, read_toml
+from stilt.config import (
+    Count,
+    Flag,
+    Mistakes,
+    ModelT,
+    Written,
+    folders_of,
+    is_grid_file,
+    parse,
+    read_toml,
+)
 from stilt.errors import ConfigError, unknown
-from stilt.task import Task, is_grid_file
+from stilt.task import Task
 
 GRID_FOLDER = Path(__file__).parent / "grids"
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -276,10 +286,8 @@ OF_TASKS = dict.fromkeys(
     - {*Grid.model_fields, *Block.model_fields, *SourceSpec.model_fields, "size"},
     "belongs to a task: set it in the task's file",
 )
-"""Fields of task files that a person may look for in a grid, and what she is told.
-
-``size`` is more likely a source's ``train_size``.
-"""
+"""Fields of task files that a person may look for in a grid, and what she is told; ``size`` is more
+likely a source's ``train_size``."""
 
 
 def grid_names() -> list[str]:
@@ -375,8 +383,7 @@ def _joined(path: Path, seen: tuple[Path, ...], wrong: Mistakes) -> dict[str, An
         evaluate += part.pop("evaluate")
         axes = {**part.pop("axes"), **axes}
         included = {**part, **included}
-    for key in ("name", "title"):
-        included.pop(key, None)
+    included = {key: told for key, told in included.items() if key not in ("name", "title")}
     if "sources" in axes or "targets" in axes:
         blocks.append(wrong.parse(Block, axes, path))
         axes = {}

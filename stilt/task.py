@@ -10,7 +10,16 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from stilt import rows
 from stilt.cell import Hyperparameters
-from stilt.config import Count, Flag, Written, folders_of, parse, read_toml
+from stilt.config import (
+    Count,
+    Flag,
+    Written,
+    folders_of,
+    is_grid,
+    is_task_file,
+    parse,
+    read_toml,
+)
 from stilt.errors import ConfigError, shown, unknown
 from stilt.rows import FieldName, columns_of
 
@@ -300,6 +309,12 @@ def load_task(name: str, extra: Iterable[Path] = (), also: Iterable[str] = ()) -
     return task
 
 
+def task_names(extra: Iterable[Path] = ()) -> list[str]:
+    """Lists the tasks that ``load_task`` finds with the same ``extra``."""
+    where = (*extra, *folders_of("STILT_TASKS"), TASK_FOLDER)
+    return sorted({p.stem for folder in where for p in folder.glob("*.toml") if is_task_file(p)})
+
+
 def _require_meant(task: Task, path: Path) -> None:
     """Refuses a task file whose templates give every row the same text, or the answer.
 
@@ -345,8 +360,7 @@ def _table(
     if tables and not found:
         raise ConfigError(f"{seen[-1]}: field 'extends' = {shown(name)} leads back to this file.")
     if not found:
-        known = {p.stem for folder in where for p in folder.glob("*.toml") if _is_task(p)}
-        known |= set(also)
+        known = {*task_names(where), *also}
         place = f"{seen[-1]}: field 'extends': " if seen else ""
         raise ConfigError(
             f"{place}{unknown('task', name, known)} Task files are looked for in "
@@ -374,25 +388,3 @@ def _table(
         # two rows of one title in a table could not be told apart
         inherited.pop("title", None)
     return path, inherited | table
-
-
-def is_grid(table: dict[str, Any]) -> bool:
-    """Whether a TOML file is a grid: grids and tasks of a user may lie in one folder."""
-    return bool(table.keys() & {"sources", "targets", "blocks", "include", "evaluate", "model"})
-
-
-def is_grid_file(path: Path) -> bool:
-    """Whether a file can be read and is a grid."""
-    try:
-        return is_grid(read_toml(path))
-    except ConfigError:
-        return False
-
-
-def _is_task(path: Path) -> bool:
-    """Whether a file can be read and looks like a task: other programs write TOML, too."""
-    try:
-        table = read_toml(path)
-    except ConfigError:
-        return False
-    return bool(table.keys() & {"kind", "extends", "data"}) and not is_grid(table)

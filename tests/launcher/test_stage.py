@@ -18,6 +18,8 @@ from launcher.stage import as_request, end_of
 from launcher.stage import main as stage
 from launcher.study.resolve import resolve_study
 from stilt.folder import StudyFolder
+from stilt.grid import grid_names
+from stilt.task import task_names
 from tests.support.json_lines import write_jsonl
 
 
@@ -219,11 +221,43 @@ def test_one_file_is_shown_with_how_it_is_cut_and_how_little_few_rows_tell(tmp_p
     assert f"one row is {100 / dev:.1f} points of accuracy, and smaller differences" in said
 
 
+@pytest.mark.parametrize("listed", ["grids", "tasks"])
+def test_every_grid_and_task_is_listed_those_of_one_s_own_too(
+    listed, own_study, monkeypatch, capsys
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(own_study)
+    monkeypatch.setenv("STILT_GRIDS", str(own_study))
+    (own_study / "broken.toml").write_text(
+        'kind = "classification"\n' if listed == "tasks" else 'targets = ["rte"]\n'
+    )
+    assert stage(["--list", listed]) == 0
+    said = capsys.readouterr().out
+    row_of = {words[0]: words for line in said.splitlines() if (words := line.split())}
+    ours = grid_names() if listed == "grids" else task_names([own_study, own_study / "tasks"])
+    assert {"full", "own", "broken"} <= set(ours) or {"rte", "endings", "broken"} <= set(ours)
+    # a file that says something wrong is told, and in no row
+    assert set(ours) - set(row_of) == {"broken"}
+    assert "left out: " in said and "broken.toml: field" in said
+    if listed == "grids":
+        assert row_of["table2"][-3:] == ["1", "2", "144"]
+    else:
+        assert row_of["rte"][-4:] == ["classification", "accuracy", "2490", "277"]
+
+
+@pytest.mark.parametrize("listed", ["grids", "tasks"])
+def test_a_narrow_terminal_cuts_no_name_of_the_list(listed, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert stage(["--list", listed]) == 0
+    names = grid_names() if listed == "grids" else task_names()
+    assert set(names) <= set(capsys.readouterr().out.split())
+
+
 def test_help_says_first_what_is_expected_and_breaks_its_lines(capsys):
     with pytest.raises(SystemExit):
         stage(["--help"])
     lines = capsys.readouterr().out.splitlines()
     head = list(itertools.takewhile(lambda line: " options " not in line, lines))
-    assert "One of --grid, --show and --fields says what is asked for." in head
+    assert "One of --grid, --list, --show and --fields says what is asked for." in head
     assert max(map(len, head)) < 80
     assert ["", ""] not in [head[i : i + 2] for i in range(len(head))]
