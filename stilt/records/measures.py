@@ -6,6 +6,11 @@ ALIKE = 1e-6
 """Numbers that differ by a smaller share of their size are equal: float32 has seven digits."""
 
 
+def range_of(metric: str) -> tuple[float, float]:
+    """The lowest and the highest value of a metric: correlations, MCC among them, begin at -1."""
+    return (-1.0 if metric in ("mcc", "pearson", "spearman") else 0.0), 1.0
+
+
 def of_confusion(metric: str, confusion: np.ndarray) -> float:
     """A metric of classes: ``accuracy``, ``mcc``, ``f1`` (of the second class) or ``macro-f1``.
 

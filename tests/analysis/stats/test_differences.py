@@ -50,6 +50,17 @@ def test_differences_are_paired_by_hyperparameters_and_seed():
     assert row["improvement"] == pytest.approx((1.5 + 2.5 + 3.5 + 4) / 16)
 
 
+@pytest.mark.parametrize(("metric", "widest"), [("accuracy", 1.0), ("f1", 1.0), ("mcc", 2.0)])
+def test_no_interval_goes_beyond_what_two_scores_can_differ_by(metric, widest):
+    # two configurations that disagree: Student's t of one degree of freedom is 12.7 wide
+    sides = (("none", [0.1, 0.1, 0.9, 0.9]), ("a", [0.9, 0.9, 0.2, 0.2]))
+    cells = frame(*(run | {"metric": metric} for side in sides for run in runs(*side)))
+    row = one(differences_against_none(cells), source="a")
+    assert (row["mean_low"], row["mean_high"]) == (-widest, widest)
+    assert row["mean"] == pytest.approx(0.05)
+    assert row["p"] > 0.05
+
+
 def test_pairs_that_are_not_whole_do_not_enter():
     cells = frame(*runs("none", [0.5, None, 0.7, 0.9]), *runs("a", [0.6, 0.99, None, 0.9]))
     row = one(differences_against_none(cells), source="a")
