@@ -32,7 +32,7 @@ def summarize(
     interim: bool = False,
     format: Format = "table",  # the flag's name
     whole: Annotated[bool, tyro.conf.arg(name="all")] = False,
-    report: tuple[Report, ...] = (),
+    report: tyro.conf.UseAppendAction[tuple[Report, ...]] = (),
     compare: tuple[str, str] | None = None,
     pool: str | None = None,
     no_figures: bool = False,
@@ -57,8 +57,8 @@ def summarize(
         format: of what is printed; every format is written to the study's summary folder anyway.
         whole: print all tables: also median and other rules for degenerate runs, variance, flipped
             answers, power, sources, hyperparameters, and the paper's tables that the study has.
-        report: print these tables and figures of the paper alone, with a study's numbers beside the
-            paper's.
+        report: print this table or figure of the paper alone, with a study's numbers beside the
+            paper's; may be repeated.
         compare: two studies, the second to be subtracted from the first, cell by cell.
         pool: show the studies as one of this name, each cell counted once; refused where their
             models, recipes, tasks or data differ. Written to a folder of that name below root.

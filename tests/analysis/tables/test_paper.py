@@ -259,6 +259,16 @@ def test_of_all_studies_those_without_a_table_are_left_out_and_one_that_was_name
     assert not (tmp_path / "table2/summary/table2.md").exists()
 
 
+def test_a_study_s_name_may_follow_the_table_s(tmp_path, capsys):
+    make_study(tmp_path / "table2", grid="table2", missing=0.9)
+    places = ["--root", str(tmp_path), "--no-figures"]
+    assert summarize([*places, "--report", "table2", "table2"]) == 0
+    assert "Table 2" in capsys.readouterr().out
+    both = [*places, "table2", "--report", "table2", "--report", "table4"]
+    assert summarize(both) == 2
+    assert "--report table4: study 'table2' has no" in capsys.readouterr().err
+
+
 def test_where_no_study_has_a_table_it_is_refused(tmp_path, capsys):
     block = TINY["blocks"][0] | {"sources": ["none", "cola"], "targets": ["boolq"]}
     for name in ("one", "two"):
