@@ -284,7 +284,7 @@ def write(summary: Summary, *, figures: bool) -> list[Path]:
         exports.write_csv(frames[name], folder.summary / f"{name}.csv")
         paths.append(folder.summary / f"{name}.csv")
     files = {f"{name}.csv": frame for name, frame in frames.items() if name != "sources"}
-    said = metadata.metadata({"cells.csv": collection.cells, **files})
+    said = metadata.metadata({metadata.CELLS: collection.cells, **files})
     paths.append(folder.summary / metadata.NAME)
     write_text(paths[-1], exports.json_text(said))
     if figures:

@@ -1,4 +1,4 @@
-"""Writes docs/reference: every field of task, grid and cluster files, as the models have them.
+"""Writes docs/reference: every field of task, grid and cluster files, every column of results.
 
 ``python docs/write_reference.py``; a test compares.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from analysis.read.columns import CELLS, DESCRIBED, WIDE_COLUMNS
 from launcher.watch.fields import Kind, page
 
 FOLDER = Path(__file__).parent / "reference"
@@ -38,7 +39,24 @@ PAGES: dict[Kind, tuple[str, str]] = {
 
 def pages() -> dict[Path, str]:
     """Each page's file and text."""
-    return {FOLDER / f"{kind}.md": page(kind, *told) for kind, told in PAGES.items()}
+    fields = {FOLDER / f"{kind}.md": page(kind, *told) for kind, told in PAGES.items()}
+    return {**fields, FOLDER / "cells.md": _cells()}
+
+
+def _cells() -> str:
+    """The page of the columns of all cells."""
+    wide = " and ".join([", ".join(WIDE_COLUMNS[:-1]), WIDE_COLUMNS[-1]])
+    rows = (f"| `{name}` | {kind} | {said} |" for name, (kind, said) in DESCRIBED.items())
+    return f"""# Columns of a study's cells
+
+`{CELLS}` in a study's `summary` folder has a row for each cell of the grid, in the grid's order,
+whether it has ended or not. `cells.csv` has the same without {wide}. Types
+are those of polars. What a result would have to tell is null where there is none.
+
+| column | type | meaning |
+|---|---|---|
+{chr(10).join(rows)}
+"""
 
 
 if __name__ == "__main__":

@@ -19,69 +19,93 @@ IDENTITY = ("stage", "source", "source_id", "target", "seed", *HYPERPARAMETERS)
 CELLS = "cells.parquet"
 """Every column of every cell, in a study's summary folder."""
 
-FRAME: Schema = {
-    "study": pl.String,  # name of the study
-    "cell": pl.String,  # id; for a source its own id
-    "stage": pl.String,  # target | evaluate | source
-    "source": pl.String,  # name in tables; "none" for the pretrained model
-    "source_id": pl.String,  # null for none
-    "source_task": pl.String,  # null for none
-    "source_size": pl.Int64,  # training rows; null for all, and for none
-    "source_seed": pl.Int64,  # null for none
-    "target": pl.String,
-    "learning_rate": pl.Float64,  # this and the next five are null for an evaluation
-    "batch_size": pl.Int64,
-    "warmup_ratio": pl.Float64,
-    "seed": pl.Int64,  # never null
-    "init_seed": pl.Int64,  # null where the seed serves
-    "order_seed": pl.Int64,
-    "status": pl.String,  # ok | diverged | failed | missing
-    "kind": pl.String,  # classification | multiple-choice | regression; known for every cell
-    "metric": pl.String,  # of the task; known for every cell
-    "score": pl.Float64,  # fraction; null unless ok
-    "accuracy": pl.Float64,
-    "mcc": pl.Float64,
-    "dev_loss": pl.Float64,  # nats; squared error in regression
-    "majority": pl.Float64,  # score of the best constant answer; null without a result
-    "chance": pl.Float64,  # score of a random guess; of F1 null without a result
-    "classes": pl.Int64,  # K; 1 in regression; known for every cell
-    "train_rows": pl.Int64,
-    "dev_rows": pl.Int64,
-    "data": pl.String,  # digest of the target's rows
-    "ties": pl.Int64,
-    "constant": pl.Boolean,  # predictions all of one class; in regression all but equal
-    "predictions": pl.String,  # one base-36 digit per dev example; numbers in regression
-    "gold": pl.String,
-    "carried": pl.String,  # modules whose weights came from the start model
-    "fresh": pl.String,  # modules that were drawn anew; both null without training
-    "updates": pl.Int64,
-    "examples": pl.Int64,  # of one pass at most, by the grid; null for an evaluation
-    "chunk": pl.Int64,  # the same, as it was: fewer where memory ran out; null where not told
-    "final_loss": pl.Float64,  # as dev_loss
-    "lowest_loss": pl.Float64,
-    "loss": CURVE,
-    "gradient_norm": CURVE,
-    "tokens_real": pl.Int64,
-    "tokens_computed": pl.Int64,
-    "seconds": pl.Float64,  # load + encode + train + evaluate
-    "train_seconds": pl.Float64,
-    "started": TIME,
-    "finished": TIME,
-    "host": pl.String,
-    "job": pl.String,
-    "attempt": pl.Int64,
-    "device": pl.String,
-    "peak_memory": pl.Int64,  # bytes: of the GPU, else of the process with what it ran before
-    "energy": pl.Float64,  # joules of the device while it ran; null where it does not tell
-    "commit": pl.String,
-    "code": pl.String,
-    "taken_from": pl.String,  # study that it was taken over from; null where run for this one
-    "start": pl.String,  # SHA-256 of its source's weights; null for none, and where not told
-    "failure_kind": pl.String,  # null unless failed
-    "failure_message": pl.String,
-    "log": pl.String,  # relative to the study's folder
+DESCRIBED: dict[str, tuple[DataType, str]] = {
+    "study": (pl.String, "name of the study"),
+    "cell": (pl.String, "the run's id; for a source the source's own"),
+    "stage": (pl.String, "target, evaluate (scored without training) or source"),
+    "source": (pl.String, "source's name in tables; none for the pretrained model"),
+    "source_id": (pl.String, "id of the source's training; null for none"),
+    "source_task": (pl.String, "task of the source; null for none"),
+    "source_size": (pl.Int64, "training rows of the source; null for all, and for none"),
+    "source_seed": (pl.Int64, "seed of the source's training; null for none"),
+    "target": (pl.String, "name of the target task"),
+    "learning_rate": (
+        pl.Float64,
+        "the highest of the schedule; null for an evaluation",
+    ),
+    "batch_size": (pl.Int64, "effective batch size; null for an evaluation"),
+    "warmup_ratio": (pl.Float64, "share of the updates in which the rate rises; null likewise"),
+    "seed": (pl.Int64, "the run's seed; never null"),
+    "init_seed": (pl.Int64, "seed of fresh weights; null where the seed serves"),
+    "order_seed": (pl.Int64, "seed of the rows' order; null where the seed serves"),
+    "status": (pl.String, "ok, diverged (the loss was not finite), failed or missing"),
+    "kind": (
+        pl.String,
+        "classification, multiple-choice or regression: the target's",
+    ),
+    "metric": (pl.String, "the target's"),
+    "score": (pl.Float64, "dev score by the metric, a fraction; null unless status is ok"),
+    "accuracy": (pl.Float64, "dev accuracy, a fraction"),
+    "mcc": (pl.Float64, "Matthews correlation on dev, from -1 to 1"),
+    "dev_loss": (pl.Float64, "mean loss on dev, in nats; in regression the squared error"),
+    "majority": (pl.Float64, "score of the best constant answer; null without a result"),
+    "chance": (pl.Float64, "score of a random guess; null for F1 without a result"),
+    "classes": (pl.Int64, "K, classes or options; 1 in regression"),
+    "train_rows": (pl.Int64, "training rows"),
+    "dev_rows": (pl.Int64, "dev rows"),
+    "data": (pl.String, "digest of the target's rows"),
+    "ties": (pl.Int64, "dev examples whose best two or more options had equal scores"),
+    "constant": (
+        pl.Boolean,
+        "all predictions are of one class; in regression all but equal",
+    ),
+    "predictions": (pl.String, "one base-36 digit for each dev example; in regression the numbers"),
+    "gold": (pl.String, "labels of the dev examples, written as predictions are"),
+    "carried": (
+        pl.String,
+        "modules that have the start model's weights; null without training",
+    ),
+    "fresh": (pl.String, "modules with weights drawn anew; null without training"),
+    "updates": (pl.Int64, "updates of the weights"),
+    "examples": (pl.Int64, "examples of one pass at most, by the grid; null for an evaluation"),
+    "chunk": (
+        pl.Int64,
+        "the same, as it was: fewer where memory ran out; null if not told",
+    ),
+    "final_loss": (pl.Float64, "mean training loss of the last tenth of the updates, as dev_loss"),
+    "lowest_loss": (pl.Float64, "lowest mean training loss over any tenth of the updates"),
+    "loss": (CURVE, "training loss: update, and mean since the last point"),
+    "gradient_norm": (CURVE, "norm of the gradient before clipping, likewise"),
+    "tokens_real": (pl.Int64, "training tokens without padding"),
+    "tokens_computed": (pl.Int64, "positions computed in training: tokens and padding"),
+    "seconds": (pl.Float64, "load, encode, train and evaluate, of interrupted attempts, too"),
+    "train_seconds": (pl.Float64, "training alone, of interrupted attempts, too"),
+    "started": (TIME, "when its first attempt began, in UTC"),
+    "finished": (TIME, "when the result was written, in UTC"),
+    "host": (pl.String, "name of the machine"),
+    "job": (pl.String, "SLURM's id of the array element; null without SLURM"),
+    "attempt": (pl.Int64, "attempts that it took, interrupted ones among them"),
+    "device": (pl.String, "name of the GPU, or cpu and the kind of processor"),
+    "peak_memory": (
+        pl.Int64,
+        "most bytes: of the GPU, else of the process with what it ran before",
+    ),
+    "energy": (
+        pl.Float64,
+        "joules of the GPU during the run; null where it does not tell",
+    ),
+    "commit": (pl.String, "git commit of the code"),
+    "code": (pl.String, "digest of the code that decided the result"),
+    "taken_from": (pl.String, "study that it was taken over from; null where it ran for this one"),
+    "start": (pl.String, "SHA-256 of its source's weights; null for none, and where not told"),
+    "failure_kind": (pl.String, "kind of the failure; null unless status is failed"),
+    "failure_message": (pl.String, "what the failure said"),
+    "log": (pl.String, "its log, relative to the study's folder"),
 }
-"""Columns of the frame of cells, in order. Rows stand in the grid's order."""
+"""Columns of the frame of cells, in order, and what each means. Rows stand in the grid's order."""
+
+FRAME: Schema = {name: kind for name, (kind, _) in DESCRIBED.items()}
+"""Their types."""
 
 WIDE_COLUMNS = ("predictions", "gold", "loss", "gradient_norm")
 """The four columns that are nine tenths of a frame."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from analysis.read.columns import DESCRIBED
 from analysis.stats.scope import FIXED
 
 NAME = "csv-metadata.json"
@@ -71,13 +72,12 @@ MEANINGS: dict[str, str] = {
     "smallest_holm": "the same where Holm's method over all comparisons is at its strictest",
     "lowest_p": "lowest p that swapping so many configurations can give",
     "lowest_p_holm": "lowest_p where Holm's method is at its strictest",
-    "peak_memory": "most bytes used: of the GPU, else of the process with what it ran before",
-    "energy": "joules of the GPU while the run was on it; null where it does not tell",
-    "seconds": "load, encode, train and evaluate, of interrupted attempts, too",
-    "attempt": "attempts that it took, interrupted ones among them",
     "expected": f"mean best score of so many trials of this grid, for {FIXED}",
 }
-"""Of columns whose name does not say it all, in whichever file they stand."""
+"""Of columns whose name does not say it all, in whichever file of tables they stand."""
+
+CELLS = "cells.csv"
+"""One row for each cell: its columns mean what ``analysis.read.columns`` says."""
 
 
 def metadata(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
@@ -89,12 +89,13 @@ def metadata(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     return {
         "@context": "http://www.w3.org/ns/csvw",
         "tables": [
-            {"url": url, "tableSchema": {"columns": [_column(name) for name in frame.columns]}}
+            {"url": url, "tableSchema": {"columns": _columns(url, frame.columns)}}
             for url, frame in frames.items()
         ],
     }
 
 
-def _column(name: str) -> dict[str, str]:
-    said = MEANINGS.get(name)
-    return {"name": name, **({"dc:description": said} if said else {})}
+def _columns(url: str, names: list[str]) -> list[dict[str, str]]:
+    said = {name: words for name, (_, words) in DESCRIBED.items()} if url == CELLS else MEANINGS
+    about = ({"dc:description": said[name]} if name in said else {} for name in names)
+    return [{"name": name, **words} for name, words in zip(names, about, strict=True)]

@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from analysis.read.columns import FRAME
 from analysis.stats.differences import DIFFERENCES
 from analysis.stats.effects import EFFECTS
 from analysis.stats.summary import summarize_cells
@@ -36,3 +37,15 @@ def test_files_list_their_columns_in_order_as_csv_on_the_web_has_it():
     assert [column["name"] for column in columns] == ["x", "p"]
     assert columns[0] == {"name": "x"}
     assert columns[1]["dc:description"] == MEANINGS["p"]
+
+
+def test_every_column_of_cells_is_described_with_the_meaning_that_it_has_there():
+    found = metadata(
+        {"cells.csv": frame(*runs("none", [0.5])), "effects.csv": pl.DataFrame({"seed": [1]})}
+    )
+    cells, effects = (table["tableSchema"]["columns"] for table in found["tables"])
+    assert [column["name"] for column in cells] == list(FRAME)
+    assert all(column["dc:description"] for column in cells)
+    said = {column["name"]: column["dc:description"] for column in cells}
+    assert said["seed"] == "the run's seed; never null"
+    assert effects == [{"name": "seed", "dc:description": MEANINGS["seed"]}]

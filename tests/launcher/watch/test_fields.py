@@ -4,6 +4,7 @@ import runpy
 
 import pytest
 
+from analysis.read.columns import FRAME
 from launcher.cluster.profile import Profile, read_profile
 from launcher.stage import main as stage
 from launcher.watch.fields import PARTS, as_toml, example_files, in_words, lines_of
@@ -63,6 +64,14 @@ def test_a_page_holds_what_the_models_say(kind):
     )
     for line in all_lines(kind):
         assert f"| `{line.name}` |" in written[page]
+
+
+def test_a_page_holds_every_column_of_results():
+    written = runpy.run_path(str(ROOT / "docs/write_reference.py"))["pages"]()
+    page = ROOT / "docs/reference/cells.md"
+    assert page.read_text(encoding="utf-8") == written[page]
+    for name, kind in FRAME.items():
+        assert f"| `{name}` | {kind} | " in written[page]
 
 
 @pytest.mark.parametrize("kind", KINDS)
