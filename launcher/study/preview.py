@@ -78,8 +78,11 @@ def show_plan(
     missing = [cell for cell in state.missing if cell not in taken]
     records = [(offer.run, offer.record) for offer in offers.cells if offer.record is not None]
     ended = [*ended_runs(study, resolved.folder, state.done), *records][:MEASURED]
-    sizes = _sizes_here(resolved, console)
-    refusals = list(_refusals(resolved, sizes))
+    sizes, absent = _sizes_here(resolved)
+    for name in absent:
+        said = f"task {name}: its rows are not here, so its size is a guess."
+        console.print(Text(said, "yellow"))
+    refusals = list(_refusals(resolved, sizes, absent))
     for refusal in refusals:
         console.print(Text(f"not as it is: {refusal}", "yellow"))
     found = known(study, resolved.cache, means.division, sizes=sizes, ended=ended)
@@ -117,38 +120,39 @@ def show_plan(
     return whole, bool(refusals)
 
 
-def _sizes_here(resolved: ResolvedStudy, console: Console) -> dict[str, Size]:
+def _sizes_here(resolved: ResolvedStudy) -> tuple[dict[str, Size], dict[str, NoDataError]]:
     """Rows and tokens of tasks whose files do not tell them, by their rows on this machine.
+
+    Returns:
+        Sizes, and why there is none of the tasks whose rows are not here.
 
     Raises:
         DataError: Rows that are here are not what their task's file says.
     """
-    found = {}
+    found: dict[str, Size] = {}
+    absent: dict[str, NoDataError] = {}
     for name, task in resolved.study.tasks.items():
         if task.size is not None or task.synthesis:
             continue
         try:
             found[name] = measure(task, load_splits(task, resolved.data_dir, hub=False))
-        except NoDataError:
-            said = f"task {name}: its rows are not here, so its size is a guess."
-            console.print(Text(said, "yellow"))
-    return found
+        except NoDataError as error:
+            absent[name] = error
+    return found, absent
 
 
-def _refusals(resolved: ResolvedStudy, sizes: Mapping[str, Size]) -> Iterator[str]:
+def _refusals(
+    resolved: ResolvedStudy, sizes: Mapping[str, Size], absent: Mapping[str, NoDataError]
+) -> Iterator[str]:
     """Why a submit would be refused, as far as that is known without the Hub."""
     study = resolved.study
     try:
         require_synthesis(resolved)
     except StiltError as error:
         yield str(error)
-    for name, task in study.tasks.items():
-        local = not task.synthesis and not any(origin.hub for origin in task.data)
-        if local and task.size is None and name not in sizes:
-            try:
-                load_splits(task, resolved.data_dir, hub=False)
-            except NoDataError as error:
-                yield str(error)
+    for name, error in absent.items():
+        if not any(origin.hub for origin in study.tasks[name].data):
+            yield str(error)
     for source in study.sources.values():
         size = sizes.get(source.task) or study.tasks[source.task].size
         if size is not None and (source.train_size or 0) > size.train:
