@@ -150,9 +150,9 @@ def _refusals(
         require_synthesis(resolved)
     except StiltError as error:
         yield str(error)
-    for name, error in absent.items():
+    for name, why in absent.items():
         if not any(origin.hub for origin in study.tasks[name].data):
-            yield str(error)
+            yield str(why)
     for source in study.sources.values():
         size = sizes.get(source.task) or study.tasks[source.task].size
         if size is not None and (source.train_size or 0) > size.train:
