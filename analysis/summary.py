@@ -76,10 +76,12 @@ class Summary:
         return self._titled(tables(self.collection.study, self.frames, self.asked))
 
     def paper(self) -> list[TextTable]:
-        """The paper's tables: those that were asked for, else all that the study plans whole."""
+        """The paper's tables: all that the study plans whole, and those that were asked for."""
+        return self._paper(dict.fromkeys((*covered(self.frames["summary"]), *self.reports)))
+
+    def _paper(self, names: Iterable[Report]) -> list[TextTable]:
         frames = self.frames["summary"], self.frames["differences"]
         study, cells = self.collection.study, self.collection.cells
-        names = self.reports or covered(frames[0])
         return self._titled([paper_report(name, study, cells, *frames) for name in names])
 
     def _titled(self, found: Sequence[TextTable]) -> list[TextTable]:
@@ -89,7 +91,7 @@ class Summary:
 
     def shown(self) -> list[TextTable]:
         """All tables, or only those of the paper that were asked for."""
-        return self.paper() if self.reports else [*self.tables(), *self.paper()]
+        return self._paper(self.reports) if self.reports else [*self.tables(), *self.paper()]
 
     def show(self, *, whole: bool) -> None:
         """Prints tables, what they show in sentences, and notes.
@@ -242,7 +244,7 @@ def summary_of(
     }
     notes = [*describe(collection), *narrowed(frames["differences"], asked.scope)]
     notes += [*unanswered(cells, frames["flips"]), *hopeless(frames["power"])]
-    return Summary(collection, asked, notes, frames, tuple(reports))
+    return Summary(collection, asked, notes, frames, tuple(dict.fromkeys(reports)))
 
 
 def _derived(
@@ -379,7 +381,7 @@ def _print(format: Format, summaries: Sequence[Summary], *, whole: bool) -> None
         case "latex":
             sys.stdout.write("\n".join(latex(summary.shown()) for summary in summaries))
         case "csv" if any(summary.reports for summary in summaries):
-            sys.stdout.write("".join(text_csv(summary.paper()) for summary in summaries))
+            sys.stdout.write("".join(text_csv(summary.shown()) for summary in summaries))
         case "csv":
             named = [
                 summary.frames["summary"].select(

@@ -75,11 +75,14 @@ def _panel(ax: Axes, panel: pl.DataFrame, task: Task) -> None:
         for curve in singles:
             ax.plot(PROGRESS, curve, color=colour, linestyle=dash, lw=0.35, alpha=0.55, zorder=2)
         low, middle, high = _percentiles(curves)
-        lowest = np.nanmin([lowest, *singles.flat, *low])
-        highest = np.nanmax([highest, *curves[:, 0], *high])
+        lowest = np.fmin.reduce([lowest, *singles.flat, *low])
+        highest = np.fmax.reduce([highest, *curves[:, 0], *high])
         ax.fill_between(PROGRESS, low, high, color=colour, alpha=0.15, lw=0, zorder=2)
         ax.plot(PROGRESS, middle, color=colour, linestyle=dash, lw=1.4, zorder=3)
-    ax.set(xlim=(0, 1), ylim=_limits(float(lowest), float(np.fmin(highest, 2 * even))))
+    ax.set_xlim(0, 1)
+    # where every run of a regression target diverged at once, there is no loss to show
+    if np.isfinite(highest):
+        ax.set_ylim(_limits(float(lowest), float(np.fmin(highest, 2 * even))))
     ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
     ax.annotate(f"{count[False]} + {count[True]}", (1, 1), (0, 4), xycoords="axes fraction",
                 textcoords="offset points", ha="right", fontsize=6, color="#555555")  # fmt: skip

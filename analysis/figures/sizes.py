@@ -24,7 +24,8 @@ def sizes(cells: pl.DataFrame, study: Study) -> Figure:
 
     Source: paper, Figure 3.
     """
-    gains, tasks, targets = improvements(cells, study), sized_tasks(cells), present(cells, "target")
+    gains = improvements(cells, study).filter(pl.col("runs") > 0)
+    tasks, targets = sized_tasks(cells), present(cells, "target")
     targets = [name for name in targets if name in set(gains["target"])]
     names = (target_title(study, task) for task in tasks)
     figure, axes = panels(names, 2, (2.1, 0.5), sharey=True)
@@ -61,8 +62,10 @@ def _size_lines(ax: Axes, lines: pl.DataFrame, colour: str, marker: str, aside: 
         )
         spread = spread.with_columns(pl.col("rows").fill_null(_beyond(lines))).sort("rows")
         middle = spread["middle"]
+        # a mean of equal values may be rounded to either side of them
+        below, above = (middle - spread["low"]).clip(0), (spread["high"] - middle).clip(0)
         ax.errorbar(
-            spread["rows"] * aside, middle, [middle - spread["low"], spread["high"] - middle],
+            spread["rows"] * aside, middle, [below, above],
             color=colour, linestyle=dash, marker=marker, mfc=face, mew=0.8, elinewidth=0.6,
             capsize=1.2 if (spread["high"] > spread["low"]).any() else 0,
         )  # fmt: skip

@@ -210,8 +210,9 @@ def _violin(ax: Axes, place: int, runs: pl.DataFrame, colour: str) -> None:
     if len(scores) > 1:
         ax.plot([place - 0.2, place + 0.2], [scores.mean()] * 2, color="black", lw=0.9, zorder=5)
     count = int(ended["degenerate"].fill_null(False).sum())
-    text = f"{count}/{len(ended)}" if len(ended) else "–"
-    if many:
+    judged = ended["degenerate"].count()
+    text = f"{count}/{len(ended)}" if judged else "–"
+    if many and judged:
         text = f"{100 * count / len(ended):.1f} %"
     if len(ended) < len(runs):
         text += f"\n{len(runs) - len(ended)} open"

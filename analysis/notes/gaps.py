@@ -11,6 +11,8 @@ from analysis.read.collect import Collection
 from analysis.stats.summary import COUNTED_STATUSES, PLACE, TRIAL, in_order
 from stilt.cell import NONE
 from stilt.data.oddities import kept_oddities
+from stilt.folder import read_study
+from stilt.records.pins import task_of_pin
 from stilt.system.units import counted
 
 EXAMPLES = 8
@@ -27,7 +29,7 @@ def describe(collection: Collection) -> list[str]:
     absent = cells.filter(pl.col("status") == "missing")
     return [
         f"{cells.height} cells: {', '.join(parts)}.",
-        *history(collection.study),
+        *_history(collection),
         *(["No result yet."] if not counts["ok"] and not counts["diverged"] else []),
         *([f"Missing: {places(absent, cells)}."] if absent.height else []),
         *_failed(cells),
@@ -40,6 +42,14 @@ def describe(collection: Collection) -> list[str]:
         *_unpaired(cells),
         *_odd(collection),
     ]
+
+
+def _history(collection: Collection) -> Iterator[str]:
+    """How a study, or each of those that are one here, came to be what it is."""
+    if not collection.parts:
+        yield from history(collection.study)
+    for folder in collection.parts:
+        yield from (f"{folder.path.name}: {line}" for line in history(read_study(folder)))
 
 
 def places(some: pl.DataFrame, cells: pl.DataFrame) -> str:
@@ -187,7 +197,7 @@ def _odd(collection: Collection) -> Iterator[str]:
     kept = [kept_oddities(folder) for folder in collection.parts or (collection.folder,)]
     for name, oddities in (pair for part in kept for pair in part.items()):
         # a draw of a task's rows, as HellaSwag-p's 2,000, most often has what all of them have
-        task = name if name in collection.study.tasks else name.rpartition("-")[0]
+        task = task_of_pin(name, collection.study.tasks)
         for oddity in oddities:
             if (line := f"Data of {task}: {oddity.text}") not in told:
                 told.add(line)

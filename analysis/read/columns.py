@@ -81,7 +81,7 @@ DESCRIBED: dict[str, tuple[DataType, str]] = {
     "seconds": (pl.Float64, "load, encode, train and evaluate, of interrupted attempts, too"),
     "train_seconds": (pl.Float64, "training alone, of interrupted attempts, too"),
     "started": (TIME, "when its first attempt began, in UTC"),
-    "finished": (TIME, "when the result was written, in UTC"),
+    "finished": (TIME, "when the result, or the failure, was written, in UTC"),
     "host": (pl.String, "name of the machine"),
     "job": (pl.String, "SLURM's id of the array element; null without SLURM"),
     "attempt": (pl.Int64, "attempts that it took, interrupted ones among them"),
@@ -100,7 +100,7 @@ DESCRIBED: dict[str, tuple[DataType, str]] = {
     "start": (pl.String, "SHA-256 of its source's weights; null for none, and where not told"),
     "failure_kind": (pl.String, "kind of the failure; null unless status is failed"),
     "failure_message": (pl.String, "what the failure said"),
-    "log": (pl.String, "its log, relative to the study's folder"),
+    "log": (pl.String, "log of a failed run, relative to the study's folder; else null"),
 }
 """Columns of the frame of cells, in order, and what each means. Rows stand in the grid's order."""
 

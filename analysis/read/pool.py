@@ -70,6 +70,11 @@ class PooledFolder(StudyFolder):
         place = self.places.get(item)
         return place.failure(item) if place else super().failure(item)
 
+    def data_digest(self, task: str) -> Path:
+        """What the first study that has it keeps of a task's rows."""
+        paths = [place.data_digest(task) for place in dict.fromkeys(self.places.values())]
+        return next((path for path in paths if path.is_file()), super().data_digest(task))
+
 
 def united(name: str, studies: Sequence[Study]) -> Study:
     """One study whose grid plans the cells of several.

@@ -19,6 +19,7 @@ HEADS = {
 def choices(study: Study, definition: Definition) -> list[tuple[str, str]]:
     """Lists choices as pairs of what and how."""
     grid = study.grid
+    seeds = dict.fromkeys(source.hyperparameters.seed for source in study.sources.values())
     found = [
         ("Model", f"{grid.model.name} ({study.model_identity})"),
         ("Recipe", grid.recipe),
@@ -32,7 +33,7 @@ def choices(study: Study, definition: Definition) -> list[tuple[str, str]]:
             "Training of sources",
             f"learning rate {number(grid.source.learning_rate)}, batch size "
             f"{grid.source.batch_size}, warmup ratio {number(grid.source.warmup_ratio)}, "
-            f"seeds {', '.join(map(str, grid.source.seeds))}",
+            f"seeds {', '.join(map(str, seeds or grid.source.seeds))}",
         ),
         ("Degenerate run", f"{DEFINITIONS[definition]}, or a non-finite loss"),
     ]

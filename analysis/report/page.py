@@ -35,6 +35,7 @@ from analysis.tables.presentation import (
     TextTable,
     by_place,
     capitalized,
+    in_metric,
     number,
     one_line,
     p_text,
@@ -108,7 +109,7 @@ def write_report(
         "percent": percent, "signed": signed, "p": p_value, "rate": number, "url": _url,
         "count": lambda value: f"{value:,}", "moment": _moment, "head": capitalized,
     }  # fmt: skip
-    environment.globals |= {"span": span}
+    environment.globals |= {"span": span, "in_metric": in_metric}
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     page = environment.get_template("page.html.j2").render(
         study=study,

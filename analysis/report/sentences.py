@@ -42,7 +42,7 @@ def sentences(
         *_progress(summary),
         *_gains(study, differences, asked),
         *(f"All seeds together, i{line[1:]}" for line in _gains(study, pooled, asked)),
-        *_open(study, differences),
+        *_open(study, differences, asked),
         *_best(study, targets),
         *_degenerate(study, targets, None if brief else asked.definition),
     ]
@@ -107,8 +107,8 @@ def _clearly(up: int, down: int) -> str:
     return f"the mean is clearly {' and '.join(parts)}" if parts else "no difference is certain"
 
 
-def _open(study: Study, differences: pl.DataFrame) -> Iterator[str]:
-    """Comparisons of which nothing is claimed yet."""
+def _open(study: Study, differences: pl.DataFrame, asked: Question) -> Iterator[str]:
+    """Comparisons of which nothing is claimed yet, but what is valid at any look."""
     waiting = differences.filter(~pl.col("final"))
     parts = [
         f"{source_title(study, source)} on {_count(some.height, 'target')} "
@@ -116,7 +116,8 @@ def _open(study: Study, differences: pl.DataFrame) -> Iterator[str]:
         for (source,), some in waiting.group_by("source", maintain_order=True)
     ]
     if parts:
-        yield f"Not final, so nothing is claimed of it yet: {'; '.join(parts)}."
+        claim = "but for this bound, " if asked.interim else ""
+        yield f"Not final, so {claim}nothing is claimed of it yet: {'; '.join(parts)}."
 
 
 def _best(study: Study, targets: pl.DataFrame) -> Iterator[str]:

@@ -230,6 +230,8 @@ def _difference(
     # a seed without a pair varies nothing yet
     checkpoints = (ended if ended.height else pairs)["source_seed"].n_unique()
     scope: Scope = "narrow" if resampled is None else "whole"
+    # before any pair there is nothing that falls short of what was asked
+    scope = scope if ended.height else asked.scope
     if resampled is None:
         mean = narrow_mean(first, second, seed=asked.seed)
     else:

@@ -21,11 +21,13 @@ def main_effects(cells: pl.DataFrame, definition: Definition = DEFAULT) -> pl.Da
         source, target and hyperparameters in common); ``blocks`` (everything but the factor and
         seeds fixed, all levels run with all seeds) and the ``p`` of ``inference.cochran`` that the
         factor has no effect, ``p_holm`` over the table. Both hold for these dev examples, source
-        checkpoints, sources and targets. A factor with one level has no row.
+        checkpoints, sources and targets, and are null until all runs have ended. A factor with one
+        level has no row.
     """
     runs = cells.filter(pl.col("stage") == "target").with_columns(degenerate(definition))
     blocks = {x: _blocks(runs, x) for x in FACTORS if runs[x].n_unique() > 1}
-    p_values = [cochran(outcomes) for outcomes in blocks.values()]
+    final = not runs["status"].is_in(["failed", "missing"]).any()
+    p_values = [cochran(outcomes) if final else None for outcomes in blocks.values()]
     rows: list[dict[str, object]] = []
     for factor, p, adjusted in zip(blocks, p_values, holm(p_values), strict=True):
         for (level,), some in runs.sort(factor).group_by([factor], maintain_order=True):

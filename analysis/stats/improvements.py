@@ -29,15 +29,17 @@ def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
 
     Returns:
         Columns task, target, rows (null where the task's size is not known), seed and source_id
-        (of the source), runs, mean, best: fractions; in the grid's order.
+        (of the source), runs of the planned, mean, best: fractions, null without runs; in the
+        grid's order.
 
     Source: paper, section 5.3.
     """
-    ended = cells.with_columns(outcome()).filter(
-        pl.col("stage") == "target", pl.col("outcome").is_not_null()
-    )
-    plain = ended.filter(pl.col("source") == NONE).select(*TRIAL, pl.col("outcome").alias("plain"))
-    wanted = ended.filter(pl.col("source_task").is_in(sized_tasks(cells)))
+    trained = cells.with_columns(outcome()).filter(pl.col("stage") == "target")
+    none = trained.filter(pl.col("source") == NONE)
+    plain = none.select(*TRIAL, pl.col("outcome").alias("plain"))
+    wanted = trained.filter(pl.col("source_task").is_in(sized_tasks(cells)))
+    both = pl.col("outcome").is_not_null() & pl.col("plain").is_not_null()
+    first, second = pl.col("outcome").filter(both), pl.col("plain").filter(both)
     full = {
         t: task.train_size or (task.size and task.size.train) for t, task in study.tasks.items()
     }
@@ -51,9 +53,10 @@ def improvements(cells: pl.DataFrame, study: Study) -> pl.DataFrame:
             maintain_order=True,
         )
         .agg(
-            pl.len().alias("runs"),
-            (pl.col("outcome").mean() - pl.col("plain").mean()).alias("mean"),
-            (pl.col("outcome").max() - pl.col("plain").max()).alias("best"),
+            both.sum().cast(pl.Int64).alias("runs"),
+            pl.len().cast(pl.Int64).alias("planned"),
+            (first.mean() - second.mean()).alias("mean"),
+            (first.max() - second.max()).alias("best"),
         )
         .rename({"source_task": "task", "source_seed": "seed"})
     )

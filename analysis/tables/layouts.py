@@ -277,7 +277,7 @@ def _effects(study: Study, effects: pl.DataFrame, definition: Definition) -> Tex
         f"{study.name}: degenerate runs {meant} at each level, all sources and targets pooled, "
         "share in percent. p: that the level makes no difference, levels exchanged within blocks "
         "that have everything else in common, with all seeds of a configuration (of single seeds "
-        "McNemar's exact test or Cochran's Q). "
+        "McNemar's exact test or Cochran's Q); none before all runs have ended. "
         f"{THIS_MEANS}"
     )
     return TextTable("effects", caption, header, sections, repeated=(meant, "(as above)"))

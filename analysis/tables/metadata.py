@@ -72,6 +72,7 @@ MEANINGS: dict[str, str] = {
     "smallest_holm": "the same where Holm's method over all comparisons is at its strictest",
     "lowest_p": "lowest p that swapping so many configurations can give",
     "lowest_p_holm": "lowest_p where Holm's method is at its strictest",
+    "seconds": "mean over runs of load, encode, train and evaluate, of interrupted attempts, too",
     "expected": f"mean best score of so many trials of this grid, for {FIXED}",
 }
 """Of columns whose name does not say it all, in whichever file of tables they stand."""

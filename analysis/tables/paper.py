@@ -271,7 +271,7 @@ def _figure3(study: Study, cells: pl.DataFrame) -> TextTable:
             row["task"],
             DASH if row["rows"] is None else f"{row['rows']:,}",
             *([str(row["seed"])] if seeds else []),
-            str(row["runs"]),
+            out_of(row["runs"], row["planned"]),
             signed(row["mean"]),
             signed(row["best"]),
         )

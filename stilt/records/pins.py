@@ -42,6 +42,12 @@ def pin_name(task: str, train_size: int | None) -> str:
     return f"{task}@{train_size}" if train_size else task
 
 
+def task_of_pin(name: str, tasks: Container[str]) -> str:
+    """The task of what ``pin_name`` gives; earlier versions put a dash in the place of the @."""
+    task = name.partition("@")[0]
+    return task if task in tasks else task.rpartition("-")[0]
+
+
 def pin_path(folder: StudyFolder, tasks: Container[str], task: str, train_size: int | None) -> Path:
     """Where a study keeps which rows of a task it was begun with.
 

@@ -29,13 +29,16 @@ class Curves:
     def summary(self, schedule: Schedule, carried: Any, fresh: Any) -> Training:
         """The record's form: thinned curves and the losses that tell a failed run."""
         window = max(1, len(self.loss) // 10)
-        means = [_mean(self.loss[i : i + window]) for i in range(0, len(self.loss), window)]
+        # what is left over at the end is shorter than a window: one lucky batch is no sign
+        last = _mean(self.loss[-window:])
+        starts = range(0, len(self.loss) - window + 1, window)
+        means = [*(_mean(self.loss[i : i + window]) for i in starts), last]
         finite = [value for value in means if value is not None]
         return Training(
             updates=len(self.loss),
             chunk=self.chunk,
             warmup_updates=schedule.warmup,
-            final_loss=_mean(self.loss[-window:]),
+            final_loss=last,
             lowest_loss=min(finite, default=None),
             loss=_thin(self.loss),
             gradient_norm=_thin(self.norm),

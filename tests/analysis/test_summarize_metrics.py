@@ -87,3 +87,7 @@ def test_tables_and_figures_name_the_metric(others, capsys, monkeypatch):
         assert (path / f"summary/{name}.png").stat().st_size > 5_000
     variance = pl.read_csv(path / "summary/variance.csv")
     assert set(variance["target"]) == {"stsb", "mrpc", "cb"}
+    page = (path / "summary/report.html").read_text()
+    for name in ("(Pearson)", "(F1)", "(macro F1)"):
+        assert f"<small> {name}</small>" in page
+    assert "(of regression the squared error)" in page

@@ -2,7 +2,10 @@
 
 import pytest
 
+from analysis.read.pool import PooledFolder
 from analysis.summarize import main as summarize
+from stilt.folder import StudyFolder, read_study, write_study
+from stilt.study import Revision
 from tests.support.taken_study import block, make_done
 
 
@@ -68,3 +71,28 @@ def test_studies_that_do_not_agree_are_refused_with_the_reason(root, capsys):
     assert run(root, "seed12", "fast", "--pool", "both") == 2
     said = capsys.readouterr().err
     assert "studies seed12 and fast cannot be one table: recipe = 'paper' and 'fast'" in said
+
+
+def test_a_pool_says_what_was_planned_after_a_look_at_one_of_its_studies(root, capsys):
+    folder = StudyFolder(root / "seed13")
+    first = Revision(number=1, when="2026-11-20T10:00:00+00:00", digest="d", cells=4)
+    looked = "2026-11-21T09:30:00+00:00"
+    later = Revision(
+        number=2, when="2026-11-22T10:00:00+00:00", digest="e", cells=8,
+        came="+4 cells: target cola", looked=looked,
+    )  # fmt: skip
+    write_study(read_study(folder).model_copy(update={"revisions": (first, later)}), folder)
+    assert run(root, "seed12", "seed13", "--pool", "both") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "seed13: Planned after a look: results were summarised (2026-11-21 09:30" in said
+    assert "seed12: " not in said
+
+
+def test_a_pool_knows_the_rows_that_its_studies_have_pinned(root):
+    folders = [StudyFolder(root / f"seed{seed}") for seed in (12, 13)]
+    path = folders[1].data_digest("cola")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    pooled = PooledFolder(root / "both", None, {"a": folders[0], "b": folders[1]})
+    assert pooled.data_digest("cola") == path
+    assert not pooled.data_digest("rte").exists()

@@ -39,3 +39,9 @@ def test_the_axis_begins_at_0_unless_all_curves_lie_far_above_it(last, bottom):
     assert bottom <= low < last
     assert (low == 0) == (bottom == 0)
     assert low < math.log(3) < high
+
+
+def test_a_regression_target_of_which_every_run_diverged_at_once_breaks_nothing():
+    study = study_of(["none"], ["stsb"], learning_rate=[1e-5], batch_size=[8])
+    cells = cells_of(study, lambda *_: math.nan, loss=lambda _: [{"step": 1, "value": None}])
+    assert "0 + 1" in texts(losses(cells, study).axes[0])

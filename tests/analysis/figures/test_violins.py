@@ -168,3 +168,13 @@ def test_dollar_signs_in_a_title_are_text_not_mathematics():
     task = study.tasks["rte"].model_copy(update={"title": "RTE $x_$ {"})
     study = study.model_copy(update={"tasks": study.tasks | {"rte": task}})
     assert "RTE $x_$ {" in texts(violins(cells_of(study), study))
+
+
+def test_runs_that_the_definition_cannot_judge_are_not_counted_as_healthy():
+    study = study_of(["none"], ["stsb"])
+    cells = cells_of(study, lambda *_: 0.7).with_columns(
+        pl.lit(None, pl.Boolean).alias("degenerate")
+    )
+    shown = texts(violins(cells, study).axes[0])
+    assert "–" in shown
+    assert "0/4" not in shown

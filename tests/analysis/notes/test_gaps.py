@@ -1,8 +1,12 @@
 """Notes on what was not run for the study itself."""
 
+from dataclasses import replace
+
 from analysis.notes.gaps import describe
 from analysis.read.collect import collect
+from stilt.data.oddities import Oddity
 from stilt.folder import read_study
+from stilt.records.pins import keep, new_pin
 from stilt.records.results import Result, SourceResult, TakenFrom, read_record, write_record
 from tests.support.taken_study import make_done
 
@@ -41,3 +45,22 @@ def test_cells_that_started_from_different_weights_of_one_source_are_told(tmp_pa
         write_record(record.model_copy(update={"start": start}), folder.result(cell.id))
     (line,) = (line for line in notes(folder) if "sets of weights" in line)
     assert line.startswith("Mixed: cells of hellaswag started from 2 sets of weights")
+
+
+def test_what_is_odd_in_a_draw_of_a_task_s_rows_is_told_of_that_task_once(tmp_path):
+    folder = make_done(tmp_path)
+    odd = Oddity(kind="overlap", text="dev: 3 of 9 rows have a text that stands in train, too.")
+    other = Oddity(kind="blank", text="train: no text in a in 1 row: 2.")
+    # earlier versions put a dash before a number of rows
+    kept = {"cola": odd, "cola@500": odd, "hellaswag-p@2000": other, "rte-50": other}
+    for name, found in kept.items():
+        keep(folder.data_digest(name), name, new_pin("0", 9, [0, 1], "here", (found,)), None)
+    study = read_study(folder)
+    tasks = study.tasks | dict.fromkeys(("cola", "hellaswag-p", "hellaswag"), study.tasks["rte"])
+    known = collect(folder, study)
+    lines = describe(replace(known, study=study.model_copy(update={"tasks": tasks})))
+    assert [line for line in lines if line.startswith("Data of ")] == [
+        f"Data of cola: {odd.text}",
+        f"Data of hellaswag-p: {other.text}",
+        f"Data of rte: {other.text}",
+    ]

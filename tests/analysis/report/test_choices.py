@@ -39,3 +39,11 @@ def test_blocks_are_numbered_where_there_are_several_and_a_head_that_is_left_beh
 def test_generated_rows_are_told_with_their_text_and_their_number():
     found = said(synthesis={"text": "x.txt", "sentences": 30_000})
     assert found["Synthesis"].startswith("30,000 rows from x.txt by ")
+
+
+def test_seeds_of_a_source_are_those_that_it_has():
+    block = REPORT_GRID["blocks"][0] | {
+        "sources": ["none", {"task": "hellaswag", "seeds": [1, 2, 3]}]
+    }
+    found = said(blocks=[block], evaluate=[])
+    assert found["Training of sources"].endswith("warmup ratio 0.1, seeds 1, 2, 3")

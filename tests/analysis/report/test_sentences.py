@@ -93,3 +93,13 @@ def test_sentences_say_what_a_diverged_run_counts_as(tmp_path):
     assert re.match(r"\d+ of the grid's 16 cells have a score; \d+ diverged\.", found[0])
     assert found[1] == "A diverged run counts as the best constant answer's score."
     assert not any("may still change" in sentence for sentence in found)
+
+
+def test_an_interim_look_claims_nothing_but_its_bound(tmp_path):
+    found = words(tmp_path, None, Question(interim=True), failed=0.3)
+    (line,) = [line for line in found if line.startswith("Not final, so ")]
+    assert line.startswith("Not final, so but for this bound, nothing is claimed of it yet: ")
+    (line,) = [
+        line for line in words(tmp_path / "again", None, failed=0.3) if line.startswith("Not final")
+    ]
+    assert line.startswith("Not final, so nothing is claimed of it yet: ")

@@ -282,3 +282,11 @@ def test_an_interim_look_takes_configurations_in_the_order_in_which_they_were_do
 def test_a_configuration_counts_in_an_interim_look_when_all_its_seeds_are_there():
     cells = frame(*runs("none", [0.5, 0.5, 0.5, 0.5]), *runs("a", [0.6, 0.6, 0.7, None]))
     assert one(differences_against_none(cells), source="a")["interim_e"] == 1.0
+
+
+def test_a_comparison_without_a_run_speaks_of_what_was_asked():
+    cells = frame(*runs("none", [None, None]), *runs("a", [None, None]))
+    answers = {"rte": cells.select("cell", "predictions", "gold")}
+    for scope in ("whole", "narrow"):
+        found = differences_against_none(cells, answers.get, Question(scope=scope))
+        assert found["interval"].to_list() == [scope]

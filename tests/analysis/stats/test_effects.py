@@ -70,3 +70,17 @@ def test_blocks_with_a_hole_are_not_tested_but_counted():
     assert found["judged"].to_list() == [2, 1]
     assert found["blocks"].to_list() == [1, 1]
     assert found["p"].to_list() == [None, None]
+
+
+@pytest.mark.parametrize("status", ["failed", "missing"])
+def test_no_factor_is_tested_before_all_runs_have_ended(status):
+    done = runs("none", [0.4, 0.9, 0.4, 0.9]) + runs("a", [0.4, 0.9, 0.4, 0.9])
+    whole = main_effects(frame(*done))
+    assert whole["p"].null_count() == 0
+    lacking = {k: v for k, v in done[-1].items() if k != "score"} | {"status": status}
+    part = main_effects(frame(*done[:-1], lacking))
+    assert part["blocks"].max() > 0
+    assert part["p"].null_count() == part["p_holm"].null_count() == part.height
+    # a diverged run has ended
+    diverged = lacking | {"status": "diverged"}
+    assert main_effects(frame(*done[:-1], diverged))["p"].null_count() == 0

@@ -41,9 +41,18 @@ def test_improvements_ignore_runs_whose_twin_has_no_score():
     study = study_of(sources, learning_rate=[1e-5], seed=[1, 2], batch_size=[8])
     scores = iter([0.50, None, 0.62, 0.99, None, 0.90])
     found = improvements(cells_of(study, lambda *_: next(scores)), study)
-    assert found["runs"].to_list() == [1]
-    assert found["mean"].to_list() == pytest.approx([0.12])
+    assert found["runs"].to_list() == [1, 0]
+    assert found["mean"].to_list() == [pytest.approx(0.12), None]
 
 
 def test_a_task_of_one_size_is_not_a_study_of_sizes():
     assert sized_tasks(cells_of(study_of(["none", "hellaswag"]))) == []
+
+
+def test_improvements_tell_how_many_runs_were_planned_also_where_none_has_ended():
+    sources = ["none", {"task": "hellaswag-p", "train_size": 2000}, "hellaswag-p"]
+    study = study_of(sources, learning_rate=[1e-5], seed=[1, 2], batch_size=[8])
+    scores = iter([0.50, 0.60, None, None, 0.80, None])
+    found = improvements(cells_of(study, lambda *_: next(scores)), study)
+    assert found.select("runs", "planned").rows() == [(0, 2), (1, 2)]
+    assert found["mean"].to_list() == [None, pytest.approx(0.30)]

@@ -275,3 +275,19 @@ def test_where_no_study_has_a_table_it_is_refused(tmp_path, capsys):
         make_study(tmp_path / name, grid=TINY | {"blocks": [block]})
     assert summarize(["--root", str(tmp_path), "--report", "table2"]) == 2
     assert "--report table2: none of 2 studies has its cells." in capsys.readouterr().err
+
+
+def test_a_table_that_is_asked_for_is_shown_alone_and_all_are_written(tmp_path, capsys):
+    make_study(tmp_path / "paper", grid="table2", missing=0.9)
+    arguments = ["paper", "--root", str(tmp_path), "--no-figures"]
+    assert summarize(arguments) == 0
+    names = {path.name for path in (tmp_path / "paper/summary").iterdir()}
+    assert {"table2.md", "table2.csv"} <= names
+    capsys.readouterr()
+    (tmp_path / "paper/summary/table2.md").unlink()
+    asked = ["--report", "figure2", "--report", "figure2"]
+    assert summarize([*arguments, *asked]) == 0
+    said = capsys.readouterr().out
+    assert said.count("as annotated in") == 1
+    assert "Table 2" not in said
+    assert {path.name for path in (tmp_path / "paper/summary").iterdir()} >= {*names, "figure2.md"}
