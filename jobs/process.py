@@ -43,7 +43,12 @@ def main() -> int:
             bundle = str(line.recv())
         except (EOFError, OSError):
             break
-        log_into(folder, bundle)
+        try:
+            log_into(folder, bundle)
+        except OSError as error:
+            if not disk_trouble(error):
+                raise
+            return DISK_FULL
         code = run(folder, bundle)
     return code
 

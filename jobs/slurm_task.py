@@ -154,16 +154,20 @@ class _Element:
         stop.listen(signal.SIGUSR2, signal.SIGTERM)
         pool = [_WorkerProcess(self, slot, self.items[slot::workers]) for slot in range(workers)]
         asked = False
-        while any(worker.runs() for worker in pool):
+        running = True
+        while running:
+            running = any(worker.runs() for worker in pool)
             self.memory.look()
             if not asked and (stop or any(worker.broken for worker in pool)):
                 asked = True
                 for worker in pool:
                     worker.process.terminate()
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS if running else 0)
             for worker in pool:
                 if not worker.runs() and not asked and not worker.broken:
                     worker.start_again()
+            # the last one may have died after it was looked at
+            running = running or any(worker.runs() for worker in pool)
         faulty = [item for worker in pool if worker.broken for item in worker.begun()]
         for item in faulty:
             if attempts(self.folder, item) >= MAX_NODE_FAULTS:

@@ -11,7 +11,13 @@ from launcher.local.pool import Pool
 from launcher.local.slots import gpu_count
 from launcher.scheduler.ledger import append_lines, new_line
 from launcher.scheduler.liveness import ClaimLiveness
-from launcher.study.claiming import assign, claim_bundles, new_submission, remove_broken
+from launcher.study.claiming import (
+    assign,
+    claim_bundles,
+    new_submission,
+    released_on_error,
+    remove_broken,
+)
 from launcher.study.growth import Asked
 from launcher.study.outstanding import outstanding
 from launcher.study.resolve import (
@@ -143,14 +149,16 @@ def run_cell(
             commit=commit(),
             command=recorded(),
         )
-        mine = claim_bundles(whole, study, settings.submission, lives)
-        remove_broken(mine, study, state.broken)
-        assign(mine.bundles, study, settings)
+        with released_on_error(whole, study, settings.submission):
+            mine = claim_bundles(whole, study, settings.submission, lives)
+            remove_broken(mine, study, state.broken)
+            assign(mine.bundles, study, settings)
+            if mine.bundles:
+                ids = (bundle.id for bundle in mine.bundles)
+                append_lines(study, new_line(settings.submission, ids, settings.command))
     finally:
         lock.release()
     if mine.bundles:
-        line = new_line(settings.submission, (b.id for b in mine.bundles), settings.command)
-        append_lines(study, line)
         pool = Pool(
             resolved, mine, settings, workers=1, gpus=gpus, sizes={}, console=Console(quiet=True)
         )

@@ -338,7 +338,7 @@ def _send_to_slurm(options: Submit, profile: Profile) -> int:
         return 0
     jobs = dispatch(resolved, mine, profile, limits, settings, console) if mine.bundles else []
     if not jobs:
-        forget(resolved.folder)
+        forget(resolved.folder, settings.submission)
         console.print("nothing was sent.", style="yellow")
         return 1
     name = resolved.folder.argument

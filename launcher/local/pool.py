@@ -113,19 +113,23 @@ class Pool:
 
     def run(self) -> PoolOutcome:
         """Runs everything; on Ctrl-C, SIGTERM or SIGHUP it lets workers save their state."""
-        with interrupted_by_signals():
-            try:
-                self._run()
-            except KeyboardInterrupt:
-                self._stop()
-                self.outcome.interrupted = True
-            except BaseException:
-                # a worker that outlived its claims would run what the next submit runs too
-                self._stop()
-                raise
-            finally:
-                release(self.folder, self.settings.submission, self.costs)
+        try:
+            with interrupted_by_signals():
+                self._run_or_stop()
+        finally:
+            release(self.folder, self.settings.submission, self.costs)
         return self.outcome
+
+    def _run_or_stop(self) -> None:
+        try:
+            self._run()
+        except KeyboardInterrupt:
+            self._stop()
+            self.outcome.interrupted = True
+        except BaseException:
+            # a worker that outlived its claims would run what the next submit runs too
+            self._stop()
+            raise
 
     def _run(self) -> None:
         bars = Progress(
@@ -194,14 +198,19 @@ class Pool:
         return f"failed: {reason(self.folder, need) or 'no usable result'}"
 
     def _start(self, bundle: Bundle, slot: int, bars: Progress) -> None:
-        worker = self.idle.pop(slot, None)
-        if worker is None or not worker.give(bundle.id):
-            threads = {"OMP_NUM_THREADS": str(self.settings.threads or 1)}
-            variables = self.slots.devices(slot) | threads
-            # one of several that train together has joined them for good
-            more = self.study.grid.processes == 1
-            worker = WorkerProcess(self.folder, bundle.id, variables, more=more)
         bar = bars.add_task(f"  worker {slot + 1}: loading", total=None)
+        if waiting := self.idle.get(slot):
+            # before it begins: an interrupt, which may come at any moment, must find it
+            self.running.append(_Running(bundle, waiting, slot, bar))
+            del self.idle[slot]
+            if waiting.give(bundle.id):
+                return
+            self.running.pop()
+        threads = {"OMP_NUM_THREADS": str(self.settings.threads or 1)}
+        variables = self.slots.devices(slot) | threads
+        # one of several that train together has joined them for good
+        more = self.study.grid.processes == 1
+        worker = WorkerProcess(self.folder, bundle.id, variables, more=more)
         self.running.append(_Running(bundle, worker, slot, bar))
 
     def _collect(self, bars: Progress) -> None:
@@ -218,7 +227,7 @@ class Pool:
             if code == DEVICE_BROKEN:
                 self._without_device(run)
             left = [item for item in run.bundle.items if item in self.open]
-            left = self._still_planned(left)
+            left = self._still_held(left)
             if left and code not in (INTERRUPTED, DEVICE_BROKEN):
                 left = self._crashed(run, left, code)
             if left:
@@ -234,16 +243,16 @@ class Pool:
         if not self.waiting:
             self._dismiss()
 
-    def _still_planned(self, left: list[str]) -> list[str]:
-        """Of the runs that an ended worker left, those that it did not give back as unplanned."""
+    def _still_held(self, left: list[str]) -> list[str]:
+        """Of the runs that an ended worker left, those whose claims nobody has taken away."""
         given_back = set(left) - claims.held(self.folder, left, self.settings.submission).keys()
         if not given_back:
             return left
         planned = read_study(self.folder).runs
-        for item in given_back - planned.keys():
+        for item in [item for item in left if item in given_back]:
             self.open.discard(item)
-            title = self.study.runs[item].title
-            self.console.print(f"{title}: left out, because the study no longer has it")
+            gone = "it was cancelled" if item in planned else "the study no longer has it"
+            self.console.print(f"{self.study.runs[item].title}: left out, because {gone}")
         return [item for item in left if item in self.open]
 
     def _note_finished(self) -> None:
@@ -317,7 +326,7 @@ class Pool:
         """Fails items of a bundle, of which no worker could write a failure record."""
         for item in items:
             problem = self._record(bundle, item, kind, message)
-            self.folder.claim(item).unlink(missing_ok=True)
+            release(self.folder, self.settings.submission, [item])
             self._note(item, f"{kind}: {message}{problem}")
 
     def _record(self, bundle: Bundle, item: str, kind: FailureKind, message: str) -> str:
@@ -359,6 +368,9 @@ class Pool:
         processes += [run.worker.process for run in self.running]
         for process in processes:
             process.send_signal(signal.SIGTERM)
+        # one whose bundle ends now would wait for the next
+        for run in self.running:
+            run.worker.dismiss()
         # where it is the screen or the disk that broke, there is nobody to tell
         with suppress(OSError):
             self.console.print("stopping: workers save their state (a second Ctrl-C kills them)")

@@ -6,13 +6,20 @@ import os
 import signal
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Raises KeyboardInterrupt on SIGTERM, and where the terminal is closed, as on Ctrl-C."""
+    """Raises KeyboardInterrupt on SIGTERM, and where the terminal is closed, as on Ctrl-C.
+
+    Python gives signals to a program's main thread alone; in another one nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     handlers = {signal.SIGTERM: _as_interrupt, signal.SIGHUP: _as_hangup}
     # under nohup, say, it was asked that a closed terminal shall end nothing
     wanted = [n for n in handlers if signal.getsignal(n) is not signal.SIG_IGN]

@@ -155,7 +155,7 @@ class ClaimLiveness:
         In doubt it does: a cell held for nothing costs a look, a cell run twice costs its result.
         """
         if not claim.on_slurm:
-            return lives_here(claim)
+            return lives_here(claim) or self._pool_lives(claim)
         known = self.job(claim)
         if known is not None:
             return known.live
@@ -165,6 +165,20 @@ class ClaimLiveness:
         if self.element(claim) is None:
             return self._unrecorded(claim)
         return self._just_submitted(claim)
+
+    def _pool_lives(self, claim: claims.Claim) -> bool:
+        """Whether another machine's pool still works: only what runs renews its claim."""
+        sign = self._signs.get(claim.submission, 0.0)
+        return claims.process_lives(claim) is None and time.time() - sign < claims.SILENT_SECONDS
+
+    @cached_property
+    def _signs(self) -> dict[str, float]:
+        """Submission -> when one of its claims last gave a sign of life."""
+        found: dict[str, float] = {}
+        for path in self.folder.claims.glob("[!.]*.json"):
+            if there := claims.read(path):
+                found[there.submission] = max(there.sign, found.get(there.submission, 0.0))
+        return found
 
     def _lines_of(self, claim: claims.Claim) -> list[LedgerLine]:
         """The ledger's lines of the submission that made a claim."""

@@ -21,15 +21,19 @@ def log_files(folder: StudyFolder, *, element: str | None, bundles: tuple[str, .
     return found + [path for path in own if path.is_file()]
 
 
-def bundles_of(folder: StudyFolder, item: str) -> tuple[str, ...]:
-    """Bundles that an item was ever given to, newest first."""
+def bundles_of(folder: StudyFolder, item: str, submission: str | None = None) -> tuple[str, ...]:
+    """Bundles that an item was ever given to, or by one submission, newest first."""
     found = []
     for path in folder.bundles.glob("*.json"):
         try:
             text = path.read_text(encoding="utf-8")
-            if item in text and item in json.loads(text)["bundle"]["items"]:
-                found.append((path.stat().st_mtime, path.stem))
-        except (FileNotFoundError, ValueError, KeyError):
+            if item not in text:
+                continue
+            given = json.loads(text)
+            by = given["settings"]["submission"]
+            if item in given["bundle"]["items"] and submission in (None, by):
+                found.append((path.stat().st_mtime_ns, path.stem))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             # being replaced, or foreign
             continue
     return tuple(stem for _, stem in sorted(found, reverse=True))

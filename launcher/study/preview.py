@@ -22,6 +22,7 @@ from stilt.folder import StudyFolder
 from stilt.plan import TRAIN_TO_FORWARD, Bundle, Plan
 from stilt.records.finished import read_ending
 from stilt.records.results import Ended, Result
+from stilt.records.validity import judge_of
 from stilt.study import Study
 from stilt.system.console import new_table
 from stilt.system.invocation import spelled
@@ -131,11 +132,13 @@ def _sizes_here(resolved: ResolvedStudy) -> tuple[dict[str, Size], dict[str, NoD
     """
     found: dict[str, Size] = {}
     absent: dict[str, NoDataError] = {}
+    judge = judge_of(resolved.study, resolved.folder)
     for name, task in resolved.study.tasks.items():
         if task.size is not None or task.synthesis:
             continue
         try:
-            found[name] = measure(task, load_splits(task, resolved.data_dir, hub=False))
+            splits = load_splits(task, resolved.data_dir, hub=False, known=judge.known(name))
+            found[name] = measure(task, splits)
         except NoDataError as error:
             absent[name] = error
     return found, absent
@@ -154,8 +157,12 @@ def _refusals(
         if not any(origin.hub for origin in study.tasks[name].data):
             yield str(why)
     for source in study.sources.values():
-        size = sizes.get(source.task) or study.tasks[source.task].size
-        if size is not None and (source.train_size or 0) > size.train:
+        task = study.tasks[source.task]
+        size = sizes.get(source.task) or task.size
+        # of a task that takes a part of its rows, only that part is counted
+        if size is None or task.train_size is not None:
+            continue
+        if (source.train_size or 0) > size.train:
             rows = counted(size.train, "training row")
             yield (
                 f"source {source.name}: train_size = {source.train_size}, but {source.task} has "

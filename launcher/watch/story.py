@@ -216,8 +216,12 @@ def _start(found: Found) -> list[str]:
 def _logs(found: Found, item: Item) -> list[Path]:
     """Finds the logs of an item's job and of its bundles, the newest first."""
     claim = claims.read(found.folder.claim(found.run.id))
-    bundles = (claim.bundle,) if claim else bundles_of(found.folder, found.run.id)
+    bundles = bundles_of(found.folder, found.run.id, claim.submission if claim else None)
+    bundles += (claim.bundle,) if claim else ()
     paths = log_files(found.folder, element=item.job, bundles=bundles)
+    if claim is not None:
+        # what its own process writes says more than what all of an element's have in common
+        paths = [*map(found.folder.bundle_log, bundles), *paths]
     failure = read_failure(found.folder.failure(found.run.id))
     if failure is not None and failure.log and item.why == failure.message:
         paths.insert(0, found.folder.path / failure.log)

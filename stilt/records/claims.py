@@ -17,6 +17,9 @@ from stilt.folder import StudyFolder
 from stilt.system import processes
 from stilt.system.files import create_text, write_text
 
+SILENT_SECONDS = 86_400
+"""Without a sign of life, after which what another machine holds is taken to be dead."""
+
 # a signal to 0 or to a number below it goes to many processes
 Pid = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 """Number of a process."""
@@ -49,6 +52,11 @@ class Claim(Frozen):
     done: int = Field(default=0, ge=0, lt=2**63)
     """Work done, in tokens (or sentences)."""
     total: int = Field(default=0, ge=0, lt=2**63)
+
+    @property
+    def sign(self) -> float:
+        """When its holder last gave a sign of life, in seconds since the epoch."""
+        return self.updated or self.started or self.taken or 0.0
 
     @property
     def on_slurm(self) -> bool:
@@ -188,5 +196,5 @@ def lives_here(claim: Claim) -> bool:
     """
     alive = process_lives(claim)
     if alive is None:
-        return time.time() - (claim.updated or claim.started or claim.taken or 0) < 86_400
+        return time.time() - claim.sign < SILENT_SECONDS
     return alive

@@ -88,9 +88,11 @@ def asked(folder: StudyFolder) -> Asked | None:
     return found
 
 
-def forget(folder: StudyFolder) -> None:
-    """Removes the address."""
-    _address(folder).unlink(missing_ok=True)
+def forget(folder: StudyFolder, submission: str) -> None:
+    """Removes the address, if it is that of a submission."""
+    found = asked(folder)
+    if found is not None and found.submission == submission:
+        _address(folder).unlink(missing_ok=True)
 
 
 def tell(folder: StudyFolder, event: Event, text: str, submission: str | None = None) -> None:
@@ -120,7 +122,7 @@ def tell(folder: StudyFolder, event: Event, text: str, submission: str | None = 
         told = told.model_copy(update={"problem": _post(found.url, text)})
         write_text(path, told.model_dump_json() + "\n")
         if event == "ended":
-            forget(folder)
+            forget(folder, found.submission)
     except OSError:
         # a full disk, say: it is not for a message to fail what it is about
         return

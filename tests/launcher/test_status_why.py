@@ -1,5 +1,6 @@
 """status.py why and tail: what went wrong with a cell or source, and its log."""
 
+import json
 import os
 import threading
 import time
@@ -136,3 +137,27 @@ def test_why_lists_the_studies_where_a_run_has_several_stories(tmp_path, command
     assert f"{cell} is in 2 studies, each with a story of its own:" in said.out
     for name in ("one", "two"):
         assert f"python launcher/status.py why {tmp_path / 'logs' / name}/{cell}\n" in said.out
+
+
+def test_tail_follows_the_bundle_that_runs_what_its_worker_s_death_has_left(
+    tmp_path, commands, monkeypatch, capsys
+):
+    study = make_study(tmp_path / "logs/tiny", grid=TINY, missing=1.0)
+    folder, cell = StudyFolder(tmp_path / "logs/tiny"), next(iter(study.cells))
+    held = hold(folder, cell, submission="local-2", pid=os.getpid(), running=True)
+    folder.bundles.mkdir(exist_ok=True)
+    folder.logs.mkdir(exist_ok=True)
+    given = {held.bundle: "local-2", "rest": "local-2", "earlier": "local-1"}
+    for age, (bundle, submission) in enumerate(given.items()):
+        table = {"bundle": {"items": [cell]}, "settings": {"submission": submission}}
+        path = folder.bundles / f"{bundle}.json"
+        path.write_text(json.dumps(table))
+        os.utime(path, (1000 + age, 1000 + age))
+        folder.bundle_log(bundle).write_text(f"log of {bundle}\n")
+    monkeypatch.setattr("launcher.watch.story.LOG_SECONDS", 0.02)
+    ends = threading.Timer(0.3, folder.claim(cell).unlink)
+    ends.start()
+    code, said = show(tmp_path, capsys, "tail", cell)
+    ends.join()
+    assert code == 0, said.err
+    assert said.out == "log of rest\n"

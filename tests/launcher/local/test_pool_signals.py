@@ -1,6 +1,7 @@
 """SIGTERM and a closed terminal end a launcher as Ctrl-C does."""
 
 import signal
+import threading
 
 import pytest
 
@@ -32,3 +33,17 @@ def test_a_hangup_that_was_to_be_ignored_is_ignored():
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_in_another_thread_than_the_main_one_signals_are_left_alone():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def within():
+        with interrupted_by_signals():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=within)
+    thread.start()
+    thread.join()
+    assert seen == [before]

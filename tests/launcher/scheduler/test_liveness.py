@@ -149,3 +149,20 @@ def test_slurm_is_asked_once_for_all_claims_of_one_look(commands, folder):
     alive = ClaimLiveness(folder).lives
     assert [alive(claim(bundle)) for bundle in ("b0", "b1", "b2")] == [False, True, False]
     assert len(commands.called("squeue")) == 1
+
+
+@pytest.mark.parametrize(("renewed", "alive"), [(0, True), (100_000, False)])
+def test_what_waits_in_another_machine_s_pool_lives_as_long_as_that_runs_something(
+    folder, renewed, alive
+):
+    long_ago, now = time.time() - 90_000, time.time()
+    of_pool = {"submission": "local-1", "host": "elsewhere", "taken": long_ago}
+    waiting = claim(item="waits", **of_pool)
+    runs = claim(item="runs", running=True, updated=now - renewed, **of_pool)
+    for one in (waiting, runs):
+        assert take(one, folder.claim(one.item))
+    lives = ClaimLiveness(folder).lives
+    assert [lives(waiting), lives(runs)] == [alive, alive]
+    # another pool's sign of life says nothing of this one
+    other = claim(item="other", submission="local-2", host="elsewhere", taken=long_ago)
+    assert not ClaimLiveness(folder).lives(other)

@@ -236,3 +236,14 @@ def test_a_dry_run_says_whose_rows_are_not_here(tmp_path, monkeypatch, capsys):
     assert "task pets: its rows are not here, so its size is a guess." in printed
     assert "not as it is: task 'pets': no data found. Tried: " in printed
     assert "Dry run: nothing was written." in printed
+
+
+def test_a_source_may_take_more_rows_than_its_task_takes_of_them(tmp_path, monkeypatch, capsys):
+    rows = [{"question": f"a cat {n}", "label": "yes" if n % 2 else "no"} for n in range(30)]
+    command = own_task(tmp_path, *rows)
+    grid, task = tmp_path / "own.toml", tmp_path / "pets.toml"
+    task.write_text("train_size = 4\n" + task.read_text())
+    grid.write_text(grid.read_text().replace('"cola"', '{task = "pets", train_size = 8}'))
+    monkeypatch.chdir(tmp_path)
+    assert submit(command) == 0
+    assert "not as it is" not in capsys.readouterr().out

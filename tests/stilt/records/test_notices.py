@@ -8,7 +8,7 @@ import pytest
 from stilt.errors import ConfigError
 from stilt.folder import StudyFolder
 from stilt.records.failures import record_failure
-from stilt.records.notices import ask_for, asked, ending, host_of, notices, tell
+from stilt.records.notices import ask_for, asked, ending, forget, host_of, notices, tell
 from tests.support.fake_study import TINY, make_study
 from tests.support.webhook import webhook
 
@@ -133,3 +133,11 @@ def test_the_end_counts_what_is_done_and_what_failed(tmp_path):
 def test_an_address_that_is_none_is_refused_without_showing_it(url):
     with pytest.raises(ConfigError, match="--notify: a webhook's address is expected"):
         host_of(url)
+
+
+def test_a_submit_that_sent_nothing_takes_away_its_own_address_alone(folder):
+    ask_for(folder, "https://example.org/x", "slurm-1")
+    forget(folder, "slurm-2")
+    assert asked(folder).submission == "slurm-1"
+    forget(folder, "slurm-1")
+    assert asked(folder) is None
