@@ -251,7 +251,11 @@ class Pool:
         planned = read_study(self.folder).runs
         for item in [item for item in left if item in given_back]:
             self.open.discard(item)
-            gone = "it was cancelled" if item in planned else "the study no longer has it"
+            gone = (
+                "others hold it, or it was cancelled"
+                if item in planned
+                else "the study no longer has it"
+            )
             self.console.print(f"{self.study.runs[item].title}: left out, because {gone}")
         return [item for item in left if item in self.open]
 

@@ -80,7 +80,9 @@ def small(tmp_path):
     return study, folder, cell, mine
 
 
-@pytest.mark.parametrize("why", ["the study no longer has it", "it was cancelled", "taken"])
+@pytest.mark.parametrize(
+    "why", ["the study no longer has it", "others hold it, or it was cancelled", "taken"]
+)
 def test_a_run_whose_claim_is_gone_when_its_worker_ends_is_no_failure(small, monkeypatch, why):
     study, folder, cell, mine = small
     other = new_claim(cell, "local-2", "theirs")
@@ -107,7 +109,7 @@ def test_a_run_whose_claim_is_gone_when_its_worker_ends_is_no_failure(small, mon
     outcome = pool_of(folder, study, mine, said).run()
     assert (outcome.done, outcome.failed) == ([], [])
     assert not folder.failure(cell).exists()
-    told = "it was cancelled" if why == "taken" else why
+    told = "others hold it, or it was cancelled" if why == "taken" else why
     assert f"left out, because {told}" in said.getvalue()
     # nobody takes away what another one holds
     assert read(folder.claim(cell)) == (other if why == "taken" else None)
