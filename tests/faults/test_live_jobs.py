@@ -36,7 +36,8 @@ def test_a_signalled_and_a_requeued_element_go_on_where_they_were(live):
         wait(lambda old=claim: live.folder.resume(old.item).exists(), "a saved state")
         shown = live.wait_for(claim.item, "running")
         assert "a saved state is there to go on from" in shown
-    assert {state for state, _ in live.states()} == {"running", "pending"}
+    # what was shown may have been the end of the attempt before
+    wait(lambda: {state for state, _ in live.states()} == {"running", "pending"}, "both to run")
     live.finish(submits=0)
     attempts = {name: item["attempts"] for name, item in live.items().items()}
     twice = {first.item, second.item}

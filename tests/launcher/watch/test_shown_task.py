@@ -123,7 +123,8 @@ def test_what_is_missing_is_told(own, capsys):
     assert stage(["--show", "stsb", "--data-dir", "data"]) == 2
     assert "task 'stsb': no data found." in capsys.readouterr().err
     assert stage([]) == 2
-    assert "--grid NAME (what is to be staged) or --show TASK" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--grid NAME (what is to be staged), --list tasks, --show TASK or --fields task" in said
 
 
 def test_what_to_put_where_is_said_of_files_that_are_not_there_alone(own, capsys):
